@@ -1,0 +1,3 @@
+"""MNIST from four IDX files to a measured accuracy."""
+
+__version__ = "0.1.0"

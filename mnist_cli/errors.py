@@ -1,0 +1,161 @@
+"""The errors a user can cause, each with its exit code.
+
+    MnistError                  1  internal
+    ├── UsageError              2  usage
+    ├── ConfigError             3  config
+    ├── WorkNeeded              4  work-needed     (`status --check`)
+    ├── InputError              5  input           missing, stale or corrupt
+    │   └── FormatError         5  format          a file that does not say what it should
+    ├── GateFailed              6  gate            a measured number misses its bound
+    ├── TrainingDiverged        6  diverged        the loss is not a finite number any more
+    ├── Locked                  7  locked
+    └── FetchError              8  fetch           network or checksum
+
+    Interrupted           130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
+
+A message says what happened, what was expected and what was received; `hint` says what to run next.
+Anything that is not a MnistError is a bug of ours and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class MnistError(Exception):
+    """What went wrong, and what to do next.
+
+    Args:
+        message: one to three lines, free of control characters, without a trailing full stop needed.
+        hint: the command or change that mends it, or None.
+    """
+
+    exit_code: int = 1
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints under "error"."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class UsageError(MnistError):
+    """The command line cannot be understood."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class ConfigError(MnistError):
+    """The configuration has problems; all of them are in `problems`, one line each."""
+
+    exit_code = 3
+    code = "config"
+
+    def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = tuple(problems)
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints under "error", with each problem by itself."""
+        return {**super().document(), "problems": list(self.problems)}
+
+
+class WorkNeeded(MnistError):
+    """Something is not fresh, and the caller asked to be told."""
+
+    exit_code = 4
+    code = "work-needed"
+
+
+class InputError(MnistError):
+    """An input is missing, stale or corrupt."""
+
+    exit_code = 5
+    code = "input"
+
+
+class FormatError(InputError):
+    """A file is not what its format demands.
+
+    Args:
+        path: the file.
+        offset: byte position in the decompressed content at which it goes wrong, or None.
+        problem: what is wrong there.
+        expected: what the format or the caller demands.
+        received: what stands there.
+    """
+
+    code = "format"
+
+    def __init__(
+        self,
+        path: Path,
+        problem: str,
+        *,
+        expected: object,
+        received: object,
+        offset: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        place = f"{path}" if offset is None else f"{path}, byte {offset}"
+        super().__init__(f"{place}: {problem}\nexpected {expected}; received {received}", hint=hint)
+        self.path = path
+        self.offset = offset
+        self.expected = expected
+        self.received = received
+
+
+class GateFailed(MnistError):
+    """A measured number misses the bound that was asked for."""
+
+    exit_code = 6
+    code = "gate"
+
+
+class TrainingDiverged(MnistError):
+    """The loss became infinite or not a number."""
+
+    exit_code = 6
+    code = "diverged"
+
+
+class Locked(MnistError):
+    """Another process is working in the artifacts folder."""
+
+    exit_code = 7
+    code = "locked"
+
+
+class FetchError(MnistError):
+    """No mirror gave the right bytes."""
+
+    exit_code = 8
+    code = "fetch"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work; `exit_code` is 128 + its number.
+
+    Args:
+        signal_number: the signal, such as `signal.SIGTERM`.
+        hint: how to go on, or None.
+    """
+
+    code: ClassVar[str] = "interrupted"
+
+    def __init__(self, signal_number: int, *, hint: str | None = None) -> None:
+        super().__init__("interrupted")
+        self.message = "interrupted"
+        self.exit_code = 128 + signal_number
+        self.hint = hint
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints under "error"."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}

@@ -1,0 +1,86 @@
+"""How a file lands in the artifacts folder: whole, or not at all.
+
+Temporary file in the same folder → write → flush → fsync → rename → fsync of the folder. A reader sees the old
+file or the new one, also after a power cut; a writer that dies leaves only a temporary file, which `sweep` removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY_PREFIX = ".tmp-"
+_BLOCK = 1 << 20
+
+
+@contextlib.contextmanager
+def publish(target: Path) -> Iterator[BinaryIO]:
+    """Give a file to write and read (mode "w+b"); when the block ends without an error, it becomes `target`.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
+    """
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}-{secrets.token_hex(4)}")
+    # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Publish `content` as `target`."""
+    with publish(target) as file:
+        file.write(content)
+
+
+def write_json(target: Path, document: object) -> None:
+    """Publish `document` as indented JSON with a final line feed; NaN and infinities are refused.
+
+    Raises:
+        ValueError: a number in `document` is not finite, which JSON cannot say.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(target, (text + "\n").encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable (fsync of the directory)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in `folder`; call it under the lock only."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if leftover.is_file() or leftover.is_symlink():
+            leftover.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

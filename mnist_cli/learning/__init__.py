@@ -1,0 +1,1 @@
+"""The softmax regression in TensorFlow: the compiled loop, devices and checkpoints."""

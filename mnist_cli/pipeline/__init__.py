@@ -1,0 +1,1 @@
+"""What runs, when and why: configuration, plan, manifests, and running under the lock."""

@@ -1,0 +1,53 @@
+"""SIGINT and SIGTERM: an exception at once where work can simply be dropped, a request to stop where it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from mnist_cli.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Whether a signal has asked the work to stop, and which one."""
+
+    signal_number: int | None = None
+
+
+def raise_on_signals() -> None:
+    """From now on SIGINT and SIGTERM raise `Interrupted` in the main thread; for the entry point to call."""
+    for number in _SIGNALS:
+        signal.signal(number, _raise_interrupted)
+
+
+@contextlib.contextmanager
+def deferred_signals() -> Iterator[StopRequest]:
+    """Inside the block the first SIGINT or SIGTERM only sets `signal_number`; the second raises `Interrupted`.
+
+    In a thread other than the main one no handler can be set, and the request stays empty.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        if request.signal_number is not None:
+            raise Interrupted(number)
+        request.signal_number = number
+
+    previous = {number: signal.signal(number, remember) for number in _SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _raise_interrupted(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(number)

@@ -1,0 +1,1 @@
+"""Where the four files come from: web servers, folders, or a generator."""
