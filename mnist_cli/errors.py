@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from mnist_cli.text import printable
+
 
 class MnistError(Exception):
     """What went wrong, and what to do next.
@@ -104,7 +106,7 @@ class FormatError(InputError):
         offset: int | None = None,
         hint: str | None = None,
     ) -> None:
-        place = f"{path}" if offset is None else f"{path}, byte {offset}"
+        place = printable(path) if offset is None else f"{printable(path)}, byte {offset}"
         super().__init__(f"{place}: {problem}\nexpected {expected}; received {received}", hint=hint)
         self.path = path
         self.offset = offset

@@ -1,0 +1,182 @@
+"""The content of a file that may be gzip-compressed, read once, from the start to a verified end.
+
+Python's gzip accepts an empty file, trailing zeros and concatenated members without a word, so zlib is driven here:
+one member, its checksum and length verified, and not a byte behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import zlib
+from pathlib import Path
+
+from mnist_cli.errors import FormatError, InputError
+from mnist_cli.text import printable
+
+GZIP_MAGIC = b"\x1f\x8b"
+# Two bits of deflate can stand for 258 bytes at most: https://zlib.net/zlib_tech.html
+_MAX_DEFLATE_RATIO = 1032
+_BLOCK = 1 << 16
+_AS_GZIP = 31
+
+
+class ByteStream:
+    """The content of one file, plain or (by its first two bytes, not by its name) gzip.
+
+    Attributes:
+        path: the file.
+        file_size: its size in bytes, as it lies there.
+        compressed: whether it is gzip.
+
+    Raises:
+        InputError: there is no such file, it is no regular file, or the system does not let it be read.
+        FormatError: it is empty; later, from `read` and `finish`: it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open_regular(path)
+        self._digest = hashlib.sha256()
+        self._taken = 0
+        self.file_size = os.fstat(self._file.fileno()).st_size
+        # Bytes of the file that were read and not yet consumed.
+        self._pending = b""
+        try:
+            self._pending = self._next_block()
+            if not self._pending:
+                raise FormatError(path, "the file is empty", expected="content", received="0 bytes", offset=0)
+        except BaseException:
+            self.close()
+            raise
+        self.compressed = self._pending.startswith(GZIP_MAGIC)
+        self._inflate = zlib.decompressobj(_AS_GZIP) if self.compressed else None
+
+    @property
+    def capacity(self) -> int:
+        """The most content, in bytes, that a file of this size can hold."""
+        return self.file_size * _MAX_DEFLATE_RATIO if self.compressed else self.file_size
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file's own bytes; complete once `finish` has returned."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, count: int) -> bytes:
+        """Return the next `count` bytes of content; fewer only where the content ends.
+
+        Raises:
+            FormatError: the gzip data are damaged or end too early.
+        """
+        pieces = []
+        while count > 0:
+            piece = self._plain_piece(count) if self._inflate is None else self._inflated_piece(count)
+            if not piece:
+                break
+            pieces.append(piece)
+            count -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def finish(self, offset: int) -> None:
+        """Verify that the content ends here, and the file with it.
+
+        Args:
+            offset: how much content has been read, for the error.
+
+        Raises:
+            FormatError: there is more content; or, behind gzip data, there is more in the file.
+        """
+        if self.read(1):
+            raise FormatError(
+                self.path,
+                "there is more content than the header declares",
+                expected=f"{offset} bytes",
+                received="more",
+                offset=offset,
+            )
+        if self._inflate is not None:
+            behind = self._inflate.unused_data or self._next_block()
+            if behind:
+                raise self._trailing(behind)
+
+    def _plain_piece(self, count: int) -> bytes:
+        if not self._pending:
+            self._pending = self._next_block()
+        piece, self._pending = self._pending[:count], self._pending[count:]
+        return piece
+
+    def _inflated_piece(self, count: int) -> bytes:
+        assert self._inflate is not None
+        while not self._inflate.eof:
+            try:
+                # Called without input too: zlib may hold back content that the last limit cut off.
+                piece = self._inflate.decompress(self._pending, count)
+            except zlib.error as error:
+                raise self._damaged(str(error)) from error
+            self._pending = self._inflate.unconsumed_tail
+            if piece:
+                return piece
+            if not self._pending and not self._inflate.eof:
+                self._pending = self._next_block()
+                if not self._pending:
+                    raise FormatError(
+                        self.path,
+                        f"the gzip data end too early, at byte {self._taken} of the file",
+                        expected="the end of the gzip member",
+                        received="the end of the file",
+                    )
+        return b""
+
+    def _next_block(self) -> bytes:
+        try:
+            block = self._file.read(_BLOCK)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        self._digest.update(block)
+        self._taken += len(block)
+        return block
+
+    def _damaged(self, reason: str) -> FormatError:
+        # zlib says what is wrong, not where; the block that it was given is as near as one can tell.
+        start = self._taken - len(self._pending)
+        return FormatError(
+            self.path,
+            f"the gzip data are damaged between the bytes {start} and {self._taken} of the file",
+            expected="gzip data with a matching checksum",
+            received=printable(reason.rpartition(": ")[2]),
+        )
+
+    def _trailing(self, behind: bytes) -> FormatError:
+        start = self._taken - len(behind)
+        if behind.startswith(GZIP_MAGIC):
+            what = "a second gzip member"
+        elif not behind.strip(b"\0"):
+            what = "zeros"
+        else:
+            what = f"0x{behind[:4].hex()}…"
+        return FormatError(
+            self.path,
+            f"there is something behind the gzip data, at byte {start} of the file",
+            expected=f"the end of the file after {start} bytes",
+            received=f"{self.file_size - start} more: {what}",
+        )
+
+
+def _open_regular(path: Path) -> io.FileIO:
+    try:
+        # Asked before it is opened: opening a named pipe waits for a writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{printable(path)}: not a regular file")
+        return io.FileIO(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{printable(path)}: cannot be read: {error.strerror or printable(error)}")

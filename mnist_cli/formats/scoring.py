@@ -1,0 +1,76 @@
+"""How good a model's answers are: confusion matrix and cross-entropy, every example counted, in NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.formats.model import Floats, linear_blocks
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model gets right and wrong on some examples.
+
+    Attributes:
+        confusion: int64 [K, K], examples by [true label][predicted label].
+        cross_entropy: mean over the examples of −ln p(true label), in nats.
+    """
+
+    confusion: npt.NDArray[np.int64]
+    cross_entropy: float
+
+    @property
+    def examples(self) -> int:
+        """How many examples were counted."""
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        """How many of them were predicted right."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples that were predicted right."""
+        return self.correct / self.examples
+
+
+def score(weights: Floats, bias: Floats, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Score:
+    """Measure the softmax regression with these parameters.
+
+    Args:
+        weights: float32 [D, K].
+        bias: float32 [K].
+        images: uint8 [n, D], n > 0.
+        labels: uint8 [n], below K.
+    """
+    classes = len(bias)
+    confusion = np.zeros(classes * classes, np.int64)
+    total = 0.0
+    for start, logits in linear_blocks(weights, bias, images):
+        truth = labels[start : start + len(logits)].astype(np.intp)
+        predicted = logits.argmax(axis=1)
+        confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
+        total += float(cross_entropies(logits, truth).sum())
+    return Score(confusion.reshape(classes, classes), total / len(labels))
+
+
+def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """Return −ln softmax(logits)[label] of each row, computed in float64 from the logits.
+
+    Args:
+        logits: float32 [n, K].
+        labels: [n].
+
+    Returns:
+        float64 [n], in nats; finite for finite logits.
+    """
+    # ln Σ exp(z) = max + ln Σ exp(z − max): no term overflows, and one of them is 1.
+    wide = logits.astype(np.float64)
+    highest = wide.max(axis=1)
+    log_sum = highest + np.log(np.exp(wide - highest[:, np.newaxis]).sum(axis=1))
+    result: npt.NDArray[np.float64] = log_sum - wide[np.arange(len(wide)), labels]
+    return result

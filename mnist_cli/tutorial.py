@@ -1,0 +1,152 @@
+"""The interface of the old tutorial: `input_data.read_data_sets`, which no longer exists anywhere else.
+
+mnist = read_data_sets("MNIST_data", one_hot=True)
+batch_xs, batch_ys = mnist.train.next_batch(100)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli import order
+from mnist_cli.datasets import FILE_NAMES
+from mnist_cli.errors import FormatError
+from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+
+
+class DataSet:
+    """The examples of one split, and a place in the endless sequence of its epochs."""
+
+    def __init__(self, split: Split, *, one_hot: bool, seed: int) -> None:
+        self._split = split
+        self._one_hot = one_hot
+        self._seed = seed
+        self._position = 0
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples there are."""
+        return len(self._split)
+
+    @property
+    def images(self) -> Floats:
+        """float32 [n, pixels] in [0, 1], 0 = background; pixels = 784 for MNIST."""
+        return self._split.images
+
+    @property
+    def labels(self) -> Bytes | Floats:
+        """uint8 [n], or float32 [n, classes] when they were asked for as one-hot."""
+        return self._split.one_hot if self._one_hot else self._split.labels
+
+    @property
+    def epochs_completed(self) -> int:
+        """How often `next_batch` has gone through all examples."""
+        return self._position // max(1, self.num_examples)
+
+    def next_batch(self, batch_size: int, *, shuffle: bool = True) -> tuple[Floats, Bytes | Floats]:
+        """Return the next examples; a batch that runs over the end of an epoch continues in the next one.
+
+        Args:
+            batch_size: how many, at least 1.
+            shuffle: whether each epoch has an order of its own, which depends on the seed alone and is the one
+                that `mnist train` uses, or the order of the file.
+
+        Returns:
+            images float32 [batch_size, pixels] in [0, 1], and their labels as in `labels`.
+
+        Raises:
+            ValueError: `batch_size` is less than 1, or the split is empty.
+            FormatError: the store has been damaged since it was opened.
+        """
+        if batch_size < 1 or not self.num_examples:
+            raise ValueError(
+                f"next_batch: expected a batch of at least 1 of at least 1 example; "
+                f"received a batch of {batch_size} of {self.num_examples}"
+            )
+        rows: npt.NDArray[np.int32] | npt.NDArray[np.int64]
+        if shuffle:
+            rows = order.rows_at(self._seed, self._position, batch_size, self.num_examples)
+        else:
+            rows = np.arange(self._position, self._position + batch_size, dtype=np.int64) % self.num_examples
+        self._position += batch_size
+        # Only the batch becomes float32: the bytes of all images are a quarter of the size.
+        return scaled(self._split.pixels[rows]), self.labels[rows]
+
+
+class DataSets(NamedTuple):
+    """The three splits of a data set."""
+
+    train: DataSet
+    validation: DataSet
+    test: DataSet
+
+
+def read_data_sets(
+    folder: Path | str,
+    one_hot: bool = False,
+    *,
+    validation_size: int = 5000,
+    seed: int = 0,
+    dataset: str = "mnist",
+    mirrors: Sequence[str] = (),
+) -> DataSets:
+    """Return training, validation and test examples, and fetch them first when they are not in `folder`.
+
+    Args:
+        folder: a store file, or an artifacts folder with a store in it, which is opened as it is; or any other
+            folder, where the four files and the store are put when they are not there and right.
+        one_hot: labels as float32 [n, classes] instead of uint8 [n].
+        validation_size: how many of the first training images become the validation split; a store that is
+            opened as it is keeps its own.
+        seed: of the order of the batches, and of a generated data set.
+        dataset: what to fetch.
+        mirrors: URLs or folders to try before the data set's own.
+
+    Raises:
+        InputError: a store was named that is not there, or is damaged (FormatError).
+        FetchError: no mirror gave the right files.
+        ConfigError: `validation_size` leaves no training image, or the data set is not known.
+        OSError: the folder cannot be written.
+    """
+    store = _find_store(Path(folder))
+    if store is None:
+        store = _make_store(Path(folder), dataset, validation_size, seed, mirrors)
+    return DataSets(
+        *(DataSet(split, one_hot=one_hot, seed=seed) for split in (store.train, store.validation, store.test))
+    )
+
+
+def _find_store(place: Path) -> Store | None:
+    if place.is_file() or place.suffix in (".h5", ".hdf5"):
+        return open_store(place)
+    in_artifacts = place / "preprocess" / STORE_NAME
+    return open_store(in_artifacts) if in_artifacts.is_file() else None
+
+
+def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mirrors: Sequence[str]) -> Store:
+    # A ready store must be opened without waiting for what only fetching needs.
+    from mnist_cli.stages.fetch import fetch
+    from mnist_cli.stages.preprocess import preprocess
+
+    folder.mkdir(parents=True, exist_ok=True)
+    fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=mirrors).files}
+    sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
+    path = folder / STORE_NAME
+    if not _is_current(path, dataset, validation_size, sources):
+        preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
+    return open_store(path)
+
+
+def _is_current(path: Path, dataset: str, validation_size: int, sources: Mapping[str, str]) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        store = open_store(path)
+    except FormatError:
+        return False
+    return (store.dataset, len(store.validation), store.sources) == (dataset, validation_size, sources)
