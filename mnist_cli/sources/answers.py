@@ -1,0 +1,181 @@
+"""What a web server's answer, or the lack of one, means for a download."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import NoReturn
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+
+from mnist_cli.sources.failures import MirrorError, RangeError, TransientError
+from mnist_cli.sources.mirrors import shown_address
+from mnist_cli.text import printable
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
+
+
+def failure(error: Exception, timeout: float) -> Exception:
+    """Return what an error of the HTTP library means; an error that is not about the network is returned as it is.
+
+    The library's own texts are not used: they quote addresses with their queries, which may be secrets, and bytes
+    from the server.
+    """
+    known = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+    if not isinstance(error, known):
+        return error
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        return MirrorError(f"TLS failure: {_cause(error)}", down=True)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return MirrorError(f"no connection within {timeout:g} s", down=True)
+    if isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+        return silence(timeout)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransientError(f"the proxy does not connect: {_cause(error)}")
+    if isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError | http.client.HTTPException):
+        return TransientError(_cause(error))
+    if type(error) is OSError:
+        # requests says so when REQUESTS_CA_BUNDLE names a file that is not there.
+        return MirrorError(printable(error), down=True)
+    return MirrorError(f"the request failed ({type(error).__name__})", down=True)
+
+
+def silence(timeout: float) -> MirrorError:
+    """Return the failure of a server that does not say anything; it is not asked again, which would cost as long."""
+    return MirrorError(f"no answer within {timeout:g} s", down=True)
+
+
+def redirect_target(url: str, answer: requests.Response) -> str | None:
+    """Return where an answer to `url` sends us, or None when it is no redirect.
+
+    Raises:
+        MirrorError: it is one that must not be followed: from https to http, or to anything but the web.
+    """
+    if answer.status_code not in _REDIRECTS:
+        return None
+    location = answer.headers.get("Location")
+    if not location:
+        raise MirrorError(f"{status_text(answer.status_code)} without a Location")
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        raise MirrorError("redirects to an address that is not well formed") from None
+    if scheme not in ("http", "https"):
+        raise MirrorError(f"redirects to {printable(scheme, 20)}://, which is not followed")
+    if scheme == "http" and urlsplit(url).scheme == "https":
+        raise MirrorError(f"redirects from https to {shown_address(target)}, which is not followed")
+    return target
+
+
+def first_byte(answer: requests.Response, offset: int, size: int) -> int:
+    """Return the position in the file of the first byte of the body, when the answer is a good one.
+
+    Args:
+        answer: the answer, redirects followed.
+        offset: from where on the file was asked for; 0 when the request had no Range.
+        size: the length of the whole file in bytes.
+
+    Returns:
+        `offset`, or 0 when the server sends the whole file.
+
+    Raises:
+        RangeError: the server cannot or does not send what was asked for from `offset` on.
+        TransientError: the server asks to come back.
+        MirrorError: any other refusal.
+    """
+    status = answer.status_code
+    if status == HTTPStatus.OK:
+        return 0
+    if not offset or status not in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+        _refuse(answer)
+    if status != HTTPStatus.PARTIAL_CONTENT:
+        raise RangeError(status_text(status))
+    header = answer.headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.fullmatch(header.strip())
+    if not match or match[1] != str(offset) or match[2] != str(size - 1) or match[3] not in (str(size), "*"):
+        raise RangeError(
+            f"sends the range {printable(repr(header), 60)}; expected 'bytes {offset}-{size - 1}/{size}'",
+        )
+    return offset
+
+
+def check_length(answer: requests.Response, expected: int) -> None:
+    """Refuse a body that declares another length than `expected` bytes.
+
+    Raises:
+        MirrorError: it does.
+    """
+    declared = answer.headers.get("Content-Length", "").strip()
+    if declared.isascii() and declared.isdigit() and declared.lstrip("0") != str(expected):
+        raise wrong_length(answer, f"{int(declared[:15]):,}", expected)
+
+
+def wrong_length(answer: requests.Response, received: str, expected: int) -> MirrorError:
+    """Return the failure of a body that has `received` bytes."""
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    why = "" if encoding == "identity" else f" (Content-Encoding: {printable(encoding, 40)})"
+    return MirrorError(f"sends {received} bytes, expected {expected:,}{why}")
+
+
+def declares_its_end(answer: requests.Response) -> bool:
+    """Return whether the end of the body can be told from a connection that broke."""
+    return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+
+
+def status_text(status: int) -> str:
+    """Return `HTTP 404 Not Found`, in the words of the standard and never in the server's own."""
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def retry_after(answer: requests.Response) -> float | None:
+    """Return how many seconds a server asks to wait, or None when it does not say so clearly.
+
+    A date is compared with the server's own, so that it does not matter whether our clock is right.
+    """
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, wait.total_seconds())
+
+
+def _refuse(answer: requests.Response) -> NoReturn:
+    status = answer.status_code
+    if status not in (408, 429) and status < 500:
+        raise MirrorError(status_text(status))
+    wait = retry_after(answer)
+    asks = "" if wait is None else f", asks to wait {wait:,.0f} s"
+    raise TransientError(status_text(status) + asks, retry_after=wait)
+
+
+def _cause(error: BaseException) -> str:
+    """Return what was at the bottom of a chain of errors, in words that hold no address."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    for cause in reversed(chain):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return printable(cause.verify_message.rstrip("."))
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return printable(cause.reason.replace("_", " ").lower())
+        if isinstance(cause, socket.gaierror):
+            return "the host name is not found"
+        if isinstance(cause, OSError) and cause.errno and cause.strerror:
+            return printable(cause.strerror)
+    return "the connection broke off"

@@ -1,0 +1,117 @@
+"""One file over the mirrors: the first that gives the right bytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mnist_cli.datasets import DataFile
+from mnist_cli.errors import FetchError
+from mnist_cli.progress import Progress
+from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
+from mnist_cli.sources.folder import copy_from_folder
+from mnist_cli.sources.mirrors import FolderMirror, Mirror, WebMirror
+from mnist_cli.sources.partial import PartialFile
+from mnist_cli.sources.patience import Patience
+
+if TYPE_CHECKING:
+    from mnist_cli.sources.web import WebClient
+
+_OFFLINE_HINT = (
+    "without a network: `mnist fetch --mirror FOLDER`, where FOLDER holds the four files, or `--dataset synthetic`"
+)
+
+
+class Downloader:
+    """Brings the files of one fetch, with what it learns about the mirrors on the way.
+
+    Args:
+        mirrors: in the order in which to try them.
+        patience: how long to wait, for each and for all.
+        progress: hears of each file, and of each mirror that is given up.
+    """
+
+    def __init__(self, mirrors: Sequence[Mirror], patience: Patience, progress: Progress) -> None:
+        self._mirrors = tuple(dict.fromkeys(mirrors))
+        self._patience = patience
+        self._progress = progress
+        self._down: set[Mirror] = set()
+        self._web: WebClient | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests were sent."""
+        return self._web.requests if self._web else 0
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes came from web servers."""
+        return self._web.bytes_received if self._web else 0
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        if self._web:
+            self._web.close()
+
+    def get(self, partial: PartialFile) -> Mirror:
+        """Make `partial` complete and right, and return the mirror that completed it.
+
+        Raises:
+            FetchError: no mirror does it, or not before the deadline.
+            OSError: the partial file cannot be written.
+        """
+        wanted = partial.wanted
+        self._progress.start(wanted.name, wanted.size, "B")
+        try:
+            return self._from_first(partial)
+        finally:
+            self._progress.finish()
+
+    def _from_first(self, partial: PartialFile) -> Mirror:
+        name = partial.wanted.name
+        reasons: dict[str, str] = {}
+        # One that does not answer costs a time-out: for the files that follow it is the last resort.
+        order = sorted(self._mirrors, key=self._down.__contains__)
+        for mirror, following in itertools.zip_longest(order, order[1:]):
+            self._progress.update(min(partial.size(), partial.wanted.size))
+            try:
+                self._from(mirror, partial, self._progress.update)
+                return mirror
+            except DeadlineExceeded:
+                raise self._too_late(partial, reasons) from None
+            except MirrorError as error:
+                reasons[mirror.name] = error.reason
+                if error.down:
+                    self._down.add(mirror)
+            if following:
+                self._progress.note(f"{name}: {mirror.name}: {reasons[mirror.name]}; trying {following.name}")
+        head = f"no mirror gives {name}" if order else f"no mirror is known for {name}"
+        raise FetchError("\n".join([head, *_lines(reasons)]), hint=_OFFLINE_HINT)
+
+    def _from(self, mirror: Mirror, partial: PartialFile, report: Callable[[int], None]) -> None:
+        if isinstance(mirror, FolderMirror):
+            copy_from_folder(mirror, partial, self._patience, report)
+        else:
+            self._from_web(mirror, partial, report)
+
+    def _from_web(self, mirror: WebMirror, partial: PartialFile, report: Callable[[int], None]) -> None:
+        # Here, because a fetch from a folder takes no longer than the import of requests.
+        from mnist_cli.sources.web import WebClient, WebDownload
+
+        if self._web is None:
+            self._web = WebClient(self._patience)
+        WebDownload(self._web, mirror, partial, report).run()
+
+    def _too_late(self, partial: PartialFile, reasons: dict[str, str]) -> FetchError:
+        wanted: DataFile = partial.wanted
+        head = (
+            f"the deadline of {self._patience.deadline:g} s has passed: "
+            f"{partial.size():,} of {wanted.size:,} bytes of {wanted.name} are there"
+        )
+        hint = "run the same command again: it goes on where it stopped; `fetch.deadline` gives it more time"
+        return FetchError("\n".join([head, *_lines(reasons)]), hint=hint)
+
+
+def _lines(reasons: dict[str, str]) -> list[str]:
+    return [f"  {name}: {reason}" for name, reason in reasons.items()]

@@ -1,0 +1,115 @@
+"""What a file that is not the expected one seems to be, in words for a message."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_cli.datasets import DATASETS, DataFile
+from mnist_cli.text import printable
+
+_HEAD = 4096
+_GZIP_MAGIC = b"\x1f\x8b"
+_IDX_ITEM_BYTES = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+
+# MD5, because that is what these data sets' own pages and loaders give. It names a file here and protects nothing.
+_LOOKALIKES = {
+    "8d4fb7e6c68d591d4c3dfef9ec88bf0d": "the training images of Fashion-MNIST",
+    "25c81989df183df01b3e8a0aad5dffbe": "the training labels of Fashion-MNIST",
+    "bef4ecab320f06d8554ea6380940ec79": "the test images of Fashion-MNIST",
+    "bb300cfdad3c16e7a12a480ee83cd310": "the test labels of Fashion-MNIST",
+    "bdb82020997e1d708af4cf47b453dcf7": "the training images of Kuzushiji-MNIST",
+    "e144d726b3acfaa3e44228e80efcd344": "the training labels of Kuzushiji-MNIST",
+    "5c965bf0a639b31b8f53240b1b52f4d7": "the test images of Kuzushiji-MNIST",
+    "7320c461ea6c1c855c0b718fb2a4b134": "the test labels of Kuzushiji-MNIST",
+}
+# A bigger file than this is none of those above, and is not read to the end for a message.
+_LARGEST_LOOKALIKE = 64 << 20
+
+
+def page_or_pointer(head: bytes) -> str | None:
+    """Say what stands in for a file that is not there, such as an error page, from its first bytes; else None."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:512].lower()
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "a git-LFS pointer instead of the file"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in start:
+        return "an HTML page"
+    if start.startswith(b"<?xml"):
+        return "an XML document"
+    return None
+
+
+def what_it_is(path: Path, wanted: DataFile) -> str:
+    """Say in a few words what the wrong file at `path` seems to be.
+
+    Args:
+        path: a regular file.
+        wanted: what was expected there.
+
+    Returns:
+        One printable line that goes on from "is" or "has".
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = path.stat().st_size
+    sizes = f"{size:,} of {wanted.size:,} bytes"
+    if size == 0:
+        return "an empty file"
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        file.seek(max(0, size - 4))
+        tail = file.read(4)
+    guess = page_or_pointer(head) or _known_file(path, size)
+    if guess:
+        return guess
+    if header := _idx_header(head):
+        return f"an IDX file that is not compressed ({header.shape})"
+    if head.startswith(_GZIP_MAGIC):
+        # A gzip file ends with the length of its content: where that is what the header says, the file is whole.
+        header = _idx_header(_inflated(head))
+        if header and header.length % 2**32 == int.from_bytes(tail, "little"):
+            return f"another IDX file ({header.shape})"
+        if size < wanted.size:
+            return f"a truncated file ({sizes})"
+    return "a damaged file: the size is right, the SHA-256 is not" if size == wanted.size else f"another file ({sizes})"
+
+
+def _known_file(path: Path, size: int) -> str | None:
+    if size > _LARGEST_LOOKALIKE:
+        return None
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    for dataset in DATASETS.values():
+        for file in dataset.files.values():
+            if file.sha256 == sha256:
+                return f"{file.name} of {dataset.name}"
+    return _LOOKALIKES.get(hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+def _inflated(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class _IdxHeader:
+    shape: str  # such as 60,000 × 28 × 28
+    length: int  # of the whole file that it declares, in bytes
+
+
+def _idx_header(content: bytes) -> _IdxHeader | None:
+    if len(content) < 8 or content[:2] != b"\0\0" or content[2] not in _IDX_ITEM_BYTES or content[3] == 0:
+        return None
+    end = 4 + 4 * content[3]
+    if len(content) < end:
+        return None
+    lengths = struct.unpack(f">{content[3]}I", content[4:end])
+    shape = " × ".join(f"{length:,}" for length in lengths)
+    return _IdxHeader(printable(shape, 60), end + math.prod(lengths) * _IDX_ITEM_BYTES[content[2]])

@@ -1,0 +1,76 @@
+"""Unfinished downloads: kept apart from published files, and moved to them only when all are right."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from mnist_cli import files
+from mnist_cli.datasets import DataFile
+
+_SUFFIX = ".part"
+
+
+class PartialFile:
+    """The first bytes of one pinned file, as far as they have come; its name begins with the pinned digest.
+
+    Since the digest is part of the name, the bytes may come from several mirrors, in several runs, and can never be
+    taken for the published file or for the beginning of another one.
+    """
+
+    def __init__(self, folder: Path, wanted: DataFile) -> None:
+        self.wanted = wanted
+        self.path = folder / f"{wanted.sha256[:16]}-{wanted.name}{_SUFFIX}"
+
+    def size(self) -> int:
+        """Return how many bytes are there; 0 when there is no file."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def append_from(self, offset: int) -> BinaryIO:
+        """Open the file to write behind its first `offset` bytes; what comes after them is lost."""
+        self.cut(offset)
+        return self.path.open("ab")
+
+    def is_right(self) -> bool:
+        """Return whether all bytes are there and have the pinned SHA-256."""
+        return self.size() == self.wanted.size and files.sha256_of(self.path) == self.wanted.sha256
+
+    def cut(self, size: int) -> None:
+        """Keep the first `size` bytes only, because those after them are not to be trusted."""
+        if self.size() > size:
+            os.truncate(self.path, size)
+
+
+def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
+    """Rename complete files to their places in `folder`, durably.
+
+    Every file is on disk before the first one gets its name, so that the moment in which some names are new and some
+    are old is as short as can be.
+
+    Args:
+        moves: where each file is, and its place in `folder`, which is on the same file system.
+        folder: the folder of all the places.
+    """
+    moves = tuple(moves)
+    for source, _ in moves:
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+    for source, target in moves:
+        source.replace(target)
+    if moves:
+        files.sync_folder(folder)
+
+
+def tidy(folder: Path) -> None:
+    """Remove the partial downloads in `folder`, and the folder too unless something else is in it."""
+    files.sweep(folder)
+    for leftover in folder.glob(f"*{_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

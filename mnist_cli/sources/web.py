@@ -1,0 +1,212 @@
+"""One file from a web mirror into a partial file."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import requests
+
+from mnist_cli import __version__
+from mnist_cli.sources import answers
+from mnist_cli.sources.exchange import Exchange
+from mnist_cli.sources.failures import MirrorError, RangeError, TransientError
+from mnist_cli.sources.identify import page_or_pointer, what_it_is
+from mnist_cli.sources.mirrors import WebMirror
+from mnist_cli.sources.partial import PartialFile
+from mnist_cli.sources.patience import Patience, SpeedGauge
+
+T = TypeVar("T")
+
+TRIES = 3
+MAX_REDIRECTS = 5
+# A try that brought this much before it broke off does not count: the connection is bad, but it works.
+_WORTHWHILE = 1 << 16
+
+
+class _Session(requests.Session):
+    """Leaves redirects to us: requests would read the whole body of one, however long, before it gives it back."""
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        """See no redirect in any answer."""
+        return
+
+
+class WebClient:
+    """Sends the requests of one fetch and counts them.
+
+    Attributes:
+        requests: how many were sent, redirects included.
+        bytes_received: how many bytes of bodies were taken.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.requests = 0
+        self.bytes_received = 0
+        self._session = _Session()
+        self._session.headers["User-Agent"] = f"mnist-cli/{__version__} (+python-requests/{requests.__version__})"
+        # The pinned digest is of the file itself: nothing may be compressed, or unpacked, on the way.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    @contextlib.contextmanager
+    def get(
+        self, mirror: WebMirror, file_name: str, offset: int, limit: int
+    ) -> Iterator[tuple[Exchange, requests.Response]]:
+        """Ask for a file from byte `offset` on and follow redirects; gives the exchange and its head.
+
+        Args:
+            mirror: where to ask.
+            file_name: what for.
+            offset: position of the first byte wanted.
+            limit: bytes of the body to read at most.
+
+        Raises:
+            MirrorError: there is no answer, or a redirect must not be followed.
+            DeadlineExceeded: the time is over.
+        """
+        url = first = mirror.url(file_name)
+        for _ in range(MAX_REDIRECTS + 1):
+            # Whom the mirror sends us to gets no password that was meant for the mirror.
+            elsewhere = self._session.should_strip_auth(first, url)  # type: ignore[no-untyped-call]
+            auth = None if elsewhere else mirror.auth
+            with self._exchange(url, auth, offset, limit) as exchange:
+                # Connecting and answering may each take `timeout`, which the library watches; the sum watches the rest.
+                head = self.take(exchange.head, 2 * self.patience.timeout)
+                target = answers.redirect_target(url, head)
+                if target is None:
+                    yield exchange, head
+                    return
+            url = target
+        raise MirrorError(f"redirects more than {MAX_REDIRECTS} times")
+
+    def take(self, receive: Callable[[float], T], limit: float) -> T:
+        """Wait for a part of an exchange.
+
+        Raises:
+            MirrorError: it does not come within `limit` seconds.
+            DeadlineExceeded: the time is over.
+        """
+        try:
+            return self.patience.wait(receive, limit)
+        except TimeoutError:
+            raise answers.silence(limit) from None
+
+    def block(self, exchange: Exchange) -> bytes:
+        """Return the next bytes of a body, empty at its end, and count them."""
+        block = self.take(exchange.block, self.patience.timeout)
+        self.bytes_received += len(block)
+        return block
+
+    def _exchange(self, url: str, auth: tuple[str, str] | None, offset: int, limit: int) -> Exchange:
+        self.requests += 1
+        timeout = self.patience.timeout
+        send = functools.partial(
+            self._session.get,
+            url,
+            headers={"Range": f"bytes={offset}-"} if offset else {},
+            # requests writes Latin-1, servers expect UTF-8.
+            auth=auth and (auth[0].encode().decode("latin-1"), auth[1].encode().decode("latin-1")),
+            timeout=(timeout, timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+        return Exchange(send, limit, timeout)
+
+
+class WebDownload:
+    """Brings one file from one web mirror, in as many tries as make sense."""
+
+    def __init__(
+        self, client: WebClient, mirror: WebMirror, partial: PartialFile, report: Callable[[int], None]
+    ) -> None:
+        self._client = client
+        self._mirror = mirror
+        self._partial = partial
+        self._report = report
+        self._began_anew = False
+
+    def run(self) -> None:
+        """Download until the partial file is complete and right.
+
+        Raises:
+            MirrorError: this mirror does not give the file. What can be right of it stays in the partial file.
+            DeadlineExceeded: the time is over.
+            OSError: the partial file cannot be written.
+        """
+        tries = 0
+        while True:
+            before = self._partial.size()
+            try:
+                self._once()
+                return
+            except TransientError as error:
+                tries = 1 if self._partial.size() - before >= _WORTHWHILE else tries + 1
+                # Not the error itself: with its traceback it would keep this connection open.
+                reason, retry_after = error.reason, error.retry_after
+            if tries == TRIES or not self._client.patience.pause(tries, retry_after):
+                raise MirrorError(f"{reason} ({tries} of {TRIES} tries)", down=True)
+
+    def _once(self) -> None:
+        try:
+            self._complete()
+        except RangeError:
+            if self._began_anew:
+                raise
+            # Either this mirror cannot continue or what was there before is damaged; without it, we shall know.
+            self._began_anew = True
+            self._partial.cut(0)
+            self._report(0)
+            self._complete()
+
+    def _complete(self) -> None:
+        """Fetch what is missing, and verify."""
+        wanted = self._partial.wanted
+        before = self._partial.size()
+        if before < wanted.size:
+            self._receive(before)
+        if self._partial.is_right():
+            return
+        reason = f"sends {what_it_is(self._partial.path, wanted)}"
+        self._partial.cut(0)
+        raise RangeError(reason) if before else MirrorError(reason)
+
+    def _receive(self, before: int) -> None:
+        size = self._partial.wanted.size
+        # One byte more than there should be is enough to notice, and all that is ever read.
+        with self._client.get(self._mirror, self._partial.wanted.name, before, size + 1) as (exchange, head):
+            begin = answers.first_byte(head, before, size)
+            block = self._client.block(exchange)
+            stand_in = None if begin else page_or_pointer(block)
+            if stand_in:
+                raise MirrorError(f"sends {stand_in}")
+            answers.check_length(head, size - begin)
+            end = self._write(exchange, block, begin)
+        if end == size:
+            return
+        if end < size and not answers.declares_its_end(head):
+            raise TransientError(f"the connection broke off after {end:,} of {size:,} bytes")
+        self._partial.cut(begin)
+        raise answers.wrong_length(
+            head, f"{end - begin:,}" if end < size else f"more than {size - begin:,}", size - begin
+        )
+
+    def _write(self, exchange: Exchange, block: bytes, begin: int) -> int:
+        """Write the body, of which `block` is the first, and return the position after its last byte."""
+        gauge = SpeedGauge(self._client.patience)
+        size = self._partial.wanted.size
+        position = begin
+        with self._partial.append_from(begin) as file:
+            while block := block[: size + 1 - position]:
+                file.write(block)
+                position += len(block)
+                self._report(min(position, size))
+                gauge.add(len(block))
+                block = self._client.block(exchange)
+        return position
