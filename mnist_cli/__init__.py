@@ -1,3 +1,59 @@
-"""MNIST from four IDX files to a measured accuracy."""
+"""MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
+
+The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`), the files between them (`open_store`,
+`load_model`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name
+brings what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnist_cli.formats.model import Model, load_model
+    from mnist_cli.formats.store import Store, open_store
+    from mnist_cli.stages.evaluate import evaluate
+    from mnist_cli.stages.fetch import fetch
+    from mnist_cli.stages.preprocess import preprocess
+    from mnist_cli.stages.train import train
+    from mnist_cli.tutorial import DataSets, read_data_sets
 
 __version__ = "0.1.0"
+__all__ = [
+    "DataSets",
+    "Model",
+    "Store",
+    "evaluate",
+    "fetch",
+    "load_model",
+    "open_store",
+    "preprocess",
+    "read_data_sets",
+    "train",
+]
+
+_HOMES = {
+    "DataSets": "mnist_cli.tutorial",
+    "Model": "mnist_cli.formats.model",
+    "Store": "mnist_cli.formats.store",
+    "evaluate": "mnist_cli.stages.evaluate",
+    "fetch": "mnist_cli.stages.fetch",
+    "load_model": "mnist_cli.formats.model",
+    "open_store": "mnist_cli.formats.store",
+    "preprocess": "mnist_cli.stages.preprocess",
+    "read_data_sets": "mnist_cli.tutorial",
+    "train": "mnist_cli.stages.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module when the name is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mnist_cli' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,14 +7,40 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.datasets import FILE_NAMES
+from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
+from mnist_cli.files import sha256_of
+from tests.idx_files import write_tiny_dataset
 
 
 @pytest.fixture(scope="session")
 def real_mnist() -> Path:
-    """The folder with the four real MNIST files, when MNIST_MIRRORS names one."""
+    """The folder with the four real MNIST files, when MNIST_MIRRORS names one.
+
+    Skips where it does not; fails instead where MNIST_REQUIRE_REAL_DATA is set, as .ci/run does.
+    """
     for mirror in os.environ.get("MNIST_MIRRORS", "").split():
         folder = Path(mirror)
         if all((folder / name).is_file() for name in FILE_NAMES.values()):
             return folder
-    pytest.skip("MNIST_MIRRORS names no folder with the four MNIST files")
+    reason = "MNIST_MIRRORS names no folder with the four MNIST files"
+    if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def tiny_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the four files of a data set of 60 + 20 images that is known as `tiny` while the test runs."""
+    folder = tmp_path / "mirror"
+    write_tiny_dataset(folder)
+    register_dataset(folder, monkeypatch)
+    return folder
+
+
+def register_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "tiny") -> None:
+    """Make the four files in `folder` a data set with pinned digests, as MNIST is."""
+    pinned = {}
+    for role, file_name in FILE_NAMES.items():
+        path = folder / file_name
+        pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
+    monkeypatch.setitem(DATASETS, name, Dataset(name, pinned, (), tuple("0123456789")))

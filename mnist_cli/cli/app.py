@@ -1,0 +1,102 @@
+"""The application: its commands, and the one place that turns what happens into an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from itertools import pairwise
+from typing import Annotated, NoReturn
+
+import typer
+
+from mnist_cli import __version__
+from mnist_cli.cli import config, run, show, stages, status
+from mnist_cli.cli.output import Output, OutputLost, say, write
+from mnist_cli.errors import Interrupted, UsageError
+from mnist_cli.signals import raise_on_signals
+
+app = typer.Typer(name=None, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+run.register(app)
+stages.register(app)
+status.register(app)
+config.register(app)
+show.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mnist-cli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0")
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version.", show_default=False
+        ),
+    ] = False,
+) -> None:
+    """MNIST from four files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit."""
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    raise_on_signals()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+    code = run_command_line(sys.argv[1:])
+    _leave(code)
+
+
+def run_command_line(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what was typed after `mnist`.
+
+    Returns:
+        The exit code.
+    """
+    # Click's exceptions have no public home in every version of Typer; the class of bad parameters is exported.
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+    try:
+        code = app(arguments, prog_name="mnist", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except usage_error as error:
+        return _refuse(arguments, error)
+    except Interrupted as error:
+        return error.exit_code
+
+
+def _refuse(arguments: list[str], error: Exception) -> int:
+    """Report a command line that cannot be understood."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "mnist"
+    if not message:  # no command was given, and Typer has printed the help
+        return UsageError.exit_code
+    wants_json = "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+    output = Output(as_json=wants_json)
+    output.fail(UsageError(message.rstrip("."), hint=f"run '{path} --help'"))
+    output.finish()
+    return UsageError.exit_code
+
+
+def _leave(code: int) -> NoReturn:
+    try:
+        write("", flush=True)
+    except OutputLost as error:
+        code = code or error.exit_code
+        if not error.closed_pipe:
+            say("error:", str(error), fg="red")
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    if "tensorflow" in sys.modules:
+        # Everything is published and flushed. TensorFlow's own shutdown has nothing to save, takes a while, and is
+        # not safe while a thread is still importing it.
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,95 @@
+"""`mnist config init|check|show|schema`: the configuration, written, checked and explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_cli.cli.options import flag
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import UsageError
+from mnist_cli.text import printable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group and its commands to the application."""
+    group = typer.Typer(name="config", help="Write, check and explain the configuration.", no_args_is_help=True)
+    command(group, "init")(init)
+    command(group, "check")(check)
+    command(group, "show")(show)
+    command(group, "schema")(schema)
+    app.add_typer(group)
+
+
+def init(
+    session: Session,
+    *,
+    force: Annotated[bool, flag("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write pipeline.yaml with every key, its default and a comment.
+
+    Example: mnist config init
+    """
+    from mnist_cli import files
+    from mnist_cli.pipeline.loading import DEFAULT_FILE, load_config
+    from mnist_cli.pipeline.template import render
+
+    path = session.config_file or DEFAULT_FILE
+    if path.exists() and not force:
+        raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
+    # The defaults, with what --set says, but without whatever pipeline.yaml stands here.
+    loaded = load_config(Path("/dev/null"), session.overrides())
+    files.write_bytes(path, render(loaded.config).encode())
+    session.output.document({"file": str(path)})
+    session.output.line(f"wrote {printable(path)}")
+
+
+def check(session: Session) -> None:
+    """Say whether the configuration is right; if not, everything that is wrong with it (exit 3).
+
+    Example: mnist config check --config experiments/fast.yaml
+    """
+    loaded = session.load()
+    where = "the built-in defaults" if loaded.file is None else printable(loaded.file)
+    session.output.document({"ok": True, "file": None if loaded.file is None else str(loaded.file)})
+    session.output.line(f"{where}: ok")
+
+
+def show(
+    session: Session,
+    *,
+    origin: Annotated[bool, flag("--origin", help="Show where each value comes from.")] = False,
+) -> None:
+    """Print every key and its value, as a pipeline.yaml that can be used.
+
+    Example: mnist config show --origin --set train.steps=2000
+    """
+    from mnist_cli.pipeline.keys import KEYS
+    from mnist_cli.pipeline.template import render, yaml_value
+
+    loaded = session.load()
+    session.output.document(
+        {path: {"value": loaded.config.value(path), "origin": loaded.origins[path]} for path in KEYS}
+    )
+    if not origin:
+        session.output.line(render(loaded.config).rstrip())
+        return
+    for path in KEYS:
+        value = yaml_value(loaded.config.value(path))
+        session.output.columns((path, 28), (value, 14), (loaded.origins[path], 0))
+
+
+def schema(session: Session) -> None:
+    """Print the JSON schema of pipeline.yaml, for editors that complete and check YAML.
+
+    Example: mnist config schema > pipeline.schema.json
+    """
+    import json
+
+    from mnist_cli.pipeline.config import Config
+
+    content = Config.model_json_schema()
+    session.output.document(content)
+    session.output.line(json.dumps(content, indent=2))

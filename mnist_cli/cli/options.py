@@ -1,0 +1,71 @@
+"""The options that commands share, declared once."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnist_cli.pipeline.keys import KEYS
+
+_COMMON = "Common options"
+_CONFIGURATION = "Configuration"
+
+
+def option(*declarations: str, **settings: Any) -> Any:
+    """Return an option of a command's own; defaults are said in its help where they matter."""
+    return typer.Option(*declarations, show_default=False, **settings)
+
+
+def flag(*declarations: str, **settings: Any) -> Any:
+    """Return an option without a value; the empty metavar keeps Typer from writing `<bool>` behind it."""
+    return option(*declarations, metavar="", **settings)
+
+
+def common_parameters() -> list[inspect.Parameter]:
+    """Return the parameters that every command has."""
+    panel = {"rich_help_panel": _COMMON}
+    setting = option("--set", metavar="KEY=VALUE", help="Set any key, as train.steps=2000; repeatable.", **panel)
+    config = option("--config", metavar="FILE", help="The configuration file, instead of ./pipeline.yaml.", **panel)
+    folder = option(
+        "--artifacts",
+        metavar="FOLDER",
+        help="Where artifacts live, instead of $MNIST_ARTIFACTS or ./artifacts.",
+        **panel,
+    )
+    format_ = option("--format", metavar="text|json", help="How results are printed.", **panel)
+    as_json = flag("--json", help="The same as --format json.", **panel)
+    quiet = flag("--quiet", "-q", help="Print errors only (and the document of --json).", **panel)
+    debug = flag("--debug", help="Show the traceback of an error.", **panel)
+    return [
+        keyword("settings", Annotated[list[str] | None, setting], None),
+        keyword("config", Annotated[Path | None, config], None),
+        keyword("artifacts", Annotated[Path | None, folder], None),
+        keyword("format", Annotated[str, format_], "text"),
+        keyword("json", Annotated[bool, as_json], False),
+        keyword("quiet", Annotated[bool, quiet], False),
+        keyword("debug", Annotated[bool, debug], False),
+    ]
+
+
+def key_parameter(path: str) -> inspect.Parameter:
+    """Return the parameter that sets one configuration key, with the words of the table of keys.
+
+    Its value is text, read later as YAML by the same code that reads `--set`.
+    """
+    key = KEYS[path]
+    assert key.option is not None, f"{path} has no option of its own"
+    declared = option(key.option, metavar=key.metavar, help=f"{key.meaning}.", rich_help_panel=_CONFIGURATION)
+    return keyword(key_name(path), Annotated[str | None, declared], None)
+
+
+def key_name(path: str) -> str:
+    """Return the name of the parameter for a key: `train_steps` for `train.steps`."""
+    return path.replace(".", "_")
+
+
+def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """Return a keyword-only parameter of a signature."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -1,0 +1,124 @@
+"""What is printed: results to stdout, everything else to stderr, and with `--json` exactly one document."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+import typer
+
+from mnist_cli.errors import Interrupted, MnistError
+from mnist_cli.progress import Progress
+
+_CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
+
+
+class OutputLost(Exception):
+    """Standard output cannot be written; `exit_code` says how that ends the command."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output: {error.strerror}")
+        self.closed_pipe = isinstance(error, BrokenPipeError)
+        self.exit_code = _CLOSED_PIPE if self.closed_pipe else 1
+
+
+class Output:
+    """Prints for one command.
+
+    Args:
+        as_json: print one JSON document at the end instead of lines.
+        quiet: print no results, notes and progress; errors and JSON are printed all the same.
+    """
+
+    def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self._document: dict[str, Any] = {}
+
+    def line(self, text: str = "", **style: Any) -> None:
+        """Print one line of a text result."""
+        if not self.as_json and not self.quiet:
+            write(styled(text, sys.stdout, **style) + "\n")
+
+    def columns(self, *cells: tuple[Any, ...]) -> None:
+        """Print one line of cells: (text, width) or (text, width, colour); the last cell takes what it needs."""
+        padded = [
+            styled(cell[0].ljust(cell[1]), sys.stdout, fg=cell[2]) if len(cell) > 2 else cell[0].ljust(cell[1])
+            for cell in cells
+        ]
+        self.line(" ".join(padded).rstrip())
+
+    def document(self, content: dict[str, Any]) -> None:
+        """Take a part of the JSON document; it is printed when the command ends, also when it fails."""
+        self._document |= content
+
+    def note(self, text: str) -> None:
+        """Say something worth knowing on stderr."""
+        if not self.quiet:
+            say("note:", text, fg="cyan")
+
+    def warn(self, text: str) -> None:
+        """Say something to act on, on stderr."""
+        if not self.quiet:
+            say("warning:", text, fg="yellow")
+
+    def fail(self, error: MnistError | Interrupted) -> None:
+        """Report the error that ended the command."""
+        self.document({"error": error.document()})
+        if not self.as_json:
+            say("error:", error.message, fg="red")
+            if error.hint:
+                say("hint:", error.hint, fg="green")
+
+    def finish(self) -> None:
+        """Print the JSON document, if that is what was asked for."""
+        if self.as_json:
+            write(json.dumps(self._document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def progress(self) -> Progress:
+        """Return a listener that shows how a long job goes, as far as stderr is made for it."""
+        from mnist_cli.cli.progress import BarProgress, LineProgress
+
+        if self.quiet:
+            return Progress()
+        return BarProgress() if is_terminal(sys.stderr) else LineProgress()
+
+
+def write(text: str, *, flush: bool = False) -> None:
+    """Write to standard output.
+
+    Raises:
+        OutputLost: it cannot be written; from then on it leads nowhere, so that nothing fails on it again.
+    """
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise OutputLost(error) from None
+
+
+def say(label: str, text: str, **style: Any) -> None:
+    """Print a labelled message on stderr; a stderr that cannot be written is nobody's problem."""
+    with contextlib.suppress(OSError):
+        print(styled(label, sys.stderr, bold=True, **style), text, file=sys.stderr, flush=True)
+
+
+def styled(text: str, stream: TextIO, **style: Any) -> str:
+    """Return `text` with terminal colours if `stream` shows them."""
+    return typer.style(text, **style) if style and shows_colour(stream) else text
+
+
+def shows_colour(stream: TextIO) -> bool:
+    """Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org) or it is a dumb one."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks at `stream`: a terminal that can move its cursor, outside of CI."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")

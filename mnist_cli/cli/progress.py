@@ -1,0 +1,128 @@
+"""Progress of long jobs: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from mnist_cli.cli.output import say
+from mnist_cli.progress import Progress
+from mnist_cli.text import file_size
+
+_LINE_INTERVAL = 10.0  # seconds between two lines in a log
+
+
+class LineProgress(Progress):
+    """Prints `train: 4,000 of 50,000 steps (loss 0.31)` on stderr at long intervals; short jobs print nothing.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._label, self._total, self._unit = "", None, ""  # type: tuple[str, int | None, str]
+        self._last = 0.0
+
+    def start(self, label: str, total: int | None, unit: str) -> None:
+        """Begin to count the interval."""
+        self._label, self._total, self._unit = label, total, unit
+        self._last = self._clock()
+
+    def update(self, done: int, detail: str = "") -> None:
+        """Print a line if the last one was long ago."""
+        if self._clock() - self._last >= _LINE_INTERVAL:
+            self._last = self._clock()
+            amount = (
+                f"{_amount(done, self._unit)} of {_amount(self._total, self._unit)}"
+                if self._total
+                else _amount(done, self._unit)
+            )
+            unit = "" if self._unit == "B" else f" {self._unit}"
+            print(f"{self._label}: {amount}{unit}{f' ({detail})' if detail else ''}", file=sys.stderr, flush=True)
+
+    def note(self, message: str) -> None:
+        """Print the note."""
+        say("note:", message, fg="cyan")
+
+    def warn(self, message: str) -> None:
+        """Print the warning."""
+        say("warning:", message, fg="yellow")
+
+
+class BarProgress(Progress):
+    """A bar with amount, speed and time left on stderr, gone when the task ends."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: _Bar | None = None
+
+    def start(self, label: str, total: int | None, unit: str) -> None:
+        """Show a new bar."""
+        self.finish()
+        self._bar = _Bar(self._console, label, total, unit)
+
+    def update(self, done: int, detail: str = "") -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(done, detail)
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def note(self, message: str) -> None:
+        """Print the note above the bar."""
+        self._console.print("[bold cyan]note:[/]", _plain(message))
+
+    def warn(self, message: str) -> None:
+        """Print the warning above the bar."""
+        self._console.print("[bold yellow]warning:[/]", _plain(message))
+
+
+class _Bar:
+    """One Rich progress bar."""
+
+    def __init__(self, console: object, label: str, total: int | None, unit: str) -> None:
+        from rich import progress as rich_progress
+
+        is_bytes = unit == "B"
+        amount = (
+            [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
+            if is_bytes
+            else [rich_progress.MofNCompleteColumn(), rich_progress.TextColumn("{task.fields[unit]}")]
+        )
+        self._progress = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}", markup=False),
+            rich_progress.BarColumn(bar_width=24),
+            *amount,
+            rich_progress.TimeRemainingColumn(),
+            rich_progress.TextColumn("{task.fields[detail]}", markup=False),
+            console=console,  # type: ignore[arg-type]  # typed as object above so that Rich is imported only here
+            transient=True,
+        )
+        self._task = self._progress.add_task(label, total=total, unit=unit, detail="")
+        self._progress.start()
+
+    def update(self, done: int, detail: str) -> None:
+        self._progress.update(self._task, completed=done, detail=detail)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+def _plain(message: str) -> object:
+    from rich.text import Text
+
+    return Text(message)
+
+
+def _amount(count: int | None, unit: str) -> str:
+    if count is None:
+        return "?"
+    return file_size(count) if unit == "B" else f"{count:,}"

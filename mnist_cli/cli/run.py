@@ -1,0 +1,95 @@
+"""`mnist run`: the whole pipeline, as far as it is not up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.running import (
+    EVAL_KEYS,
+    TRAIN_KEYS,
+    Force,
+    Mirror,
+    Resume,
+    Wait,
+    check_gate,
+    make_request,
+    print_accuracy,
+    run_request,
+)
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import UsageError
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.runner import Request
+
+_KEYS = ("dataset", "preprocess.validation_size", *TRAIN_KEYS, *EVAL_KEYS)
+_STAGES = ("fetch", "preprocess", "train", "eval")  # the registry's, without importing it for --help
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "run", keys=_KEYS)(run)
+
+
+def run(
+    session: Session,
+    *,
+    first: Annotated[
+        str,
+        option("--from", metavar="STAGE", help="Begin with this stage; those before it must be fresh."),
+    ] = "fetch",
+    last: Annotated[str, option("--to", metavar="STAGE", help="End with this stage.")] = "eval",
+    force: Force = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Say what would run and why, and do nothing.")] = False,
+    mirror: Mirror = None,
+    resume: Resume = None,
+    wait: Wait = 0,
+) -> None:
+    """Run the whole pipeline, as far as it is not up to date.
+
+    The stages are fetch, preprocess, train and eval. A stage is skipped when its version, parameters and inputs are
+    those of its last run and its files are whole.
+
+    Example: mnist run --mirror ../mnist-files
+    """
+    loaded = session.load()
+    request = make_request(session, loaded, _between(first, last), force=force, mirror=mirror, resume=resume, wait=wait)
+    if dry_run:
+        _print_plan(session, request)
+        return
+    results = run_request(session, request)
+    if not any(result.ran for result in results):
+        session.output.line(f"nothing to do: {_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh")
+    print_accuracy(session, results)
+    check_gate(loaded, results)
+
+
+def _between(first: str, last: str) -> tuple[str, ...]:
+    for given, name in (("--from", first), ("--to", last)):
+        if name not in _STAGES:
+            raise UsageError(f"{given}: expected {_listed(_STAGES)}; received '{printable(name)}'")
+    selected = _STAGES[_STAGES.index(first) : _STAGES.index(last) + 1]
+    if not selected:
+        raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(_STAGES)}")
+    return selected
+
+
+def _print_plan(session: Session, request: Request) -> None:
+    from mnist_cli.cli.status import print_statuses
+    from mnist_cli.pipeline.digests import DigestCache
+    from mnist_cli.pipeline.plan import examine_all
+
+    statuses = examine_all(request.config, request.artifacts, DigestCache(request.artifacts.root))
+    selected = [statuses[name] for name in request.stages]
+    print_statuses(session, selected)
+    waiting = [status.stage for status in selected if request.force or not status.fresh]
+    session.output.document({"would_run": waiting})
+    session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

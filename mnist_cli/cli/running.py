@@ -1,0 +1,154 @@
+"""What the commands that run stages share: their options, the request, and how results are told."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.session import Session
+from mnist_cli.errors import GateFailed
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.loading import LoadedConfig
+    from mnist_cli.pipeline.plan import StageStatus
+    from mnist_cli.pipeline.runner import Request, StageResult
+
+TRAIN_KEYS = (
+    "seed",
+    "train.steps",
+    "train.epochs",
+    "train.batch_size",
+    "train.learning_rate",
+    "train.device",
+)
+EVAL_KEYS = ("eval.split", "eval.min_accuracy")
+
+Force = Annotated[bool, flag("--force", help="Run it even if nothing changed.")]
+Wait = Annotated[
+    float,
+    option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="Wait that long for another run in the same folder.",
+    ),
+]
+Mirror = Annotated[
+    list[str] | None,
+    option(
+        "--mirror",
+        metavar="URL|FOLDER",
+        help="Try this address or folder first, before $MNIST_MIRRORS and the data set's own; repeatable.",
+    ),
+]
+Resume = Annotated[
+    bool | None,
+    flag(
+        "--resume/--restart",
+        help="Insist on going on from a checkpoint, or throw the checkpoints away; without either, go on if possible.",
+    ),
+]
+
+
+def make_request(
+    session: Session,
+    loaded: LoadedConfig,
+    stages: tuple[str, ...],
+    *,
+    force: bool = False,
+    mirror: list[str] | None = None,
+    resume: bool | None = None,
+    wait: float = 0,
+) -> Request:
+    """Put together what is to be run from the command line, the environment and the configuration."""
+    from mnist_cli.pipeline.runner import Request
+
+    return Request(
+        config=loaded.config,
+        artifacts=session.artifacts,
+        overrides=loaded.overrides,
+        stages=stages,
+        force=force,
+        resume={None: "auto", True: "require", False: "never"}[resume],  # type: ignore[arg-type]
+        mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
+        wait=wait,
+        command=session.command,
+        progress=session.output.progress(),
+        started=lambda status: _tell_why(session, status),
+        finished=lambda result: _print_result(session, result),
+    )
+
+
+def run_request(session: Session, request: Request) -> list[StageResult]:
+    """Run the stages; each result is printed when it is there; errors as `runner.run`."""
+    from mnist_cli.pipeline import runner
+
+    results: list[StageResult] = []
+    try:
+        results = runner.run(request)
+    finally:
+        request.progress.finish()
+    session.output.document({"stages": [_result_document(result) for result in results]})
+    return results
+
+
+def print_accuracy(session: Session, results: list[StageResult]) -> None:
+    """Print the result of the evaluation, if that is the last of the results."""
+    from mnist_cli.cli.summaries import accuracy_sentence
+
+    if results[-1].stage == "eval":
+        metrics = results[-1].manifest.metrics
+        session.output.line(accuracy_sentence(metrics), bold=True)
+        session.output.document({"accuracy": metrics["accuracy"], "model_digest": metrics["model_digest"]})
+
+
+def check_gate(loaded: LoadedConfig, results: list[StageResult]) -> None:
+    """Compare the accuracy to the bound, whether it was measured just now or before.
+
+    Raises:
+        GateFailed: it is below.
+    """
+    minimum = loaded.config.eval.min_accuracy
+    if minimum is None or results[-1].stage != "eval":
+        return
+    metrics = results[-1].manifest.metrics
+    if metrics["accuracy"] < minimum:
+        low, high = metrics["accuracy_interval"]
+        raise GateFailed(
+            f"{metrics['split']} accuracy {metrics['accuracy']:.4f} is below --min-accuracy {minimum:g} "
+            f"(95 % interval {low:.4f} to {high:.4f})"
+        )
+
+
+def _tell_why(session: Session, status: StageStatus) -> None:
+    from mnist_cli.pipeline.plan import State
+
+    if status.state not in (State.MISSING, State.PENDING, State.FRESH):
+        reasons = "; ".join(map(str, status.reasons))
+        session.output.note(f"{status.stage} is {status.state}: {reasons}")
+
+
+def _print_result(session: Session, result: StageResult) -> None:
+    from mnist_cli.cli.summaries import summary
+
+    if result.ran:
+        word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
+    else:
+        word, colour, seconds = "fresh", "cyan", "-"
+    text = summary(result.manifest)
+    session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))
+
+
+def _result_document(result: StageResult) -> dict[str, Any]:
+    manifest = result.manifest
+    return {
+        "stage": result.stage,
+        "ran": result.ran,
+        "state_before": result.before.state,
+        "reasons": [reason.document() for reason in result.before.reasons],
+        "key": manifest.key,
+        "outputs": {name: record.sha256 for name, record in manifest.outputs.items()},
+        "metrics": manifest.metrics,
+        "seconds": manifest.seconds,
+    }

@@ -1,0 +1,175 @@
+"""What every command has in common: its options, its configuration, and how it ends.
+
+A command is written with the options of its own. `command` adds the options that set configuration keys, with the
+words of the table of keys, and those that all commands share, and hands them over as one `Session`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mnist_cli.cli.options import common_parameters, key_name, key_parameter
+from mnist_cli.cli.output import Output, OutputLost, say
+from mnist_cli.errors import Interrupted, MnistError, UsageError
+from mnist_cli.pipeline.keys import KEYS
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.artifacts import Artifacts
+    from mnist_cli.pipeline.loading import LoadedConfig, Override
+
+_DEFAULT_ARTIFACTS = Path("artifacts")
+
+
+class Session:
+    """One command's common options, and what follows from them.
+
+    Attributes:
+        output: where it prints.
+        artifacts: the artifacts folder.
+        debug: whether errors show their traceback.
+        command: what was typed, such as `mnist train`.
+    """
+
+    def __init__(self, values: dict[str, Any], keys: Sequence[str], command: str) -> None:
+        self.command = command
+        self.debug: bool = values.pop("debug")
+        format_, as_json = values.pop("format"), values.pop("json")
+        self.output = Output(as_json=as_json or format_ == "json", quiet=values.pop("quiet"))
+        self._format: str = format_
+        self._artifacts: Path | None = values.pop("artifacts")
+        self._config_file: Path | None = values.pop("config")
+        self._set: list[str] = values.pop("settings") or []
+        self._key_options = {path: values.pop(key_name(path)) for path in keys}
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts."""
+        from mnist_cli.pipeline.artifacts import Artifacts
+
+        named = os.environ.get("MNIST_ARTIFACTS")
+        return Artifacts(self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS))
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that --config names."""
+        return self._config_file
+
+    def check(self) -> None:
+        """Refuse what Typer does not check.
+
+        Raises:
+            UsageError: --format is neither text nor json.
+        """
+        if self._format not in ("text", "json"):
+            raise UsageError(f"--format: expected text or json; received '{printable(self._format)}'")
+
+    def overrides(self) -> list[Override]:
+        """Return what the command line sets, --set first; errors as `parse_override`."""
+        from mnist_cli.pipeline.loading import parse_override, read_override
+
+        typed = [parse_override(text) for text in self._set]
+        for path, text in self._key_options.items():
+            if text is not None:
+                typed.append(read_override(path, text, str(KEYS[path].option)))
+        return typed
+
+    def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
+        """Read the configuration with what the command line sets; errors as `load_config`."""
+        from mnist_cli.pipeline.loading import load_config
+
+        return load_config(self._config_file, self.overrides(), kept)
+
+
+def command(
+    app: typer.Typer, name: str, keys: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the command `name`.
+
+    Args:
+        app: the application or group.
+        name: what is typed.
+        keys: configuration keys that get an option of their own.
+
+    Returns:
+        A decorator; the function gets a `Session` and its own options as keywords.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        added = [*map(key_parameter, keys), *common_parameters()]
+        words = f"mnist {app.info.name} {name}" if isinstance(app.info.name, str) else f"mnist {name}"
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            session = Session(values, keys, words)
+            code = _run(session, lambda: function(session, **values))
+            if code:
+                raise typer.Exit(code)
+
+        parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        del run.__wrapped__  # else Typer reads the inner function's signature
+        run.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *added)}
+        app.command(name, help=_unwrapped(inspect.getdoc(function) or ""))(run)
+        return function
+
+    return register
+
+
+def _run(session: Session, body: Callable[[], None]) -> int:
+    """Run a command's body; report what went wrong; print the document; return the exit code."""
+    try:
+        code = _run_body(session, body)
+        session.output.finish()
+    except OutputLost as error:
+        code = error.exit_code
+        if not error.closed_pipe:
+            say("error:", str(error), fg="red")
+    return code
+
+
+def _run_body(session: Session, body: Callable[[], None]) -> int:
+    try:
+        session.check()
+        body()
+    except OutputLost:
+        raise
+    except (MnistError, Interrupted) as error:
+        if isinstance(error, Interrupted) and error.hint is None:
+            error.hint = f"run '{session.command}' again; what was finished is kept"
+        return _report(session, error)
+    except OSError as error:
+        return _report(session, _storage_error(error))
+    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
+        message = f"internal error: {type(error).__name__}: {printable(error)}"
+        return _report(session, MnistError(message, hint=f"run '{session.command} --debug' and report what it prints"))
+    return 0
+
+
+def _report(session: Session, error: MnistError | Interrupted) -> int:
+    """Tell of the error that is being handled."""
+    session.output.fail(error)
+    if session.debug:
+        import traceback
+
+        traceback.print_exc(file=sys.stderr)
+    return error.exit_code
+
+
+def _storage_error(error: OSError) -> MnistError:
+    place = f"{printable(error.filename)}: " if error.filename else ""
+    return MnistError(f"{place}{error.strerror or printable(error)}", hint="nothing that was published before is lost")
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines of each paragraph, as the terminal's width decides where help wraps."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -1,0 +1,78 @@
+"""`mnist status`: the state of every stage, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_cli.cli.options import flag
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import WorkNeeded
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.plan import StageStatus
+
+_COLOURS = {
+    "fresh": "green",
+    "pending": "cyan",
+    "missing": "yellow",
+    "stale": "yellow",
+    "incomplete": "yellow",
+    "corrupt": "red",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "status", keys=("dataset", "seed"))(status)
+
+
+def status(
+    session: Session,
+    *,
+    check: Annotated[bool, flag("--check", help="Exit with 4 unless every stage is fresh.")] = False,
+) -> None:
+    """Show how each stage stands, and why it would run again.
+
+    fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
+    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written.
+
+    Example: mnist status --check
+    """
+    from mnist_cli.pipeline.digests import DigestCache
+    from mnist_cli.pipeline.plan import examine_all
+
+    loaded = session.load()
+    digests = DigestCache(session.artifacts.root)
+    statuses = list(examine_all(loaded.config, session.artifacts, digests).values())
+    digests.save()
+    print_statuses(session, statuses)
+    waiting = [one.stage for one in statuses if not one.fresh]
+    session.output.document({"fresh": not waiting})
+    if waiting and check:
+        raise WorkNeeded(f"not fresh: {', '.join(waiting)}", hint="run 'mnist run'")
+    if waiting:
+        session.output.line("'mnist run' brings everything up to date")
+
+
+def print_statuses(session: Session, statuses: Iterable[StageStatus]) -> None:
+    """Print a line for each stage: name, state, and the reasons or what it found out."""
+    from mnist_cli.cli.summaries import summary
+
+    documents = []
+    for one in statuses:
+        told = "; ".join(map(str, one.reasons))
+        if one.fresh and one.manifest is not None:
+            told = summary(one.manifest)
+        session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))
+        documents.append(
+            {
+                "stage": one.stage,
+                "state": one.state,
+                "reasons": [reason.document() for reason in one.reasons],
+                "key": one.manifest.key if one.manifest else None,
+            }
+        )
+    session.output.document({"stages": documents})

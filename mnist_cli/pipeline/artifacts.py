@@ -1,0 +1,66 @@
+"""Where artifacts live, and how a stage's files replace the ones before: all of them, or none.
+
+A stage writes into `artifacts/<stage>/.new/`. The manifest is written there last, and that is the moment of decision:
+before it the folder is thrown away, after it the files are moved into place, and a run that dies while moving is
+finished by the next one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_cli import files
+from mnist_cli.pipeline import manifest as manifests
+
+_NEW = ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """The artifacts folder.
+
+    Attributes:
+        root: the folder, such as `artifacts`; it need not exist.
+    """
+
+    root: Path
+
+    def folder(self, stage: str) -> Path:
+        """Return the folder of one stage's published files."""
+        return self.root / stage
+
+    def manifest(self, stage: str) -> manifests.Manifest | None:
+        """Read the manifest of a stage; errors as `read_manifest`."""
+        return manifests.read_manifest(self.folder(stage) / manifests.NAME)
+
+    def begin(self, stage: str) -> Path:
+        """Return an empty folder for the files to come, on the same file system as the published ones."""
+        new = self.folder(stage) / _NEW
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        return new
+
+    def commit(self, stage: str) -> None:
+        """Move the files of `begin`'s folder, which holds a manifest, over the published ones, the manifest last."""
+        folder = self.folder(stage)
+        new = folder / _NEW
+        for path in sorted(new.iterdir(), key=lambda path: (path.name == manifests.NAME, path.name)):
+            if not path.name.startswith(files.TEMPORARY_PREFIX):
+                path.replace(folder / path.name)
+        files.sync_folder(folder)
+        shutil.rmtree(new)
+
+    def discard(self, stage: str) -> None:
+        """Throw away what a failed stage wrote."""
+        shutil.rmtree(self.folder(stage) / _NEW, ignore_errors=True)
+
+    def recover(self, stage: str) -> None:
+        """Finish or undo what a killed run left; call it under the lock only."""
+        folder = self.folder(stage)
+        if (folder / _NEW / manifests.NAME).is_file():
+            self.commit(stage)
+        elif folder.is_dir():
+            self.discard(stage)
+            files.sweep(folder)

@@ -1,0 +1,73 @@
+"""Content digests of artifacts, remembered by size, modification time and inode.
+
+The digest of an HDF5 file is that of what it says (mnist_cli/formats/hdf5.py), of any other file that of its bytes.
+A file whose size, time and inode are as remembered is not read again; that is what makes `mnist status` quick, and
+all that it trusts. The memory is a hint: lost or damaged, it costs a reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from mnist_cli import files
+
+_NAME = ".digests.json"
+
+
+class DigestCache:
+    """The digests of files below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._changed = False
+        self._entries: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            entries = json.loads((root / _NAME).read_bytes())
+            if isinstance(entries, dict):
+                self._entries = entries
+
+    def digest(self, path: Path) -> str:
+        """Return the content digest of `path`, which is below the cache's folder.
+
+        Raises:
+            OSError: the file is missing or cannot be read.
+            FormatError: it is an HDF5 file by its name and not by its content.
+        """
+        name = str(path.relative_to(self._root))
+        fingerprint = _fingerprint(path)
+        entry = self._entries.get(name)
+        if isinstance(entry, list) and len(entry) == 4 and entry[:3] == fingerprint and isinstance(entry[3], str):
+            return entry[3]
+        digest = content_digest(path)
+        self.remember(path, digest, fingerprint)
+        return digest
+
+    def remember(self, path: Path, digest: str, fingerprint: list[int] | None = None) -> None:
+        """Take a digest that was computed while the file was written."""
+        name = str(path.relative_to(self._root))
+        self._entries[name] = [*(fingerprint or _fingerprint(path)), digest]
+        self._changed = True
+
+    def save(self) -> None:
+        """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""
+        if self._changed:
+            with contextlib.suppress(OSError):
+                files.write_json(self._root / _NAME, self._entries)
+            self._changed = False
+
+
+def _fingerprint(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def content_digest(path: Path) -> str:
+    """Return the digest of what a file says; errors as `DigestCache.digest`."""
+    if path.suffix == ".h5":
+        from mnist_cli.formats import hdf5
+
+        return hdf5.content_digest(path)
+    return files.sha256_of(path)

@@ -1,0 +1,122 @@
+"""manifest.json: what a stage was run with, what it read and wrote, and how to know that it is still so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist_cli import files
+from mnist_cli.errors import FormatError
+from mnist_cli.text import printable
+
+Schema = Literal["mnist-manifest/1"]
+SCHEMA: Schema = "mnist-manifest/1"
+NAME = "manifest.json"
+_SIZE_LIMIT = 1 << 20  # bytes; a manifest has about 2,000
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class OutputRecord(BaseModel):
+    """One published file: the digest of its content and its size in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sha256: Digest
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(BaseModel):
+    """The record of one finished stage.
+
+    Attributes:
+        stage: its name.
+        key: SHA-256 over all that decides its outputs: stage, version, parameters, inputs and runtime.
+        version: of the stage's code; a change of what it computes bumps it.
+        parameters: the configuration keys that matter to it, with their values.
+        overrides: those of them that came from the command line.
+        inputs: `stage/file` → content digest.
+        outputs: file name → digest and size.
+        metrics: what it found out, such as counts and accuracy.
+        runtime: what can move the bits of its outputs (device kind, TensorFlow version, …).
+        environment: where it ran; recorded for people, never compared.
+        seconds: how long it took.
+        sha256: digest of all the rest, so that a damaged manifest is noticed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
+    stage: str
+    key: Digest
+    version: int
+    parameters: dict[str, Any]
+    overrides: dict[str, Any]
+    inputs: dict[str, Digest]
+    outputs: dict[str, OutputRecord]
+    metrics: dict[str, Any]
+    runtime: dict[str, Any]
+    environment: dict[str, Any]
+    seconds: Annotated[float, Field(ge=0)]
+    sha256: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the manifest as it is written, with its own digest."""
+        content = self.model_dump(by_alias=True, exclude={"sha256"})
+        return {**content, "sha256": _digest(content)}
+
+
+def stage_key(
+    stage: str, version: int, parameters: dict[str, Any], inputs: dict[str, str], runtime: dict[str, Any]
+) -> str:
+    """Return the SHA-256 of the canonical JSON of all that decides a stage's outputs, as 64 hexadecimal digits."""
+    return _digest({"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime})
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Publish `manifest` at `path`."""
+    files.write_json(path, manifest.document())
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Read and check a manifest; None when there is none.
+
+    Raises:
+        FormatError: it is damaged, of another schema, or its digest or key is not that of its content.
+        OSError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_SIZE_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        document = json.loads(text)
+        manifest = Manifest.model_validate(document)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(map(str, detail["loc"])) or "the document"
+        received = printable(detail["input"], 60)
+        raise FormatError(
+            path, f"{printable(place)} is wrong", expected=f"a manifest ({SCHEMA})", received=received
+        ) from None
+    except (ValueError, RecursionError):
+        raise FormatError(path, "not JSON", expected=f"a manifest ({SCHEMA})", received="something else") from None
+    content = {name: value for name, value in document.items() if name != "sha256"}
+    if _digest(content) != manifest.sha256:
+        raise FormatError(
+            path,
+            "its content was changed",
+            expected=f"SHA-256 {manifest.sha256[:12]}…",
+            received=f"{_digest(content)[:12]}…",
+        )
+    return manifest
+
+
+def _digest(document: dict[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,29 @@
+"""Overrides that hold on: what an earlier stage was told on the command line, the later ones go on with.
+
+`mnist train --steps 2000` followed by `mnist eval` evaluates that model; without this, `eval` would find the model
+stale, as the configuration says 1000 steps. `run` and `status` go by the configuration alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from mnist_cli.errors import MnistError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.keys import KEYS
+from mnist_cli.pipeline.registry import STAGES, upstream
+
+
+def kept_overrides(artifacts: Artifacts, stage: str) -> dict[str, Any]:
+    """Return key → value of what the stages before `stage` were told on the command line.
+
+    A manifest that cannot be read says nothing here; the planner says what is wrong with it.
+    """
+    kept: dict[str, Any] = {}
+    for earlier in upstream(STAGES[stage]):
+        with contextlib.suppress(MnistError, OSError):
+            manifest = artifacts.manifest(earlier.name)
+            if manifest is not None:
+                kept |= {path: value for path, value in manifest.overrides.items() if path in KEYS}
+    return kept

@@ -1,0 +1,204 @@
+"""Runs stages: under the lock, only those that are not fresh, each with a manifest as its last word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_cli.errors import InputError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.config import Config
+from mnist_cli.pipeline.digests import DigestCache, content_digest
+from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.lock import locked
+from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
+from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
+from mnist_cli.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What became of one stage.
+
+    Attributes:
+        stage: its name.
+        ran: whether it had to run.
+        before: its status before, which says why.
+        manifest: what is published now.
+    """
+
+    stage: str
+    ran: bool
+    before: StageStatus
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run, with what, and where.
+
+    Attributes:
+        config: the configuration.
+        artifacts: the artifacts folder.
+        overrides: values of the configuration that came from the command line; recorded in the manifests.
+        stages: names of the stages to bring up to date, in pipeline order and without gaps.
+        force: run them even when they are fresh.
+        resume: whether training may, must or must not go on from a checkpoint.
+        mirrors: addresses and folders before the configured ones.
+        wait: seconds to wait for another run in the same folder.
+        command: what was typed, for those who find the folder locked.
+        progress: who hears how it goes.
+        started: called with a stage's status before it runs.
+        finished: called with each result as soon as it is there.
+    """
+
+    config: Config
+    artifacts: Artifacts
+    overrides: dict[str, Any]
+    stages: tuple[str, ...] = tuple(STAGES)
+    force: bool = False
+    resume: Resume = "auto"
+    mirrors: tuple[str, ...] = ()
+    wait: float = 0
+    command: str = "mnist"
+    progress: Progress = SILENT
+    started: Callable[[StageStatus], None] = lambda _status: None
+    finished: Callable[[StageResult], None] = lambda _result: None
+
+
+def run(request: Request) -> list[StageResult]:
+    """Bring the requested stages up to date.
+
+    Returns:
+        One result for each requested stage, in order.
+
+    Raises:
+        InputError: a stage that comes before the first requested one is not fresh.
+        Locked: another run is at work in the folder.
+        MnistError: a stage failed; what was published before is as it was.
+        OSError: the artifacts folder cannot be read or written.
+    """
+    digests = DigestCache(request.artifacts.root)
+    statuses = examine_all(request.config, request.artifacts, digests)
+    # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
+    if not request.force and all(statuses[name].fresh for name in request.stages):
+        digests.save()
+        return [_fresh_result(request, statuses[name]) for name in request.stages]
+    _require_fresh(request, statuses)
+    with locked(request.artifacts.root, request.command, request.wait):
+        for name in STAGES:
+            request.artifacts.recover(name)
+        digests = DigestCache(request.artifacts.root)
+        try:
+            return _run_in_order(request, digests)
+        finally:
+            digests.save()
+
+
+def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse to build on something that is not what the configuration says."""
+    for stage in upstream(STAGES[request.stages[0]]):
+        status = statuses[stage.name]
+        if not status.fresh:
+            why = "; ".join(map(str, status.reasons))
+            raise InputError(
+                f"'{request.stages[0]}' reads what '{stage.name}' wrote, and that is {status.state}: {why}",
+                hint=f"run 'mnist {stage.name}', or 'mnist run' for everything that is needed",
+            )
+
+
+def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
+    # Looked at again, as another run may have worked here while this one waited for the lock.
+    statuses = examine_all(request.config, request.artifacts, digests)
+    _require_fresh(request, statuses)
+    _warm_up(request, statuses)
+    results = []
+    for name in request.stages:
+        stage = STAGES[name]
+        status = examine(stage, request.config, request.artifacts, digests, statuses)
+        if status.fresh and not request.force:
+            results.append(_fresh_result(request, status))
+        else:
+            request.started(status)
+            manifest = _execute(stage, request, statuses, digests)
+            results.append(StageResult(name, True, status, manifest))
+            request.finished(results[-1])
+            status = StageStatus(name, State.FRESH, (), manifest)
+        statuses[name] = status
+    return results
+
+
+def _fresh_result(request: Request, status: StageStatus) -> StageResult:
+    assert status.manifest is not None, "a fresh stage has a manifest"
+    result = StageResult(status.stage, False, status, status.manifest)
+    request.finished(result)
+    return result
+
+
+def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Import TensorFlow beside the stages that come before training, if both have to run."""
+    waiting = [name for name in request.stages if request.force or not statuses[name].fresh]
+    if "train" in waiting and waiting[0] != "train":
+        from mnist_cli.stages.warm_up import warm_up
+
+        warm_up()
+
+
+def _execute(stage: Stage, request: Request, statuses: dict[str, StageStatus], digests: DigestCache) -> Manifest:
+    """Run one stage and publish what it wrote."""
+    artifacts = request.artifacts
+    folder = artifacts.folder(stage.name)
+    started = time.perf_counter()
+    job = Job(
+        config=request.config,
+        root=artifacts.root,
+        new=artifacts.begin(stage.name),
+        current=folder,
+        scratch=folder / stage.scratch,
+        mirrors=request.mirrors,
+        resume=request.resume,
+        progress=request.progress,
+    )
+    try:
+        outcome = stage.run(job)
+        outputs = {name: _record(job, name, outcome) for name in stage.outputs}
+        inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
+        parameters = stage.parameter_values(request.config)
+        manifest = Manifest(
+            stage=stage.name,
+            key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
+            version=stage.version,
+            parameters=parameters,
+            overrides={path: value for path, value in request.overrides.items() if path in parameters},
+            inputs=inputs,
+            outputs=outputs,
+            metrics=outcome.metrics,
+            runtime=outcome.runtime,
+            environment=environment(),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        write_manifest(job.new / NAME, manifest)
+    except BaseException:
+        artifacts.discard(stage.name)
+        raise
+    artifacts.commit(stage.name)
+    for name, record in outputs.items():
+        digests.remember(folder / name, record.sha256)
+    return manifest
+
+
+def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
+    """Describe one output: the new file, or the published one that the stage found right and kept."""
+    path = job.new / name
+    if not path.exists():
+        path = job.current / name
+    digest = outcome.digests.get(name) or content_digest(path)
+    return OutputRecord(sha256=digest, bytes=path.stat().st_size)
+
+
+def _published(status: StageStatus, file: str) -> str:
+    assert status.manifest is not None, "an input's stage is fresh, so it has a manifest"
+    return status.manifest.outputs[file].sha256

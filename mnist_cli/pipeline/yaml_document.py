@@ -1,0 +1,175 @@
+"""YAML, as much of it as a configuration needs, with the line and column of every key and value.
+
+Built from the parser's events rather than `yaml.safe_load`, because a configuration deserves what that does not do:
+duplicate keys are found, `1e-3` is a number (YAML 1.2's rules for plain words), every value knows its place, and
+aliases, tags and deep nesting are refused before anything is built from them. Nothing in a document is executed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from mnist_cli.text import printable
+
+Path = tuple[str | int, ...]
+Place = tuple[int, int]
+
+SIZE_LIMIT = 256 * 1024  # bytes; the shipped pipeline.yaml has about 3,000
+_DEPTH_LIMIT = 8  # the configuration needs 3
+_DIGIT_LIMIT = 400  # characters of one number; int() of more than 4,300 digits raises
+
+# The plain words of YAML 1.2's core schema (section 10.3.2).
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Document:
+    """What a YAML text says, and where.
+
+    Attributes:
+        content: nested dicts, lists and scalars; None for an empty text.
+        places: path → (line, column) of the value, both from 1.
+        key_places: path → (line, column) of the key.
+        problems: (place, what is wrong), in the order of the text.
+    """
+
+    content: Any = None
+    places: dict[Path, Place] = field(default_factory=dict)
+    key_places: dict[Path, Place] = field(default_factory=dict)
+    problems: list[tuple[Place, str]] = field(default_factory=list)
+
+
+class _Refused(Exception):
+    """The rest of the document cannot be read."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def read_yaml(text: bytes) -> Document:
+    """Read one YAML document; whatever is wrong with it is in the result's `problems`.
+
+    Args:
+        text: UTF-8, at most SIZE_LIMIT bytes.
+    """
+    document = Document()
+    if len(text) > SIZE_LIMIT:
+        document.problems.append(((1, 1), f"expected at most {SIZE_LIMIT:,} bytes; received {len(text):,}"))
+        return document
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        place = _place_in(text[: error.start].decode(), error.start)
+        document.problems.append((place, f"expected UTF-8; received the byte 0x{text[error.start]:02x}"))
+        return document
+    try:
+        _Builder(document, decoded).build()
+    except _Refused as refused:
+        document.problems.append((refused.place, str(refused)))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        document.problems.append((place, f"not YAML: {printable(error.problem or error.context)}"))
+    except yaml.reader.ReaderError as error:
+        place = _place_in(decoded, error.position)
+        document.problems.append((place, "not YAML: a control character"))
+    return document
+
+
+def read_scalar(text: str) -> Any:
+    """Return what a plain word of YAML means: None, a bool, an int, a float or the text itself."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if len(text) <= _DIGIT_LIMIT:
+        if _INT.match(text):
+            return int(text)
+        if _FLOAT.match(text):
+            return float(text)
+    if match := _NOT_FINITE.match(text):
+        return float(f"{match[1] or ''}inf") if match[2] else float("nan")
+    return text
+
+
+class _Builder:
+    """Builds a Document's content from the parser's events."""
+
+    def __init__(self, document: Document, text: str) -> None:
+        self._document = document
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+
+    def build(self) -> None:
+        for event in self._events:
+            if isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent | yaml.DocumentEndEvent):
+                if isinstance(event, yaml.DocumentStartEvent) and self._document.places:
+                    raise _Refused(_place(event), "expected one document; received a second one ('---')")
+            elif not isinstance(event, yaml.StreamEndEvent):
+                self._document.content = self._node(event, ())
+
+    def _node(self, event: Any, path: Path) -> Any:
+        place = _place(event)
+        self._document.places[path] = place
+        if isinstance(event, yaml.AliasEvent):
+            self._problem(place, f"aliases (*{printable(event.anchor)}) are not used here; write the value itself")
+            return None
+        if event.tag is not None and event.tag != "!":
+            self._problem(place, f"tags ({printable(event.tag)}) are not used here; write the value itself")
+        if isinstance(event, yaml.ScalarEvent):
+            plain = event.implicit[0] and event.tag is None  # neither quoted nor a block
+            return read_scalar(event.value) if plain else event.value
+        if len(path) >= _DEPTH_LIMIT:
+            raise _Refused(place, f"nested more than {_DEPTH_LIMIT} levels deep")
+        return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for event in self._events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            place = _place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _Refused(place, "expected a key that is a word")
+            key = event.value
+            value_path = (*path, key)
+            first = self._document.key_places.get(value_path)
+            if first is not None:
+                name = printable(".".join(map(str, value_path)))
+                self._problem(place, f"{name}: duplicate key; it is already set in line {first[0]}")
+                self._node(next(self._events), (*value_path, "duplicate"))
+                continue
+            self._document.key_places[value_path] = place
+            result[key] = self._node(next(self._events), value_path)
+        return result
+
+    def _sequence(self, path: Path) -> list[Any]:
+        result: list[Any] = []
+        for event in self._events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            result.append(self._node(event, (*path, len(result))))
+        return result
+
+    def _problem(self, place: Place, message: str) -> None:
+        self._document.problems.append((place, message))
+
+
+def _place_in(text: str, position: int) -> Place:
+    before = text[:position]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _place(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1

@@ -1,0 +1,111 @@
+"""The house rules that the code itself can be asked about."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mnist_cli
+
+PACKAGE = Path(mnist_cli.__file__).parent
+# A room may import those to its right; what is in one place is beside each other and may not.
+ORDER = [{"cli"}, {"pipeline"}, {"stages"}, {"learning", "sources"}, {"formats"}, {"base"}]
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+# The public door opens every room; the tutorial's interface is a user of the stages like any other.
+OUTSIDE = {"__init__.py", "__main__.py", "tutorial.py"}
+
+
+def room_of(module: str) -> str:
+    part = module.split(".")[1] if module.count(".") >= 1 else ""
+    return part if part in LEVEL else "base"
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if str(path.relative_to(PACKAGE)) not in OUTSIDE]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0] if len(path.relative_to(PACKAGE).parts) > 1 else "base"
+    for name in imports(path):
+        if name.startswith("mnist_cli."):
+            other = room_of(name)
+            assert LEVEL[other] > LEVEL[own] or other == own, f"{own} imports {name}"
+
+
+def test_stages_never_import_stages() -> None:
+    names = {"fetch", "preprocess", "train", "evaluate"}
+    for stage in names:
+        for name in imports(PACKAGE / "stages" / f"{stage}.py"):
+            others = {f"mnist_cli.stages.{other}" for other in names - {stage}}
+            assert not any(name.startswith(other) for other in others), f"{stage} imports {name}"
+
+
+def test_only_the_learning_room_imports_tensorflow() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name != "learning":
+            assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in imports(path)), path
+
+
+HEAVY = ("tensorflow", "keras", "h5py", "numpy", "requests", "PIL", "filelock")
+
+
+def imported_by(arguments: list[str], folder: Path) -> set[str]:
+    """Return the names in sys.modules after a command has run in a process of its own."""
+    program = (
+        "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
+        "code = run_command_line(sys.argv[1:])\n"
+        "print(code, *sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+    )
+    environment = {**os.environ, "MNIST_MIRRORS": ""}
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    code, *names = result.stderr.splitlines()[-1].split()
+    assert code == "0", result.stderr
+    return set(names)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["status"], ["config", "show"], ["config", "check"], ["run", "--dry-run"]],
+    ids=" ".join,
+)
+def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    assert imported_by(arguments, tmp_path).isdisjoint(HEAVY)
+
+
+def test_help_does_not_pay_for_the_configuration(tmp_path: Path) -> None:
+    assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.pipeline.config"})
+
+
+def test_importing_the_package_imports_nothing(tmp_path: Path) -> None:
+    program = "import sys, mnist_cli; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(result.stdout.split()).isdisjoint(HEAVY)
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in mnist_cli.__all__:
+        assert getattr(mnist_cli, name).__doc__, name
+    assert set(mnist_cli.__all__) <= set(dir(mnist_cli))
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'input_data'"):
+        mnist_cli.input_data  # noqa: B018  # reading it is the point
