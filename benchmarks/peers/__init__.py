@@ -1,0 +1,1 @@
+"""The programs that the toolkit is compared with, each a script of its own."""
