@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,8 @@ def run_request(session: Session, request: Request) -> list[StageResult]:
     """Run the stages; each result is printed when it is there; errors as `runner.run`."""
     from mnist_cli.pipeline import runner
 
+    gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
+    gc.enable()
     results: list[StageResult] = []
     try:
         results = runner.run(request)
