@@ -118,7 +118,7 @@ def test_a_stage_goes_on_with_what_the_stages_before_were_told(
 def test_the_gate_is_checked_also_when_nothing_has_to_run(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["eval", "--min-accuracy", "0.5"]) == 0
     assert run_command_line(["eval", "--min-accuracy", "0.999"]) == 6
-    assert "is below --min-accuracy 0.999" in capsys.readouterr().err
+    assert "expected at least 0.999; received 0." in capsys.readouterr().err
 
 
 def test_a_failed_gate_as_json_has_the_metrics_and_the_error(

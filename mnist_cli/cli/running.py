@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.session import Session
-from mnist_cli.errors import GateFailed
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.loading import LoadedConfig
@@ -115,13 +114,10 @@ def check_gate(loaded: LoadedConfig, results: list[StageResult]) -> None:
     minimum = loaded.config.eval.min_accuracy
     if minimum is None or results[-1].stage != "eval":
         return
+    from mnist_cli.stages import gate
+
     metrics = results[-1].manifest.metrics
-    if metrics["accuracy"] < minimum:
-        low, high = metrics["accuracy_interval"]
-        raise GateFailed(
-            f"{metrics['split']} accuracy {metrics['accuracy']:.4f} is below --min-accuracy {minimum:g} "
-            f"(95 % interval {low:.4f} to {high:.4f})"
-        )
+    gate.check_gate(metrics["accuracy"], metrics["accuracy_interval"], minimum)
 
 
 def _tell_why(session: Session, status: StageStatus) -> None:

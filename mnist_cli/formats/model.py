@@ -1,0 +1,226 @@
+"""The model file: W and b of a softmax regression, and how an image becomes what they are multiplied with.
+
+    /W                 float32 [D, K]
+    /b                 float32 [K]
+    attributes of /    schema, input, classes (JSON), digest, store_digest, each as text; step, seed as int64
+
+Using a model needs NumPy only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import FormatError, InputError
+from mnist_cli.formats.hdf5 import open_hdf5, read_text, safe_hdf5_file, walk, write_text
+
+MODEL_NAME = "model.h5"
+SCHEMA = "mnist-model/1"
+INPUT = "x = uint8 / 255 as float32, the rows of an image after each other; y = softmax(x W + b)"
+_HINT = "run 'mnist train'"
+# Float images take four times the bytes; a block of 1,000 stays within 3 MB, near the processor.
+_BLOCK = 1000
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
+class Model:
+    """A trained softmax regression.
+
+    An image is uint8, 0 = background, or float32 in [0, 1]. Images come as [n, D], [n, height, width], or a single
+    one as [D] or [height, width], which counts as n = 1. What is neither raises InputError.
+
+    Attributes:
+        weights: W, float32 [D, K].
+        bias: b, float32 [K].
+        classes: name of each label, K of them.
+        step: training steps that made it.
+        seed: seed of the order of its examples.
+        store_digest: content digest of the store it was trained on.
+    """
+
+    weights: Floats
+    bias: Floats
+    classes: tuple[str, ...]
+    step: int
+    seed: int
+    store_digest: str
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the little-endian bytes of W, then of b: what "the same model" means."""
+        digest = hashlib.sha256()
+        for array in (self.weights, self.bias):
+            digest.update(np.ascontiguousarray(array, "<f4").data)
+        return digest.hexdigest()
+
+    def logits(self, images: npt.ArrayLike) -> Floats:
+        """Return xW + b.
+
+        Returns:
+            float32 [n, K].
+
+        Raises:
+            InputError: the images have another dtype, shape or range than the class describes.
+        """
+        return self._by_blocks(images, lambda logits: logits)
+
+    def probabilities(self, images: npt.ArrayLike) -> Floats:
+        """Return softmax(xW + b); errors as `logits`.
+
+        Returns:
+            float32 [n, K], each row sums to 1.
+        """
+        return self._by_blocks(images, softmax)
+
+    def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Return the most probable label of each image, the lower one of two that tie; errors as `logits`.
+
+        Returns:
+            uint8 [n].
+        """
+        labels: npt.NDArray[np.uint8] = self.logits(images).argmax(axis=1).astype(np.uint8)
+        return labels
+
+    def _by_blocks(self, images: npt.ArrayLike, function: Callable[[Floats], Floats]) -> Floats:
+        rows = self._checked(images)
+        result = np.empty((len(rows), len(self.bias)), np.float32)
+        for start, logits in linear_blocks(self.weights, self.bias, rows):
+            result[start : start + len(logits)] = function(logits)
+        return result
+
+    def _checked(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the images as [n, D]."""
+        array = np.asarray(images)
+        if array.dtype not in (np.uint8, np.float32):
+            raise InputError(f"images: expected uint8, or float32 in [0, 1]; received {array.dtype}")
+        pixels = len(self.weights)
+        single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] != pixels)
+        rows = array[np.newaxis] if single else array
+        if rows.ndim not in (2, 3) or int(np.prod(rows.shape[1:])) != pixels:
+            raise InputError(f"images: expected [n, {pixels}] or as much in two dimensions; received {[*array.shape]}")
+        # Written so that NaN fails too.
+        if rows.dtype == np.float32 and rows.size and not (rows.min() >= 0 and rows.max() <= 1):
+            raise InputError(f"images: expected float32 in [0, 1]; received {rows.min():g} to {rows.max():g}")
+        return rows.reshape(len(rows), pixels)
+
+
+def linear_blocks(weights: Floats, bias: Floats, images: npt.NDArray[Any]) -> Iterator[tuple[int, Floats]]:
+    """Give xW + b of the images, block by block.
+
+    Args:
+        weights: float32 [D, K].
+        bias: float32 [K].
+        images: uint8 [n, D], or float32 [n, D] in [0, 1].
+
+    Yields:
+        The position of a block's first image, and float32 [images of the block, K].
+    """
+    scale = np.float32(255 if images.dtype == np.uint8 else 1)
+    # One buffer for all blocks: to touch fresh memory takes longer than to multiply.
+    buffer = np.empty((min(_BLOCK, len(images)), len(weights)), np.float32)
+    for start in range(0, len(images), _BLOCK):
+        block = images[start : start + _BLOCK]
+        inputs = np.divide(block, scale, out=buffer[: len(block)])
+        yield start, inputs @ weights + bias
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return the softmax of each row of float32 [n, K]; no finite logit overflows."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return result
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Publish the model as `path`; equal models give equal bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with safe_hdf5_file(path) as file:
+        file.create_dataset("W", data=np.ascontiguousarray(model.weights, "<f4"))
+        file.create_dataset("b", data=np.ascontiguousarray(model.bias, "<f4"))
+        texts = {
+            "schema": SCHEMA,
+            "input": INPUT,
+            "classes": json.dumps(model.classes),
+            "digest": model.digest,
+            "store_digest": model.store_digest,
+        }
+        for name, text in texts.items():
+            write_text(file, name, text)
+        for name, number in (("step", model.step), ("seed", model.seed)):
+            file.attrs.create(name, np.int64(number))
+
+
+def load_model(path: Path | str) -> Model:
+    """Read a model and verify it: schema, names, shapes, types, finite values and the digest of W and b.
+
+    Raises:
+        InputError: there is no such file.
+        FormatError: it is damaged, or no model.
+    """
+    path = Path(path)
+    with open_hdf5(path, hint=_HINT) as file:
+        schema = read_text(path, file, "schema")
+        if schema != SCHEMA:
+            raise _wrong(path, "not a model of this version", f"schema '{SCHEMA}'", repr(schema))
+        items = walk(path, file)
+        if sorted(items) != ["/", "/W", "/b"]:
+            raise _wrong(path, "not the arrays of a model", "/W and /b", list(items)[:20])
+        weights, bias = _read_array(path, items["/W"], 2), _read_array(path, items["/b"], 1)
+        classes = _read_classes(path, file)
+        if not (weights.size and weights.shape[1] == len(bias) == len(classes)):
+            received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
+            raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
+        step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"))
+        stated = read_text(path, file, "digest")
+    if model.digest != stated:
+        raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", model.digest)
+    return model
+
+
+def _read_array(path: Path, item: h5py.Group | h5py.Dataset, dimensions: int) -> Floats:
+    received = f"{item.dtype}, {item.ndim} dimensions" if isinstance(item, h5py.Dataset) else "a group"
+    if received != f"float32, {dimensions} dimensions":
+        raise _wrong(path, f"{item.name} is of another kind", f"float32, {dimensions} dimensions", received)
+    array: Floats = np.asarray(item[()], np.float32)
+    if not np.isfinite(array).all():
+        raise _wrong(path, f"{item.name} is of no use", "finite numbers", "infinities or NaN")
+    array.flags.writeable = False
+    return array
+
+
+def _read_classes(path: Path, file: h5py.File) -> tuple[str, ...]:
+    text = read_text(path, file, "classes")
+    try:
+        classes = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, "attribute 'classes' is not JSON", "JSON", error) from error
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise _wrong(path, "attribute 'classes' is wrong", "a list of names", text[:100])
+    return tuple(classes)
+
+
+def _read_count(path: Path, file: h5py.File, name: str) -> int:
+    value = np.asarray(file.attrs.get(name, -1.0))
+    if value.dtype.kind not in "iu" or value.shape != () or value < 0:
+        raise _wrong(path, f"attribute '{name}' is wrong", "a whole number from 0 on", value)
+    return int(value)
+
+
+def _wrong(path: Path, problem: str, expected: object, received: object) -> FormatError:
+    return FormatError(path, problem, expected=expected, received=received, hint=_HINT)

@@ -1,0 +1,142 @@
+"""The softmax regression and its training: many steps of gradient descent in one compiled call.
+
+    x = uint8 / 255                                      [m, D]
+    loss = mean over the batch of −ln softmax(xW + b)[label]
+    W ← W − rate · ∂loss/∂W,  b ← b − rate · ∂loss/∂b
+
+The parameters live in variables. During a call they travel as values of the loop: reading and assigning variables in
+every step takes as long as the arithmetic. The gradient is written out, as the fused operation gives ∂loss/∂logits
+along with the loss; and without AutoGraph the function is traced in 40 ms instead of 400.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from mnist_cli.learning.data import TrainingData
+from mnist_cli.learning.devices import Device, resident
+
+# A batch larger than this is summed up block by block, so that memory stays bounded: as float32, a block of MNIST
+# takes 13 MB, the whole training split would take 172.
+_BLOCK = 4096
+
+Floats = npt.NDArray[np.float32]
+
+
+class TrainingLoop:
+    """The parameters of a softmax regression, from zeros, and the compiled function that trains them.
+
+    Args:
+        data: the examples; the training split stays on the device as bytes.
+        batch: examples in a step.
+        learning_rate: what a gradient is multiplied with.
+        device: where all this is.
+    """
+
+    def __init__(self, data: TrainingData, batch: int, learning_rate: float, device: Device) -> None:
+        self._batch = batch
+        self._learning_rate = learning_rate
+        self._device = device
+        pixels, classes = data.pixels.shape[1], len(data.classes)
+        with tf.device(device.name):
+            self._images = resident(data.pixels, device)  # [n, D]
+            self._labels = tf.constant(data.labels)  # [n]
+            self.weights = tf.Variable(tf.zeros([pixels, classes]), name="weights")
+            self.bias = tf.Variable(tf.zeros([classes]), name="bias")
+        # The number of steps is open, so one trace serves calls of any length.
+        signature = [tf.TensorSpec([None, batch], tf.int32)]
+        self._compiled = tf.function(self._steps, input_signature=signature, autograph=False)
+
+    def compile(self) -> None:
+        """Trace and optimize the function, by a call that does no step."""
+        self.run(np.empty((0, self._batch), np.int32))
+
+    def run(self, rows: npt.NDArray[np.int32]) -> Floats:
+        """Do one step for each batch of rows.
+
+        Args:
+            rows: int32 [steps, batch], positions in the training split.
+
+        Returns:
+            float32 [steps], each step's loss before its update.
+        """
+        with tf.device(self._device.name):
+            losses: Floats = self._compiled(tf.constant(rows)).numpy()
+        return losses
+
+    def parameters(self) -> tuple[Floats, Floats]:
+        """Return W, float32 [D, K], and b, float32 [K], as they are now."""
+        return self.weights.numpy(), self.bias.numpy()
+
+    def _steps(self, rows: tf.Tensor) -> tf.Tensor:
+        count = tf.shape(rows)[0]
+
+        def step(index: tf.Tensor, losses: Any, weights: tf.Tensor, bias: tf.Tensor) -> tuple[Any, ...]:
+            loss, weights_gradient, bias_gradient = self._mean_over_batch(rows[index], weights, bias)
+            return (
+                index + 1,
+                losses.write(index, loss),
+                weights - self._learning_rate * weights_gradient,
+                bias - self._learning_rate * bias_gradient,
+            )
+
+        start = (0, tf.TensorArray(tf.float32, count), self.weights.read_value(), self.bias.read_value())
+        _, losses, weights, bias = tf.while_loop(lambda index, *_: index < count, step, start)
+        self.weights.assign(weights)
+        self.bias.assign(bias)
+        return losses.stack()
+
+    def _mean_over_batch(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
+        """Return the loss and its gradients by W and b, of the examples at rows int32 [batch]."""
+
+        def sums_of(block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            inputs = tf.cast(tf.gather(self._images, block), tf.float32) / 255.0  # [m, D]
+            labels = tf.cast(tf.gather(self._labels, block), tf.int32)
+            return loss_and_gradient_sums(inputs, labels, weights, bias)
+
+        sums = sums_of(rows) if self._batch <= _BLOCK else _sum_of_blocks(rows, sums_of, weights, bias)
+        return [total / self._batch for total in sums]
+
+
+def loss_and_gradient_sums(
+    inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the sum of the examples' cross-entropies and its gradients by W and b.
+
+    Args:
+        inputs: float32 [m, D].
+        labels: int32 [m].
+        weights: float32 [D, K].
+        bias: float32 [K].
+
+    Returns:
+        float32 [], [D, K] and [K].
+    """
+    logits = tf.matmul(inputs, weights) + bias
+    # The second output is ∂loss/∂logits = softmax(logits) − one-hot(labels), [m, K].
+    losses, errors = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels)
+    return tf.reduce_sum(losses), tf.matmul(inputs, errors, transpose_a=True), tf.reduce_sum(errors, axis=0)
+
+
+def _sum_of_blocks(
+    rows: tf.Tensor,
+    sums_of: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+    weights: tf.Tensor,
+    bias: tf.Tensor,
+) -> tuple[tf.Tensor, ...]:
+    """Add up what `sums_of` gives for each block of rows, one block after the other."""
+    count = rows.shape[0]
+
+    def add(start: tf.Tensor, *totals: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        sums = sums_of(rows[start : tf.minimum(start + _BLOCK, count)])
+        return (start + _BLOCK, *(total + part for total, part in zip(totals, sums, strict=True)))
+
+    zeros = (0, tf.constant(0.0), tf.zeros_like(weights), tf.zeros_like(bias))
+    # One at a time: two would need the memory of two.
+    totals: tuple[tf.Tensor, ...] = tf.while_loop(lambda start, *_: start < count, add, zeros, parallel_iterations=1)
+    return totals[1:]

@@ -1,0 +1,202 @@
+"""A training run: chunks of compiled steps, and between them records, checkpoints and signals."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mnist_cli.errors import Interrupted, TrainingDiverged
+from mnist_cli.formats.history import Record
+from mnist_cli.formats.model import Model
+from mnist_cli.formats.scoring import score
+from mnist_cli.learning.checkpoints import Checkpoints, State
+from mnist_cli.learning.data import TrainingData
+from mnist_cli.learning.devices import choose_device, runtime
+from mnist_cli.learning.loop import TrainingLoop
+from mnist_cli.learning.settings import Resume, Settings
+from mnist_cli.learning.stopwatch import Stopwatch
+from mnist_cli.order import rows_at
+from mnist_cli.progress import Progress
+from mnist_cli.signals import StopRequest, deferred_signals
+
+# Python's signal handlers wait until a compiled call returns.
+_CHUNK_SECONDS = 0.3
+# The first chunk, whose speed nobody knows: a hundred steps of the tutorial.
+_FIRST_CHUNK_EXAMPLES = 10_000
+# 8 MB of row numbers.
+_MAX_CHUNK_EXAMPLES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a finished run leaves.
+
+    Attributes:
+        model: the trained model.
+        history: the records, the last one at the last step.
+        examples: examples seen, over the whole run.
+        resumed_from: the step of the checkpoint it went on from, or 0.
+        runtime: what could move the bits.
+    """
+
+    model: Model
+    history: tuple[Record, ...]
+    examples: int
+    resumed_from: int
+    runtime: dict[str, object]
+
+
+class Run:
+    """One training run, from its newest checkpoint or from zeros.
+
+    Args:
+        settings: how to train.
+        data: what to train on.
+        checkpoints: the folder of the checkpoints.
+        stopwatch: takes the times.
+        progress: hears how far training has come.
+    """
+
+    def __init__(
+        self, settings: Settings, data: TrainingData, checkpoints: Path, stopwatch: Stopwatch, progress: Progress
+    ) -> None:
+        self._settings = settings
+        self._data = data
+        self._stopwatch = stopwatch
+        self._progress = progress
+        self._batch = settings.batch(len(data.labels))
+        self._last_step = settings.total_steps(len(data.labels))
+        device = choose_device(settings.device)
+        self._runtime = runtime(device)
+        with stopwatch.on("compile"):
+            self._loop = TrainingLoop(data, self._batch, settings.learning_rate, device)
+            self._loop.compile()
+        variables = {"weights": self._loop.weights, "bias": self._loop.bias}
+        self._checkpoints = Checkpoints(
+            checkpoints, self._identity(), variables, max(1, settings.keep_checkpoints), progress
+        )
+        self._step = self._saved_step = 0
+        self._pending: list[float] = []
+        self._history: list[Record] = []
+        self._steps_per_second: float | None = None
+
+    def train(self, resume: Resume) -> Trained:
+        """Train until the last step.
+
+        Raises:
+            InputError: the checkpoints do not allow what `resume` demands.
+            TrainingDiverged: a loss or a parameter is not finite any more.
+            Interrupted: SIGINT or SIGTERM; the work until then is in a checkpoint.
+            OSError: a checkpoint cannot be written.
+        """
+        with self._stopwatch.on("checkpoints"):
+            state = self._checkpoints.resume(resume, self._last_step)
+        if state is not None:
+            self._step, self._pending, self._history = state.step, list(state.pending), list(state.history)
+        resumed_from = self._saved_step = self._step
+        self._progress.start("train", self._last_step, "steps")
+        try:
+            with deferred_signals() as stop:
+                self._advance(stop)
+        finally:
+            self._progress.finish()
+        if stop.signal_number is not None:
+            hint = f"run the same command again to go on from step {self._saved_step}"
+            raise Interrupted(stop.signal_number, hint=hint)
+        history = (*self._history, self._record()) if self._pending else tuple(self._history)
+        model = Model(
+            *self._loop.parameters(), self._data.classes, self._step, self._settings.seed, self._data.store_digest
+        )
+        return Trained(model, history, self._step * self._batch, resumed_from, self._runtime)
+
+    def forget(self) -> None:
+        """Remove the checkpoints, if none is to be kept; to be called once the model is published."""
+        if self._settings.keep_checkpoints == 0:
+            with self._stopwatch.on("checkpoints"):
+                self._checkpoints.clear()
+
+    def _identity(self) -> dict[str, object]:
+        """Return what decides the bits of the weights and of the history; the number of steps does not."""
+        return {
+            "seed": self._settings.seed,
+            "train.batch_size": self._batch,
+            "train.learning_rate": float(self._settings.learning_rate),
+            "train.validate_every": self._settings.validate_every,
+            "store": self._data.store_digest,
+            **self._runtime,
+        }
+
+    def _advance(self, stop: StopRequest) -> None:
+        self._progress.update(self._step)
+        while self._step < self._last_step and stop.signal_number is None:
+            self._run_chunk()
+            if self._step % self._settings.validate_every == 0:
+                self._history.append(self._record())
+                self._pending.clear()
+            at_end = self._step == self._last_step and self._settings.keep_checkpoints > 0
+            if at_end or self._step % self._settings.checkpoint_every == 0:
+                self._save()
+            self._progress.update(self._step, self._detail())
+        if stop.signal_number is not None and self._saved_step != self._step:
+            self._save()
+
+    def _run_chunk(self) -> None:
+        count = self._chunk_steps()
+        rows = rows_at(self._settings.seed, self._step * self._batch, count * self._batch, len(self._data.labels))
+        started = time.perf_counter()
+        with self._stopwatch.on("steps"):
+            losses = self._loop.run(rows.reshape(count, self._batch))
+        self._steps_per_second = count / (time.perf_counter() - started)
+        finite = np.isfinite(losses)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise self._diverged(f"the loss of step {self._step + first + 1} is {losses[first]}")
+        self._step += count
+        if not all(np.isfinite(values).all() for values in self._loop.parameters()):
+            raise self._diverged(f"a weight is not finite after step {self._step}")
+        self._pending.extend(losses.tolist())
+
+    def _chunk_steps(self) -> int:
+        """Return how many steps to do at once; it does not touch the result."""
+        if self._steps_per_second is None:
+            wanted = _FIRST_CHUNK_EXAMPLES // self._batch
+        else:
+            wanted = int(self._steps_per_second * _CHUNK_SECONDS)
+        wanted = max(1, min(wanted, _MAX_CHUNK_EXAMPLES // self._batch))
+        until = [
+            every - self._step % every for every in (self._settings.validate_every, self._settings.checkpoint_every)
+        ]
+        return min(wanted, self._last_step - self._step, *until)
+
+    def _record(self) -> Record:
+        loss = math.fsum(self._pending) / len(self._pending)
+        if not len(self._data.validation_labels):
+            return Record(self._step, loss, None, None)
+        with self._stopwatch.on("validation"):
+            measured = score(*self._loop.parameters(), self._data.validation_pixels, self._data.validation_labels)
+        return Record(self._step, loss, measured.cross_entropy, measured.accuracy)
+
+    def _save(self) -> None:
+        with self._stopwatch.on("checkpoints"):
+            self._checkpoints.save(State(self._step, tuple(self._pending), tuple(self._history)))
+        self._saved_step = self._step
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        rate = self._settings.learning_rate
+        return TrainingDiverged(
+            f"training diverged: {what}\nexpected a finite number; the learning rate is {rate:g}",
+            hint=f"try a smaller one: --learning-rate {rate / 10:g}",
+        )
+
+    def _detail(self) -> str:
+        parts = [f"{self._steps_per_second:,.0f} steps/s"]
+        if self._history:
+            last = self._history[-1]
+            parts.append(f"loss {last.loss:.4f}")
+            if last.validation_accuracy is not None:
+                parts.append(f"validation {last.validation_accuracy:.2%}")
+        return ", ".join(parts)

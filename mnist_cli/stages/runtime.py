@@ -1,0 +1,45 @@
+"""What training would run on, told without importing TensorFlow or NumPy: the planner compares it with a manifest."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+# Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
+_GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+
+
+def expected_runtime(device: str) -> dict[str, object]:
+    """Return what can move the bits of a training run started now.
+
+    Args:
+        device: `auto`, `cpu` or `gpu`.
+
+    Returns:
+        `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`: its version, None when it is not
+        installed; `determinism`: whether TensorFlow's deterministic operations are switched on, None when the device
+        is not known; `onednn`: "0" or "1"; `replicas`: 1. The runtime of a run that took place has the same keys.
+    """
+    kind = _expected_device() if device == "auto" else device
+    return {
+        "device": kind,
+        "tensorflow": _tensorflow_version(),
+        # On a CPU the operations that training uses are deterministic by themselves.
+        "determinism": None if kind is None else kind == "gpu",
+        "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
+        "replicas": 1,
+    }
+
+
+def _expected_device() -> str | None:
+    on_linux_without_gpu = sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES)
+    return "cpu" if on_linux_without_gpu else None
+
+
+def _tensorflow_version() -> str | None:
+    try:
+        return metadata.version("tensorflow")
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,130 @@
+"""The third stage: the store becomes a model.
+
+TensorFlow is imported by the call, after the parameters and the store were found good, and not before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mnist_cli.formats.history import HISTORY_NAME, write_history
+from mnist_cli.formats.model import MODEL_NAME, save_model
+from mnist_cli.progress import SILENT, Progress
+
+_PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run came to.
+
+    Attributes:
+        steps: training steps.
+        examples: examples seen: steps times the batch size.
+        resumed_from: step of the checkpoint that this call went on from, or 0.
+        loss: mean training loss, in nats, over the steps since the last record but one.
+        validation_loss, validation_accuracy: of the final model; None when the validation split is empty.
+        model_digest: SHA-256 over the bytes of W and b.
+        runtime: what could move the bits: device, TensorFlow, determinism, oneDNN, replicas.
+        seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
+    """
+
+    steps: int
+    examples: int
+    resumed_from: int
+    loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    model_digest: str
+    runtime: dict[str, object]
+    seconds: dict[str, float]
+
+
+def train(
+    store: Path | str,
+    folder: Path | str,
+    *,
+    steps: int = 1000,
+    epochs: int | None = None,
+    batch_size: int | Literal["full"] = 100,
+    learning_rate: float = 0.5,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "gpu"] = "auto",
+    validate_every: int = 100,
+    checkpoint_every: int = 1000,
+    keep_checkpoints: int = 3,
+    checkpoints: Path | None = None,
+    resume: Literal["auto", "require", "never"] = "auto",
+    progress: Progress = SILENT,
+) -> TrainResult:
+    """Train a softmax regression and write `model.h5` and `history.jsonl` into `folder`.
+
+    Args:
+        store: the store to train on.
+        folder: where the results go; made when it is not there.
+        steps: training steps.
+        epochs: passes over the training split; replaces `steps`.
+        batch_size: examples in a step, or "full" for the whole training split.
+        learning_rate: what a gradient is multiplied with.
+        seed: seed of the order of the examples.
+        device: where to train; "auto" takes a GPU if TensorFlow sees one.
+        validate_every: steps between two records in the history.
+        checkpoint_every: steps between two checkpoints; the last step gets one too.
+        keep_checkpoints: how many are kept in the end.
+        checkpoints: their folder; `folder`/checkpoints by default.
+        resume: "auto" goes on from the newest checkpoint of the same run, if there is one; "require" demands one;
+            "never" removes them and starts over. The number of steps may differ: a longer run goes on.
+        progress: hears how many steps are done.
+
+    Raises:
+        ConfigError: a parameter is out of its range, or there is no GPU.
+        InputError: the store is missing or damaged, TensorFlow cannot be imported, or the checkpoints do not allow
+            what `resume` demands.
+        TrainingDiverged: the loss is not finite any more; what was published before is as it was.
+        Interrupted: SIGINT or SIGTERM; the next call goes on from there.
+        OSError: a file cannot be written.
+    """
+    from mnist_cli.learning import tensorflow_setup
+    from mnist_cli.learning.data import load_data
+    from mnist_cli.learning.settings import Settings, check_resume
+    from mnist_cli.learning.stopwatch import Stopwatch
+
+    check_resume(resume)
+    settings = Settings(
+        steps=steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
+        keep_checkpoints=keep_checkpoints,
+    )
+    stopwatch = Stopwatch()
+    with stopwatch.on("load"):
+        data = load_data(store)
+    with stopwatch.on("import"):
+        tensorflow_setup.import_tensorflow()
+        from mnist_cli.learning.training import Run
+    target = Path(folder)
+    run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress)
+    trained = run.train(resume)
+    target.mkdir(parents=True, exist_ok=True)
+    write_history(target / HISTORY_NAME, trained.history)
+    save_model(target / MODEL_NAME, trained.model)
+    run.forget()
+    last = trained.history[-1]
+    return TrainResult(
+        steps=trained.model.step,
+        examples=trained.examples,
+        resumed_from=trained.resumed_from,
+        loss=last.loss,
+        validation_loss=last.validation_loss,
+        validation_accuracy=last.validation_accuracy,
+        model_digest=trained.model.digest,
+        runtime=trained.runtime,
+        seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},
+    )

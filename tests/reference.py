@@ -1,0 +1,57 @@
+"""Softmax regression and its metrics once more, from the formulas: NumPy in float64, nothing of the code under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
+
+def batches(seed: int, examples: int, batch: int, steps: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Give the rows of each step: shuffled epochs laid end to end, cut into pieces of equal length."""
+    waiting: list[int] = []
+    epoch = 0
+    for _ in range(steps):
+        while len(waiting) < batch:
+            waiting += np.random.default_rng([seed, epoch]).permutation(examples).tolist()
+            epoch += 1
+        yield np.array(waiting[:batch])
+        waiting = waiting[batch:]
+
+
+def probabilities(pixels: Bytes, weights: Array, bias: Array) -> Array:
+    """Return softmax(xW + b) for pixels [n, D]."""
+    exponentials = np.exp(pixels / 255.0 @ weights + bias)
+    result: Array = exponentials / exponentials.sum(axis=1)[:, None]
+    return result
+
+
+def train(
+    pixels: Bytes, labels: Bytes, *, steps: int, batch: int, rate: float, seed: int, classes: int = 10
+) -> tuple[Array, Array, list[float]]:
+    """Return W, b and the loss of each step."""
+    weights, bias = np.zeros((pixels.shape[1], classes)), np.zeros(classes)
+    losses = []
+    for rows in batches(seed, len(labels), batch, steps):
+        inputs, targets = pixels[rows] / 255.0, np.eye(classes)[labels[rows]]
+        answers = probabilities(pixels[rows], weights, bias)
+        losses.append(float(-np.log((answers * targets).sum(axis=1)).mean()))
+        errors = (answers - targets) / batch
+        weights = weights - rate * inputs.T @ errors
+        bias = bias - rate * errors.sum(axis=0)
+    return weights, bias, losses
+
+
+def mean_cross_entropy(pixels: Bytes, labels: Bytes, weights: Array, bias: Array) -> float:
+    """Return the mean of −ln p(label)."""
+    answers = probabilities(pixels, weights, bias)
+    return float(-np.log(answers[np.arange(len(labels)), labels]).mean())
+
+
+def correct_count(pixels: Bytes, labels: Bytes, weights: Array, bias: Array) -> int:
+    """Return how many labels have the highest probability."""
+    return int((probabilities(pixels, weights, bias).argmax(axis=1) == labels).sum())
