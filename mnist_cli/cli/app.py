@@ -12,7 +12,8 @@ import typer
 
 from mnist_cli import __version__
 from mnist_cli.cli import config, run, show, stages, status
-from mnist_cli.cli.output import Output, OutputLost, say, write
+from mnist_cli.cli.output import Output
+from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
 from mnist_cli.signals import raise_on_signals
 

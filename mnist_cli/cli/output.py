@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
-from typing import Any, TextIO
+from typing import Any
 
-import typer
-
+from mnist_cli.cli.progress import BarProgress, LineProgress
+from mnist_cli.cli.terminal import is_terminal, say, styled, write
 from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.progress import Progress
-
-_CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
-
-
-class OutputLost(Exception):
-    """Standard output cannot be written; `exit_code` says how that ends the command."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(f"standard output: {error.strerror}")
-        self.closed_pipe = isinstance(error, BrokenPipeError)
-        self.exit_code = _CLOSED_PIPE if self.closed_pipe else 1
 
 
 class Output:
@@ -80,45 +67,6 @@ class Output:
 
     def progress(self) -> Progress:
         """Return a listener that shows how a long job goes, as far as stderr is made for it."""
-        from mnist_cli.cli.progress import BarProgress, LineProgress
-
         if self.quiet:
             return Progress()
         return BarProgress() if is_terminal(sys.stderr) else LineProgress()
-
-
-def write(text: str, *, flush: bool = False) -> None:
-    """Write to standard output.
-
-    Raises:
-        OutputLost: it cannot be written; from then on it leads nowhere, so that nothing fails on it again.
-    """
-    try:
-        sys.stdout.write(text)
-        if flush:
-            sys.stdout.flush()
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise OutputLost(error) from None
-
-
-def say(label: str, text: str, **style: Any) -> None:
-    """Print a labelled message on stderr; a stderr that cannot be written is nobody's problem."""
-    with contextlib.suppress(OSError):
-        print(styled(label, sys.stderr, bold=True, **style), text, file=sys.stderr, flush=True)
-
-
-def styled(text: str, stream: TextIO, **style: Any) -> str:
-    """Return `text` with terminal colours if `stream` shows them."""
-    return typer.style(text, **style) if style and shows_colour(stream) else text
-
-
-def shows_colour(stream: TextIO) -> bool:
-    """Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org) or it is a dumb one."""
-    return is_terminal(stream) and not os.environ.get("NO_COLOR")
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at `stream`: a terminal that can move its cursor, outside of CI."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from mnist_cli.cli.output import say
+from mnist_cli.cli.terminal import say
 from mnist_cli.progress import Progress
 from mnist_cli.text import file_size
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
-from mnist_cli.cli.output import Output, OutputLost, say
+from mnist_cli.cli.output import Output
+from mnist_cli.cli.terminal import OutputLost, say
 from mnist_cli.errors import Interrupted, MnistError, UsageError
 from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.text import printable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.output import shows_colour
 from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
