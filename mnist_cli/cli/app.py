@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, run, show, stages, status
+from mnist_cli.cli import config, run, show, stages, status, verify
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
@@ -21,6 +21,7 @@ app = typer.Typer(name=None, no_args_is_help=True, add_completion=True, pretty_e
 run.register(app)
 stages.register(app)
 status.register(app)
+verify.register(app)
 config.register(app)
 show.register(app)
 

@@ -1,0 +1,162 @@
+"""Looks at everything again, trusting nothing that was remembered; and trains again, to see the same bits come out."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_cli.errors import InputError, MnistError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.config import Config
+from mnist_cli.pipeline.digests import content_digest
+from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.manifest import NAME, Manifest
+from mnist_cli.pipeline.plan import Reason
+from mnist_cli.pipeline.registry import STAGES, Job, Stage
+from mnist_cli.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One file that was read again.
+
+    Attributes:
+        stage: whose file it is.
+        name: of the file.
+        problem: what is wrong with it, or None.
+    """
+
+    stage: str
+    name: str
+    problem: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is what its manifest says."""
+        return self.problem is None
+
+
+def verify(artifacts: Artifacts, progress: Progress = SILENT) -> list[Check]:
+    """Read every published file and compare its content digest with its manifest; no cache is used.
+
+    Also compares each stage's recorded inputs with what the stage before published, so that artifacts put together
+    from two runs are found. A stage that never ran has nothing to check.
+
+    Raises:
+        InputError: no stage ever ran.
+    """
+    checks: list[Check] = []
+    manifests: dict[str, Manifest] = {}
+    for name, stage in STAGES.items():
+        progress.start(f"verify {name}", len(stage.outputs), "files")
+        checks += _check_stage(stage, artifacts, manifests, progress)
+        progress.finish()
+    if not checks:
+        raise InputError(f"{artifacts.root}: there are no artifacts to verify", hint="run 'mnist run'")
+    return checks
+
+
+def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
+    folder = artifacts.folder(stage.name)
+    try:
+        manifest = artifacts.manifest(stage.name)
+    except (MnistError, OSError) as error:
+        return [Check(stage.name, NAME, _text(error))]
+    if manifest is None:
+        return []
+    manifests[stage.name] = manifest
+    checks = [Check(stage.name, NAME, None)]
+    for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
+        try:
+            digest = content_digest(folder / name)
+            wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
+        except (MnistError, OSError) as error:
+            wrong = _text(error)
+        checks.append(Check(stage.name, name, wrong))
+        progress.update(done)
+    for source, file in stage.inputs:
+        if source in manifests:
+            read, published = manifest.inputs.get(f"{source}/{file}"), manifests[source].outputs[file].sha256
+            if read != published:
+                problem = str(Reason("was made from", read, published))
+                checks.append(Check(stage.name, f"input {source}/{file}", problem))
+    return checks
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What training again came to.
+
+    Attributes:
+        identical: whether every output has the same content digest.
+        outputs: file → (recorded digest, digest now).
+        differences: what is not as it was: parameters in the configuration, data, runtime, environment, outputs.
+    """
+
+    identical: bool
+    outputs: dict[str, tuple[str, str]]
+    differences: tuple[Reason, ...]
+
+
+def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SILENT) -> Rerun:
+    """Train again in a temporary folder with the recorded parameters, and compare the outputs bit for bit.
+
+    Args:
+        config: the configuration as it is now; where its parameters differ from the recorded ones, that is reported.
+        artifacts: with a finished training.
+        progress: hears how it goes.
+
+    Raises:
+        InputError: there is no finished training, or no store.
+    """
+    stage = STAGES["train"]
+    manifest = artifacts.manifest(stage.name)
+    if manifest is None:
+        raise InputError(f"{artifacts.folder('train')}: there is no finished training", hint="run 'mnist train'")
+    with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        job = Job(
+            config=_recorded_config(config, manifest.parameters),
+            root=artifacts.root,
+            new=new,
+            current=new,
+            scratch=Path(scratch) / stage.scratch,
+            mirrors=(),
+            resume="never",
+            progress=progress,
+        )
+        outcome = stage.run(job)
+        digests = {name: outcome.digests.get(name) or content_digest(new / name) for name in stage.outputs}
+    outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
+    data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in stage.inputs}
+    differences = [
+        *_differences("parameter ", manifest.parameters, stage.parameter_values(config)),
+        *_differences("data ", manifest.inputs, data),
+        *_differences("runtime ", manifest.runtime, outcome.runtime),
+        *_differences("environment ", manifest.environment, environment()),
+        *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
+    ]
+    return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(differences))
+
+
+def _recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
+    """Return the configuration with the recorded parameters in it."""
+    content = config.model_dump()
+    for path, value in parameters.items():
+        section, _, name = path.rpartition(".")
+        (content[section] if section else content)[name] = value
+    if "train.steps" in parameters:
+        content["train"]["epochs"] = None  # either is recorded, never both
+    return Config.model_validate(content)
+
+
+def _differences(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[Reason]:
+    names = dict.fromkeys([*old, *new])
+    return [Reason(f"{kind}{name}", old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def _text(error: MnistError | OSError) -> str:
+    return error.message.replace("\n", "; ") if isinstance(error, MnistError) else str(error.strerror)
