@@ -42,6 +42,9 @@ class MnistError(Exception):
         self.message = message
         self.hint = hint
 
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
+
     def document(self) -> dict[str, object]:
         """Return what `--json` prints under "error"."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
@@ -147,16 +150,17 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signal_number: the signal, such as `signal.SIGTERM`.
-        hint: how to go on, or None.
+        reached: from where the same call goes on, such as `step 400`; None where it is the beginning.
     """
 
     code: ClassVar[str] = "interrupted"
 
-    def __init__(self, signal_number: int, *, hint: str | None = None) -> None:
-        super().__init__("interrupted")
+    def __init__(self, signal_number: int, *, reached: str | None = None) -> None:
+        super().__init__("interrupted" + (f" at {reached}; the same call goes on from there" if reached else ""))
         self.message = "interrupted"
         self.exit_code = 128 + signal_number
-        self.hint = hint
+        self.reached = reached
+        self.hint: str | None = None
 
     def document(self) -> dict[str, object]:
         """Return what `--json` prints under "error"."""

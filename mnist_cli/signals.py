@@ -19,10 +19,14 @@ class StopRequest:
     signal_number: int | None = None
 
 
+_received: list[int] = []
+
+
 def raise_on_signals() -> None:
     """From now on SIGINT and SIGTERM raise `Interrupted` in the main thread; for the entry point to call."""
     for number in _SIGNALS:
-        signal.signal(number, _raise_interrupted)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+            signal.signal(number, _raise_interrupted)
 
 
 @contextlib.contextmanager
@@ -49,5 +53,11 @@ def deferred_signals() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
+def received_signal() -> int | None:
+    """Return the number of the last signal that raised `Interrupted`, if there was one."""
+    return _received[-1] if _received else None
+
+
 def _raise_interrupted(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
     raise Interrupted(number)

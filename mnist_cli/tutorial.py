@@ -6,6 +6,7 @@ batch_xs, batch_ys = mnist.train.next_batch(100)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from mnist_cli import order
 from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+
+_PATIENCE = 600.0  # seconds; the default deadline of a fetch
 
 
 class DataSet:
@@ -105,12 +108,13 @@ def read_data_sets(
             opened as it is keeps its own.
         seed: of the order of the batches, and of a generated data set.
         dataset: what to fetch.
-        mirrors: URLs or folders to try before the data set's own.
+        mirrors: URLs or folders to try first; then those in MNIST_MIRRORS, then the data set's own.
 
     Raises:
         InputError: a store was named that is not there, or is damaged (FormatError).
         FetchError: no mirror gave the right files.
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
+        Locked: another program has been filling the folder for more than ten minutes.
         OSError: the folder cannot be written.
     """
     store = _find_store(Path(folder))
@@ -130,15 +134,17 @@ def _find_store(place: Path) -> Store | None:
 
 def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mirrors: Sequence[str]) -> Store:
     # A ready store must be opened without waiting for what only fetching needs.
+    from mnist_cli.pipeline.lock import locked
     from mnist_cli.stages.fetch import fetch
     from mnist_cli.stages.preprocess import preprocess
 
-    folder.mkdir(parents=True, exist_ok=True)
-    fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=mirrors).files}
-    sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
+    wanted = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
     path = folder / STORE_NAME
-    if not _is_current(path, dataset, validation_size, sources):
-        preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
+    with locked(folder, "read_data_sets", wait=_PATIENCE):
+        fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=wanted).files}
+        sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
+        if not _is_current(path, dataset, validation_size, sources):
+            preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
     return open_store(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from mnist_cli.cli.app import run_command_line
 from mnist_cli.datasets import DATASETS
+from mnist_cli.errors import Interrupted
 
 COMMAND = [sys.executable, "-m", "mnist_cli"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "MNIST_MIRRORS": ""}
@@ -296,6 +298,60 @@ def test_output_that_cannot_be_written_is_an_error_in_one_line(finished: Path) -
         result = mnist("show", "1", cwd=finished, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert result.returncode == 1
     assert result.stderr == "error: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_error(finished: Path, closed: str) -> None:
+    program = f"{sys.executable} -m mnist_cli eval --split train --force {closed}"
+    result = subprocess.run(["bash", "-c", program], cwd=finished, capture_output=True, text=True, env=ENVIRONMENT)
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
+    assert json.loads((finished / "artifacts/eval/metrics.json").read_text(encoding="utf-8"))["split"] == "train"
+
+
+def test_help_that_cannot_be_written_is_an_error_in_one_line(empty: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = mnist("--help", cwd=empty, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    assert result.stderr == "error: standard output: No space left on device\n"
+
+
+def test_a_signal_at_any_moment_of_the_start_leaves_no_traceback(finished: Path) -> None:
+    arguments = [*COMMAND, "status", "--dataset", "synthetic"]
+    for milliseconds in range(10, 250, 20):
+        number = signal.SIGTERM if milliseconds % 40 == 10 else signal.SIGINT
+        with subprocess.Popen(
+            arguments, cwd=finished, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(milliseconds / 1000)
+            process.send_signal(number)
+            _, error = process.communicate(timeout=60)
+        # Python itself is not there yet in the first moments, and prints what it likes.
+        assert process.returncode in (0, 128 + number, -number) or milliseconds < 60
+        assert "mnist_cli" not in error or milliseconds < 60
+
+
+def test_forcing_a_fetch_fetches_again(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["fetch", "--dataset", "synthetic", "--force", "--json"]) == 0
+    assert document(capsys)["stages"][0]["ran"]
+
+
+def test_the_hint_after_an_interruption_leaves_out_what_would_throw_the_work_away(
+    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: object, **_options: object) -> None:
+        raise Interrupted(signal.SIGINT, reached="step 300")
+
+    monkeypatch.setattr("mnist_cli.pipeline.overrides.kept_overrides", interrupted)
+    assert run_command_line(["train", "--steps", "500", "--restart"]) == 130
+    assert "run 'mnist train --steps 500' to go on from step 300" in capsys.readouterr().err
+
+
+def test_artifacts_that_are_a_file_are_a_usage_error(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (empty / "file").write_bytes(b"")
+    assert run_command_line(["status", "--artifacts", "file"]) == 2
+    assert "file: expected a folder for the artifacts; received a file" in capsys.readouterr().err
 
 
 def test_a_read_only_folder_can_be_looked_at(finished: Path) -> None:

@@ -90,6 +90,28 @@ def test_an_unknown_key_is_told_the_nearest_one(typed: str, meant: str) -> None:
     assert f"did you mean '{meant}'?" in problems("", f"{typed}=1")[0]
 
 
+def test_a_mirror_that_fetch_could_not_use_is_a_mistake_in_the_configuration() -> None:
+    found = problems('fetch:\n  mirrors: [ok, "ftp://host/x", ""]\n')
+    assert [line.partition(": expected")[0] for line in found] == [
+        "pipeline.yaml:2:17: fetch.mirrors[1]",
+        "pipeline.yaml:2:33: fetch.mirrors[2]",
+    ]
+
+
+def test_a_section_is_no_key() -> None:
+    assert problems("", "train=5") == ["--set: train: this is a section; set one of its keys, such as 'train.steps'"]
+
+
+def test_a_setting_without_a_key_is_explained() -> None:
+    assert problems("", "=3") == ["--set =3: expected KEY=VALUE; received no key"]
+
+
+def test_an_option_of_its_own_is_named_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=[read_override("train.device", "tpu", "--device")])
+    assert caught.value.problems == ("--device: expected auto, cpu or gpu; received 'tpu'",)
+
+
 def test_many_problems_are_cut_to_a_screen() -> None:
     found = problems("".join(f"key{number}: 1\n" for number in range(50)))
     assert len(found) == 21
@@ -209,7 +231,7 @@ def test_any_value_for_any_key_is_taken_or_refused_as_a_configuration_error(path
     steps=st.integers(1, 10**9),
     rate=st.floats(min_value=1e-300, allow_infinity=False, allow_nan=False),
     split=st.sampled_from(["test", "validation", "train"]),
-    mirrors=st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=3),
+    mirrors=st.lists(st.text(st.characters(codec="utf-8"), max_size=20).map("./{}".format), max_size=3),
 )
 def test_a_rendered_configuration_reads_back_equal(steps: int, rate: float, split: str, mirrors: list[str]) -> None:
     base = Config()

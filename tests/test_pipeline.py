@@ -224,7 +224,7 @@ def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
 
 
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
-    with pytest.raises(InputError, match="'train' reads what 'fetch' wrote, and that is missing") as caught:
+    with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
         pipeline.run(stages=("train",))
     assert caught.value.exit_code == 5
     assert "'mnist fetch'" in str(caught.value.hint)

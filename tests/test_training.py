@@ -199,7 +199,7 @@ def test_a_signal_ends_training_with_a_checkpoint_and_the_next_run_goes_on(small
     with pytest.raises(Interrupted) as caught:
         train(small, tmp_path / "rough", steps=90, validate_every=15, progress=Signalling(30))
     assert caught.value.exit_code == 143
-    assert caught.value.hint == "run the same command again to go on from step 30"
+    assert caught.value.reached == "step 30"
     result = train(small, tmp_path / "rough", steps=90, validate_every=15)
     assert result.resumed_from == 30
     assert outputs(tmp_path / "calm") == outputs(tmp_path / "rough")

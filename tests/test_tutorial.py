@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,16 @@ class TestFolder:
         preprocess(tmp_path / "other", tmp_path / "data", validation_size=10)
         data = read_data_sets(tmp_path / "data", validation_size=10, mirrors=[str(mirror)])
         assert same(data.train.images, PIXELS[10:])
+
+
+def test_threads_that_fill_one_folder_take_turns(mirror: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        calls = [
+            pool.submit(read_data_sets, tmp_path / "data", validation_size=10, mirrors=[str(mirror)]) for _ in "123456"
+        ]
+        assert {call.result(60).train.num_examples for call in calls} == {50}
+
+
+def test_mirrors_in_the_environment_are_tried(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_MIRRORS", str(mirror))
+    assert read_data_sets(tmp_path / "data", validation_size=10).test.num_examples == 20

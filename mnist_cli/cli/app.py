@@ -11,13 +11,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, run, show, stages, status, verify
+from mnist_cli.cli import config, run, session, show, stages, status, verify
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
-from mnist_cli.signals import raise_on_signals
+from mnist_cli.signals import raise_on_signals, received_signal
 
-app = typer.Typer(name=None, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+_TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
+
+_NAMES = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
 run.register(app)
 stages.register(app)
 status.register(app)
@@ -66,12 +69,17 @@ def run_command_line(arguments: list[str]) -> int:
     # Click's exceptions have no public home in every version of Typer; the class of bad parameters is exported.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
+        session.typed[:] = arguments
         code = app(arguments, prog_name="mnist", standalone_mode=False)
+        if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
+            return 128 + number
         return code if isinstance(code, int) else 0
     except usage_error as error:
         return _refuse(arguments, error)
     except Interrupted as error:
         return error.exit_code
+    except OSError as error:  # Typer prints the help, and nothing else, by itself
+        return _lost(OutputLost(error))
 
 
 def _refuse(arguments: list[str], error: Exception) -> int:
@@ -88,13 +96,17 @@ def _refuse(arguments: list[str], error: Exception) -> int:
     return UsageError.exit_code
 
 
+def _lost(error: OutputLost) -> int:
+    if not error.closed_pipe:
+        say("error:", str(error), fg="red")
+    return error.exit_code
+
+
 def _leave(code: int) -> NoReturn:
     try:
         write("", flush=True)
     except OutputLost as error:
-        code = code or error.exit_code
-        if not error.closed_pipe:
-            say("error:", str(error), fg="red")
+        code = code or _lost(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     # Everything is published and flushed. Taking the interpreter apart object by object saves nothing, costs a sixth of

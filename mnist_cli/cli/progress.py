@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mnist_cli.cli.terminal import say
 from mnist_cli.progress import Progress
 from mnist_cli.text import file_size
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _LINE_INTERVAL = 10.0  # seconds between two lines in a log
+_NARROW = 72  # columns; below, a percentage and a bar are all that fits
 
 
 class LineProgress(Progress):
@@ -88,24 +93,24 @@ class BarProgress(Progress):
 class _Bar:
     """One Rich progress bar."""
 
-    def __init__(self, console: object, label: str, total: int | None, unit: str) -> None:
+    def __init__(self, console: Console, label: str, total: int | None, unit: str) -> None:
         from rich import progress as rich_progress
 
-        is_bytes = unit == "B"
-        amount = (
+        amount: list[rich_progress.ProgressColumn] = (
             [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
-            if is_bytes
+            if unit == "B"
             else [rich_progress.MofNCompleteColumn(), rich_progress.TextColumn("{task.fields[unit]}")]
         )
-        self._progress = rich_progress.Progress(
+        columns: list[rich_progress.ProgressColumn] = [
             rich_progress.TextColumn("{task.description}", markup=False),
             rich_progress.BarColumn(bar_width=24),
             *amount,
             rich_progress.TimeRemainingColumn(),
             rich_progress.TextColumn("{task.fields[detail]}", markup=False),
-            console=console,  # type: ignore[arg-type]  # typed as object above so that Rich is imported only here
-            transient=True,
-        )
+        ]
+        if console.width < _NARROW:
+            columns = [rich_progress.TaskProgressColumn(), rich_progress.BarColumn(bar_width=None)]
+        self._progress = rich_progress.Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task(label, total=total, unit=unit, detail="")
         self._progress.start()
 

@@ -71,7 +71,7 @@ def run(
 def _between(first: str, last: str) -> tuple[str, ...]:
     for given, name in (("--from", first), ("--to", last)):
         if name not in _STAGES:
-            raise UsageError(f"{given}: expected {_listed(_STAGES)}; received '{printable(name)}'")
+            raise UsageError(f"{given}: expected {_listed(_STAGES, 'or')}; received '{printable(name)}'")
     selected = _STAGES[_STAGES.index(first) : _STAGES.index(last) + 1]
     if not selected:
         raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(_STAGES)}")
@@ -91,5 +91,5 @@ def _print_plan(session: Session, request: Request) -> None:
     session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _listed(names: tuple[str, ...], word: str = "and") -> str:
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -124,8 +124,7 @@ def _tell_why(session: Session, status: StageStatus) -> None:
     from mnist_cli.pipeline.plan import State
 
     if status.state not in (State.MISSING, State.PENDING, State.FRESH):
-        reasons = "; ".join(map(str, status.reasons))
-        session.output.note(f"{status.stage} is {status.state}: {reasons}")
+        session.output.note(f"{status.stage} is {status.state}: {status.why()}")
 
 
 def _print_result(session: Session, result: StageResult) -> None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
 
+# What stands behind `mnist` on the command line, for messages that say what to type; set by the application.
+typed: list[str] = []
+
 
 class Session:
     """One command's common options, and what follows from them.
@@ -53,11 +56,14 @@ class Session:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts."""
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts; a UsageError if it is a file."""
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
-        return Artifacts(self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS))
+        root = self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS)
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
+        return Artifacts(root)
 
     @property
     def config_file(self) -> Path | None:
@@ -145,8 +151,8 @@ def _run_body(session: Session, body: Callable[[], None]) -> int:
     except OutputLost:
         raise
     except (MnistError, Interrupted) as error:
-        if isinstance(error, Interrupted) and error.hint is None:
-            error.hint = f"run '{session.command}' again; what was finished is kept"
+        if isinstance(error, Interrupted):
+            error.hint = _how_to_go_on(error)
         return _report(session, error)
     except OSError as error:
         return _report(session, _storage_error(error))
@@ -154,6 +160,14 @@ def _run_body(session: Session, body: Callable[[], None]) -> int:
         message = f"internal error: {type(error).__name__}: {printable(error)}"
         return _report(session, MnistError(message, hint=f"run '{session.command} --debug' and report what it prints"))
     return 0
+
+
+def _how_to_go_on(error: Interrupted) -> str:
+    """Return the command that was typed, without what would throw away what is there."""
+    import shlex
+
+    again = shlex.join(["mnist", *(word for word in typed if word not in ("--restart", "--force"))])
+    return f"run '{printable(again)}' " + (f"to go on from {error.reached}" if error.reached else "to start it again")
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:
@@ -167,8 +181,9 @@ def _report(session: Session, error: MnistError | Interrupted) -> int:
 
 
 def _storage_error(error: OSError) -> MnistError:
-    place = f"{printable(error.filename)}: " if error.filename else ""
-    return MnistError(f"{place}{error.strerror or printable(error)}", hint="nothing that was published before is lost")
+    name = error.filename2 or error.filename  # of a rename it is the place that matters
+    place = f"{printable(name)}: " if name else ""
+    return MnistError(f"{place}{error.strerror or printable(error)}", hint="what was published before is as it was")
 
 
 def _unwrapped(text: str) -> str:

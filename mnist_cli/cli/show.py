@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from mnist_cli.text import printable
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
 
-_BAR_WIDTH = 40  # characters for a probability of 1
+_BAR_WIDTH = 40  # characters for a probability of 1, where the terminal is wide enough
 _SHADES = " .:-=+*#%@"  # ten steps from background to ink, where there are no colours
 
 
@@ -43,8 +44,9 @@ def show(
     store = open_store(session.artifacts.folder("preprocess") / "store.h5")
     examples = getattr(store, split)
     if number >= len(examples):
-        has = f"0 to {len(examples) - 1:,}" if len(examples) else "nothing, as that split is empty"
-        raise UsageError(f"--split {split}: expected {has}; received {number:,}")
+        if not len(examples):
+            raise UsageError(f"--split {split}: that split is empty")
+        raise UsageError(f"--split {split}: expected 0 to {len(examples) - 1:,}; received {number:,}")
     image = examples.pixels[number].reshape(store.image_shape)
     label = int(examples.labels[number])
     name = printable(store.classes[label])
@@ -61,10 +63,11 @@ def show(
 
 def _show_probabilities(session: Session, model: Model, pixels: Any, label: int) -> None:
     probabilities = [float(value) for value in model.probabilities(pixels)[0]]
+    width = min(_BAR_WIDTH, max(5, shutil.get_terminal_size().columns - 15))
     best = max(range(len(probabilities)), key=probabilities.__getitem__)
     session.output.document({"prediction": best, "probabilities": probabilities})
     for index, probability in enumerate(probabilities):
-        bar = "█" * round(probability * _BAR_WIDTH)
+        bar = "█" * round(probability * width)
         style = {"fg": "green" if index == label else "red"} if index == best else {}
         session.output.line(f"{printable(model.classes[index]):>3} {100 * probability:6.2f} % {bar}".rstrip(), **style)
     verdict = "right" if best == label else "wrong"

@@ -63,7 +63,7 @@ def print_statuses(session: Session, statuses: Iterable[StageStatus]) -> None:
 
     documents = []
     for one in statuses:
-        told = "; ".join(map(str, one.reasons))
+        told = one.why()
         if one.fresh and one.manifest is not None:
             told = summary(one.manifest)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))

@@ -21,6 +21,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def short(loss: float) -> str:
+    """Return a loss as people read it: `0.3094`, `2.55e+29`."""
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.3g}"
+
+
 def accuracy_sentence(metrics: dict[str, Any]) -> str:
     """Return the result of an evaluation with its 95 % interval and its counts."""
     low, high = metrics["accuracy_interval"]
@@ -45,17 +50,18 @@ def _preprocess(metrics: dict[str, Any]) -> str:
 
 
 def _train(metrics: dict[str, Any]) -> str:
-    resumed = f" (resumed from step {metrics['resumed_from']:,})" if metrics["resumed_from"] else ""
     accuracy = metrics["validation_accuracy"]
     validated = "" if accuracy is None else f", validation accuracy {percent(accuracy)}"
     return (
-        f"{plural(metrics['steps'], 'step')}{resumed}, loss {metrics['loss']:.4f}{validated}, "
+        f"{plural(metrics['steps'], 'step')}, loss {short(metrics['loss'])}{validated}, "
         f"model {metrics['model_digest'][:12]}"
     )
 
 
 def _evaluate(metrics: dict[str, Any]) -> str:
-    return f"{metrics['split']} accuracy {percent(metrics['accuracy'])}, cross-entropy {metrics['cross_entropy']:.4f}"
+    return (
+        f"{metrics['split']} accuracy {percent(metrics['accuracy'])}, cross-entropy {short(metrics['cross_entropy'])}"
+    )
 
 
 _SUMMARIES = {"fetch": _fetch, "preprocess": _preprocess, "train": _train, "eval": _evaluate}

@@ -55,4 +55,5 @@ def shows_colour(stream: TextIO) -> bool:
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at `stream`: a terminal that can move its cursor, outside of CI."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not in_ci

@@ -34,7 +34,7 @@ _BLOCK = 1000
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
+@dataclass(frozen=True, eq=False, repr=False)  # comparing arrays gives arrays, not an answer
 class Model:
     """A trained softmax regression.
 
@@ -56,6 +56,9 @@ class Model:
     step: int
     seed: int
     store_digest: str
+
+    def __repr__(self) -> str:
+        return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
 
     @cached_property
     def digest(self) -> str:

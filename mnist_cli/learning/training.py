@@ -105,8 +105,7 @@ class Run:
         finally:
             self._progress.finish()
         if stop.signal_number is not None:
-            hint = f"run the same command again to go on from step {self._saved_step}"
-            raise Interrupted(stop.signal_number, hint=hint)
+            raise Interrupted(stop.signal_number, reached=f"step {self._saved_step}")
         history = (*self._history, self._record()) if self._pending else tuple(self._history)
         model = Model(
             *self._loop.parameters(), self._data.classes, self._step, self._settings.seed, self._data.store_digest
@@ -189,7 +188,7 @@ class Run:
         rate = self._settings.learning_rate
         return TrainingDiverged(
             f"training diverged: {what}\nexpected a finite number; the learning rate is {rate:g}",
-            hint=f"try a smaller one: --learning-rate {rate / 10:g}",
+            hint=f"try a smaller one: --learning-rate {min(rate / 10, 0.5):g}",
         )
 
     def _detail(self) -> str:

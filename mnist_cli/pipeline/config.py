@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mnist_cli.datasets import DATASETS
+from mnist_cli.errors import UsageError
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
 
 
@@ -21,6 +22,16 @@ def _known_dataset(name: str) -> str:
     return name
 
 
+def _usable_mirror(mirror: str) -> str:
+    from mnist_cli.sources.mirrors import parse_mirror  # only a configured mirror pays for it
+
+    try:
+        parse_mirror(mirror)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return mirror
+
+
 class _Model(BaseModel):
     # Strict: `steps: "100"` is a mistake worth hearing of, not a number. use_attribute_docstrings is not wanted.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -29,7 +40,9 @@ class _Model(BaseModel):
 class FetchConfig(_Model):
     """How the four files are downloaded; none of it changes what they are."""
 
-    mirrors: Annotated[tuple[str, ...], _about("fetch.mirrors", strict=False)] = ()
+    mirrors: Annotated[
+        tuple[Annotated[str, AfterValidator(_usable_mirror)], ...], _about("fetch.mirrors", strict=False)
+    ] = ()
     timeout: Annotated[float, _about("fetch.timeout", gt=0, le=86400)] = 30
     deadline: Annotated[float, _about("fetch.deadline", gt=0, le=86400)] = 600
     min_speed: Annotated[int, _about("fetch.min_speed", ge=0)] = 1024

@@ -110,6 +110,8 @@ def read_override(path: str, text: str, source: str) -> Override:
     Raises:
         ConfigError: the text is not YAML.
     """
+    if not path:
+        raise ConfigError([f"{source} ={printable(text)}: expected KEY=VALUE; received no key"])
     document = read_yaml(text.encode(errors="surrogateescape"))
     if document.problems:
         raise ConfigError([f"{source} {printable(path)}={printable(text)}: {document.problems[0][1]}"])
@@ -210,6 +212,10 @@ class _FileLayer:
 def _unknown(path: str) -> str:
     import difflib  # only a mistake pays for it
 
+    if path in SECTIONS:
+        first = next(key for key in KEYS if key.startswith(f"{path}."))
+        return f"this is a section; set one of its keys, such as '{first}'"
+
     known = [*KEYS, *SECTIONS]
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
     if not near:  # `steps` for `train.steps`
@@ -251,7 +257,9 @@ def _invalid(layers: _Layers, location: tuple[int | str, ...]) -> tuple[Origin, 
     if isinstance(index, int) and isinstance(value, list):
         origin = layers.item_origins.get((path, index), origin)
         value, name = value[index], f"{path}[{index}]"
-    return origin, f"{name}: expected {KEYS[path].expected}; received {_shown(value)}"
+    problem = f"expected {KEYS[path].expected}; received {_shown(value)}"
+    # An option of its own names the key already.
+    return origin, problem if origin.source == KEYS[path].option else f"{name}: {problem}"
 
 
 def _shown(value: Any) -> str:

@@ -15,6 +15,8 @@ from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.registry import STAGES, Stage
 from mnist_cli.text import printable
 
+_INPUT = "input "
+
 
 class State(StrEnum):
     """How a stage's artifacts stand, worst first."""
@@ -66,6 +68,14 @@ class StageStatus:
     def fresh(self) -> bool:
         """Whether there is nothing to do."""
         return self.state is State.FRESH
+
+    def why(self) -> str:
+        """Return the reasons in a line; of several inputs only that they changed."""
+        inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
+        if len(inputs) < 2:
+            return "; ".join(map(str, self.reasons))
+        others = [str(reason) for reason in self.reasons if reason not in inputs]
+        return "; ".join([*others, f"{len(inputs)} inputs changed"])
 
 
 def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> dict[str, StageStatus]:
@@ -151,11 +161,11 @@ def _changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[st
             continue  # pending says it already, and what it will be is not known
         old, new = manifest.inputs.get(f"{source}/{file}"), source_manifest.outputs[file].sha256
         if old != new:
-            yield Reason(f"input {file}", _or_unused(old), new)
+            yield Reason(f"{_INPUT}{file}", _or_unused(old), new)
 
 
 def _problem(name: str, error: MnistError | OSError) -> Reason:
-    text = error.message.replace("\n", "; ") if isinstance(error, MnistError) else error.strerror
+    text = error.message.replace("\n", "; ") if isinstance(error, MnistError) else f"cannot be read: {error.strerror}"
     return Reason(f"{name}: {printable(text)}")
 
 

@@ -29,6 +29,7 @@ class Job:
         scratch: a folder of the stage's own that outlives failures: downloads in progress, checkpoints.
         mirrors: addresses and folders from the command line and the environment, before the configured ones.
         resume: whether training may, must or must not go on from a checkpoint.
+        reuse: whether files published before may be kept, if they are found right.
         progress: who hears how it goes.
     """
 
@@ -39,6 +40,7 @@ class Job:
     scratch: Path
     mirrors: tuple[str, ...]
     resume: Resume
+    reuse: bool
     progress: Progress
 
 
@@ -108,7 +110,7 @@ def _run_fetch(job: Job) -> Outcome:
         timeout=settings.timeout,
         deadline=settings.deadline,
         min_speed=settings.min_speed,
-        existing=job.current,
+        existing=job.current if job.reuse else job.new,
         partial=job.scratch,
         progress=job.progress,
     )

@@ -103,9 +103,8 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
     for stage in upstream(STAGES[request.stages[0]]):
         status = statuses[stage.name]
         if not status.fresh:
-            why = "; ".join(map(str, status.reasons))
             raise InputError(
-                f"'{request.stages[0]}' reads what '{stage.name}' wrote, and that is {status.state}: {why}",
+                f"'{request.stages[0]}' needs '{stage.name}', and that is {status.state}: {status.why()}",
                 hint=f"run 'mnist {stage.name}', or 'mnist run' for everything that is needed",
             )
 
@@ -123,7 +122,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
-            manifest = _execute(stage, request, statuses, digests)
+            manifest = _execute(stage, request, status, statuses, digests)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
@@ -147,7 +146,9 @@ def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
         warm_up()
 
 
-def _execute(stage: Stage, request: Request, statuses: dict[str, StageStatus], digests: DigestCache) -> Manifest:
+def _execute(
+    stage: Stage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
+) -> Manifest:
     """Run one stage and publish what it wrote."""
     artifacts = request.artifacts
     folder = artifacts.folder(stage.name)
@@ -160,6 +161,8 @@ def _execute(stage: Stage, request: Request, statuses: dict[str, StageStatus], d
         scratch=folder / stage.scratch,
         mirrors=request.mirrors,
         resume=request.resume,
+        # What other parameters gave is not worth a look, and --force means to do it all again.
+        reuse=not request.force and status.state is not State.STALE,
         progress=request.progress,
     )
     try:

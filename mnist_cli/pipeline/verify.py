@@ -126,6 +126,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
             scratch=Path(scratch) / stage.scratch,
             mirrors=(),
             resume="never",
+            reuse=False,
             progress=progress,
         )
         outcome = stage.run(job)

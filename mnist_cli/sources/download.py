@@ -18,9 +18,7 @@ from mnist_cli.sources.patience import Patience
 if TYPE_CHECKING:
     from mnist_cli.sources.web import WebClient
 
-_OFFLINE_HINT = (
-    "without a network: `mnist fetch --mirror FOLDER`, where FOLDER holds the four files, or `--dataset synthetic`"
-)
+_OFFLINE_HINT = "without a network: --mirror FOLDER, where FOLDER holds the four files, or --dataset synthetic"
 
 
 class Downloader:
@@ -109,7 +107,7 @@ class Downloader:
             f"the deadline of {self._patience.deadline:g} s has passed: "
             f"{partial.size():,} of {wanted.size:,} bytes of {wanted.name} are there"
         )
-        hint = "run the same command again: it goes on where it stopped; `fetch.deadline` gives it more time"
+        hint = "run the same command again: it goes on where it stopped; fetch.deadline gives it more time"
         return FetchError("\n".join([head, *_lines(reasons)]), hint=hint)
 
 

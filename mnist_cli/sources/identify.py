@@ -72,7 +72,7 @@ def what_it_is(path: Path, wanted: DataFile) -> str:
     if head.startswith(_GZIP_MAGIC):
         # A gzip file ends with the length of its content: where that is what the header says, the file is whole.
         header = _idx_header(_inflated(head))
-        if header and header.length % 2**32 == int.from_bytes(tail, "little"):
+        if size != wanted.size and header and header.length % 2**32 == int.from_bytes(tail, "little"):
             return f"another IDX file ({header.shape})"
         if size < wanted.size:
             return f"a truncated file ({sizes})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def fetch(
 ) -> FetchResult:
     """Put the verified files of a data set into a folder; those that are there already cost no request.
 
-    Nothing in `folder` changes before all files that are needed are complete and right.
+    Nothing in `folder` changes before all files that are needed are complete and right. One fetch at a time in a
+    folder: the pipeline and `read_data_sets` hold a lock, this function does not.
 
     Args:
         folder: where the files go; made when it is missing.
@@ -104,7 +105,7 @@ def fetch(
     sources = dict.fromkeys(table.files.values(), ALREADY_THERE)
     moves = []
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(downloader):
+    with contextlib.closing(downloader), _nothing_empty_left(partial):
         for wanted in _missing(table, existing or folder, progress):
             part = PartialFile(partial, wanted)
             # Complete since an earlier call that failed later on: that needs no mirror.
@@ -116,6 +117,19 @@ def fetch(
     tidy(partial)
     fetched = tuple(FetchedFile(file.name, file.size, file.sha256, source) for file, source in sources.items())
     return FetchResult(table.name, fetched, downloader.requests, downloader.bytes_received)
+
+
+@contextlib.contextmanager
+def _nothing_empty_left(partial: Path) -> Iterator[None]:
+    """Remove partial files without a byte, and a folder without a file: nothing can go on from them."""
+    try:
+        yield
+    finally:
+        for path in partial.glob("*"):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()
+        with contextlib.suppress(OSError):
+            partial.rmdir()
 
 
 def _known_dataset(name: str) -> Dataset:
