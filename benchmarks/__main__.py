@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cases import BENCHMARKS
+from benchmarks.cases import BENCHMARKS, GROUPS
 from benchmarks.machine import machine_facts
 from benchmarks.measure import BenchmarkError, run_child
 from benchmarks.report import Report
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         data = find_data(chosen.mirror, os.environ.get("MNIST_MIRRORS", ""))
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-            report = _measure(chosen.only or list(BENCHMARKS), data, chosen.repeats, Path(name))
+            names = [name for word in chosen.only or BENCHMARKS for name in GROUPS.get(word, (word,))]
+            report = _measure(names, data, chosen.repeats, Path(name), chosen.torch_python)
     except BenchmarkError as error:
         parser.error(str(error))
     report.write(chosen.output)
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if report.failures else 0
 
 
-def _measure(names: Sequence[str], data: Data | None, repeats: int, scratch: Path) -> Report:
+def _measure(names: Sequence[str], data: Data | None, repeats: int, scratch: Path, torch_python: str) -> Report:
     date, machine = datetime.now(UTC).isoformat(timespec="seconds"), machine_facts()
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
@@ -47,7 +48,7 @@ def _measure(names: Sequence[str], data: Data | None, repeats: int, scratch: Pat
         own = scratch / name
         own.mkdir()
         try:
-            results[name] = BENCHMARKS[name](Setting(data, mnist_command(), repeats, own, run_child))
+            results[name] = BENCHMARKS[name](Setting(data, mnist_command(), repeats, own, run_child, torch_python))
         except BenchmarkError as error:  # the others are still worth measuring
             failures[name] = str(error)
             _say(f"{name} failed: {error}")
@@ -58,13 +59,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure whole processes side by side.")
     parser.add_argument("--repeats", type=_positive, default=7, metavar="N", help="measurements of each (default: 7)")
     parser.add_argument(
-        "--only", action="append", choices=list(BENCHMARKS), metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}"
+        "--only",
+        action="append",
+        choices=[*BENCHMARKS, *GROUPS],
+        metavar="NAME",
+        help=f"one of {', '.join(BENCHMARKS)}, or all whose name begins with {', '.join(GROUPS)}",
     )
     parser.add_argument(
         "--mirror",
         type=Path,
         metavar="FOLDER",
         help="the four MNIST files (default: the first folder in MNIST_MIRRORS, else generated digits)",
+    )
+    parser.add_argument(
+        "--torch-python",
+        default=sys.executable,
+        metavar="PATH",
+        help="a Python interpreter that has PyTorch and NumPy (default: this one)",
     )
     parser.add_argument(
         "--output", type=Path, default=_RESULTS, metavar="FOLDER", help="for results.json and results.md"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks.measure import Sample
 
 # How a figure of each unit is written.
-_FORMATS = {"s": "{:.3f}", "MB": "{:.0f}", "%": "{:.2f}", "": "{:.2f}"}
+_FORMATS = {"s": "{:.3f}", "examples/s": "{:,.0f}", "MB": "{:.0f}", "%": "{:.2f}", "": "{:.2f}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Row:
 
     Attributes:
         what: what is compared.
-        unit: "s", "MB", "%" or "" (a plain number), of `ours` and `peer`.
+        unit: "s", "examples/s", "MB", "%" or "" (a plain number), of `ours` and `peer`.
         ours: our figure.
         peer: the figure of what it is compared with; None: with nothing.
         ratio: ours / peer, turn by turn; its median is the ratio of the two medians.
@@ -91,16 +91,26 @@ class Cost:
 
 def time_row(what: str, ours: Sequence[Sample], peer: Sequence[Sample], target: Target | None) -> Row:
     """Return the row that compares the seconds of two entrants of one race."""
-    our_seconds, peer_seconds = [sample.seconds for sample in ours], [sample.seconds for sample in peer]
-    turns = [mine / theirs for mine, theirs in zip(our_seconds, peer_seconds, strict=True)]
-    our_spread, peer_spread = Spread.of(our_seconds), Spread.of(peer_seconds)
+    return ratio_row(what, "s", [sample.seconds for sample in ours], [sample.seconds for sample in peer], target)
+
+
+def ratio_row(what: str, unit: str, ours: Sequence[float], peer: Sequence[float], target: Target | None) -> Row:
+    """Return the row that compares two figures, turn by turn."""
+    turns = [mine / theirs for mine, theirs in zip(ours, peer, strict=True)]
+    our_spread, peer_spread = Spread.of(ours), Spread.of(peer)
     ratio = Spread(our_spread.median / peer_spread.median, min(turns), max(turns))
-    return Row(what, "s", our_spread, peer_spread, ratio, target)
+    return Row(what, unit, our_spread, peer_spread, ratio, target)
 
 
 def memory_row(what: str, ours: Sequence[Sample], target: Target | None) -> Row:
     """Return the row of an entrant's peak memory."""
     return Row(what, "MB", Spread.of([sample.peak / 1e6 for sample in ours]), target=target)
+
+
+def extra_memory_row(what: str, ours: Sequence[Sample], peer: Sequence[Sample], target: Target | None) -> Row:
+    """Return the row of what an entrant's peak memory is above another's, turn by turn."""
+    extra = [(mine.peak - theirs.peak) / 1e6 for mine, theirs in zip(ours, peer, strict=True)]
+    return Row(what, "MB", Spread.of(extra), target=target)
 
 
 def costs_of(samples: dict[str, list[Sample]]) -> list[Cost]:

@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("tensorflow", "h5py", "numpy", "typer", "rich", "pydantic")
+_PACKAGES = ("tensorflow", "keras", "h5py", "numpy", "typer", "rich", "pydantic")
 
 
 def machine_facts() -> dict[str, object]:

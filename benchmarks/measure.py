@@ -7,6 +7,7 @@ memory, and Linux counts that into the child's peak, so that no figure can be be
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,13 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mnist_cli.text import printable
 
-TIMEOUT = 600.0  # seconds; the longest child takes a few, so this one hangs
+TIMEOUT = 600.0  # seconds; the longest child takes less than one, so this one hangs
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, KiB on Linux
 
 
@@ -32,10 +33,28 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process cost: seconds from start to exit, and the most memory it had resident, in bytes."""
+    """What one process cost, and what it said.
+
+    Attributes:
+        seconds: from start to exit.
+        peak: the most memory it had resident, in bytes.
+        output: what it wrote to standard output.
+    """
 
     seconds: float
     peak: int
+    output: str = field(default="", repr=False, compare=False)
+
+    def document(self) -> Any:
+        """Return the JSON document that the process wrote.
+
+        Raises:
+            BenchmarkError: it wrote something else.
+        """
+        try:
+            return json.loads(self.output)
+        except ValueError as error:
+            raise BenchmarkError(f"expected a JSON document; received {printable(self.output, 80)!r}") from error
 
 
 Runner = Callable[[Sequence[str], Path], Sample]
@@ -83,12 +102,12 @@ def race(entrants: Sequence[Entrant], *, repeats: int, run: Runner) -> dict[str,
 
 
 def run_child(argv: Sequence[str], folder: Path, *, timeout: float = TIMEOUT) -> Sample:
-    """Run a command in `folder`, without input, its output thrown away, and measure it.
+    """Run a command in `folder`, without input, and measure it.
 
     Raises:
         BenchmarkError: it cannot be started, exits with another code than 0, or is killed after `timeout` seconds.
     """
-    with tempfile.TemporaryFile() as stderr:
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         start = time.perf_counter()
         try:
             process = subprocess.Popen(
@@ -96,7 +115,7 @@ def run_child(argv: Sequence[str], folder: Path, *, timeout: float = TIMEOUT) ->
                 cwd=folder,
                 env=child_environment(os.environ),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=stdout,
                 stderr=stderr,
             )
         except OSError as error:
@@ -109,7 +128,9 @@ def run_child(argv: Sequence[str], folder: Path, *, timeout: float = TIMEOUT) ->
         if process.returncode != 0:
             command = printable(" ".join(argv), 120)
             raise BenchmarkError(f"{command}: exit code {process.returncode}: {_last_line(stderr)}")
-    return Sample(seconds=seconds, peak=usage.ru_maxrss * _MAXRSS_UNIT)
+        stdout.seek(0)
+        output = stdout.read().decode(errors="replace")
+    return Sample(seconds, usage.ru_maxrss * _MAXRSS_UNIT, output)
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

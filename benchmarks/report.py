@@ -50,10 +50,11 @@ class Report:
                 for row in result.rows
             ],
             "processes": [
-                {"benchmark": name, **dataclasses.asdict(cost)}
+                {"benchmark": name, **_cost_document(cost)}
                 for name, result in self.results.items()
                 for cost in result.costs
             ],
+            "notes": {name: list(result.notes) for name, result in self.results.items() if result.notes},
             "failures": dict(self.failures),
         }
 
@@ -65,6 +66,7 @@ class Report:
         parts = [
             _table(("what", "ours", "peer", "ratio", "target", "met?"), [_cells(row) for row in rows]),
             _table(("process", "wall time", "peak memory"), [_cost_cells(cost) for cost in costs]),
+            *(f"{name}: {note}" for name, result in self.results.items() for note in result.notes),
             *(f"**{name} failed**: {reason}" for name, reason in self.failures.items()),
             f"Medians of {self.repeats} (lowest–highest), data: {self.data}, {self.date}. {facts}.",
         ]
@@ -86,6 +88,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         "–" if row.target is None else row.target.text("" if row.ratio is not None else row.unit),
         _VERDICTS[row.met()],
     )
+
+
+def _cost_document(cost: Cost) -> dict[str, object]:
+    # Without the output of each process: what matters of it is in the rows.
+    samples = [{"seconds": sample.seconds, "peak": sample.peak} for sample in cost.samples]
+    return {**dataclasses.asdict(cost), "samples": samples}
 
 
 def _cost_cells(cost: Cost) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from benchmarks.measure import BenchmarkError, Entrant, Runner, Sample, race
 from mnist_cli.datasets import FILE_NAMES, MNIST
 
 PEERS = Path(__file__).parent / "peers"
+_ROOT = Path(__file__).parents[1]
 _DRAW = (
     "import sys, pathlib; from mnist_cli.sources.synthetic import write_synthetic; "
     "write_synthetic(pathlib.Path(sys.argv[1]), seed=0)"
@@ -61,6 +62,7 @@ class Setting:
         repeats: how many measurements of each process are counted.
         scratch: an empty folder, for what several measurements share.
         run: starts and measures a process.
+        torch_python: the interpreter for the peer in PyTorch.
     """
 
     data: Data
@@ -68,6 +70,7 @@ class Setting:
     repeats: int
     scratch: Path
     run: Runner
+    torch_python: str = sys.executable
 
     def race(self, *entrants: Entrant) -> dict[str, list[Sample]]:
         """Measure the entrants in turns."""
@@ -77,13 +80,25 @@ class Setting:
         """Return the command that runs this very interpreter."""
         return (sys.executable, *arguments)
 
+    def program(self, name: str, module: str, *arguments: str, python: str = sys.executable) -> Entrant:
+        """Return the entrant that runs a module of this package, with this interpreter or another."""
+        return Entrant(name, (python, "-m", f"benchmarks.{module}", *arguments), _ROOT)
+
+    def prepared_tree(self) -> Path:
+        """Return a new folder in which everything that comes before training is done."""
+        tree = self.scratch / "prepared"
+        tree.mkdir()
+        self.run((*self.mnist, "run", "--to", "preprocess", *self.data.options), tree)
+        return tree
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark found: lines for the table, and what each kind of process took."""
+    """What a benchmark found: lines for the table, what each kind of process took, and what else is to be said."""
 
     rows: list[Row]
     costs: list[Cost]
+    notes: tuple[str, ...] = ()
 
 
 def mnist_command() -> tuple[str, ...]:

@@ -13,38 +13,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks.cases import BENCHMARKS
-from benchmarks.figures import Row, Spread, Target, costs_of, memory_row, time_row
+from benchmarks.cases import BENCHMARKS, GROUPS
+from benchmarks.figures import Row, Spread, Target, costs_of, extra_memory_row, memory_row, time_row
 from benchmarks.machine import machine_facts
 from benchmarks.measure import BenchmarkError, Entrant, Sample, child_environment, race, run_child
 from benchmarks.report import Report
 from benchmarks.setting import Data, Result, Setting, find_data
 from mnist_cli.datasets import FILE_NAMES, MNIST
+from tests.benchmark_runner import MEGABYTE, Recorder, samples, setting_of
 
-MEGABYTE = 1_000_000
 ROOT = Path(__file__).parents[1]
-
-
-def samples(*seconds: float, peak: int = MEGABYTE) -> list[Sample]:
-    return [Sample(second, peak) for second in seconds]
-
-
-class Recorder:
-    """A runner that starts nothing, remembers what it was asked for, and leaves the metrics that a run would."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[tuple[str, ...], Path]] = []
-
-    def __call__(self, argv: Sequence[str], folder: Path) -> Sample:
-        self.calls.append((tuple(argv), folder))
-        metrics = folder / "artifacts" / "eval" / "metrics.json"
-        metrics.parent.mkdir(parents=True, exist_ok=True)
-        metrics.write_text('{"accuracy": 0.92}')
-        return Sample(float(len(self.calls)), len(self.calls) * MEGABYTE)
-
-
-def setting_of(tmp_path: Path, run: Recorder, *, real: bool = True) -> Setting:
-    return Setting(Data(tmp_path / "data", real), ("mnist",), 2, tmp_path, run)
 
 
 def report_of(*rows: Row, failures: dict[str, str] | None = None) -> Report:
@@ -90,6 +68,13 @@ def test_peak_memory_is_reported_in_millions_of_bytes() -> None:
 )
 def test_a_target_reads_as_people_write_it(target: Target, text: str) -> None:
     assert target.text("s") == text
+
+
+def test_memory_above_another_process_is_the_difference_turn_by_turn() -> None:
+    ours = [Sample(1.0, 700 * MEGABYTE), Sample(1.0, 720 * MEGABYTE)]
+    peer = [Sample(1.0, 600 * MEGABYTE), Sample(1.0, 610 * MEGABYTE)]
+    row = extra_memory_row("what", ours, peer, Target(high=105))
+    assert (row.ours, row.met()) == (Spread(105, 100, 110), False)
 
 
 # Taking turns
@@ -149,6 +134,16 @@ def test_a_child_runs_in_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / "here").exists()
 
 
+def test_what_a_child_prints_is_kept(tmp_path: Path) -> None:
+    sample = run_child((sys.executable, "-S", "-c", "print('[1, 2]')"), tmp_path)
+    assert sample.document() == [1, 2]
+
+
+def test_output_that_is_no_document_is_an_error() -> None:
+    with pytest.raises(BenchmarkError, match="expected a JSON document; received 'Hello'"):
+        Sample(1.0, 1, "Hello").document()
+
+
 def test_a_child_that_fails_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="exit code 3: no luck"):
         run_child((sys.executable, "-S", "-c", "import sys; print('no luck', file=sys.stderr); sys.exit(3)"), tmp_path)
@@ -175,12 +170,12 @@ def test_children_write_bytecode_and_take_no_option_from_the_environment() -> No
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_gives_rows_with_targets_for_real_data(name: str, tmp_path: Path) -> None:
+def test_every_benchmark_gives_rows_and_targets_for_real_data(name: str, tmp_path: Path) -> None:
     result = BENCHMARKS[name](setting_of(tmp_path, Recorder()))
-    assert result.rows[0].target is not None
+    assert (result.rows[0].target is None) == (name == "training-epochs")  # which is only reported
 
 
-@pytest.mark.parametrize("name", ["run", "prepare", "accuracy"])
+@pytest.mark.parametrize("name", ["run", "prepare", "accuracy", *GROUPS["training"]])
 def test_targets_set_for_mnist_are_not_applied_to_generated_digits(name: str, tmp_path: Path) -> None:
     result = BENCHMARKS[name](setting_of(tmp_path, Recorder(), real=False))
     assert [row.met() for row in result.rows] == [None] * len(result.rows)
@@ -241,6 +236,19 @@ def test_a_named_folder_without_the_files_is_refused(tmp_path: Path) -> None:
 # The report
 
 
+def test_notes_stand_below_the_tables_and_in_the_document() -> None:
+    result = Result([memory_row("what", samples(1.0), None)], [], ("PyTorch 2.0",))
+    report = Report("2026-01-02", {}, "mnist", 1, {"training-loop": result}, {})
+    assert "\n\ntraining-loop: PyTorch 2.0\n\n" in report.markdown()
+    assert report.document()["notes"] == {"training-loop": ["PyTorch 2.0"]}
+
+
+def test_what_processes_print_is_not_kept_in_the_document() -> None:
+    result = Result([], costs_of({"loop": [Sample(1.0, 2, "words")]}))
+    report = Report("2026-01-02", {}, "mnist", 1, {"training-loop": result}, {})
+    assert "words" not in json.dumps(report.document())
+
+
 def test_the_table_shows_both_sides_the_ratio_the_target_and_the_verdict() -> None:
     row = time_row("help / peer", samples(0.1, 0.2, 0.4), samples(0.2, 0.2, 0.2), Target(high=1.2))
     assert (
@@ -281,6 +289,16 @@ def test_the_machine_is_described_without_importing_the_packages() -> None:
 
 
 # The program
+
+
+def test_a_group_names_all_its_benchmarks(
+    tmp_path: Path, folder_like_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "run_child", Recorder())
+    arguments = ["--only", "training", "--repeats", "1", "--mirror", str(folder_like_mnist), "--output", str(tmp_path)]
+    assert program.main(arguments) == 0
+    measured = {row["benchmark"] for row in json.loads((tmp_path / "results.json").read_text())["rows"]}
+    assert measured == set(GROUPS["training"]) == {name for name in BENCHMARKS if "training" in name}
 
 
 def test_the_program_measures_what_was_chosen_and_writes_both_files(

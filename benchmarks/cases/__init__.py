@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import accuracy, command_line, preparation, whole_run
+from benchmarks.cases import accuracy, command_line, preparation, training_loop, training_runs, whole_run
 from benchmarks.setting import Result, Setting
 
 BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
@@ -14,4 +14,12 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "prepare": preparation.fetch_and_preprocess,
     "memory": preparation.preprocess_memory,
     "accuracy": accuracy.five_seeds,
+    "training-loop": training_loop.examples_per_second,
+    "training-first-step": training_loop.time_to_first_step,
+    "training-epochs": training_runs.fifty_epochs,
+    "training-checkpoints": training_runs.checkpoints,
+    "training-memory": training_runs.memory,
 }
+
+# What is measured together by one name.
+GROUPS = {"training": tuple(name for name in BENCHMARKS if name.startswith("training-"))}

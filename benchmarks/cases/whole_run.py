@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from benchmarks.figures import Target, costs_of, time_row
 from benchmarks.measure import Entrant
-from benchmarks.setting import PEERS, Result, Setting
+from benchmarks.setting import Result, Setting
 
 
 def from_empty_folder(setting: Setting) -> Result:
     """`mnist run` in an empty folder, and the tutorial's own program, against `import tensorflow`."""
     ours = Entrant("mnist run, empty folder", (*setting.mnist, "run", *setting.data.options))
-    tutorial = Entrant(
-        "tutorial on tf.compat.v1",
-        setting.python(str(PEERS / "tutorial_compat_v1.py"), str(setting.data.folder)),
-    )
+    tutorial = setting.program("tutorial on tf.compat.v1", "peers.tutorial_compat_v1", str(setting.data.folder))
     peer = Entrant('python -c "import tensorflow"', setting.python("-c", "import tensorflow"))
     samples = setting.race(ours, tutorial, peer)
     target = setting.data.target(Target(high=1.25))

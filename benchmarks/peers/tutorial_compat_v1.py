@@ -4,37 +4,29 @@ It reads the four files of the folder that its argument names, trains 1000 steps
 accuracy on the test images. It checks nothing and stores nothing.
 """
 
-import gzip
+from __future__ import annotations
+
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-VALIDATION_SIZE = 5000
+from benchmarks.peers.mnist_files import Split, test_split, training_split
 
-
-def read_images(path: Path) -> np.ndarray:
-    """Return float32 [n, 784] in [0, 1]."""
-    with gzip.open(path) as file:
-        pixels = np.frombuffer(file.read(), np.uint8, offset=16)
-    return pixels.reshape(-1, 784).astype(np.float32) / 255
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """Return one-hot float32 [n, 10]."""
-    with gzip.open(path) as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return np.eye(10, dtype=np.float32)[labels]
+STEPS = 1000
+BATCH = 100
 
 
 class DataSet:
     """Images and labels that come in shuffled batches, shuffled again at the end of each epoch."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self.images = images
-        self.labels = labels
-        self.position = len(images)
+    def __init__(self, split: Split) -> None:
+        self.images = split.inputs()  # float32 [n, 784] in [0, 1]
+        self.labels = np.eye(10, dtype=np.float32)[split.labels]  # one-hot float32 [n, 10]
+        self.position = len(self.images)
 
     def next_batch(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the next `size` images and labels."""
@@ -46,15 +38,20 @@ class DataSet:
         return self.images[batch], self.labels[batch]
 
 
-def main(folder: Path) -> None:
-    """Train, and print the accuracy."""
-    train = DataSet(
-        read_images(folder / "train-images-idx3-ubyte.gz")[VALIDATION_SIZE:],
-        read_labels(folder / "train-labels-idx1-ubyte.gz")[VALIDATION_SIZE:],
-    )
-    test_images = read_images(folder / "t10k-images-idx3-ubyte.gz")
-    test_labels = read_labels(folder / "t10k-labels-idx1-ubyte.gz")
+@dataclass(frozen=True)
+class Graph:
+    """The tensors and operations by the tutorial's names."""
 
+    x: Any
+    truth: Any
+    weights: Any
+    bias: Any
+    train_step: Any
+    accuracy: Any
+
+
+def build() -> Graph:
+    """Build the graph."""
     tf.disable_eager_execution()
     x = tf.placeholder(tf.float32, [None, 784])
     weights = tf.Variable(tf.zeros([784, 10]))
@@ -65,13 +62,24 @@ def main(folder: Path) -> None:
     train_step = tf.train.GradientDescentOptimizer(0.5).minimize(cross_entropy)
     correct = tf.equal(tf.argmax(logits, 1), tf.argmax(truth, 1))
     accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+    return Graph(x, truth, weights, bias, train_step, accuracy)
 
+
+def train(session: Any, graph: Graph, data: DataSet) -> None:
+    """Take the thousand steps."""
+    for _ in range(STEPS):
+        batch_images, batch_labels = data.next_batch(BATCH)
+        session.run(graph.train_step, feed_dict={graph.x: batch_images, graph.truth: batch_labels})
+
+
+def main(folder: Path) -> None:
+    """Train, and print the accuracy."""
+    data, test = DataSet(training_split(folder)), DataSet(test_split(folder))
+    graph = build()
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for _ in range(1000):
-            batch_images, batch_labels = train.next_batch(100)
-            session.run(train_step, feed_dict={x: batch_images, truth: batch_labels})
-        print(session.run(accuracy, feed_dict={x: test_images, truth: test_labels}))
+        train(session, graph, data)
+        print(session.run(graph.accuracy, feed_dict={graph.x: test.images, graph.truth: test.labels}))
 
 
 if __name__ == "__main__":
