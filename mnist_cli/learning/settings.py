@@ -25,7 +25,8 @@ class Settings:
         seed: seed of the order of the examples.
         device: where to train.
         validate_every: steps between two records in the history.
-        checkpoint_every: steps between two checkpoints.
+        checkpoint_every: steps between two checkpoints; None: no matter how many.
+        checkpoint_seconds: seconds between two checkpoints, at least; None: no matter how many.
         keep_checkpoints: how many are kept when the run is done.
 
     Raises:
@@ -39,20 +40,23 @@ class Settings:
     seed: int
     device: Literal["auto", "cpu", "gpu"]
     validate_every: int
-    checkpoint_every: int
+    checkpoint_every: int | None
+    checkpoint_seconds: float | None
     keep_checkpoints: int
 
     def __post_init__(self) -> None:
         problems = []
-        for name, lowest in (("steps", 1), ("validate_every", 1), ("checkpoint_every", 1), ("keep_checkpoints", 0)):
+        for name, lowest in (("steps", 1), ("validate_every", 1), ("keep_checkpoints", 0)):
             if not _is_whole(getattr(self, name), lowest):
                 problems.append(self._problem(f"train.{name}", f"a whole number from {lowest} on"))
-        if self.epochs is not None and not _is_whole(self.epochs, 1):
-            problems.append(self._problem("train.epochs", "a whole number from 1 on"))
+        for name in ("epochs", "checkpoint_every"):
+            if getattr(self, name) is not None and not _is_whole(getattr(self, name), 1):
+                problems.append(self._problem(f"train.{name}", "a whole number from 1 on, or None"))
+        if self.checkpoint_seconds is not None and not _is_positive(self.checkpoint_seconds):
+            problems.append(self._problem("train.checkpoint_seconds", "a number above 0, or None"))
         if self.batch_size != "full" and not _is_whole(self.batch_size, 1):
             problems.append(self._problem("train.batch_size", "a whole number from 1 on, or full"))
-        rate = self.learning_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        if not _is_positive(self.learning_rate):
             problems.append(self._problem("train.learning_rate", "a number above 0"))
         if not _is_whole(self.seed, 0) or self.seed > MAX_SEED:
             problems.append(self._problem("seed", f"a whole number from 0 to {MAX_SEED}"))
@@ -85,3 +89,7 @@ def check_resume(how: object) -> None:
 
 def _is_whole(value: Any, lowest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

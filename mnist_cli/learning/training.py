@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import score
-from mnist_cli.learning.checkpoints import Checkpoints, State
+from mnist_cli.learning.checkpoint_state import State
+from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import choose_device, runtime
 from mnist_cli.learning.loop import TrainingLoop
@@ -29,6 +31,8 @@ _CHUNK_SECONDS = 0.3
 _FIRST_CHUNK_EXAMPLES = 10_000
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
+
+Losses = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Run:
             checkpoints, self._identity(), variables, max(1, settings.keep_checkpoints), progress
         )
         self._step = self._saved_step = 0
-        self._pending: list[float] = []
+        self._saved_time = time.monotonic()
+        self._pending: list[Losses] = []
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
 
@@ -96,18 +101,24 @@ class Run:
         with self._stopwatch.on("checkpoints"):
             state = self._checkpoints.resume(resume, self._last_step)
         if state is not None:
-            self._step, self._pending, self._history = state.step, list(state.pending), list(state.history)
+            self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
         resumed_from = self._saved_step = self._step
+        self._saved_time = time.monotonic()
         self._progress.start("train", self._last_step, "steps")
         try:
             with deferred_signals() as stop:
-                self._advance(stop)
+                try:
+                    self._advance(stop)
+                finally:
+                    # Also after an error: what was saved before it is worth having.
+                    with self._stopwatch.on("checkpoints"):
+                        self._checkpoints.wait()
         finally:
             self._progress.finish()
         if stop.signal_number is not None:
             hint = f"run the same command again to go on from step {self._saved_step}"
             raise Interrupted(stop.signal_number, hint=hint)
-        history = (*self._history, self._record()) if self._pending else tuple(self._history)
+        history = (*self._history, self._record()) if self._count_pending() else tuple(self._history)
         model = Model(
             *self._loop.parameters(), self._data.classes, self._step, self._settings.seed, self._data.store_digest
         )
@@ -137,8 +148,7 @@ class Run:
             if self._step % self._settings.validate_every == 0:
                 self._history.append(self._record())
                 self._pending.clear()
-            at_end = self._step == self._last_step and self._settings.keep_checkpoints > 0
-            if at_end or self._step % self._settings.checkpoint_every == 0:
+            if self._checkpoint_is_due():
                 self._save()
             self._progress.update(self._step, self._detail())
         if stop.signal_number is not None and self._saved_step != self._step:
@@ -158,7 +168,7 @@ class Run:
         self._step += count
         if not all(np.isfinite(values).all() for values in self._loop.parameters()):
             raise self._diverged(f"a weight is not finite after step {self._step}")
-        self._pending.extend(losses.tolist())
+        self._pending.append(losses)
 
     def _chunk_steps(self) -> int:
         """Return how many steps to do at once; it does not touch the result."""
@@ -167,23 +177,34 @@ class Run:
         else:
             wanted = int(self._steps_per_second * _CHUNK_SECONDS)
         wanted = max(1, min(wanted, _MAX_CHUNK_EXAMPLES // self._batch))
-        until = [
-            every - self._step % every for every in (self._settings.validate_every, self._settings.checkpoint_every)
-        ]
+        marks = (self._settings.validate_every, self._settings.checkpoint_every)
+        until = [every - self._step % every for every in marks if every is not None]
         return min(wanted, self._last_step - self._step, *until)
 
     def _record(self) -> Record:
-        loss = math.fsum(self._pending) / len(self._pending)
+        loss = math.fsum(np.concatenate(self._pending).tolist()) / self._count_pending()
         if not len(self._data.validation_labels):
             return Record(self._step, loss, None, None)
         with self._stopwatch.on("validation"):
             measured = score(*self._loop.parameters(), self._data.validation_pixels, self._data.validation_labels)
         return Record(self._step, loss, measured.cross_entropy, measured.accuracy)
 
+    def _count_pending(self) -> int:
+        return sum(map(len, self._pending))
+
+    def _checkpoint_is_due(self) -> bool:
+        every, seconds = self._settings.checkpoint_every, self._settings.checkpoint_seconds
+        if self._step == self._last_step and self._settings.keep_checkpoints > 0:
+            return True
+        if every is not None and self._step % every == 0:
+            return True
+        return seconds is not None and time.monotonic() - self._saved_time >= seconds
+
     def _save(self) -> None:
         with self._stopwatch.on("checkpoints"):
-            self._checkpoints.save(State(self._step, tuple(self._pending), tuple(self._history)))
-        self._saved_step = self._step
+            pending = np.concatenate([np.empty(0, np.float32), *self._pending])
+            self._checkpoints.save(State(self._step, pending, tuple(self._history)))
+        self._saved_step, self._saved_time = self._step, time.monotonic()
 
     def _diverged(self, what: str) -> TrainingDiverged:
         rate = self._settings.learning_rate

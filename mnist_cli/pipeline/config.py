@@ -50,7 +50,10 @@ class TrainConfig(_Model):
     learning_rate: Annotated[float, _about("train.learning_rate", gt=0, allow_inf_nan=False)] = 0.5
     device: Annotated[Literal["auto", "cpu", "gpu"], _about("train.device")] = "auto"
     validate_every: Annotated[int, _about("train.validate_every", ge=1)] = 100
-    checkpoint_every: Annotated[int, _about("train.checkpoint_every", ge=1)] = 1000
+    checkpoint_every: Annotated[Annotated[int, Field(ge=1)] | None, _about("train.checkpoint_every")] = 1000
+    checkpoint_seconds: Annotated[
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _about("train.checkpoint_seconds")
+    ] = 30
     keep_checkpoints: Annotated[int, _about("train.keep_checkpoints", ge=0)] = 3
 
 

@@ -94,7 +94,18 @@ _ALL = (
         "--device",
     ),
     Key("train.validate_every", "Steps between two looks at the validation split", "a whole number from 1 up", "N"),
-    Key("train.checkpoint_every", "Steps between two checkpoints", "a whole number from 1 up", "N"),
+    Key(
+        "train.checkpoint_every",
+        "Steps between two checkpoints, or null; fewer where they would take over 3 % of the time",
+        "a whole number from 1 up, or null",
+        "N",
+    ),
+    Key(
+        "train.checkpoint_seconds",
+        "Seconds after which there is a checkpoint all the same, or null",
+        "a finite number above 0, or null",
+        "SECONDS",
+    ),
     Key("train.keep_checkpoints", "How many checkpoints stay, the newest ones", "a whole number from 0 up", "N"),
     Key(
         "eval.split",

@@ -152,6 +152,7 @@ def _run_train(job: Job) -> Outcome:
         device=settings.device,
         validate_every=settings.validate_every,
         checkpoint_every=settings.checkpoint_every,
+        checkpoint_seconds=settings.checkpoint_seconds,
         keep_checkpoints=settings.keep_checkpoints,
         checkpoints=job.scratch,
         resume=job.resume,

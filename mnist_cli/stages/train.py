@@ -53,7 +53,8 @@ def train(
     seed: int = 0,
     device: Literal["auto", "cpu", "gpu"] = "auto",
     validate_every: int = 100,
-    checkpoint_every: int = 1000,
+    checkpoint_every: int | None = 1000,
+    checkpoint_seconds: float | None = 30,
     keep_checkpoints: int = 3,
     checkpoints: Path | None = None,
     resume: Literal["auto", "require", "never"] = "auto",
@@ -71,7 +72,9 @@ def train(
         seed: seed of the order of the examples.
         device: where to train; "auto" takes a GPU if TensorFlow sees one.
         validate_every: steps between two records in the history.
-        checkpoint_every: steps between two checkpoints; the last step gets one too.
+        checkpoint_every, checkpoint_seconds: steps and seconds between two checkpoints, whichever comes first; None:
+            no matter how many. Some are left out where they would take over 3 % of the time. The last step gets one
+            too.
         keep_checkpoints: how many are kept in the end.
         checkpoints: their folder; `folder`/checkpoints by default.
         resume: "auto" goes on from the newest checkpoint of the same run, if there is one; "require" demands one;
@@ -101,6 +104,7 @@ def train(
         device=device,
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
+        checkpoint_seconds=checkpoint_seconds,
         keep_checkpoints=keep_checkpoints,
     )
     stopwatch = Stopwatch()
