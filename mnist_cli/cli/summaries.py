@@ -46,10 +46,12 @@ def _preprocess(metrics: dict[str, Any]) -> str:
 
 def _train(metrics: dict[str, Any]) -> str:
     resumed = f" (resumed from step {metrics['resumed_from']:,})" if metrics["resumed_from"] else ""
+    model_step = metrics.get("model_step", metrics["steps"])
+    chosen = f", the best at {model_step:,}" if model_step != metrics["steps"] else ""
     accuracy = metrics["validation_accuracy"]
     validated = "" if accuracy is None else f", validation accuracy {percent(accuracy)}"
     return (
-        f"{plural(metrics['steps'], 'step')}{resumed}, loss {metrics['loss']:.4f}{validated}, "
+        f"{plural(metrics['steps'], 'step')}{resumed}{chosen}, loss {metrics['loss']:.4f}{validated}, "
         f"model {metrics['model_digest'][:12]}"
     )
 

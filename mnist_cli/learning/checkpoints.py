@@ -221,7 +221,9 @@ class _Copies:
         with tf.device("/CPU:0"):
             self._copies = {name: tf.Variable(tf.zeros_like(variable)) for name, variable in variables.items()}
         self._checkpoint = tf.train.Checkpoint(**self._copies)
-        self._compiled = tf.function(self._assign_and_write, autograph=False)
+        values = [tf.TensorSpec(variable.shape, variable.dtype) for variable in variables.values()]
+        signature = [tf.TensorSpec([], tf.string), values]
+        self._compiled = tf.function(self._assign_and_write, input_signature=signature, autograph=False)
 
     def write(self, prefix: Path, values: list[tf.Tensor]) -> None:
         """Write values in the order of the variables.
