@@ -36,7 +36,7 @@ class Ready(Progress):
 def run(name):
     try:
         train(store, folder / name, steps=20_000 + 10 * kills, batch_size=10, validate_every=150, checkpoint_every=100,
-              progress=Ready())
+              optimizer=sys.argv[5], progress=Ready())
         os._exit(0)
     except BaseException as error:
         print(repr(error), flush=True)
@@ -66,12 +66,20 @@ print(done, codes)
 
 
 @pytest.mark.timeout(60 + 20 * KILLS)
-@pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, KILLS), (signal.SIGTERM, max(1, KILLS // 6))])
+@pytest.mark.parametrize(
+    ("number", "kills", "optimizer"),
+    [
+        (signal.SIGKILL, KILLS, "sgd"),
+        (signal.SIGKILL, max(1, KILLS // 6), "adam"),
+        (signal.SIGTERM, max(1, KILLS // 6), "sgd"),
+    ],
+)
 def test_training_that_is_killed_again_and_again_ends_with_the_same_bits(
-    tmp_path: Path, number: signal.Signals, kills: int
+    tmp_path: Path, number: signal.Signals, kills: int, optimizer: str
 ) -> None:
     store = write_small_store(tmp_path / "store.h5")
-    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(store), str(tmp_path), str(kills), str(int(number))]
+    arguments = [str(store), str(tmp_path), str(kills), str(int(number)), optimizer]
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, *arguments]
     environment = {key: value for key, value in os.environ.items() if key != "MNIST_KILLS"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], env=environment)
     lines = done.stdout.splitlines()
