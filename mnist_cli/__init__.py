@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model, load_model
     from mnist_cli.formats.store import Store, open_store
+    from mnist_cli.optimizers import Optimizer, Schedule
     from mnist_cli.stages.evaluate import evaluate
     from mnist_cli.stages.fetch import fetch
     from mnist_cli.stages.preprocess import preprocess
@@ -22,6 +23,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DataSets",
     "Model",
+    "Optimizer",
+    "Schedule",
     "Store",
     "evaluate",
     "fetch",
@@ -35,6 +38,8 @@ __all__ = [
 _HOMES = {
     "DataSets": "mnist_cli.tutorial",
     "Model": "mnist_cli.formats.model",
+    "Optimizer": "mnist_cli.optimizers",
+    "Schedule": "mnist_cli.optimizers",
     "Store": "mnist_cli.formats.store",
     "evaluate": "mnist_cli.stages.evaluate",
     "fetch": "mnist_cli.stages.fetch",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +31,31 @@ def probabilities(pixels: Bytes, weights: Array, bias: Array) -> Array:
 
 
 def train(
-    pixels: Bytes, labels: Bytes, *, steps: int, batch: int, rate: float, seed: int, classes: int = 10
+    pixels: Bytes,
+    labels: Bytes,
+    *,
+    steps: int,
+    batch: int,
+    rate: float,
+    seed: int,
+    classes: int = 10,
+    l2: float = 0.0,
+    update: Callable[[int, tuple[Array, Array], tuple[Array, Array]], tuple[Array, Array]] | None = None,
 ) -> tuple[Array, Array, list[float]]:
-    """Return W, b and the loss of each step."""
+    """Return W, b and the loss of each step; `update` gives W and b after a step, counted from 1."""
     weights, bias = np.zeros((pixels.shape[1], classes)), np.zeros(classes)
     losses = []
-    for rows in batches(seed, len(labels), batch, steps):
+    for step, rows in enumerate(batches(seed, len(labels), batch, steps), 1):
         inputs, targets = pixels[rows] / 255.0, np.eye(classes)[labels[rows]]
         answers = probabilities(pixels[rows], weights, bias)
         losses.append(float(-np.log((answers * targets).sum(axis=1)).mean()))
         errors = (answers - targets) / batch
-        weights = weights - rate * inputs.T @ errors
-        bias = bias - rate * errors.sum(axis=0)
+        gradients = inputs.T @ errors + 2 * l2 * weights, errors.sum(axis=0)
+        if update is not None:
+            weights, bias = update(step, (weights, bias), gradients)
+            continue
+        weights = weights - rate * gradients[0]
+        bias = bias - rate * gradients[1]
     return weights, bias, losses
 
 

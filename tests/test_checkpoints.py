@@ -112,7 +112,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "state nested": lambda checkpoint: write_state(checkpoint, b"[" * 100_000),
     "state a folder": lambda checkpoint: turn_into_folder(checkpoint / "state.json"),
     "step edited": lambda checkpoint: edit_state(checkpoint, step=59),
-    "losses edited": lambda checkpoint: edit_state(checkpoint, pending=[1.0]),
+    "losses edited": lambda checkpoint: edit_state(checkpoint, pending="AACAPw=="),
     "digest gone": lambda checkpoint: edit_state(checkpoint, sha256=None),
     "everything gone": empty,
     "another's": replace_by_the_one_before,
@@ -250,7 +250,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_ones_before(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "_write_state", full_disk)
+    monkeypatch.setattr(checkpoints, "write_state", full_disk)
     with pytest.raises(OSError, match="No space"):
         go_on(store, folder)
     assert names(folder) == ["step-00000020", "step-00000040", "step-00000060"]
@@ -268,3 +268,29 @@ def test_tensorflow_reads_a_checkpoint_without_this_program(store: Path, folder:
     reader = tf.train.load_checkpoint(str(newest(folder) / "weights"))
     weights = reader.get_tensor("weights/.ATTRIBUTES/VARIABLE_VALUE")
     assert (weights == load_model(folder / "model.h5").weights).all()
+
+
+def test_checkpoints_by_time_alone(store: Path, tmp_path: Path) -> None:
+    go_on(store, tmp_path, checkpoint_every=None, checkpoint_seconds=1e-9, validate_every=30, keep_checkpoints=9)
+    assert names(tmp_path) == ["step-00000030", "step-00000060", "step-00000080"]
+
+
+def test_without_a_number_of_steps_or_seconds_only_the_last_step_gets_a_checkpoint(store: Path, tmp_path: Path) -> None:
+    go_on(store, tmp_path, checkpoint_every=None, checkpoint_seconds=None)
+    assert names(tmp_path) == ["step-00000080"]
+
+
+def test_how_often_there_are_checkpoints_does_not_touch_the_outputs(store: Path, tmp_path: Path) -> None:
+    digests = {go_on(store, tmp_path / str(every), checkpoint_every=every).model_digest for every in (1, 7, None)}
+    assert len(digests) == 1
+
+
+def test_a_crash_does_not_lose_a_checkpoint_that_was_still_waiting(store: Path, tmp_path: Path) -> None:
+    class Failing(Progress):
+        def update(self, done: int, detail: str = "") -> None:
+            if done == 40:
+                raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        go_on(store, tmp_path, progress=Failing())
+    assert names(tmp_path) == ["step-00000020", "step-00000040"]

@@ -73,7 +73,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         "pipeline.yaml:3:1: seed: duplicate key; it is already set in line 2",
         "pipeline.yaml:5:3: train.epocs: unknown key; did you mean 'train.epochs'?",
         "pipeline.yaml:6:10: train.steps: expected a whole number from 1 to 10^9; received '100'",
-        "pipeline.yaml:7:18: train.learning_rate: expected a finite number above 0; received -0.001",
+        "pipeline.yaml:7:18: train.learning_rate: expected a finite number above 0, or null; received -0.001",
         "pipeline.yaml:8:15: train.batch_size: expected a whole number from 1 to 10^7, or full; received 'ful'",
         "pipeline.yaml:9:11: train.epochs: expected a whole number from 1 to 10^6, or null; received a list",
         "pipeline.yaml:10:7: eval: expected keys; received 7",

@@ -34,7 +34,7 @@ ALL = ("fetch", "preprocess", "train", "eval")
 def fake_train(job: Job) -> Outcome:
     """Write a model that depends on the learning rate rounded to a tenth, so that not every change changes it."""
     with safe_hdf5_file(job.new / "model.h5") as file:
-        file.create_dataset("W", data=np.full(3, round(job.config.train.learning_rate, 1)))
+        file.create_dataset("W", data=np.full(3, round(job.config.train.learning_rate or 0.5, 1)))
     (job.new / "history.jsonl").write_text("{}\n", encoding="utf-8")
     return Outcome({"steps": job.config.train.steps}, runtime={"device": "cpu", "tensorflow": "2"})
 

@@ -12,8 +12,30 @@ from pathlib import Path
 from benchmarks.peers.mnist_files import test_split
 from benchmarks.peers.timed_loop import BATCH, LEARNING_RATE, STEPS, Parameters, report
 from mnist_cli.learning.data import load_data
+from mnist_cli.learning.settings import Settings
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
+from mnist_cli.optimizers import Optimizer, Schedule
 from mnist_cli.order import rows_at
+
+# The tutorial's training, and nothing beside it.
+PLAIN = Settings(
+    steps=STEPS,
+    epochs=None,
+    batch_size=BATCH,
+    learning_rate=LEARNING_RATE,
+    optimizer=Optimizer(),
+    schedule=Schedule(),
+    l2=None,
+    ema=None,
+    early_stopping=None,
+    select="last",
+    seed=0,
+    device="auto",
+    validate_every=STEPS,
+    checkpoint_every=None,
+    checkpoint_seconds=None,
+    keep_checkpoints=0,
+)
 
 
 def main(store: Path, folder: Path) -> None:
@@ -23,7 +45,7 @@ def main(store: Path, folder: Path) -> None:
     from mnist_cli.learning.devices import choose_device
     from mnist_cli.learning.loop import TrainingLoop
 
-    training = TrainingLoop(data, BATCH, LEARNING_RATE, choose_device("auto"))
+    training = TrainingLoop(data, PLAIN, choose_device("auto"))
     training.compile()
     # Another seed each time: the order of an epoch is computed, never remembered from the loop before.
     seeds = itertools.count()

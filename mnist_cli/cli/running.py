@@ -20,6 +20,8 @@ TRAIN_KEYS = (
     "train.epochs",
     "train.batch_size",
     "train.learning_rate",
+    "train.optimizer",
+    "train.schedule",
     "train.device",
 )
 EVAL_KEYS = ("eval.split", "eval.min_accuracy")

@@ -50,10 +50,12 @@ def _preprocess(metrics: dict[str, Any]) -> str:
 
 
 def _train(metrics: dict[str, Any]) -> str:
+    model_step = metrics.get("model_step", metrics["steps"])
+    chosen = f", the best at {model_step:,}" if model_step != metrics["steps"] else ""
     accuracy = metrics["validation_accuracy"]
     validated = "" if accuracy is None else f", validation accuracy {percent(accuracy)}"
     return (
-        f"{plural(metrics['steps'], 'step')}, loss {short(metrics['loss'])}{validated}, "
+        f"{plural(metrics['steps'], 'step')}{chosen}, loss {short(metrics['loss'])}{validated}, "
         f"model {metrics['model_digest'][:12]}"
     )
 

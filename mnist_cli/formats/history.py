@@ -39,6 +39,19 @@ def write_history(path: Path, records: Iterable[Record]) -> None:
         ValueError: a number is not finite.
         OSError: the file cannot be written.
     """
+    files.write_bytes(path, b"".join(map(history_line, records)))
+
+
+def history_line(record: Record) -> bytes:
+    """Return the record as a line of JSON.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     # json writes a float as its repr: the shortest text that reads back as the same float.
-    lines = [json.dumps(asdict(record), allow_nan=False) + "\n" for record in records]
-    files.write_bytes(path, "".join(lines).encode())
+    return json.dumps(asdict(record), allow_nan=False).encode() + b"\n"
+
+
+def parse_history(content: bytes) -> tuple[Record, ...]:
+    """Return the records of lines that `history_line` wrote."""
+    return tuple(Record(**json.loads(line)) for line in content.splitlines())

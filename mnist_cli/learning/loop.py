@@ -2,11 +2,9 @@
 
     x = uint8 / 255                                      [m, D]
     loss = mean over the batch of −ln softmax(xW + b)[label]
-    W ← W − rate · ∂loss/∂W,  b ← b − rate · ∂loss/∂b
 
-The parameters live in variables. During a call they travel as values of the loop: reading and assigning variables in
-every step takes as long as the arithmetic. The gradient is written out, as the fused operation gives ∂loss/∂logits
-along with the loss; and without AutoGraph the function is traced in 40 ms instead of 400.
+What a step does with the gradient is the business of a rule (rules.py). The gradient is written out, as the fused
+operation gives ∂loss/∂logits along with the loss; and without AutoGraph the function is traced in 40 ms instead of 400.
 """
 
 from __future__ import annotations
@@ -20,6 +18,8 @@ import tensorflow as tf
 
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import Device, resident
+from mnist_cli.learning.rules import make_rule
+from mnist_cli.learning.settings import Settings
 
 # A batch larger than this is summed up block by block, so that memory stays bounded: as float32, a block of MNIST
 # takes 13 MB, the whole training split would take 172.
@@ -33,14 +33,13 @@ class TrainingLoop:
 
     Args:
         data: the examples; the training split stays on the device as bytes.
-        batch: examples in a step.
-        learning_rate: what a gradient is multiplied with.
+        settings: how to train.
         device: where all this is.
     """
 
-    def __init__(self, data: TrainingData, batch: int, learning_rate: float, device: Device) -> None:
-        self._batch = batch
-        self._learning_rate = learning_rate
+    def __init__(self, data: TrainingData, settings: Settings, device: Device) -> None:
+        self._batch = batch = settings.batch(len(data.labels))
+        self._l2 = settings.l2 or 0.0
         self._device = device
         pixels, classes = data.pixels.shape[1], len(data.classes)
         with tf.device(device.name):
@@ -48,6 +47,11 @@ class TrainingLoop:
             self._labels = tf.constant(data.labels)  # [n]
             self.weights = tf.Variable(tf.zeros([pixels, classes]), name="weights")
             self.bias = tf.Variable(tf.zeros([classes]), name="bias")
+        total_steps = settings.total_steps(len(data.labels))
+        self._rule = make_rule(settings, (self.weights, self.bias), total_steps, device)
+        self._best: tuple[tf.Variable, ...] = (
+            (tf.Variable(self.weights), tf.Variable(self.bias)) if settings.select == "best" else ()
+        )
         # The number of steps is open, so one trace serves calls of any length.
         signature = [tf.TensorSpec([None, batch], tf.int32)]
         self._compiled = tf.function(self._steps, input_signature=signature, autograph=False)
@@ -73,22 +77,41 @@ class TrainingLoop:
         """Return W, float32 [D, K], and b, float32 [K], as they are now."""
         return self.weights.numpy(), self.bias.numpy()
 
+    def model(self) -> tuple[Floats, Floats]:
+        """Return the W and b that are validated and published: their moving averages if there are any."""
+        weights, bias = self._rule.averages or (self.weights, self.bias)
+        return weights.numpy(), bias.numpy()
+
+    def remember_best(self) -> None:
+        """Keep the model as it is now as the best so far; only with `select: best`."""
+        for variable, value in zip(self._best, self.model(), strict=True):
+            variable.assign(value)
+
+    def best(self) -> tuple[Floats, Floats]:
+        """Return the W and b that were remembered."""
+        weights, bias = self._best
+        return weights.numpy(), bias.numpy()
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Return everything that a run needs to go on, by the name that it has in a checkpoint."""
+        named = {"weights": self.weights, "bias": self.bias}
+        named |= {f"optimizer_{index:02}": variable for index, variable in enumerate(self._rule.variables)}
+        return named | dict(zip(("best_weights", "best_bias"), self._best, strict=False))
+
     def _steps(self, rows: tf.Tensor) -> tf.Tensor:
         count = tf.shape(rows)[0]
 
-        def step(index: tf.Tensor, losses: Any, weights: tf.Tensor, bias: tf.Tensor) -> tuple[Any, ...]:
+        def step(index: tf.Tensor, losses: Any, *values: tf.Tensor) -> tuple[Any, ...]:
+            weights, bias = self._rule.parameters(values)
             loss, weights_gradient, bias_gradient = self._mean_over_batch(rows[index], weights, bias)
-            return (
-                index + 1,
-                losses.write(index, loss),
-                weights - self._learning_rate * weights_gradient,
-                bias - self._learning_rate * bias_gradient,
-            )
+            if self._l2:
+                # ∂(l2 · ΣW²)/∂W; the loss that is recorded stays the cross-entropy, to be compared to others.
+                weights_gradient += 2.0 * self._l2 * weights
+            return index + 1, losses.write(index, loss), *self._rule.update(values, (weights_gradient, bias_gradient))
 
-        start = (0, tf.TensorArray(tf.float32, count), self.weights.read_value(), self.bias.read_value())
-        _, losses, weights, bias = tf.while_loop(lambda index, *_: index < count, step, start)
-        self.weights.assign(weights)
-        self.bias.assign(bias)
+        start = (0, tf.TensorArray(tf.float32, count), *self._rule.begin())
+        _, losses, *values = tf.while_loop(lambda index, *_: index < count, step, start)
+        self._rule.end(tuple(values))
         return losses.stack()
 
     def _mean_over_batch(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:

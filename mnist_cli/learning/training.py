@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import score
-from mnist_cli.learning.checkpoints import Checkpoints, State
+from mnist_cli.learning.checkpoint_state import State
+from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import choose_device, runtime
 from mnist_cli.learning.loop import TrainingLoop
@@ -30,6 +33,8 @@ _FIRST_CHUNK_EXAMPLES = 10_000
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
 
+Losses = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -38,6 +43,8 @@ class Trained:
     Attributes:
         model: the trained model.
         history: the records, the last one at the last step.
+        record: the one of them that tells of the model.
+        steps: done, over the whole run.
         examples: examples seen, over the whole run.
         resumed_from: the step of the checkpoint it went on from, or 0.
         runtime: what could move the bits.
@@ -45,6 +52,8 @@ class Trained:
 
     model: Model
     history: tuple[Record, ...]
+    record: Record
+    steps: int
     examples: int
     resumed_from: int
     runtime: dict[str, object]
@@ -73,14 +82,14 @@ class Run:
         device = choose_device(settings.device)
         self._runtime = runtime(device)
         with stopwatch.on("compile"):
-            self._loop = TrainingLoop(data, self._batch, settings.learning_rate, device)
+            self._loop = TrainingLoop(data, settings, device)
             self._loop.compile()
-        variables = {"weights": self._loop.weights, "bias": self._loop.bias}
-        self._checkpoints = Checkpoints(
-            checkpoints, self._identity(), variables, max(1, settings.keep_checkpoints), progress
-        )
+        identity = settings.identity(len(data.labels)) | {"store": data.store_digest} | self._runtime
+        keep = max(1, settings.keep_checkpoints)
+        self._checkpoints = Checkpoints(checkpoints, identity, self._loop.variables(), keep, progress)
         self._step = self._saved_step = 0
-        self._pending: list[float] = []
+        self._saved_time = time.monotonic()
+        self._pending: list[Losses] = []
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
 
@@ -96,21 +105,28 @@ class Run:
         with self._stopwatch.on("checkpoints"):
             state = self._checkpoints.resume(resume, self._last_step)
         if state is not None:
-            self._step, self._pending, self._history = state.step, list(state.pending), list(state.history)
+            self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
         resumed_from = self._saved_step = self._step
+        self._saved_time = time.monotonic()
         self._progress.start("train", self._last_step, "steps")
         try:
             with deferred_signals() as stop:
-                self._advance(stop)
+                try:
+                    self._advance(stop)
+                finally:
+                    # Also after an error: what was saved before it is worth having.
+                    with self._stopwatch.on("checkpoints"):
+                        self._checkpoints.wait()
         finally:
             self._progress.finish()
         if stop.signal_number is not None:
             raise Interrupted(stop.signal_number, reached=f"step {self._saved_step}")
-        history = (*self._history, self._record()) if self._pending else tuple(self._history)
-        model = Model(
-            *self._loop.parameters(), self._data.classes, self._step, self._settings.seed, self._data.store_digest
-        )
-        return Trained(model, history, self._step * self._batch, resumed_from, self._runtime)
+        history = (*self._history, self._record()) if self._count_pending() else tuple(self._history)
+        record = lowest(history) if self._settings.select == "best" else history[-1]
+        # The record at the last step may be an extra one, which is not remembered.
+        parameters = self._loop.model() if record is history[-1] else self._loop.best()
+        model = Model(*parameters, self._data.classes, record.step, self._settings.seed, self._data.store_digest)
+        return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
         """Remove the checkpoints, if none is to be kept; to be called once the model is published."""
@@ -118,30 +134,32 @@ class Run:
             with self._stopwatch.on("checkpoints"):
                 self._checkpoints.clear()
 
-    def _identity(self) -> dict[str, object]:
-        """Return what decides the bits of the weights and of the history; the number of steps does not."""
-        return {
-            "seed": self._settings.seed,
-            "train.batch_size": self._batch,
-            "train.learning_rate": float(self._settings.learning_rate),
-            "train.validate_every": self._settings.validate_every,
-            "store": self._data.store_digest,
-            **self._runtime,
-        }
-
     def _advance(self, stop: StopRequest) -> None:
         self._progress.update(self._step)
-        while self._step < self._last_step and stop.signal_number is None:
+        while self._step < self._last_step and stop.signal_number is None and not self._is_stalled():
             self._run_chunk()
             if self._step % self._settings.validate_every == 0:
                 self._history.append(self._record())
                 self._pending.clear()
-            at_end = self._step == self._last_step and self._settings.keep_checkpoints > 0
-            if at_end or self._step % self._settings.checkpoint_every == 0:
+                if self._settings.select == "best" and lowest(self._history) is self._history[-1]:
+                    self._loop.remember_best()
+            if self._checkpoint_is_due():
                 self._save()
             self._progress.update(self._step, self._detail())
+        if self._is_stalled():
+            best = lowest(self._history)
+            self._progress.note(
+                f"training ends early, at step {self._step:,}: the validation loss was lowest at step {best.step:,}"
+            )
         if stop.signal_number is not None and self._saved_step != self._step:
             self._save()
+
+    def _is_stalled(self) -> bool:
+        """Whether the validation loss has not become lower for as many records as early stopping allows."""
+        patience = self._settings.early_stopping
+        if patience is None or len(self._history) <= patience:
+            return False
+        return lowest(self._history) not in self._history[-patience:]
 
     def _run_chunk(self) -> None:
         count = self._chunk_steps()
@@ -157,7 +175,7 @@ class Run:
         self._step += count
         if not all(np.isfinite(values).all() for values in self._loop.parameters()):
             raise self._diverged(f"a weight is not finite after step {self._step}")
-        self._pending.extend(losses.tolist())
+        self._pending.append(losses)
 
     def _chunk_steps(self) -> int:
         """Return how many steps to do at once; it does not touch the result."""
@@ -166,26 +184,38 @@ class Run:
         else:
             wanted = int(self._steps_per_second * _CHUNK_SECONDS)
         wanted = max(1, min(wanted, _MAX_CHUNK_EXAMPLES // self._batch))
-        until = [
-            every - self._step % every for every in (self._settings.validate_every, self._settings.checkpoint_every)
-        ]
+        marks = (self._settings.validate_every, self._settings.checkpoint_every)
+        until = [every - self._step % every for every in marks if every is not None]
         return min(wanted, self._last_step - self._step, *until)
 
     def _record(self) -> Record:
-        loss = math.fsum(self._pending) / len(self._pending)
+        loss = math.fsum(np.concatenate(self._pending).tolist()) / self._count_pending()
         if not len(self._data.validation_labels):
             return Record(self._step, loss, None, None)
         with self._stopwatch.on("validation"):
-            measured = score(*self._loop.parameters(), self._data.validation_pixels, self._data.validation_labels)
+            measured = score(*self._loop.model(), self._data.validation_pixels, self._data.validation_labels)
         return Record(self._step, loss, measured.cross_entropy, measured.accuracy)
+
+    def _count_pending(self) -> int:
+        return sum(map(len, self._pending))
+
+    def _checkpoint_is_due(self) -> bool:
+        every, seconds = self._settings.checkpoint_every, self._settings.checkpoint_seconds
+        at_end = self._step == self._last_step or self._is_stalled()
+        if at_end and self._settings.keep_checkpoints > 0:
+            return True
+        if every is not None and self._step % every == 0:
+            return True
+        return seconds is not None and time.monotonic() - self._saved_time >= seconds
 
     def _save(self) -> None:
         with self._stopwatch.on("checkpoints"):
-            self._checkpoints.save(State(self._step, tuple(self._pending), tuple(self._history)))
-        self._saved_step = self._step
+            pending = np.concatenate([np.empty(0, np.float32), *self._pending])
+            self._checkpoints.save(State(self._step, pending, tuple(self._history)))
+        self._saved_step, self._saved_time = self._step, time.monotonic()
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        rate = self._settings.learning_rate
+        rate = self._settings.rate
         return TrainingDiverged(
             f"training diverged: {what}\nexpected a finite number; the learning rate is {rate:g}",
             hint=f"try a smaller one: --learning-rate {min(rate / 10, 0.5):g}",
@@ -199,3 +229,8 @@ class Run:
             if last.validation_accuracy is not None:
                 parts.append(f"validation {last.validation_accuracy:.2%}")
         return ", ".join(parts)
+
+
+def lowest(history: Sequence[Record]) -> Record:
+    """Return the first record with the lowest validation loss."""
+    return min(history, key=lambda record: math.inf if record.validation_loss is None else record.validation_loss)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import UsageError
+from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
 
 
@@ -16,10 +18,21 @@ def _about(path: str, **bounds: Any) -> Any:
     return Field(description=KEYS[path].meaning, **bounds)
 
 
-def _known_dataset(name: str) -> str:
-    if name not in DATASETS:
-        raise ValueError("unknown data set")
-    return name
+def _finite(**bounds: Any) -> Any:
+    return Field(allow_inf_nan=False, **bounds)
+
+
+def _choice(path: str, table: Collection[str]) -> Any:
+    return _about(path, json_schema_extra={"enum": list(table)})
+
+
+def _one_of(table: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in table:
+            raise ValueError("unknown name")
+        return name
+
+    return check
 
 
 def _usable_mirror(mirror: str) -> str:
@@ -60,11 +73,43 @@ class TrainConfig(_Model):
     steps: Annotated[int, _about("train.steps", ge=1, le=10**9)] = 1000
     epochs: Annotated[Annotated[int, Field(ge=1, le=10**6)] | None, _about("train.epochs")] = None
     batch_size: Annotated[Annotated[int, Field(ge=1, le=10**7)] | Literal["full"], _about("train.batch_size")] = 100
-    learning_rate: Annotated[float, _about("train.learning_rate", gt=0, allow_inf_nan=False)] = 0.5
+    learning_rate: Annotated[Annotated[float, _finite(gt=0)] | None, _about("train.learning_rate")] = None
+    optimizer: Annotated[str, AfterValidator(_one_of(OPTIMIZERS)), _choice("train.optimizer", OPTIMIZERS)] = "sgd"
+    momentum: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.momentum")] = None
+    beta_1: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.beta_1")] = None
+    beta_2: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.beta_2")] = None
+    rho: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.rho")] = None
+    epsilon: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.epsilon")] = None
+    weight_decay: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.weight_decay")] = None
+    schedule: Annotated[str, AfterValidator(_one_of(SCHEDULES)), _choice("train.schedule", SCHEDULES)] = "constant"
+    decay_steps: Annotated[Annotated[int, Field(ge=1, le=10**9)] | None, _about("train.decay_steps")] = None
+    decay_rate: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.decay_rate")] = None
+    end_fraction: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.end_fraction")] = None
+    power: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.power")] = None
+    warmup_steps: Annotated[Annotated[int, Field(ge=0, le=10**9)] | None, _about("train.warmup_steps")] = None
+    l2: Annotated[Annotated[float, _finite(ge=0)] | None, _about("train.l2")] = None
+    ema: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.ema")] = None
+    early_stopping: Annotated[Annotated[int, Field(ge=1)] | None, _about("train.early_stopping")] = None
+    select: Annotated[Literal["last", "best"], _about("train.select")] = "last"
     device: Annotated[Literal["auto", "cpu", "gpu"], _about("train.device")] = "auto"
     validate_every: Annotated[int, _about("train.validate_every", ge=1)] = 100
-    checkpoint_every: Annotated[int, _about("train.checkpoint_every", ge=1)] = 1000
+    checkpoint_every: Annotated[Annotated[int, Field(ge=1)] | None, _about("train.checkpoint_every")] = 1000
+    checkpoint_seconds: Annotated[
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _about("train.checkpoint_seconds")
+    ] = 30
     keep_checkpoints: Annotated[int, _about("train.keep_checkpoints", ge=0)] = 3
+
+    def chosen_optimizer(self) -> Optimizer:
+        """Return the optimizer with those of its parameters that are set."""
+        return Optimizer(
+            self.optimizer, self.weight_decay, self.momentum, self.beta_1, self.beta_2, self.rho, self.epsilon
+        )
+
+    def chosen_schedule(self) -> Schedule:
+        """Return the schedule with those of its parameters that are set."""
+        return Schedule(
+            self.schedule, self.decay_steps, self.decay_rate, self.end_fraction, self.power, self.warmup_steps
+        )
 
 
 class EvalConfig(_Model):
@@ -77,9 +122,7 @@ class EvalConfig(_Model):
 class Config(_Model):
     """Every parameter of every stage."""
 
-    dataset: Annotated[
-        str, AfterValidator(_known_dataset), _about("dataset", json_schema_extra={"enum": list(DATASETS)})
-    ] = "mnist"
+    dataset: Annotated[str, AfterValidator(_one_of(DATASETS)), _choice("dataset", DATASETS)] = "mnist"
     seed: Annotated[int, _about("seed", ge=0, le=2**63 - 1)] = 0
     fetch: Annotated[FetchConfig, Field(description=SECTIONS["fetch"])] = FetchConfig()
     preprocess: Annotated[PreprocessConfig, Field(description=SECTIONS["preprocess"])] = PreprocessConfig()

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mnist_cli.errors import ConfigError
+from mnist_cli.optimizers import unused_parameters
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
@@ -143,6 +144,8 @@ def load_config(
         else:
             layers.problems.append((Origin(override.source), f"{printable(override.path)}: {_unknown(override.path)}"))
     config = _validate(layers)
+    if config is not None:
+        _refuse_unused(layers, config)
     if layers.problems or config is None:
         raise layers.error()
     given = {override.path for override in overrides} | set(kept or {})
@@ -234,6 +237,17 @@ def _resolve_mirrors(layers: _Layers, folder: Path) -> None:
             else mirror
             for mirror in mirrors
         ]
+
+
+def _refuse_unused(layers: _Layers, config: Config) -> None:
+    """Add a problem for each value that is set and would do nothing, or could do nothing."""
+    train = config.train
+    unused = unused_parameters(train.chosen_optimizer(), train.chosen_schedule())
+    problems = {f"train.{name}": f"{why}; expected null" for name, why in unused.items()}
+    if config.preprocess.validation_size == 0:
+        needy = {"train.early_stopping": train.early_stopping is not None, "train.select": train.select == "best"}
+        problems |= {path: "needs preprocess.validation_size above 0" for path, is_set in needy.items() if is_set}
+    layers.problems += [(layers.origins[path], f"{path}: {problem}") for path, problem in problems.items()]
 
 
 def _validate(layers: _Layers) -> Config | None:

@@ -145,7 +145,7 @@ def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, digests: Dig
 def _changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
     if manifest.version != stage.version:
         yield Reason(f"the {stage.name} stage's version", manifest.version, stage.version)
-    now = stage.parameter_values(config)
+    now = stage.parameters(config)
     for path in dict.fromkeys([*manifest.parameters, *now]):
         old, new = manifest.parameters.get(path), now.get(path)
         if old != new:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.optimizers import OPTIMIZERS
 from mnist_cli.pipeline.config import Config
 from mnist_cli.progress import Progress
 
@@ -69,7 +70,7 @@ class Stage:
         inputs: `(stage, file)`, the files it reads.
         outputs: the files it writes.
         scratch: name of the folder that `Job.scratch` points to.
-        parameters: the configuration keys that decide its outputs.
+        parameters: the configuration keys that decide its outputs, with their values.
         run: calls the stage's function.
         runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
     """
@@ -79,23 +80,33 @@ class Stage:
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[str, ...]
     scratch: str
-    parameters: Callable[[Config], tuple[str, ...]]
+    parameters: Callable[[Config], dict[str, Any]]
     run: Callable[[Job], Outcome]
     runtime: Callable[[Config], dict[str, Any]] = lambda _config: {}
 
-    def parameter_values(self, config: Config) -> dict[str, Any]:
-        """Return the values of the keys that decide the outputs."""
-        return {path: config.value(path) for path in self.parameters(config)}
+
+def _values(config: Config, *paths: str) -> dict[str, Any]:
+    return {path: config.value(path) for path in paths}
 
 
-def _fetch_parameters(config: Config) -> tuple[str, ...]:
+def _fetch_parameters(config: Config) -> dict[str, Any]:
     # A pinned data set is the same whatever the seed; a generated one is made from it.
-    return ("dataset",) if DATASETS[config.dataset].files else ("dataset", "seed")
+    return _values(config, *(("dataset",) if DATASETS[config.dataset].files else ("dataset", "seed")))
 
 
-def _train_parameters(config: Config) -> tuple[str, ...]:
-    length = "train.steps" if config.train.epochs is None else "train.epochs"
-    return ("seed", length, "train.batch_size", "train.learning_rate", "train.validate_every")
+def _train_parameters(config: Config) -> dict[str, Any]:
+    """Return what counts, defaults filled in: a parameter that the optimizer or the schedule lacks does not."""
+    train = config.train
+    length = "train.steps" if train.epochs is None else "train.epochs"
+    decided = _values(config, "seed", length, "train.batch_size", "train.validate_every", "train.optimizer")
+    decided |= _values(config, "train.schedule", "train.l2", "train.ema", "train.early_stopping")
+    rate = train.learning_rate
+    decided["train.learning_rate"] = OPTIMIZERS[train.optimizer]["learning_rate"] if rate is None else rate
+    chosen = train.chosen_optimizer().parameters() | train.chosen_schedule().parameters(None)
+    decided |= {f"train.{name}": value for name, value in chosen.items()}
+    if train.select != "last":
+        decided["train.select"] = train.select
+    return {path: value for path, value in decided.items() if value is not None}
 
 
 def _run_fetch(job: Job) -> Outcome:
@@ -150,10 +161,17 @@ def _run_train(job: Job) -> Outcome:
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
+        optimizer=settings.chosen_optimizer(),
+        schedule=settings.chosen_schedule(),
+        l2=settings.l2,
+        ema=settings.ema,
+        early_stopping=settings.early_stopping,
+        select=settings.select,
         seed=job.config.seed,
         device=settings.device,
         validate_every=settings.validate_every,
         checkpoint_every=settings.checkpoint_every,
+        checkpoint_seconds=settings.checkpoint_seconds,
         keep_checkpoints=settings.keep_checkpoints,
         checkpoints=job.scratch,
         resume=job.resume,
@@ -163,6 +181,7 @@ def _run_train(job: Job) -> Outcome:
         "steps": result.steps,
         "examples": result.examples,
         "resumed_from": result.resumed_from,
+        "model_step": result.model_step,
         "loss": result.loss,
         "validation_loss": result.validation_loss,
         "validation_accuracy": result.validation_accuracy,
@@ -220,7 +239,7 @@ STAGES = {
             inputs=tuple(("fetch", name) for name in FILE_NAMES.values()),
             outputs=("store.h5",),
             scratch="partial",
-            parameters=lambda _config: ("dataset", "preprocess.validation_size"),
+            parameters=lambda config: _values(config, "dataset", "preprocess.validation_size"),
             run=_run_preprocess,
         ),
         Stage(
@@ -239,7 +258,7 @@ STAGES = {
             inputs=(("train", "model.h5"), _STORE),
             outputs=("metrics.json",),
             scratch="partial",
-            parameters=lambda _config: ("eval.split",),
+            parameters=lambda config: _values(config, "eval.split"),
             run=_run_evaluate,
         ),
     )

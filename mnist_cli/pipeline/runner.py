@@ -169,7 +169,7 @@ def _execute(
         outcome = stage.run(job)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
-        parameters = stage.parameter_values(request.config)
+        parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
             key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),

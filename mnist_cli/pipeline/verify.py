@@ -134,7 +134,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
     outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
     data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in stage.inputs}
     differences = [
-        *_differences("parameter ", manifest.parameters, stage.parameter_values(config)),
+        *_differences("parameter ", manifest.parameters, stage.parameters(config)),
         *_differences("data ", manifest.inputs, data),
         *_differences("runtime ", manifest.runtime, outcome.runtime),
         *_differences("environment ", manifest.environment, environment()),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mnist_cli.formats.history import HISTORY_NAME, write_history
 from mnist_cli.formats.model import MODEL_NAME, save_model
+from mnist_cli.optimizers import Optimizer, Schedule
 from mnist_cli.progress import SILENT, Progress
 
 _PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
@@ -24,8 +25,9 @@ class TrainResult:
         steps: training steps.
         examples: examples seen: steps times the batch size.
         resumed_from: step of the checkpoint that this call went on from, or 0.
-        loss: mean training loss, in nats, over the steps since the last record but one.
-        validation_loss, validation_accuracy: of the final model; None when the validation split is empty.
+        model_step: the step whose model was published; before `steps` only with select="best".
+        loss: mean training loss, in nats, over the steps up to that one since the record before.
+        validation_loss, validation_accuracy: of the published model; None when the validation split is empty.
         model_digest: SHA-256 over the bytes of W and b.
         runtime: what could move the bits: device, TensorFlow, determinism, oneDNN, replicas.
         seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
@@ -34,6 +36,7 @@ class TrainResult:
     steps: int
     examples: int
     resumed_from: int
+    model_step: int
     loss: float
     validation_loss: float | None
     validation_accuracy: float | None
@@ -49,11 +52,18 @@ def train(
     steps: int = 1000,
     epochs: int | None = None,
     batch_size: int | Literal["full"] = 100,
-    learning_rate: float = 0.5,
+    learning_rate: float | None = None,
+    optimizer: Optimizer | str = "sgd",
+    schedule: Schedule | str = "constant",
+    l2: float | None = None,
+    ema: float | None = None,
+    early_stopping: int | None = None,
+    select: Literal["last", "best"] = "last",
     seed: int = 0,
     device: Literal["auto", "cpu", "gpu"] = "auto",
     validate_every: int = 100,
-    checkpoint_every: int = 1000,
+    checkpoint_every: int | None = 1000,
+    checkpoint_seconds: float | None = 30,
     keep_checkpoints: int = 3,
     checkpoints: Path | None = None,
     resume: Literal["auto", "require", "never"] = "auto",
@@ -67,19 +77,29 @@ def train(
         steps: training steps.
         epochs: passes over the training split; replaces `steps`.
         batch_size: examples in a step, or "full" for the whole training split.
-        learning_rate: what a gradient is multiplied with.
+        learning_rate: what a gradient is multiplied with; None takes what suits the optimizer, 0.5 for "sgd".
+        optimizer: its name, or an `Optimizer` with parameters.
+        schedule: how the learning rate changes: its name, or a `Schedule` with parameters.
+        l2: adds l2 · ΣW² to the loss; the loss that is recorded stays the cross-entropy.
+        ema: with a decay such as 0.99, the moving average of W and b is validated and published in their place.
+        early_stopping: ends training after so many records without a lower validation loss.
+        select: which model is published: of the last step, or of the record with the lowest validation loss.
         seed: seed of the order of the examples.
         device: where to train; "auto" takes a GPU if TensorFlow sees one.
         validate_every: steps between two records in the history.
-        checkpoint_every: steps between two checkpoints; the last step gets one too.
+        checkpoint_every, checkpoint_seconds: steps and seconds between two checkpoints, whichever comes first; None:
+            no matter how many. Some are left out where they would take over 3 % of the time. The last step gets one
+            too.
         keep_checkpoints: how many are kept in the end.
         checkpoints: their folder; `folder`/checkpoints by default.
         resume: "auto" goes on from the newest checkpoint of the same run, if there is one; "require" demands one;
-            "never" removes them and starts over. The number of steps may differ: a longer run goes on.
+            "never" removes them and starts over. The number of steps may differ: a longer run goes on, unless the
+            schedule falls over all steps, which is then another one.
         progress: hears how many steps are done.
 
     Raises:
-        ConfigError: a parameter is out of its range, or there is no GPU.
+        ConfigError: a parameter is out of its range, or is none of the optimizer's or the schedule's; there is no
+            GPU; or there is no validation split for `early_stopping` or `select`.
         InputError: the store is missing or damaged, TensorFlow cannot be imported, or the checkpoints do not allow
             what `resume` demands.
         TrainingDiverged: the loss is not finite any more; what was published before is as it was.
@@ -97,15 +117,23 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        optimizer=Optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
+        schedule=Schedule(schedule) if isinstance(schedule, str) else schedule,
+        l2=l2,
+        ema=ema,
+        early_stopping=early_stopping,
+        select=select,
         seed=seed,
         device=device,
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
+        checkpoint_seconds=checkpoint_seconds,
         keep_checkpoints=keep_checkpoints,
     )
     stopwatch = Stopwatch()
     with stopwatch.on("load"):
         data = load_data(store)
+    settings.check_validation(len(data.validation_labels))
     with stopwatch.on("import"):
         tensorflow_setup.import_tensorflow()
         from mnist_cli.learning.training import Run
@@ -116,14 +144,15 @@ def train(
     write_history(target / HISTORY_NAME, trained.history)
     save_model(target / MODEL_NAME, trained.model)
     run.forget()
-    last = trained.history[-1]
+    record = trained.record
     return TrainResult(
-        steps=trained.model.step,
+        steps=trained.steps,
         examples=trained.examples,
         resumed_from=trained.resumed_from,
-        loss=last.loss,
-        validation_loss=last.validation_loss,
-        validation_accuracy=last.validation_accuracy,
+        model_step=record.step,
+        loss=record.loss,
+        validation_loss=record.validation_loss,
+        validation_accuracy=record.validation_accuracy,
         model_digest=trained.model.digest,
         runtime=trained.runtime,
         seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},

@@ -1,0 +1,104 @@
+"""What a checkpoint holds beside the variables: how far the run had come, whose it is, and the digests of its files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli import files
+from mnist_cli.formats.history import HISTORY_NAME, Record, parse_history
+from mnist_cli.text import printable
+
+SCHEMA = "mnist-checkpoint/2"
+STATE_NAME = "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run knows at some step beside its variables.
+
+    Attributes:
+        step: steps done.
+        pending: float32 [k], loss of each step since the last record.
+        history: the records so far; without the extra one that a run writes at its last step.
+    """
+
+    step: int
+    pending: npt.NDArray[np.float32]
+    history: tuple[Record, ...]
+
+
+class Damaged(Exception):
+    """A checkpoint is not what was written; the text says why."""
+
+
+def write_state(folder: Path, state: State, run: Mapping[str, object]) -> None:
+    """Describe the files that are in `folder`, and the state, in a file beside them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": run,
+        "step": state.step,
+        # Base64 keeps the bits and costs nothing, also with a million steps between two records.
+        "pending": base64.b64encode(state.pending.astype("<f4").tobytes()).decode(),
+        "files": {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())},
+    }
+    document["sha256"] = _self_digest(document)
+    (folder / STATE_NAME).write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what `write_state` wrote, verified.
+
+    Raises:
+        Damaged: it is not there, or not that.
+    """
+    try:
+        document = json.loads((folder / STATE_NAME).read_bytes())
+    except FileNotFoundError:
+        raise Damaged(f"{STATE_NAME} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(f"{STATE_NAME} cannot be read ({printable(error, 100)})") from error
+    if not isinstance(document, dict) or document.pop("sha256", None) != _self_digest(document):
+        raise Damaged(f"{STATE_NAME} is not what was written")
+    if document["schema"] != SCHEMA:
+        raise Damaged(f"{STATE_NAME} is of another version: expected {SCHEMA}; received {document['schema']}")
+    if folder.name != f"step-{document['step']:08}":
+        raise Damaged(f"it holds step {document['step']}")
+    return document
+
+
+def check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    """Compare the files to their digests.
+
+    Raises:
+        Damaged: one is not what was written.
+    """
+    for name, expected in digests.items():
+        try:
+            received = files.sha256_of(folder / name)
+        except OSError as error:
+            raise Damaged(f"{name}: {error.strerror}") from error
+        if received != expected:
+            raise Damaged(f"{name} is not what was written")
+
+
+def state_of(folder: Path, document: Mapping[str, Any]) -> State:
+    """Return the state of a checkpoint whose document and files were found right."""
+    pending = np.frombuffer(base64.b64decode(document["pending"]), "<f4").astype(np.float32)
+    return State(document["step"], pending, parse_history((folder / HISTORY_NAME).read_bytes()))
+
+
+def _self_digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
