@@ -123,6 +123,13 @@ def test_a_value_that_came_from_the_command_line_is_said_to(pipeline: Pipeline) 
     assert pipeline.why("train") == ["train.steps 7 (from the command line) → 1000"]
 
 
+def test_what_follows_from_another_change_is_not_told_in_the_line(pipeline: Pipeline) -> None:
+    pipeline.run()
+    status = pipeline.statuses("train.optimizer=adam")["train"]
+    assert status.why() == "train.optimizer sgd → adam; train.learning_rate 0.5 → 0.005"
+    assert len(status.reasons) > 2
+
+
 def test_only_what_changed_runs_again(pipeline: Pipeline) -> None:
     pipeline.run()
     assert pipeline.ran("train.learning_rate=0.3") == ["train", "eval"]

@@ -16,6 +16,7 @@ from mnist_cli.pipeline.registry import STAGES, Stage
 from mnist_cli.text import printable
 
 _INPUT = "input "
+_UNUSED = "(not used)"
 
 
 class State(StrEnum):
@@ -70,12 +71,16 @@ class StageStatus:
         return self.state is State.FRESH
 
     def why(self) -> str:
-        """Return the reasons in a line; of several inputs only that they changed."""
+        """Return the reasons in a line, without those that follow from others.
+
+        Of several inputs it says only that they changed; and where a value changed, parameters that came and went with
+        it (an optimizer's) are left out. `reasons` has them all.
+        """
         inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
-        if len(inputs) < 2:
-            return "; ".join(map(str, self.reasons))
-        others = [str(reason) for reason in self.reasons if reason not in inputs]
-        return "; ".join([*others, f"{len(inputs)} inputs changed"])
+        others = [reason for reason in self.reasons if reason not in inputs]
+        main = [reason for reason in others if _UNUSED not in (reason.old, reason.new)] or others
+        told = [*map(str, main), *(map(str, inputs) if len(inputs) < 2 else [f"{len(inputs)} inputs changed"])]
+        return "; ".join(told)
 
 
 def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> dict[str, StageStatus]:
@@ -170,7 +175,7 @@ def _problem(name: str, error: MnistError | OSError) -> Reason:
 
 
 def _or_unused(value: Any) -> Any:
-    return "(not used)" if value is None else value
+    return _UNUSED if value is None else value
 
 
 def _short(value: Any) -> str:
