@@ -138,7 +138,7 @@ def test_progress_hears_every_image(tmp_path: Path) -> None:
             heard.append("finished")
 
     write_splits(tmp_path, SMALL, seed=0, progress=Listener())
-    assert heard == [(3100, "image"), 2000, 2500, 3100, "finished"]
+    assert heard == [(3100, "images"), 2000, 2500, 3100, "finished"]
 
 
 def test_a_pillow_without_freetype_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

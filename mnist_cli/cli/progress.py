@@ -108,7 +108,9 @@ class _Bar:
             rich_progress.TimeRemainingColumn(),
             rich_progress.TextColumn("{task.fields[detail]}", markup=False),
         ]
-        if console.width < _NARROW:
+        if total is None:
+            columns = [rich_progress.TextColumn("{task.description}", markup=False), rich_progress.BarColumn(24)]
+        elif console.width < _NARROW:
             columns = [rich_progress.TaskProgressColumn(), rich_progress.BarColumn(bar_width=None)]
         self._progress = rich_progress.Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task(label, total=total, unit=unit, detail="")

@@ -80,7 +80,7 @@ def write_splits(folder: Path, splits: tuple[Split, ...], *, seed: int, progress
         MnistError: as `write_synthetic`.
     """
     font = _font()
-    progress.start("draw digits", sum(split.images for split in splits), "image")
+    progress.start("draw digits", sum(split.images for split in splits), "images")
     done = 0
     for split in splits:
         with (

@@ -135,7 +135,11 @@ def train(
         data = load_data(store)
     settings.check_validation(len(data.validation_labels))
     with stopwatch.on("import"):
-        tensorflow_setup.import_tensorflow()
+        progress.start("load TensorFlow", None, "")
+        try:
+            tensorflow_setup.import_tensorflow()
+        finally:
+            progress.finish()
         from mnist_cli.learning.training import Run
     target = Path(folder)
     run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress)
