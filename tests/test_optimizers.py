@@ -261,3 +261,12 @@ def test_only_parameters_that_apply_count_and_defaults_are_filled_in() -> None:
     assert adam == decided("train.optimizer=adam", "train.beta_1=0.9", "train.learning_rate=0.005")
     assert decided("train.ema=0.9", "train.select=best").keys() - decided().keys() == {"train.ema", "train.select"}
     assert decided("train.checkpoint_seconds=1", "train.checkpoint_every=null") == decided()
+
+
+def test_the_documentation_has_every_optimizer_and_schedule_with_its_learning_rate() -> None:
+    rows = (Path(__file__).parent.parent / "docs/training.md").read_text(encoding="utf-8").splitlines()
+    for name, parameters in OPTIMIZERS.items():
+        row = next(row for row in rows if row.startswith("|") and f"`{name}`" in row)
+        assert row.split("|")[2].strip() == f"{parameters['learning_rate']:g}"
+    for name in SCHEDULES:
+        assert any(row.startswith(f"| `{name}` |") for row in rows)
