@@ -87,6 +87,16 @@ class TestReading:
         assert train.pixels is train.pixels
         assert not train.pixels.flags.writeable
 
+    def test_pixels_can_be_read_into_memory_of_the_caller(self, path: Path) -> None:
+        memory = np.zeros((300, 784), np.uint8)
+        open_store(path).train.read_pixels(memory)
+        assert np.array_equal(memory, EXAMPLES["train"][0].reshape(-1, 784))
+        assert memory.flags.writeable
+
+    def test_memory_of_another_shape_is_refused(self, path: Path) -> None:
+        with pytest.raises(FormatError, match="another kind"):
+            open_store(path).train.read_pixels(np.zeros((299, 784), np.uint8))
+
     def test_no_file_stays_open(self, path: Path) -> None:
         store = open_store(path)
         read_all(store)

@@ -92,7 +92,18 @@ class Split:
     @cached_property
     def pixels(self) -> Bytes:
         """uint8 [n, pixels], 0 = background."""
-        return self._read("images", (self._count, self._header.pixels))
+        array = np.empty((self._count, self._header.pixels), np.uint8)
+        self.read_pixels(array)
+        array.flags.writeable = False
+        return array
+
+    def read_pixels(self, memory: Bytes) -> None:
+        """Read what `pixels` is into memory of the caller's, and keep nothing.
+
+        Args:
+            memory: uint8 [n, pixels], row after row.
+        """
+        self._read("images", memory)
 
     @cached_property
     def images(self) -> Floats:
@@ -102,7 +113,8 @@ class Split:
     @cached_property
     def labels(self) -> Bytes:
         """uint8 [n], below the number of classes."""
-        labels = self._read("labels", (self._count,))
+        labels = np.empty(self._count, np.uint8)
+        self._read("labels", labels)
         classes = len(self._header.classes)
         wrong = np.flatnonzero(labels >= classes)
         if wrong.size:
@@ -113,6 +125,7 @@ class Split:
                 received=labels[wrong[0]],
                 hint=_HINT,
             )
+        labels.flags.writeable = False
         return labels
 
     @cached_property
@@ -120,12 +133,11 @@ class Split:
         """float32 [n, classes]: 1 at the label, else 0."""
         return np.eye(len(self._header.classes), dtype=np.float32)[self.labels]
 
-    def _read(self, kind: str, shape: tuple[int, ...]) -> Bytes:
+    def _read(self, kind: str, array: Bytes) -> None:
         name = f"/{self.name}/{kind}"
         with open_hdf5(self._path, hint=_HINT) as file:
             # The file may be another one than when the store was opened.
-            _check_array(self._path, name, walk(self._path, file).get(name), shape)
-            array = np.empty(shape, np.uint8)
+            _check_array(self._path, name, walk(self._path, file).get(name), array.shape)
             if array.size:
                 file[name].read_direct(array)
         received = hashlib.sha256(array.data if array.size else b"").hexdigest()
@@ -138,8 +150,6 @@ class Split:
                 received=received,
                 hint=_HINT,
             )
-        array.flags.writeable = False
-        return array
 
 
 class Store:
