@@ -81,7 +81,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         "expected a list of http(s):// or file:// addresses or folders; received 5",
         "pipeline.yaml:13:12: fetch.timeout: expected a number above 0, up to 86400; received nan",
         "--set: tran.steps: unknown key; did you mean 'train.steps'?",
-        "--set: train.device: expected auto, cpu or gpu; received 'tpu'",
+        "--set: train.device: expected auto, cpu, gpu or gpu:N; received 'tpu'",
     ]
 
 
@@ -109,7 +109,7 @@ def test_a_setting_without_a_key_is_explained() -> None:
 def test_an_option_of_its_own_is_named_once() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(overrides=[read_override("train.device", "tpu", "--device")])
-    assert caught.value.problems == ("--device: expected auto, cpu or gpu; received 'tpu'",)
+    assert caught.value.problems == ("--device: expected auto, cpu, gpu or gpu:N; received 'tpu'",)
 
 
 def test_many_problems_are_cut_to_a_screen() -> None:

@@ -31,6 +31,7 @@ PLAIN = Settings(
     select="last",
     seed=0,
     device="auto",
+    strategy="single",
     validate_every=STEPS,
     checkpoint_every=None,
     checkpoint_seconds=None,
@@ -42,10 +43,10 @@ def main(store: Path, folder: Path) -> None:
     """Time the loop."""
     data = load_data(store)
     import_tensorflow()
-    from mnist_cli.learning.devices import choose_device
     from mnist_cli.learning.loop import TrainingLoop
+    from mnist_cli.learning.replicas import make_replicas
 
-    training = TrainingLoop(data, PLAIN, choose_device("auto"))
+    training = TrainingLoop(data, PLAIN, make_replicas("single", "auto"))
     training.compile()
     # Another seed each time: the order of an epoch is computed, never remembered from the loop before.
     seeds = itertools.count()

@@ -23,6 +23,7 @@ TRAIN_KEYS = (
     "train.optimizer",
     "train.schedule",
     "train.device",
+    "train.strategy",
 )
 EVAL_KEYS = ("eval.split", "eval.min_accuracy")
 

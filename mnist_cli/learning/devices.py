@@ -21,35 +21,42 @@ class Device:
     name: str
 
 
-def choose_device(wanted: str) -> Device:
-    """Return the device for `auto`, `cpu` or `gpu`; on a GPU, TensorFlow is made deterministic.
+def available_devices(wanted: str) -> tuple[Device, ...]:
+    """Return the devices of this machine that `auto`, `cpu`, `gpu` or `gpu:N` allows, in TensorFlow's order.
+
+    On GPUs, TensorFlow is made deterministic.
 
     Raises:
-        ConfigError: a GPU is wanted, and TensorFlow sees none.
+        ConfigError: a GPU is wanted that TensorFlow does not see.
     """
-    if wanted == "cpu":
-        return Device("cpu", "/CPU:0")
-    if tf.config.list_physical_devices("GPU"):
+    gpus = [] if wanted == "cpu" else tf.config.list_logical_devices("GPU")
+    if gpus:
+        number = wanted.removeprefix("gpu:") if wanted.startswith("gpu:") else None
+        if number is not None and int(number) >= len(gpus):
+            raise ConfigError(
+                [f"train.device: expected gpu:0 to gpu:{len(gpus) - 1}, as TensorFlow counts; received {wanted}"]
+            )
         # Its sums are done in no fixed order otherwise. On a CPU they are, and the switch, which holds for the
         # whole process and cannot be turned back, would change nothing.
         tf.config.experimental.enable_op_determinism()
-        return Device("gpu", "/GPU:0")
-    if wanted == "gpu":
+        numbers = range(len(gpus)) if number is None else [int(number)]
+        return tuple(Device("gpu", f"/GPU:{number}") for number in numbers)
+    if wanted.startswith("gpu"):
         raise ConfigError(
             ["train.device: expected a GPU that TensorFlow can use; received none"],
             hint="use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
         )
-    return Device("cpu", "/CPU:0")
+    return tuple(Device("cpu", f"/CPU:{number}") for number in range(len(tf.config.list_logical_devices("CPU"))))
 
 
-def runtime(device: Device) -> dict[str, object]:
-    """Return what can move the bits of a run on `device`; the keys are those of `expected_runtime`."""
+def runtime(kind: str, replicas: int) -> dict[str, object]:
+    """Return what can move the bits of a run on devices of a kind; the keys are those of `expected_runtime`."""
     return {
-        "device": device.kind,
+        "device": kind,
         "tensorflow": tf.__version__,
-        "determinism": device.kind == "gpu",
+        "determinism": kind == "gpu",
         "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
-        "replicas": 1,
+        "replicas": replicas,
     }
 
 

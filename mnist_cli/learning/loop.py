@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import Device, resident
+from mnist_cli.learning.replicas import Replicas
 from mnist_cli.learning.rules import make_rule
 from mnist_cli.learning.settings import Settings
 
@@ -34,17 +35,17 @@ class TrainingLoop:
     Args:
         data: the examples; the training split stays on the device as bytes.
         settings: how to train.
-        device: where all this is.
+        replicas: where all this is; the examples are on every device, the parameters on the first.
     """
 
-    def __init__(self, data: TrainingData, settings: Settings, device: Device) -> None:
+    def __init__(self, data: TrainingData, settings: Settings, replicas: Replicas) -> None:
         self._batch = batch = settings.batch(len(data.labels))
         self._l2 = settings.l2 or 0.0
-        self._device = device
+        self._replicas = replicas
+        self._device = device = replicas.devices[0]
+        self._examples = [_examples(data, each) for each in replicas.devices]
         pixels, classes = data.pixels.shape[1], len(data.classes)
         with tf.device(device.name):
-            self._images = resident(data.pixels, device)  # [n, D]
-            self._labels = tf.constant(data.labels)  # [n]
             self.weights = tf.Variable(tf.zeros([pixels, classes]), name="weights")
             self.bias = tf.Variable(tf.zeros([classes]), name="bias")
         total_steps = settings.total_steps(len(data.labels))
@@ -117,13 +118,25 @@ class TrainingLoop:
     def _mean_over_batch(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
         """Return the loss and its gradients by W and b, of the examples at rows int32 [batch]."""
 
+        sums = self._replicas.sums(self._sums, rows, weights, bias)
+        return [total / self._batch for total in sums]
+
+    def _sums(self, device: int, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return the sum of the losses and its gradients, of the examples at rows int32 [m], on one of the devices."""
+        all_images, all_labels = self._examples[device]
+
         def sums_of(block: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            inputs = tf.cast(tf.gather(self._images, block), tf.float32) / 255.0  # [m, D]
-            labels = tf.cast(tf.gather(self._labels, block), tf.int32)
+            inputs = tf.cast(tf.gather(all_images, block), tf.float32) / 255.0  # [m, D]
+            labels = tf.cast(tf.gather(all_labels, block), tf.int32)
             return loss_and_gradient_sums(inputs, labels, weights, bias)
 
-        sums = sums_of(rows) if self._batch <= _BLOCK else _sum_of_blocks(rows, sums_of, weights, bias)
-        return [total / self._batch for total in sums]
+        return sums_of(rows) if rows.shape[0] <= _BLOCK else _sum_of_blocks(rows, sums_of, weights, bias)
+
+
+def _examples(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the training split on a device: images uint8 [n, D] and labels uint8 [n]."""
+    with tf.device(device.name):
+        return resident(data.pixels, device), tf.constant(data.labels)
 
 
 def loss_and_gradient_sums(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from mnist_cli.distribution import DEVICE_PATTERN, STRATEGIES, unusable_device
 from mnist_cli.errors import ConfigError
 from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, unused_parameters
 from mnist_cli.text import printable
@@ -30,7 +32,8 @@ class Settings:
         early_stopping: records without a lower validation loss after which training ends, or None.
         select: whether the model is the one of the last step or of the record with the lowest validation loss.
         seed: seed of the order of the examples.
-        device: where to train.
+        device: where to train: auto, cpu, gpu, or gpu:N for a certain one.
+        strategy: whether one device computes a step, or all of this machine's share it.
         validate_every: steps between two records in the history.
         checkpoint_every: steps between two checkpoints; None: no matter how many.
         checkpoint_seconds: seconds between two checkpoints, at least; None: no matter how many.
@@ -51,7 +54,8 @@ class Settings:
     early_stopping: int | None
     select: Literal["last", "best"]
     seed: int
-    device: Literal["auto", "cpu", "gpu"]
+    device: str
+    strategy: str
     validate_every: int
     checkpoint_every: int | None
     checkpoint_seconds: float | None
@@ -80,8 +84,12 @@ class Settings:
         problems += _rule_problems(self.optimizer, self.schedule)
         if not _is_whole(self.seed, 0) or self.seed > MAX_SEED:
             problems.append(self._problem("seed", f"a whole number from 0 to {MAX_SEED}"))
-        if self.device not in ("auto", "cpu", "gpu"):
-            problems.append(self._problem("train.device", "auto, cpu or gpu"))
+        if not isinstance(self.device, str) or not re.fullmatch(DEVICE_PATTERN, self.device):
+            problems.append(self._problem("train.device", "auto, cpu, gpu or gpu:N"))
+        elif self.strategy not in STRATEGIES:
+            problems.append(self._problem("train.strategy", ", ".join(STRATEGIES)))
+        elif problem := unusable_device(self.device, self.strategy):
+            problems.append(f"train.device: {problem}")
         if problems:
             raise ConfigError(problems)
 
@@ -124,6 +132,7 @@ class Settings:
             "train.ema": self.ema,
             "train.early_stopping": self.early_stopping,
             "train.select": self.select,
+            "train.strategy": self.strategy,
         }
         chosen = self.optimizer.parameters() | self.schedule.parameters(self.total_steps(examples))
         return decided | {f"train.{name}": value for name, value in chosen.items()}

@@ -18,8 +18,9 @@ from mnist_cli.formats.scoring import score
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
-from mnist_cli.learning.devices import choose_device, runtime
+from mnist_cli.learning.devices import runtime
 from mnist_cli.learning.loop import TrainingLoop
+from mnist_cli.learning.replicas import make_replicas
 from mnist_cli.learning.settings import Resume, Settings
 from mnist_cli.learning.stopwatch import Stopwatch
 from mnist_cli.order import rows_at
@@ -79,10 +80,10 @@ class Run:
         self._progress = progress
         self._batch = settings.batch(len(data.labels))
         self._last_step = settings.total_steps(len(data.labels))
-        device = choose_device(settings.device)
-        self._runtime = runtime(device)
+        replicas = make_replicas(settings.strategy, settings.device)
+        self._runtime = runtime(replicas.devices[0].kind, replicas.count)
         with stopwatch.on("compile"):
-            self._loop = TrainingLoop(data, settings, device)
+            self._loop = TrainingLoop(data, settings, replicas)
             self._loop.compile()
         identity = settings.identity(len(data.labels)) | {"store": data.store_digest} | self._runtime
         keep = max(1, settings.keep_checkpoints)

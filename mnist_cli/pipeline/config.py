@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mnist_cli.datasets import DATASETS
+from mnist_cli.distribution import DEVICE_PATTERN, STRATEGIES
 from mnist_cli.errors import UsageError
 from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
@@ -91,7 +92,8 @@ class TrainConfig(_Model):
     ema: Annotated[Annotated[float, _finite(ge=0, lt=1)] | None, _about("train.ema")] = None
     early_stopping: Annotated[Annotated[int, Field(ge=1)] | None, _about("train.early_stopping")] = None
     select: Annotated[Literal["last", "best"], _about("train.select")] = "last"
-    device: Annotated[Literal["auto", "cpu", "gpu"], _about("train.device")] = "auto"
+    device: Annotated[str, _about("train.device", pattern=f"^({DEVICE_PATTERN})$")] = "auto"
+    strategy: Annotated[str, AfterValidator(_one_of(STRATEGIES)), _choice("train.strategy", STRATEGIES)] = "single"
     validate_every: Annotated[int, _about("train.validate_every", ge=1)] = 100
     checkpoint_every: Annotated[Annotated[int, Field(ge=1)] | None, _about("train.checkpoint_every")] = 1000
     checkpoint_seconds: Annotated[

@@ -198,10 +198,17 @@ _ALL = (
     ),
     Key(
         "train.device",
-        "Where to train: auto (a GPU if there is one), cpu or gpu",
-        "auto, cpu or gpu",
+        "Where to train: auto (a GPU if there is one), cpu, gpu, or gpu:N for a certain one",
+        "auto, cpu, gpu or gpu:N",
         "DEVICE",
         "--device",
+    ),
+    Key(
+        "train.strategy",
+        "Who computes a step: single (one device), or mirrored (every GPU of this machine a share)",
+        "single or mirrored",
+        "NAME",
+        "--strategy",
     ),
     Key("train.validate_every", "Steps between two looks at the validation split", "a whole number from 1 up", "N"),
     Key(

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mnist_cli.distribution import unusable_device
 from mnist_cli.errors import ConfigError
 from mnist_cli.optimizers import unused_parameters
 from mnist_cli.pipeline.config import Config
@@ -247,6 +248,8 @@ def _refuse_unused(layers: _Layers, config: Config) -> None:
     if config.preprocess.validation_size == 0:
         needy = {"train.early_stopping": train.early_stopping is not None, "train.select": train.select == "best"}
         problems |= {path: "needs preprocess.validation_size above 0" for path, is_set in needy.items() if is_set}
+    if problem := unusable_device(train.device, train.strategy):
+        problems["train.device"] = problem
     layers.problems += [(layers.origins[path], f"{path}: {problem}") for path, problem in problems.items()]
 
 

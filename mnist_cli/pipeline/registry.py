@@ -104,8 +104,9 @@ def _train_parameters(config: Config) -> dict[str, Any]:
     decided["train.learning_rate"] = OPTIMIZERS[train.optimizer]["learning_rate"] if rate is None else rate
     chosen = train.chosen_optimizer().parameters() | train.chosen_schedule().parameters(None)
     decided |= {f"train.{name}": value for name, value in chosen.items()}
-    if train.select != "last":
-        decided["train.select"] = train.select
+    for path, default in (("train.select", "last"), ("train.strategy", "single")):
+        if config.value(path) != default:
+            decided[path] = config.value(path)
     return {path: value for path, value in decided.items() if value is not None}
 
 
@@ -169,6 +170,7 @@ def _run_train(job: Job) -> Outcome:
         select=settings.select,
         seed=job.config.seed,
         device=settings.device,
+        strategy=settings.strategy,
         validate_every=settings.validate_every,
         checkpoint_every=settings.checkpoint_every,
         checkpoint_seconds=settings.checkpoint_seconds,
@@ -216,7 +218,7 @@ def _run_evaluate(job: Job) -> Outcome:
 def _train_runtime(config: Config) -> dict[str, Any]:
     from mnist_cli.stages.runtime import expected_runtime
 
-    return expected_runtime(config.train.device)
+    return expected_runtime(config.train.device, config.train.strategy)
 
 
 _STORE = ("preprocess", "store.h5")

@@ -11,25 +11,27 @@ from pathlib import Path
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
-def expected_runtime(device: str) -> dict[str, object]:
+def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]:
     """Return what can move the bits of a training run started now.
 
     Args:
-        device: `auto`, `cpu` or `gpu`.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`.
+        strategy: `single` or `mirrored`.
 
     Returns:
         `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`: its version, None when it is not
         installed; `determinism`: whether TensorFlow's deterministic operations are switched on, None when the device
-        is not known; `onednn`: "0" or "1"; `replicas`: 1. The runtime of a run that took place has the same keys.
+        is not known; `onednn`: "0" or "1"; `replicas`: devices that share a step, None when only TensorFlow can tell.
+        The runtime of a run that took place has the same keys.
     """
-    kind = _expected_device() if device == "auto" else device
+    kind = _expected_device() if device == "auto" else device.partition(":")[0]
     return {
         "device": kind,
         "tensorflow": _tensorflow_version(),
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
         "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
-        "replicas": 1,
+        "replicas": 1 if strategy == "single" else None,
     }
 
 

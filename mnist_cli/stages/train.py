@@ -60,7 +60,8 @@ def train(
     early_stopping: int | None = None,
     select: Literal["last", "best"] = "last",
     seed: int = 0,
-    device: Literal["auto", "cpu", "gpu"] = "auto",
+    device: str = "auto",
+    strategy: str = "single",
     validate_every: int = 100,
     checkpoint_every: int | None = 1000,
     checkpoint_seconds: float | None = 30,
@@ -85,7 +86,9 @@ def train(
         early_stopping: ends training after so many records without a lower validation loss.
         select: which model is published: of the last step, or of the record with the lowest validation loss.
         seed: seed of the order of the examples.
-        device: where to train; "auto" takes a GPU if TensorFlow sees one.
+        device: where to train: "cpu", "gpu", or "gpu:N" for the GPU with that number; "auto" takes a GPU if TensorFlow
+            sees one.
+        strategy: "single" for one device; with "mirrored" all devices of that kind share the examples of each step.
         validate_every: steps between two records in the history.
         checkpoint_every, checkpoint_seconds: steps and seconds between two checkpoints, whichever comes first; None:
             no matter how many. Some are left out where they would take over 3 % of the time. The last step gets one
@@ -125,6 +128,7 @@ def train(
         select=select,
         seed=seed,
         device=device,
+        strategy=strategy,
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
         checkpoint_seconds=checkpoint_seconds,
