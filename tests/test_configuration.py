@@ -209,6 +209,7 @@ def test_a_value_that_is_not_yaml_is_refused_with_what_was_typed() -> None:
         read_override("train.steps", "[1", "--steps")
 
 
+PATH_CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 trees = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
@@ -231,7 +232,9 @@ def test_any_value_for_any_key_is_taken_or_refused_as_a_configuration_error(path
     steps=st.integers(1, 10**9),
     rate=st.floats(min_value=1e-300, allow_infinity=False, allow_nan=False),
     split=st.sampled_from(["test", "validation", "train"]),
-    mirrors=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map("./{}".format), max_size=3),
+    mirrors=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map("./{}".format), max_size=3
+    ),
 )
 def test_a_rendered_configuration_reads_back_equal(steps: int, rate: float, split: str, mirrors: list[str]) -> None:
     base = Config()
