@@ -108,6 +108,8 @@ def _file_mirror(parts: SplitResult) -> FolderMirror:
 
 
 def _home_expanded(text: str) -> Path:
+    if not text.startswith("~"):
+        return Path(text)  # `./~x` too, which a Path forgets to be anything else than `~x`
     try:
         return Path(text).expanduser()
     except RuntimeError:
