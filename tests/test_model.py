@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.model import Model, load_model, save_model
+from mnist_cli.formats.model import Model, linear_blocks, load_model, save_model
 from tests import reference
 
 CLASSES = tuple("0123456789")
@@ -153,3 +153,11 @@ def test_what_is_no_hdf5_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"<html>")
     with pytest.raises(FormatError):
         load_model(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_one_thread_computes_what_many_do(dtype: type) -> None:
+    model, pixels = random_model(), random_images(1234, 784)
+    images = pixels if dtype == np.uint8 else np.divide(pixels, np.float32(255), dtype=np.float32)
+    blocks = [block for _, block in linear_blocks(model.weights, model.bias, images, one_thread=True)]
+    assert np.concatenate(blocks) == pytest.approx(model.logits(pixels), rel=1e-4, abs=1e-4)

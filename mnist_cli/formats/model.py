@@ -30,6 +30,9 @@ INPUT = "x = uint8 / 255 as float32, the rows of an image after each other; y = 
 _HINT = "run 'mnist train'"
 # Float images take four times the bytes; a block of 1,000 stays within 3 MB, near the processor.
 _BLOCK = 1000
+# A product of so many multiplications OpenBLAS does without its other threads
+# (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c).
+_ONE_THREAD = 2**18
 
 Floats = npt.NDArray[np.float32]
 
@@ -119,24 +122,38 @@ class Model:
         return rows.reshape(len(rows), pixels)
 
 
-def linear_blocks(weights: Floats, bias: Floats, images: npt.NDArray[Any]) -> Iterator[tuple[int, Floats]]:
+def linear_blocks(
+    weights: Floats, bias: Floats, images: npt.NDArray[Any], *, one_thread: bool = False
+) -> Iterator[tuple[int, Floats]]:
     """Give xW + b of the images, block by block.
 
     Args:
         weights: float32 [D, K].
         bias: float32 [K].
         images: uint8 [n, D], or float32 [n, D] in [0, 1].
+        one_thread: multiply in pieces so small that no other thread is asked to help. Those of OpenBLAS keep their
+            processors busy for milliseconds after a product, waiting for the next one. The sums are added up in
+            another order, so the last bits may differ.
 
     Yields:
         The position of a block's first image, and float32 [images of the block, K].
     """
-    scale = np.float32(255 if images.dtype == np.uint8 else 1)
+    is_scaled = images.dtype == np.float32
     # One buffer for all blocks: to touch fresh memory takes longer than to multiply.
-    buffer = np.empty((min(_BLOCK, len(images)), len(weights)), np.float32)
+    buffer = np.empty((0 if is_scaled else min(_BLOCK, len(images)), len(weights)), np.float32)
     for start in range(0, len(images), _BLOCK):
         block = images[start : start + _BLOCK]
-        inputs = np.divide(block, scale, out=buffer[: len(block)])
-        yield start, inputs @ weights + bias
+        inputs = block if is_scaled else np.divide(block, np.float32(255), out=buffer[: len(block)])
+        yield start, (_product_by_one_thread(inputs, weights) if one_thread else inputs @ weights) + bias
+
+
+def _product_by_one_thread(inputs: Floats, weights: Floats) -> Floats:
+    """Return inputs [n, D] times weights [D, K]."""
+    rows = max(1, _ONE_THREAD // weights.size)
+    product = np.empty((len(inputs), weights.shape[1]), np.float32)
+    for start in range(0, len(inputs), rows):
+        np.matmul(inputs[start : start + rows], weights, out=product[start : start + rows])
+    return product
 
 
 def softmax(logits: Floats) -> Floats:

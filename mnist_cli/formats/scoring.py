@@ -38,19 +38,27 @@ class Score:
         return self.correct / self.examples
 
 
-def score(weights: Floats, bias: Floats, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Score:
+def score(
+    weights: Floats,
+    bias: Floats,
+    images: npt.NDArray[np.uint8] | Floats,
+    labels: npt.NDArray[np.uint8],
+    *,
+    one_thread: bool = False,
+) -> Score:
     """Measure the softmax regression with these parameters.
 
     Args:
         weights: float32 [D, K].
         bias: float32 [K].
-        images: uint8 [n, D], n > 0.
+        images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
         labels: uint8 [n], below K.
+        one_thread: leave the other processors to others; the last bits of the cross-entropy may differ.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
     total = 0.0
-    for start, logits in linear_blocks(weights, bias, images):
+    for start, logits in linear_blocks(weights, bias, images, one_thread=one_thread):
         truth = labels[start : start + len(logits)].astype(np.intp)
         predicted = logits.argmax(axis=1)
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)

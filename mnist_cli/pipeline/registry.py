@@ -246,7 +246,7 @@ STAGES = {
         ),
         Stage(
             name="train",
-            version=1,
+            version=2,
             inputs=(_STORE,),
             outputs=("model.h5", "history.jsonl"),
             scratch="checkpoints",
