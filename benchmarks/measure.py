@@ -57,6 +57,9 @@ class Sample:
             raise BenchmarkError(f"expected a JSON document; received {printable(self.output, 80)!r}") from error
 
 
+# What a child prints is kept in this process's memory, and that is where the next child's peak begins.
+_OUTPUT_LIMIT = 1 << 16  # bytes; the largest JSON document has about 5,000
+
 Runner = Callable[[Sequence[str], Path], Sample]
 
 
@@ -129,7 +132,7 @@ def run_child(argv: Sequence[str], folder: Path, *, timeout: float = TIMEOUT) ->
             command = printable(" ".join(argv), 120)
             raise BenchmarkError(f"{command}: exit code {process.returncode}: {_last_line(stderr)}")
         stdout.seek(0)
-        output = stdout.read().decode(errors="replace")
+        output = stdout.read(_OUTPUT_LIMIT).decode(errors="replace")
     return Sample(seconds, usage.ru_maxrss * _MAXRSS_UNIT, output)
 
 

@@ -25,14 +25,12 @@ class Dataset:
         files: role (one of ROLES) → the pinned file; empty for a data set that is generated.
         mirrors: base URLs, tried in order; each ends with a slash.
         classes: the name of each label, by index.
-        homepage: where it is described.
     """
 
     name: str
     files: dict[str, DataFile]
     mirrors: tuple[str, ...]
     classes: tuple[str, ...]
-    homepage: str = ""
 
 
 # The names that the four files have on every mirror, and that a generated data set is written under.
@@ -62,7 +60,6 @@ MNIST = Dataset(
         "https://raw.githubusercontent.com/fgnt/mnist/master/",
     ),
     classes=_DIGITS,
-    homepage="http://yann.lecun.com/exdb/mnist/",
 )
 
 SYNTHETIC = Dataset(name="synthetic", files={}, mirrors=(), classes=_DIGITS)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli import order
-from mnist_cli.datasets import FILE_NAMES
+from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
 
@@ -117,7 +117,7 @@ def read_data_sets(
         Locked: another program has been filling the folder for more than ten minutes.
         OSError: the folder cannot be written.
     """
-    store = _find_store(Path(folder))
+    store = _find_store(Path(folder)) or _pinned_store(Path(folder) / STORE_NAME, dataset, validation_size)
     if store is None:
         store = _make_store(Path(folder), dataset, validation_size, seed, mirrors)
     return DataSets(
@@ -130,6 +130,13 @@ def _find_store(place: Path) -> Store | None:
         return open_store(place)
     in_artifacts = place / "preprocess" / STORE_NAME
     return open_store(in_artifacts) if in_artifacts.is_file() else None
+
+
+def _pinned_store(path: Path, dataset: str, validation_size: int) -> Store | None:
+    """Open a store that was made from the pinned files: nothing has to be fetched, or written, for it."""
+    table = DATASETS.get(dataset)
+    pinned = {role: file.sha256 for role, file in table.files.items()} if table else {}
+    return open_store(path) if pinned and _is_current(path, dataset, validation_size, pinned) else None
 
 
 def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mirrors: Sequence[str]) -> Store:

@@ -332,6 +332,13 @@ def test_a_signal_at_any_moment_of_the_start_leaves_no_traceback(finished: Path)
         assert "mnist_cli" not in error or milliseconds < 60
 
 
+def test_forcing_a_training_starts_at_step_0(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (finished / "artifacts/train/model.h5").read_bytes()
+    assert run_command_line(["train", "--force", "--json"]) == 0
+    assert document(capsys)["stages"][0]["metrics"]["resumed_from"] == 0
+    assert (finished / "artifacts/train/model.h5").read_bytes() == before
+
+
 def test_forcing_a_fetch_fetches_again(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["fetch", "--dataset", "synthetic", "--force", "--json"]) == 0
     assert document(capsys)["stages"][0]["ran"]

@@ -133,6 +133,18 @@ def test_kept_overrides_go_between_the_file_and_the_command_line() -> None:
     assert loaded.overrides == {"seed": 3, "train.steps": 20}
 
 
+def test_typed_steps_count_where_the_file_says_epochs() -> None:
+    loaded = load("train: {epochs: 3}", "train.steps=5")
+    assert (loaded.config.train.steps, loaded.config.train.epochs) == (5, None)
+    assert load_config(kept={"train.steps": 6}).config.train.epochs is None
+
+
+def test_steps_and_epochs_typed_together_are_a_mistake() -> None:
+    assert problems("", "train.steps=5", "train.epochs=1") == [
+        "--set: train.steps and train.epochs: expected one of them; received both"
+    ]
+
+
 def test_a_section_without_keys_has_its_defaults() -> None:
     assert load("train:\n  # steps: 5\n").config == Config()
 

@@ -185,3 +185,11 @@ def test_threads_that_fill_one_folder_take_turns(mirror: Path, tmp_path: Path) -
 def test_mirrors_in_the_environment_are_tried(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_MIRRORS", str(mirror))
     assert read_data_sets(tmp_path / "data", validation_size=10).test.num_examples == 20
+
+
+def test_a_folder_that_is_complete_is_only_read(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_data_sets(tmp_path / "data", validation_size=10, mirrors=[str(mirror)])
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")}
+    monkeypatch.setattr("mnist_cli.stages.fetch.fetch", lambda *_, **__: pytest.fail("nothing has to be fetched"))
+    assert read_data_sets(tmp_path / "data", validation_size=10).train.num_examples == 50
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before

@@ -24,6 +24,10 @@ def wrong(artifacts: Artifacts) -> list[tuple[str, str]]:
     return [(check.stage, check.name) for check in verify(artifacts) if not check.ok]
 
 
+def outdated(artifacts: Artifacts) -> list[tuple[str, str]]:
+    return [(check.stage, check.name) for check in verify(artifacts) if check.outdated]
+
+
 def test_a_finished_run_is_what_it_claims(pipeline: Pipeline) -> None:
     pipeline.run()
     checks = verify(pipeline.artifacts)
@@ -61,7 +65,8 @@ def test_artifacts_put_together_from_two_runs_are_found(pipeline: Pipeline, tmp_
     other.run("preprocess.validation_size=20")
     pipeline.file("preprocess").rename(tmp_path / "old")
     other.file("preprocess").rename(pipeline.file("preprocess"))
-    assert wrong(pipeline.artifacts) == [
+    assert wrong(pipeline.artifacts) == []
+    assert outdated(pipeline.artifacts) == [
         ("train", "input preprocess/store.h5"),
         ("eval", "input preprocess/store.h5"),
     ]
@@ -83,6 +88,14 @@ def test_training_again_goes_by_the_recorded_parameters_and_names_those_that_dif
         "parameter train.learning_rate",
         "parameter train.epochs",
     ]
+
+
+def test_training_again_takes_defaults_for_what_did_not_count_then(pipeline: Pipeline) -> None:
+    pipeline.run()
+    now = pipeline.config("train.ema=0.9", "train.select=best", "train.optimizer=adam", "train.beta_1=0.8")
+    report = rerun_training(now, pipeline.artifacts)
+    assert report.identical
+    assert "parameter train.ema" in [reason.what for reason in report.differences]
 
 
 def test_training_that_gives_other_bits_names_the_runtime(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ def fetch_and_preprocess(setting: Setting) -> Result:
         "mnist run --to preprocess, empty folder",
         (*setting.mnist, "run", "--to", "preprocess", *setting.data.options),
     )
-    peer = Entrant("gzip -dc of the four files", ("gzip", "-dc", *setting.data.files))
+    # To /dev/null, as a file would cost gzip the writing.
+    unpack = ("sh", "-c", 'exec gzip -dc "$@" > /dev/null', "sh", *setting.data.files)
+    peer = Entrant("gzip -dc of the four files", unpack)
     samples = setting.race(ours, peer)
     target = setting.data.target(Target(high=4))
     return Result(

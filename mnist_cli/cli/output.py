@@ -42,6 +42,10 @@ class Output:
         """Take a part of the JSON document; it is printed when the command ends, also when it fails."""
         self._document |= content
 
+    def append(self, name: str, item: dict[str, Any]) -> None:
+        """Take one more item of a list in the JSON document."""
+        self._document.setdefault(name, []).append(item)
+
     def note(self, text: str) -> None:
         """Say something worth knowing on stderr."""
         if not self.quiet:

@@ -61,7 +61,7 @@ def run(
     if dry_run:
         _print_plan(session, request)
         return
-    results = run_request(session, request)
+    results = run_request(request)
     if not any(result.ran for result in results):
         session.output.line(f"nothing to do: {_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh")
     print_accuracy(session, results)

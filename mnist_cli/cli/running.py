@@ -73,7 +73,8 @@ def make_request(
         overrides=loaded.overrides,
         stages=stages,
         force=force,
-        resume={None: "auto", True: "require", False: "never"}[resume],  # type: ignore[arg-type]
+        # Going on from the last checkpoint would not be doing it again.
+        resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
         wait=wait,
         command=session.command,
@@ -83,19 +84,16 @@ def make_request(
     )
 
 
-def run_request(session: Session, request: Request) -> list[StageResult]:
+def run_request(request: Request) -> list[StageResult]:
     """Run the stages; each result is printed when it is there; errors as `runner.run`."""
     from mnist_cli.pipeline import runner
 
     gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
     gc.enable()
-    results: list[StageResult] = []
     try:
-        results = runner.run(request)
+        return runner.run(request)
     finally:
         request.progress.finish()
-    session.output.document({"stages": [_result_document(result) for result in results]})
-    return results
 
 
 def print_accuracy(session: Session, results: list[StageResult]) -> None:
@@ -137,6 +135,7 @@ def _print_result(session: Session, result: StageResult) -> None:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:
         word, colour, seconds = "fresh", "cyan", "-"
+    session.output.append("stages", _result_document(result))
     text = summary(result.manifest)
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))
 

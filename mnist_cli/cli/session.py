@@ -163,11 +163,13 @@ def _run_body(session: Session, body: Callable[[], None]) -> int:
 
 
 def _how_to_go_on(error: Interrupted) -> str:
-    """Return the command that was typed, without what would throw away what is there."""
+    """Return the command that was typed; where there is work to go on from, without what would throw that away."""
     import shlex
 
+    if error.reached is None:
+        return f"run '{printable(shlex.join(['mnist', *typed]))}' to start it again"
     again = shlex.join(["mnist", *(word for word in typed if word not in ("--restart", "--force"))])
-    return f"run '{printable(again)}' " + (f"to go on from {error.reached}" if error.reached else "to start it again")
+    return f"run '{printable(again)}' to go on from {error.reached}"
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:

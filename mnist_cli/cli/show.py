@@ -39,9 +39,9 @@ def show(
 
     Example: mnist show 8 --split test
     """
-    from mnist_cli.formats.store import open_store
+    from mnist_cli.formats.store import STORE_NAME, open_store
 
-    store = open_store(session.artifacts.folder("preprocess") / "store.h5")
+    store = open_store(session.artifacts.folder("preprocess") / STORE_NAME)
     examples = getattr(store, split)
     if number >= len(examples):
         if not len(examples):

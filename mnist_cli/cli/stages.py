@@ -91,7 +91,7 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
     if told:
         session.output.note(f"with {', '.join(told)}, as in the stages before")
     request = make_request(session, loaded, (stage,), **options)
-    results = run_request(session, request)
+    results = run_request(request)
     if not results[0].ran:
         session.output.line("nothing to do: it is fresh (--force runs it all the same)")
     return loaded, results

@@ -33,6 +33,7 @@ def verify(
     Example: mnist verify --rerun
     """
     from mnist_cli.pipeline import verify as pipeline
+    from mnist_cli.pipeline.overrides import kept_overrides
 
     progress = session.output.progress()
     try:
@@ -40,7 +41,9 @@ def verify(
     finally:
         progress.finish()
     for check in checks:
-        word, colour = ("ok", "green") if check.ok else ("wrong", "red")
+        word, colour = ("ok", "green") if check.problem is None else ("wrong", "red")
+        if check.outdated:
+            word, colour = "old", "yellow"
         problem = printable(check.problem) if check.problem else ""
         session.output.columns((check.stage, 11), (word, 6, colour), (f"{check.name} {problem}".rstrip(), 0))
     wrong = [check for check in checks if not check.ok]
@@ -48,11 +51,16 @@ def verify(
     session.output.document({"checks": documents, "ok": not wrong})
     if wrong:
         named = ", ".join(f"{check.stage}/{check.name}" for check in wrong)
-        raise GateFailed(f"{plural(len(wrong), 'file')} not as published: {named}", hint="run 'mnist run'")
+        raise GateFailed(
+            f"{plural(len(wrong), 'file')} not as published: {named}", hint=f"run 'mnist {wrong[0].stage}'"
+        )
+    if any(check.outdated for check in checks):
+        session.output.note("a stage was made from inputs that have changed since; 'mnist status' says what to run")
     if not rerun:
         return
     try:
-        report = pipeline.rerun_training(session.load().config, session.artifacts, progress)
+        kept = kept_overrides(session.artifacts, "eval")  # with what the training was told, as `mnist eval` goes on
+        report = pipeline.rerun_training(session.load(kept).config, session.artifacts, progress)
     finally:
         progress.finish()
     _print_rerun(session, report)

@@ -179,7 +179,10 @@ class Checkpoints:
                 f"{place}: no checkpoint to go on from; {found}", hint="run 'mnist train' without --resume"
             )
         if foreign is not None:
-            self._progress.note(f"the checkpoints belong to another run ({difference}); training starts at step 0")
+            self._progress.note(
+                f"the checkpoints belong to another run ({difference}); "
+                "training starts at step 0, and its own will replace them"
+            )
 
     def _remove_foreign(self) -> None:
         """Remove what belongs to another run or is damaged: its steps would stand in the way of the run's own."""

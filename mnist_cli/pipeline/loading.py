@@ -138,12 +138,14 @@ def load_config(
     for path, value in (kept or {}).items():
         layers.values[path] = value
         layers.origins[path] = Origin("the earlier command")
+    _choose_length(layers, set(kept or {}))
     for override in overrides:
         if override.path in KEYS:
             layers.values[override.path] = override.value
             layers.origins[override.path] = Origin(override.source)
         else:
             layers.problems.append((Origin(override.source), f"{printable(override.path)}: {_unknown(override.path)}"))
+    _choose_length(layers, {override.path for override in overrides})
     config = _validate(layers)
     if config is not None:
         _refuse_unused(layers, config)
@@ -211,6 +213,16 @@ class _FileLayer:
 
     def _problem(self, place: Place, message: str) -> None:
         self._layers.problems.append((Origin(self._name, place), message))
+
+
+def _choose_length(layers: _Layers, typed: set[str]) -> None:
+    """Let the length of the training that was typed count: `--steps` also where the file says `epochs`."""
+    if {"train.steps", "train.epochs"} <= typed and layers.values["train.epochs"] is not None:
+        message = "train.steps and train.epochs: expected one of them; received both"
+        layers.problems.append((layers.origins["train.epochs"], message))
+    elif "train.steps" in typed:
+        layers.values["train.epochs"] = None
+        layers.origins["train.epochs"] = layers.origins["train.steps"]
 
 
 def _unknown(path: str) -> str:

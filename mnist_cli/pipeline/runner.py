@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_cli.errors import InputError
+from mnist_cli.errors import InputError, Interrupted
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -87,7 +87,8 @@ def run(request: Request) -> list[StageResult]:
     if not request.force and all(statuses[name].fresh for name in request.stages):
         digests.save()
         return [_fresh_result(request, statuses[name]) for name in request.stages]
-    _require_fresh(request, statuses)
+    if not request.artifacts.root.is_dir():
+        _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
         for name in STAGES:
             request.artifacts.recover(name)
@@ -103,9 +104,11 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
     for stage in upstream(STAGES[request.stages[0]]):
         status = statuses[stage.name]
         if not status.fresh:
+            parameters = stage.parameters(request.config)
+            told = [f" --set {path}={value}" for path, value in request.overrides.items() if path in parameters]
             raise InputError(
                 f"'{request.stages[0]}' needs '{stage.name}', and that is {status.state}: {status.why()}",
-                hint=f"run 'mnist {stage.name}', or 'mnist run' for everything that is needed",
+                hint=f"run 'mnist {stage.name}{''.join(told)}', or 'mnist run' for everything that is needed",
             )
 
 
@@ -166,7 +169,7 @@ def _execute(
         progress=request.progress,
     )
     try:
-        outcome = stage.run(job)
+        outcome = _call(stage, job, status)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
         parameters = stage.parameters(request.config)
@@ -191,6 +194,15 @@ def _execute(
     for name, record in outputs.items():
         digests.remember(folder / name, record.sha256)
     return manifest
+
+
+def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
+    try:
+        return stage.run(job)
+    except Interrupted as error:
+        if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
+            error.reached = None
+        raise
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:

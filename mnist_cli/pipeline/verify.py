@@ -9,13 +9,14 @@ from typing import Any
 
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.config import Config
+from mnist_cli.pipeline.config import Config, TrainConfig
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.environment import environment
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.plan import Reason
 from mnist_cli.pipeline.registry import STAGES, Job, Stage
 from mnist_cli.progress import SILENT, Progress
+from mnist_cli.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +25,27 @@ class Check:
 
     Attributes:
         stage: whose file it is.
-        name: of the file.
+        name: of the file, or of an input of the stage.
         problem: what is wrong with it, or None.
+        outdated: whether nothing is wrong with the file, but the stage before has published another one since.
     """
 
     stage: str
     name: str
     problem: str | None
+    outdated: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether it is what its manifest says."""
-        return self.problem is None
+        return self.problem is None or self.outdated
 
 
 def verify(artifacts: Artifacts, progress: Progress = SILENT) -> list[Check]:
     """Read every published file and compare its content digest with its manifest; no cache is used.
 
-    Also compares each stage's recorded inputs with what the stage before published, so that artifacts put together
-    from two runs are found. A stage that never ran has nothing to check.
+    Also compares each stage's recorded inputs with what the stage before has published; one that differs is outdated.
+    A stage that never ran has nothing to check.
 
     Raises:
         InputError: no stage ever ran.
@@ -54,7 +57,7 @@ def verify(artifacts: Artifacts, progress: Progress = SILENT) -> list[Check]:
         checks += _check_stage(stage, artifacts, manifests, progress)
         progress.finish()
     if not checks:
-        raise InputError(f"{artifacts.root}: there are no artifacts to verify", hint="run 'mnist run'")
+        raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
     return checks
 
 
@@ -78,10 +81,11 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
         progress.update(done)
     for source, file in stage.inputs:
         if source in manifests:
-            read, published = manifest.inputs.get(f"{source}/{file}"), manifests[source].outputs[file].sha256
-            if read != published:
-                problem = str(Reason("was made from", read, published))
-                checks.append(Check(stage.name, f"input {source}/{file}", problem))
+            published = manifests[source].outputs.get(file)
+            read = manifest.inputs.get(f"{source}/{file}")
+            if published is None or read != published.sha256:
+                problem = str(Reason("was another one:", read, published and published.sha256))
+                checks.append(Check(stage.name, f"input {source}/{file}", problem, outdated=True))
     return checks
 
 
@@ -114,7 +118,9 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
     stage = STAGES["train"]
     manifest = artifacts.manifest(stage.name)
     if manifest is None:
-        raise InputError(f"{artifacts.folder('train')}: there is no finished training", hint="run 'mnist train'")
+        raise InputError(
+            f"{printable(artifacts.folder('train'))}: there is no finished training", hint="run 'mnist train'"
+        )
     with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
@@ -144,8 +150,9 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
 
 
 def _recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
-    """Return the configuration with the recorded parameters in it."""
+    """Return the configuration that was trained with: what is not recorded did not count, and is as by default."""
     content = config.model_dump()
+    content["train"] = TrainConfig(device=config.train.device, strategy=config.train.strategy).model_dump()
     for path, value in parameters.items():
         section, _, name = path.rpartition(".")
         (content[section] if section else content)[name] = value
