@@ -29,6 +29,7 @@ class TrainingData:
         validation_pixels: uint8 [m, D], m ≥ 0.
         validation_labels: uint8 [m].
         classes: name of each label.
+        image_shape: height and width, D pixels together.
         store_digest: content digest of the store.
     """
 
@@ -37,6 +38,7 @@ class TrainingData:
     validation_pixels: Bytes
     validation_labels: Bytes
     classes: tuple[str, ...]
+    image_shape: tuple[int, int]
     store_digest: str
 
 
@@ -60,6 +62,7 @@ def load_data(path: Path | str) -> TrainingData:
         validation_pixels=store.validation.pixels,
         validation_labels=store.validation.labels,
         classes=store.classes,
+        image_shape=store.image_shape,
         store_digest=store.digest,
     )
 

@@ -21,6 +21,7 @@ from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import runtime
+from mnist_cli.learning.events import EventFiles
 from mnist_cli.learning.loop import TrainingLoop
 from mnist_cli.learning.replicas import make_replicas
 from mnist_cli.learning.settings import Resume, Settings
@@ -73,10 +74,17 @@ class Run:
         checkpoints: the folder of the checkpoints.
         stopwatch: takes the times.
         progress: hears how far training has come.
+        tensorboard: folder of event files for TensorBoard, or None.
     """
 
     def __init__(
-        self, settings: Settings, data: TrainingData, checkpoints: Path, stopwatch: Stopwatch, progress: Progress
+        self,
+        settings: Settings,
+        data: TrainingData,
+        checkpoints: Path,
+        stopwatch: Stopwatch,
+        progress: Progress,
+        tensorboard: Path | None = None,
     ) -> None:
         self._settings = settings
         self._data = data
@@ -93,6 +101,7 @@ class Run:
         identity |= {"store": data.store_digest, "version": _VERSION}
         keep = max(1, settings.keep_checkpoints)
         self._checkpoints = Checkpoints(checkpoints, identity, self._loop.variables(), keep, progress)
+        self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
         self._pending: list[Losses] = []
@@ -114,6 +123,8 @@ class Run:
             self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
         resumed_from = self._saved_step = self._step
         self._saved_time = time.monotonic()
+        if self._events is not None:
+            self._events.begin(self._history[-1].step if self._history else 0)
         self._progress.start("train", self._last_step, "steps")
         try:
             with deferred_signals() as stop:
@@ -128,6 +139,8 @@ class Run:
         if stop.signal_number is not None:
             raise Interrupted(stop.signal_number, reached=f"step {self._saved_step}")
         history = (*self._history, self._record()) if self._count_pending() else tuple(self._history)
+        if self._events is not None:
+            self._events.close()
         record = lowest(history) if self._settings.select == "best" else history[-1]
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
@@ -204,6 +217,8 @@ class Run:
                 images, labels = self._validation_images, self._data.validation_labels
                 measured = score(weights, bias, images, labels, one_thread=True)
             record = Record(self._step, loss, measured.cross_entropy, measured.accuracy)
+        if self._events is not None:
+            self._events.add(record, weights)
         return record
 
     @cached_property

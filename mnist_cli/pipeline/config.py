@@ -100,6 +100,7 @@ class TrainConfig(_Model):
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, _about("train.checkpoint_seconds")
     ] = 30
     keep_checkpoints: Annotated[int, _about("train.keep_checkpoints", ge=0)] = 3
+    tensorboard: Annotated[bool, _about("train.tensorboard")] = False
 
     def chosen_optimizer(self) -> Optimizer:
         """Return the optimizer with those of its parameters that are set."""

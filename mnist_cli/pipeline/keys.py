@@ -225,6 +225,12 @@ _ALL = (
     ),
     Key("train.keep_checkpoints", "How many checkpoints stay, the newest ones", "a whole number from 0 up", "N"),
     Key(
+        "train.tensorboard",
+        "Write event files for TensorBoard to artifacts/train/tensorboard",
+        "true or false",
+        "BOOL",
+    ),
+    Key(
         "eval.split",
         "Which split is evaluated: test, validation or train",
         "test, validation or train",

@@ -176,6 +176,8 @@ def _run_train(job: Job) -> Outcome:
         checkpoint_seconds=settings.checkpoint_seconds,
         keep_checkpoints=settings.keep_checkpoints,
         checkpoints=job.scratch,
+        # Not an output: it may be written while TensorBoard reads it, and stays there when training fails.
+        tensorboard=job.current / "tensorboard" if settings.tensorboard else None,
         resume=job.resume,
         progress=job.progress,
     )

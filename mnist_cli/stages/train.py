@@ -67,6 +67,7 @@ def train(
     checkpoint_seconds: float | None = 30,
     keep_checkpoints: int = 3,
     checkpoints: Path | None = None,
+    tensorboard: Path | None = None,
     resume: Literal["auto", "require", "never"] = "auto",
     progress: Progress = SILENT,
 ) -> TrainResult:
@@ -95,6 +96,7 @@ def train(
             too.
         keep_checkpoints: how many are kept in the end.
         checkpoints: their folder; `folder`/checkpoints by default.
+        tensorboard: folder for event files that TensorBoard shows: losses, accuracy, and W as images; None: none.
         resume: "auto" goes on from the newest checkpoint of the same run, if there is one; "require" demands one;
             "never" removes them and starts over. The number of steps may differ: a longer run goes on, unless the
             schedule falls over all steps, which is then another one.
@@ -146,7 +148,7 @@ def train(
             progress.finish()
         from mnist_cli.learning.training import Run
     target = Path(folder)
-    run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress)
+    run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress, tensorboard)
     trained = run.train(resume)
     target.mkdir(parents=True, exist_ok=True)
     write_history(target / HISTORY_NAME, trained.history)

@@ -1,0 +1,111 @@
+"""The course of a run as event files for TensorBoard: loss, validation loss and accuracy, and W as images.
+
+They are written as `tf.summary` would write them; its own functions for scalars and images need the tensorboard
+package, which is not installed with TensorFlow.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from mnist_cli.formats.history import Record
+from mnist_cli.text import printable
+
+# TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be inside.
+_NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
+# Read by TensorBoard's event_processing: from version 2 on, a START event drops what was told of its step and later.
+_FILE_VERSION = "brain.Event:2"
+
+Floats = npt.NDArray[np.float32]
+Event, Summary, SessionLog = tf.compat.v1.Event, tf.compat.v1.Summary, tf.compat.v1.SessionLog
+
+
+class EventFiles:
+    """The event files of one run in a folder.
+
+    Args:
+        folder: where they are; made when something is written.
+        classes: name of each label.
+        image_shape: height and width of an image.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str], image_shape: tuple[int, int]) -> None:
+        self._folder = folder
+        self._classes = classes
+        self._shape = image_shape
+        self._start = 1
+        self._writer: tf.io.TFRecordWriter | None = None
+
+    def begin(self, done: int) -> None:
+        """Go on after the record of step `done`, or with 0 from the start: what was told of later steps is dropped."""
+        self._start = done + 1
+        for path in self._folder.glob("*"):
+            name = _NAME.fullmatch(path.name)
+            if name and int(name[1]) >= self._start:
+                path.unlink()
+
+    def add(self, record: Record, weights: Floats) -> None:
+        """Write a record and W, float32 [D, K].
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        told = {
+            "loss": record.loss,
+            "validation/loss": record.validation_loss,
+            "validation/accuracy": record.validation_accuracy,
+        }
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items() if value is not None]
+        height, width = self._shape
+        with tf.device("/CPU:0"):
+            encoded = tf.io.encode_png(red_and_blue(weights).reshape(-1, height, width, 3)).numpy()
+        for name, png in zip(self._classes, encoded, strict=True):
+            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+            values.append(Summary.Value(tag=f"W/{name}", image=image))
+        self._write(Event(wall_time=time.time(), step=record.step, summary=Summary(value=values)))
+
+    def close(self) -> None:
+        """End the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, event: Any) -> None:
+        try:
+            if self._writer is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._writer = tf.io.TFRecordWriter(str(self._folder / f"events.out.tfevents.{self._start:010}.mnist"))
+                now = time.time()
+                self._writer.write(Event(wall_time=now, file_version=_FILE_VERSION).SerializeToString())
+                start = SessionLog(status=SessionLog.START)
+                self._writer.write(Event(wall_time=now, step=self._start, session_log=start).SerializeToString())
+            self._writer.write(event.SerializeToString())
+            # Nobody watches a run whose events stay in memory.
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            message = printable(error.message, 200)
+            raise OSError(f"{printable(self._folder)}: cannot be written: {message}") from error
+
+
+def red_and_blue(weights: Floats) -> npt.NDArray[np.uint8]:
+    """Return W as colours: white where it is 0, red above and blue below, on one scale from −max|W| to max|W|.
+
+    Args:
+        weights: float32 [D, K].
+
+    Returns:
+        uint8 [K, D, 3].
+    """
+    share = weights.T / (np.abs(weights).max() or 1)
+    white = 1 - np.abs(share)
+    colours = np.stack([np.where(share < 0, white, 1), white, np.where(share > 0, white, 1)], axis=-1)
+    pixels: npt.NDArray[np.uint8] = np.rint(colours * 255).astype(np.uint8)
+    return pixels
