@@ -7,7 +7,7 @@ problems of all layers are reported at once, each with the place that it came fr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,11 @@ from mnist_cli.errors import ConfigError
 from mnist_cli.optimizers import unused_parameters
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
+from mnist_cli.pipeline.layers import Layers, Origin, shown, unknown_key
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.text import printable
 
 DEFAULT_FILE = Path("pipeline.yaml")
-_PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value came from: a place in a file, or what was typed.
-
-    Attributes:
-        source: the file's name, or an option such as `--set`.
-        place: line and column from 1, or None where there are none.
-    """
-
-    source: str
-    place: Place | None = None
-
-    def __str__(self) -> str:
-        return self.source if self.place is None else f"{self.source}:{self.place[0]}:{self.place[1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +55,6 @@ class LoadedConfig:
     origins: dict[str, str]
     overrides: dict[str, Any]
     file: Path | None
-
-
-@dataclass
-class _Layers:
-    """The values so far, where each stands, and everything that is wrong."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[str, Origin] = field(default_factory=dict)
-    item_origins: dict[tuple[str, int], Origin] = field(default_factory=dict)
-    problems: list[tuple[Origin, str]] = field(default_factory=list)
-
-    def error(self) -> ConfigError:
-        """Return one error with all problems: those of the file by place, then those of the command line."""
-        ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
-        lines = list(dict.fromkeys(f"{origin}: {message}" for origin, message in ordered))
-        if len(lines) > _PROBLEM_LIMIT:
-            lines = [*lines[:_PROBLEM_LIMIT], f"and {len(lines) - _PROBLEM_LIMIT} more problems"]
-        return ConfigError(lines)
 
 
 def parse_override(text: str, source: str = "--set") -> Override:
@@ -133,7 +99,7 @@ def load_config(
     Raises:
         ConfigError: with every problem there is.
     """
-    layers = _Layers()
+    layers = Layers()
     found = _read_file(layers, file)
     for path, value in (kept or {}).items():
         layers.values[path] = value
@@ -144,7 +110,9 @@ def load_config(
             layers.values[override.path] = override.value
             layers.origins[override.path] = Origin(override.source)
         else:
-            layers.problems.append((Origin(override.source), f"{printable(override.path)}: {_unknown(override.path)}"))
+            layers.problems.append(
+                (Origin(override.source), f"{printable(override.path)}: {unknown_key(override.path)}")
+            )
     _choose_length(layers, {override.path for override in overrides})
     config = _validate(layers)
     if config is not None:
@@ -160,7 +128,7 @@ def load_config(
     )
 
 
-def _read_file(layers: _Layers, file: Path | None) -> Path | None:
+def _read_file(layers: Layers, file: Path | None) -> Path | None:
     """Add the file's layer; return the file that was read."""
     path = DEFAULT_FILE if file is None else file
     try:
@@ -178,14 +146,14 @@ def _read_file(layers: _Layers, file: Path | None) -> Path | None:
         _FileLayer(layers, document, name).add()
         _resolve_mirrors(layers, path.parent)
     elif document.content is not None:
-        layers.problems.append((Origin(name, (1, 1)), f"expected keys and values; received {_shown(document.content)}"))
+        layers.problems.append((Origin(name, (1, 1)), f"expected keys and values; received {shown(document.content)}"))
     return path
 
 
 class _FileLayer:
     """Adds what a YAML document says to the layers, key by key."""
 
-    def __init__(self, layers: _Layers, document: Document, name: str) -> None:
+    def __init__(self, layers: Layers, document: Document, name: str) -> None:
         self._layers = layers
         self._document = document
         self._name = name
@@ -198,12 +166,12 @@ class _FileLayer:
                 for inner, inner_value in value.items():
                     self._add_key((key, inner), inner_value)
             elif value is not None:  # `train:` with all its keys commented out is an empty section
-                self._problem(self._document.places[(key,)], f"{key}: expected keys; received {_shown(value)}")
+                self._problem(self._document.places[(key,)], f"{key}: expected keys; received {shown(value)}")
 
     def _add_key(self, path: tuple[str, ...], value: Any) -> None:
         dotted = ".".join(path)
         if dotted not in KEYS:
-            self._problem(self._document.key_places[path], f"{printable(dotted)}: {_unknown(dotted)}")
+            self._problem(self._document.key_places[path], f"{printable(dotted)}: {unknown_key(dotted)}")
             return
         self._layers.values[dotted] = value
         self._layers.origins[dotted] = Origin(self._name, self._document.places[path])
@@ -215,7 +183,7 @@ class _FileLayer:
         self._layers.problems.append((Origin(self._name, place), message))
 
 
-def _choose_length(layers: _Layers, typed: set[str]) -> None:
+def _choose_length(layers: Layers, typed: set[str]) -> None:
     """Let the length of the training that was typed count: `--steps` also where the file says `epochs`."""
     if {"train.steps", "train.epochs"} <= typed and layers.values["train.epochs"] is not None:
         message = "train.steps and train.epochs: expected one of them; received both"
@@ -225,22 +193,7 @@ def _choose_length(layers: _Layers, typed: set[str]) -> None:
         layers.origins["train.epochs"] = layers.origins["train.steps"]
 
 
-def _unknown(path: str) -> str:
-    import difflib  # only a mistake pays for it
-
-    if path in SECTIONS:
-        first = next(key for key in KEYS if key.startswith(f"{path}."))
-        return f"this is a section; set one of its keys, such as '{first}'"
-
-    known = [*KEYS, *SECTIONS]
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
-    if not near:  # `steps` for `train.steps`
-        last_names = {name.rpartition(".")[2]: name for name in known}
-        near = [last_names[name] for name in difflib.get_close_matches(path, last_names, n=1, cutoff=0.8)]
-    return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key; 'mnist config show' lists them"
-
-
-def _resolve_mirrors(layers: _Layers, folder: Path) -> None:
+def _resolve_mirrors(layers: Layers, folder: Path) -> None:
     """Make the file's relative mirror folders relative to the file, wherever the command is run from."""
     mirrors = layers.values.get("fetch.mirrors")
     if isinstance(mirrors, list) and folder != Path():
@@ -252,7 +205,7 @@ def _resolve_mirrors(layers: _Layers, folder: Path) -> None:
         ]
 
 
-def _refuse_unused(layers: _Layers, config: Config) -> None:
+def _refuse_unused(layers: Layers, config: Config) -> None:
     """Add a problem for each value that is set and would do nothing, or could do nothing."""
     train = config.train
     unused = unused_parameters(train.chosen_optimizer(), train.chosen_schedule())
@@ -265,7 +218,7 @@ def _refuse_unused(layers: _Layers, config: Config) -> None:
     layers.problems += [(layers.origins[path], f"{path}: {problem}") for path, problem in problems.items()]
 
 
-def _validate(layers: _Layers) -> Config | None:
+def _validate(layers: Layers) -> Config | None:
     nested: dict[str, Any] = {}
     for path, value in layers.values.items():
         section, _, name = path.rpartition(".")
@@ -278,7 +231,7 @@ def _validate(layers: _Layers) -> Config | None:
     return None
 
 
-def _invalid(layers: _Layers, location: tuple[int | str, ...]) -> tuple[Origin, str]:
+def _invalid(layers: Layers, location: tuple[int | str, ...]) -> tuple[Origin, str]:
     """Say what is wrong with the value at a pydantic location; equal for all branches of a union."""
     path = str(location[0]) if location[0] in KEYS else ".".join(map(str, location[:2]))
     origin, value, name = layers.origins[path], layers.values[path], path
@@ -286,17 +239,6 @@ def _invalid(layers: _Layers, location: tuple[int | str, ...]) -> tuple[Origin, 
     if isinstance(index, int) and isinstance(value, list):
         origin = layers.item_origins.get((path, index), origin)
         value, name = value[index], f"{path}[{index}]"
-    problem = f"expected {KEYS[path].expected}; received {_shown(value)}"
+    problem = f"expected {KEYS[path].expected}; received {shown(value)}"
     # An option of its own names the key already.
     return origin, problem if origin.source == KEYS[path].option else f"{name}: {problem}"
-
-
-def _shown(value: Any) -> str:
-    """Return a value as an error message says it."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing (null)", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        return f"'{printable(value, 60)}'"
-    if isinstance(value, dict | list):
-        return "keys and values" if isinstance(value, dict) else "a list"
-    return printable(value, 60)
