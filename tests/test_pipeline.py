@@ -137,8 +137,7 @@ def test_an_output_that_comes_out_the_same_stops_the_propagation(pipeline: Pipel
 def test_parameters_that_change_no_output_make_nothing_stale(pipeline: Pipeline) -> None:
     pipeline.run()
     settings = ("train.checkpoint_every=7", "train.keep_checkpoints=1", "fetch.timeout=5", "eval.min_accuracy=0.1")
-    settings = (*settings, "train.tensorboard=true")
-    assert pipeline.states(*settings) == ["fresh"] * 4
+    assert pipeline.states(*settings, "train.tensorboard=true") == ["fresh"] * 4
 
 
 def test_epochs_replace_steps(pipeline: Pipeline) -> None:
