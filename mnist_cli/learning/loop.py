@@ -76,12 +76,12 @@ class TrainingLoop:
 
     def parameters(self) -> tuple[Floats, Floats]:
         """Return W, float32 [D, K], and b, float32 [K], as they are now."""
-        return self.weights.numpy(), self.bias.numpy()
+        return self.weights.value().numpy(), self.bias.value().numpy()
 
     def model(self) -> tuple[Floats, Floats]:
         """Return the W and b that are validated and published: their moving averages if there are any."""
         weights, bias = self._rule.averages or (self.weights, self.bias)
-        return weights.numpy(), bias.numpy()
+        return weights.value().numpy(), bias.value().numpy()
 
     def remember_best(self) -> None:
         """Keep the model as it is now as the best so far; only with `select: best`."""
