@@ -1,13 +1,73 @@
-"""Which devices and strategies there are to train on, by name."""
+"""Which devices and strategies there are to train on, by name, and which worker of how many this process is."""
 
 from __future__ import annotations
 
-STRATEGIES = ("single", "mirrored")
+import json
+import os
+from dataclasses import dataclass
+
+from mnist_cli.errors import ConfigError
+
+STRATEGIES = ("single", "mirrored", "multiworker")
 DEVICE_PATTERN = "auto|cpu|gpu(:(0|[1-9][0-9]{0,3}))?"
+_JOBS = ("chief", "worker")  # in the order in which tf.distribute numbers them
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among those that train together.
+
+    Attributes:
+        index: its number; 0 is the chief, the one that writes.
+        count: how many there are.
+        source: who says so: TF_CONFIG or Slurm.
+    """
+
+    index: int
+    count: int
+    source: str
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether it is the one that writes checkpoints and artifacts."""
+        return self.index == 0
 
 
 def unusable_device(device: str, strategy: str) -> str | None:
     """Return what is wrong with a device under a strategy, or None."""
-    if device.startswith("gpu:") and strategy == "mirrored":
-        return f"mirrored takes every GPU, and {device} is one; expected auto, cpu or gpu"
+    if device.startswith("gpu:") and strategy != "single":
+        return f"{strategy} takes every GPU, and {device} is one; expected auto, cpu or gpu"
     return None
+
+
+def this_worker() -> Worker:
+    """Return which worker this process is, by TF_CONFIG or, without that, by Slurm's variables.
+
+    Raises:
+        ConfigError: neither says so, or TF_CONFIG is not as TensorFlow describes it.
+    """
+    if os.environ.get("TF_CONFIG"):
+        return _by_tf_config(os.environ["TF_CONFIG"])
+    if "SLURM_PROCID" in os.environ and "SLURM_STEP_NUM_TASKS" in os.environ:
+        return Worker(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"]), "Slurm")
+    raise ConfigError(
+        ["train.strategy: multiworker: expected TF_CONFIG, or Slurm's variables under srun; received neither"],
+        hint="run 'mnist train --workers 2' to try it on this machine; see docs/distributed.md",
+    )
+
+
+def _by_tf_config(text: str) -> Worker:
+    try:
+        content = json.loads(text)
+        counts = {job: len(content["cluster"].get(job, ())) for job in _JOBS}
+        job, index = content["task"]["type"], int(content["task"]["index"])
+        if not 0 <= index < counts[job]:
+            raise ValueError(f"there is no {job} {index}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            [
+                'TF_CONFIG: expected {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}} '
+                f"with workers and at most a chief; received something else ({type(error).__name__}: {error})"
+            ]
+        ) from None
+    return Worker(index + (counts["chief"] if job == "worker" else 0), sum(counts.values()), "TF_CONFIG")

@@ -9,7 +9,8 @@
     ├── GateFailed              6  gate            a measured number misses its bound
     ├── TrainingDiverged        6  diverged        the loss is not a finite number any more
     ├── Locked                  7  locked
-    └── FetchError              8  fetch           network or checksum
+    ├── FetchError              8  fetch           network or checksum
+    └── WorkerLost              9  worker-lost     another process of the same training
 
     Interrupted           130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
 
@@ -143,6 +144,13 @@ class FetchError(MnistError):
 
     exit_code = 8
     code = "fetch"
+
+
+class WorkerLost(MnistError):
+    """Another process of the same training ended, or does not answer."""
+
+    exit_code = 9
+    code = "worker-lost"
 
 
 class Interrupted(KeyboardInterrupt):

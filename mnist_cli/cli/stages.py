@@ -19,6 +19,7 @@ from mnist_cli.cli.running import (
     run_request,
 )
 from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.workers import Workers, run_workers
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def preprocess(session: Session, *, force: Force = False, wait: Wait = 0) -> Non
     _single(session, "preprocess", force=force, wait=wait)
 
 
-def train(session: Session, *, resume: Resume = None, force: Force = False, wait: Wait = 0) -> None:
+def train(
+    session: Session, *, workers: Workers = None, resume: Resume = None, force: Force = False, wait: Wait = 0
+) -> None:
     """Train the softmax regression y = softmax(xW + b).
 
     Ctrl-C keeps what was learned: the same command goes on from there and ends with the same bits as a run that was
@@ -63,6 +66,9 @@ def train(session: Session, *, resume: Resume = None, force: Force = False, wait
 
     Example: mnist train --steps 2000 --learning-rate 0.3
     """
+    if workers is not None:
+        session.load()  # a mistake in it is told once, not by every worker
+        run_workers(workers)
     _single(session, "train", force=force or resume is False, resume=resume, wait=wait)
 
 
@@ -92,6 +98,8 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
         session.output.note(f"with {', '.join(told)}, as in the stages before")
     request = make_request(session, loaded, (stage,), **options)
     results = run_request(request)
-    if not results[0].ran:
+    if not results:
+        session.output.line("done: this worker's share; the chief publishes the model")
+    elif not results[0].ran:
         session.output.line("nothing to do: it is fresh (--force runs it all the same)")
     return loaded, results

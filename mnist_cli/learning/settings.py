@@ -33,7 +33,7 @@ class Settings:
         select: whether the model is the one of the last step or of the record with the lowest validation loss.
         seed: seed of the order of the examples.
         device: where to train: auto, cpu, gpu, or gpu:N for a certain one.
-        strategy: whether one device computes a step, or all of this machine's share it.
+        strategy: whether one device computes a step, or all of this machine's or of many machines' share it.
         validate_every: steps between two records in the history.
         checkpoint_every: steps between two checkpoints; None: no matter how many.
         checkpoint_seconds: seconds between two checkpoints, at least; None: no matter how many.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from mnist_cli.formats.scoring import score
 from mnist_cli.formats.store import scaled
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
+from mnist_cli.learning.cluster import Cluster, losses_told
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import runtime
 from mnist_cli.learning.events import EventFiles
@@ -92,15 +95,16 @@ class Run:
         self._progress = progress
         self._batch = settings.batch(len(data.labels))
         self._last_step = settings.total_steps(len(data.labels))
-        replicas = make_replicas(settings.strategy, settings.device)
+        self._cluster = Cluster(settings.device) if settings.strategy == "multiworker" else None
+        replicas = self._cluster.replicas if self._cluster else make_replicas(settings.strategy, settings.device)
         self._runtime = runtime(replicas.devices[0].kind, replicas.count)
         with stopwatch.on("compile"):
             self._loop = TrainingLoop(data, settings, replicas)
             self._loop.compile()
-        identity = settings.identity(len(data.labels)) | self._runtime
-        identity |= {"store": data.store_digest, "version": _VERSION}
+        self._identity = settings.identity(len(data.labels)) | self._runtime
+        self._identity |= {"store": data.store_digest, "version": _VERSION}
         keep = max(1, settings.keep_checkpoints)
-        self._checkpoints = Checkpoints(checkpoints, identity, self._loop.variables(), keep, progress)
+        self._checkpoints = Checkpoints(checkpoints, self._identity, self._loop.variables(), keep, progress)
         self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
@@ -108,17 +112,25 @@ class Run:
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self._cluster is None or self._cluster.worker.is_chief
+
     def train(self, resume: Resume) -> Trained:
         """Train until the last step.
 
         Raises:
             InputError: the checkpoints do not allow what `resume` demands.
             TrainingDiverged: a loss or a parameter is not finite any more.
-            Interrupted: SIGINT or SIGTERM; the work until then is in a checkpoint.
+            Interrupted: SIGINT or SIGTERM, here or at another worker; the work until then is in a checkpoint.
+            WorkerLost: another worker does not answer.
             OSError: a checkpoint cannot be written.
         """
         with self._stopwatch.on("checkpoints"):
-            state = self._checkpoints.resume(resume, self._last_step)
+            state = self._checkpoints.resume(resume, self._last_step) if self.writes else None
+            if self._cluster:
+                state = self._cluster.share_state(self._identity, state, self._loop.variables())
         if state is not None:
             self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
         resumed_from = self._saved_step = self._step
@@ -148,15 +160,17 @@ class Run:
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
-        """Remove the checkpoints, if none is to be kept; to be called once the model is published."""
-        if self._settings.keep_checkpoints == 0:
+        """Remove the checkpoints, if none is to be kept; to be called once the model is published, on all workers."""
+        if self._settings.keep_checkpoints == 0 and self.writes:
             with self._stopwatch.on("checkpoints"):
                 self._checkpoints.clear()
+        if self._cluster:
+            self._cluster.sum([])  # nobody leaves before the chief is done: it would take that for a loss
 
     def _advance(self, stop: StopRequest) -> None:
         self._progress.update(self._step)
-        while self._step < self._last_step and stop.signal_number is None and not self._is_stalled():
-            self._run_chunk()
+        while count := self._next_steps(stop):
+            self._run_chunk(count)
             if self._step % self._settings.validate_every == 0:
                 self._history.append(self._record())
                 self._pending.clear()
@@ -180,11 +194,22 @@ class Run:
             return False
         return lowest(self._history) not in self._history[-patience:]
 
-    def _run_chunk(self) -> None:
-        count = self._chunk_steps()
+    def _next_steps(self, stop: StopRequest) -> int:
+        """Return how many steps to do now; 0: training ends. The chief decides, a signal to any worker ends it."""
+        is_done = self._step == self._last_step or stop.signal_number is not None or self._is_stalled()
+        count = 0 if is_done else self._chunk_steps()
+        if self._cluster is None:
+            return count
+        decided, stops = map(int, self._cluster.sum([count if self.writes else 0, stop.signal_number is not None]))
+        if not stops:
+            return decided
+        stop.signal_number = stop.signal_number or signal.SIGTERM
+        return 0
+
+    def _run_chunk(self, count: int) -> None:
         rows = rows_at(self._settings.seed, self._step * self._batch, count * self._batch, len(self._data.labels))
         started = time.perf_counter()
-        with self._stopwatch.on("steps"):
+        with self._stopwatch.on("steps"), losses_told() if self._cluster else contextlib.nullcontext():
             losses = self._loop.run(rows.reshape(count, self._batch))
         self._steps_per_second = count / (time.perf_counter() - started)
         finite = np.isfinite(losses)
@@ -239,6 +264,8 @@ class Run:
         return seconds is not None and time.monotonic() - self._saved_time >= seconds
 
     def _save(self) -> None:
+        if not self.writes:
+            return
         with self._stopwatch.on("checkpoints"):
             pending = np.concatenate([np.empty(0, np.float32), *self._pending])
             self._checkpoints.save(State(self._step, pending, tuple(self._history)))

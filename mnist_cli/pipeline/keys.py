@@ -205,8 +205,8 @@ _ALL = (
     ),
     Key(
         "train.strategy",
-        "Who computes a step: single (one device), or mirrored (every GPU of this machine a share)",
-        "single or mirrored",
+        "Who computes a step: single (one device), mirrored (all GPUs of a machine), or multiworker (of many)",
+        "single, mirrored or multiworker",
         "NAME",
         "--strategy",
     ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mnist_cli.errors import InputError, Interrupted
+from mnist_cli.distribution import this_worker
+from mnist_cli.errors import ConfigError, InputError, Interrupted
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -73,9 +76,10 @@ def run(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date.
 
     Returns:
-        One result for each requested stage, in order.
+        One result for each requested stage, in order; none on a worker that trains together with a chief elsewhere.
 
     Raises:
+        ConfigError: several workers are to train, and other stages are requested too.
         InputError: a stage that comes before the first requested one is not fresh.
         Locked: another run is at work in the folder.
         MnistError: a stage failed; what was published before is as it was.
@@ -87,6 +91,10 @@ def run(request: Request) -> list[StageResult]:
     if not request.force and all(statuses[name].fresh for name in request.stages):
         digests.save()
         return [_fresh_result(request, statuses[name]) for name in request.stages]
+    if not _is_writer(request):
+        _require_fresh(request, statuses)
+        _assist(request)
+        return []
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
@@ -110,6 +118,36 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
                 f"'{request.stages[0]}' needs '{stage.name}', and that is {status.state}: {status.why()}",
                 hint=f"run 'mnist {stage.name}{''.join(told)}', or 'mnist run' for everything that is needed",
             )
+
+
+def _is_writer(request: Request) -> bool:
+    """Tell whether this process publishes what it makes: it does, but for training when another one is the chief."""
+    if "train" not in request.stages or request.config.train.strategy != "multiworker":
+        return True
+    if len(request.stages) > 1:
+        raise ConfigError(
+            ["train.strategy: multiworker trains with 'mnist train' on each worker; received a run of several stages"],
+            hint="run 'mnist run --to preprocess' first, and 'mnist eval' after it on the chief",
+        )
+    return this_worker().is_chief
+
+
+def _assist(request: Request) -> None:
+    """Compute this worker's share of the training; the chief publishes it."""
+    with tempfile.TemporaryDirectory(prefix="mnist-worker-") as scratch:
+        unused = Path(scratch)
+        job = Job(
+            config=request.config,
+            root=request.artifacts.root,
+            new=unused,
+            current=unused,
+            scratch=unused,
+            mirrors=(),
+            resume=request.resume,
+            reuse=False,
+            progress=request.progress,
+        )
+        STAGES["train"].run(job)
 
 
 def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:

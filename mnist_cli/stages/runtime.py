@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
+
+from mnist_cli.distribution import this_worker
+from mnist_cli.errors import ConfigError
 
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -16,7 +20,7 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
 
     Args:
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
-        strategy: `single` or `mirrored`.
+        strategy: `single`, `mirrored` or `multiworker`.
 
     Returns:
         `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`: its version, None when it is not
@@ -31,8 +35,15 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
         "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
-        "replicas": 1 if strategy == "single" else None,
+        "replicas": _expected_replicas(kind, strategy),
     }
+
+
+def _expected_replicas(kind: str | None, strategy: str) -> int | None:
+    if strategy == "multiworker" and kind == "cpu":
+        with contextlib.suppress(ConfigError):  # asking how things stand needs no worker
+            return this_worker().count
+    return 1 if strategy == "single" else None
 
 
 def _expected_device() -> str | None:

@@ -89,7 +89,9 @@ def train(
         seed: seed of the order of the examples.
         device: where to train: "cpu", "gpu", or "gpu:N" for the GPU with that number; "auto" takes a GPU if TensorFlow
             sees one.
-        strategy: "single" for one device; with "mirrored" all devices of that kind share the examples of each step.
+        strategy: "single" for one device; with "mirrored" all devices of that kind share the examples of each step,
+            with "multiworker" those of all processes that TF_CONFIG or Slurm names: each calls this function, and only
+            the first one, the chief, reads checkpoints and writes files.
         validate_every: steps between two records in the history.
         checkpoint_every, checkpoint_seconds: steps and seconds between two checkpoints, whichever comes first; None:
             no matter how many. Some are left out where they would take over 3 % of the time. The last step gets one
@@ -109,6 +111,7 @@ def train(
             what `resume` demands.
         TrainingDiverged: the loss is not finite any more; what was published before is as it was.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
+        WorkerLost: another worker ended or does not answer; start all again to go on.
         OSError: a file cannot be written.
     """
     from mnist_cli.learning import tensorflow_setup
@@ -150,9 +153,10 @@ def train(
     target = Path(folder)
     run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress, tensorboard)
     trained = run.train(resume)
-    target.mkdir(parents=True, exist_ok=True)
-    write_history(target / HISTORY_NAME, trained.history)
-    save_model(target / MODEL_NAME, trained.model)
+    if run.writes:
+        target.mkdir(parents=True, exist_ok=True)
+        write_history(target / HISTORY_NAME, trained.history)
+        save_model(target / MODEL_NAME, trained.model)
     run.forget()
     record = trained.record
     return TrainResult(

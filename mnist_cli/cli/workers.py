@@ -1,0 +1,105 @@
+"""`mnist train --workers N`: several processes on this machine train together, for trying out `multiworker`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Annotated, NoReturn
+
+from mnist_cli.cli import session
+from mnist_cli.cli.options import option
+from mnist_cli.errors import Interrupted, WorkerLost
+
+Workers = Annotated[
+    int | None,
+    option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
+]
+# For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
+_GRACE = 45.0
+
+
+def run_workers(count: int) -> NoReturn:
+    """Run this command in so many processes and leave when all are done; the first one, the chief, tells the results.
+
+    Raises:
+        WorkerLost: one ended before its time; the others were ended too.
+        SystemExit: with the chief's exit code, or after a signal, which the workers were given too.
+    """
+    addresses = _free_addresses(count)
+    workers = [_start(addresses, index) for index in range(count)]
+    try:
+        _watch(workers)
+    except Interrupted as stop:
+        for worker in workers:
+            worker.send_signal(stop.exit_code - 128)
+        _wait(workers)
+        raise SystemExit(stop.exit_code) from None
+    finally:
+        for worker in workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+
+def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
+    while any(worker.poll() is None for worker in workers) and not any(worker.poll() for worker in workers):
+        time.sleep(0.05)
+    lost = next((index for index, worker in enumerate(workers) if worker.poll()), None)
+    if lost is None:
+        raise SystemExit(0)
+    _wait(workers)
+    chief = workers[0].poll()
+    if chief is not None and chief > 0:
+        raise SystemExit(chief)
+    code = workers[lost].returncode
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    raise WorkerLost(
+        f"worker {lost} of {len(workers)} ended with {how}; the others were ended too",
+        hint="the same command goes on from the newest checkpoint",
+    )
+
+
+def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
+    end = time.monotonic() + _GRACE
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def _start(addresses: list[str], index: int) -> subprocess.Popen[bytes]:
+    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    quiet = [] if index == 0 else ["--quiet"]
+    arguments = [*_without_workers(session.typed), "--strategy", "multiworker", "--device", "cpu", *quiet]
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_cli", *arguments],
+        env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+        stdin=subprocess.DEVNULL,
+        stdout=None if index == 0 else subprocess.DEVNULL,
+        # A Ctrl-C reaches them once, through this process, and not a second time from the terminal.
+        start_new_session=True,
+    )
+
+
+def _without_workers(typed: list[str]) -> list[str]:
+    rest, skip = [], False
+    for word in typed:
+        if not skip and word != "--workers" and not word.startswith("--workers="):
+            rest.append(word)
+        skip = word == "--workers"
+    return rest
+
+
+def _free_addresses(count: int) -> list[str]:
+    """Return addresses on loopback whose ports are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

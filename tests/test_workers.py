@@ -1,0 +1,247 @@
+"""Several processes that train together, and what happens to the rest when one of them is killed, asked to stop, or
+configured otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cli.cli.workers import _free_addresses
+from mnist_cli.distribution import this_worker
+from mnist_cli.errors import ConfigError
+from mnist_cli.stages.runtime import expected_runtime
+from mnist_cli.stages.train import train
+from tests.small_stores import write_small_store
+from tests.test_mirrored import difference, outputs
+
+ROOT = Path(__file__).parents[1]
+WORKER_LOST = 9
+PROGRAM = """
+import json, sys
+from mnist_cli.errors import Interrupted, MnistError
+from mnist_cli.progress import Progress
+from mnist_cli.signals import raise_on_signals
+from mnist_cli.stages.train import train
+
+class Speaking(Progress):
+    def update(self, done, detail=""):
+        print(done, flush=True)
+
+raise_on_signals()
+try:
+    result = train(sys.argv[1], sys.argv[2], device="cpu", strategy="multiworker", progress=Speaking(),
+                   **json.loads(sys.argv[3]))
+    print("resumed", result.resumed_from, result.runtime["replicas"])
+except (Interrupted, MnistError) as error:
+    print(error)
+    sys.stdout.flush()
+    import os
+    os._exit(error.exit_code)
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_store(tmp_path_factory.mktemp("small") / "store.h5")
+
+
+@contextmanager
+def workers(store: Path, folder: Path, *each: dict[str, Any]) -> Iterator[list[subprocess.Popen[str]]]:
+    """Run one process for each of the settings; each has a folder of its own, as on machines that share none."""
+    addresses = _free_addresses(len(each))
+    started = []
+    for index, settings in enumerate(each):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", PROGRAM, str(store), f"{folder}-{index}", json.dumps(settings)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+            )
+        )
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def run_two(store: Path, folder: Path, **settings: Any) -> list[str]:
+    """Train with two workers; return the last line of each."""
+    with workers(store, folder, settings, settings) as processes:
+        lines = [process.communicate(timeout=100)[0].splitlines()[-1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], lines
+    return lines
+
+
+def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
+    assert process.stdout is not None
+    assert any(line.strip().isdigit() and int(line) >= step for line in process.stdout)
+
+
+def test_two_workers_train_as_one_replica_the_same_bits_each_time_also_through_a_resume(
+    small: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"steps": 1000, "batch_size": 33, "validate_every": 150}
+    assert run_two(small, tmp_path / "calm", **settings) == ["resumed 0 2"] * 2
+    train(small, tmp_path / "single", **settings)
+    assert difference(tmp_path / "single", tmp_path / "calm-0") < 1e-5
+    run_two(small, tmp_path / "cut", **settings | {"steps": 500})
+    # The chief tells the other, which has no checkpoint, where to go on.
+    assert run_two(small, tmp_path / "cut", **settings) == ["resumed 500 2"] * 2
+    assert outputs(tmp_path / "calm-0") == outputs(tmp_path / "cut-0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm-0", "cut-0", "single"]  # the others write nothing
+
+
+def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 60, "optimizer": "momentum", "select": "best", "validate_every": 20}
+    run_two(small, tmp_path / "cut", **settings | {"steps": 40})
+    assert run_two(small, tmp_path / "cut", **settings) == ["resumed 40 2"] * 2
+    train(small, tmp_path / "single", **settings)
+    assert difference(tmp_path / "single", tmp_path / "cut-0") < 1e-5
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again(
+    small: Path, tmp_path: Path, killed: int
+) -> None:
+    settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10, "checkpoint_every": 100}
+    with workers(small, tmp_path / "run", settings, settings) as processes:
+        wait_for_step(processes[killed], 400)
+        processes[killed].kill()
+        at = time.monotonic()
+        last = processes[1 - killed].communicate(timeout=60)[0]
+        assert time.monotonic() - at < 60
+        # Where the process that coordinates the others dies, TensorFlow may be the one that ends them.
+        assert processes[1 - killed].returncode == WORKER_LOST, last[-2000:]
+        assert "start all workers again" in last
+    steps = 20_000
+    resumed = run_two(small, tmp_path / "run", **settings | {"steps": steps})[0].split()
+    assert int(resumed[1]) >= 100
+
+
+def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10}
+    with workers(small, tmp_path / "run", settings, settings) as processes:
+        wait_for_step(processes[1], 100)
+        processes[1].send_signal(signal.SIGTERM)
+        said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+        assert [process.returncode for process in processes] == [143, 143], [lines[-3:] for lines in said]
+    steps = [next(int(line) for line in reversed(lines) if line.isdigit()) for lines in said]
+    assert steps[0] == steps[1]
+    assert (tmp_path / "run-0" / "checkpoints" / f"step-{steps[0]:08}").is_dir()
+
+
+def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path: Path) -> None:
+    with workers(small, tmp_path / "run", {"seed": 0}, {"seed": 7}) as processes:
+        said = [process.communicate(timeout=60)[0] for process in processes]
+        assert [process.returncode for process in processes] == [WORKER_LOST, 5], said
+    assert "worker 1 would train something else than the chief: seed 0 → 7" in said[1]
+
+
+def mnist(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mnist_cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    process = mnist(folder, "run", "--to", "preprocess", "--mirror", str(real_mnist))
+    said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return folder
+
+
+def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path, tmp_path: Path) -> None:
+    process = mnist(prepared, "train", "--workers", "2", "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["stages"][0]["ran"]
+    train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path)
+    assert difference(tmp_path, prepared / "artifacts" / "train") < 1e-5
+    again = mnist(prepared, "train", "--workers=2")
+    assert "nothing to do" in again.communicate(timeout=60)[0]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: signal.Signals, code: int) -> None:
+    checkpoints = prepared / "artifacts" / "train" / "checkpoints"
+    before = set(checkpoints.glob("step-*"))
+    process = mnist(prepared, "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200")
+    end = time.monotonic() + 60
+    while set(checkpoints.glob("step-*")) <= before and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+
+
+TF_CONFIG = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
+
+
+def test_tf_config_says_which_worker_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", json.dumps(TF_CONFIG))
+    worker = this_worker()
+    assert (worker.index, worker.count, worker.is_chief) == (2, 3, False)
+    assert expected_runtime("cpu", "multiworker")["replicas"] == 3
+    monkeypatch.setenv("TF_CONFIG", json.dumps(TF_CONFIG | {"task": {"type": "chief", "index": 0}}))
+    assert this_worker().is_chief
+
+
+def test_slurm_says_which_worker_this_is_where_tf_config_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    slurm = {"PROCID": "3", "STEP_NUM_TASKS": "4", "STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "2(x2)"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    worker = this_worker()
+    assert (worker.index, worker.count, worker.source) == (3, 4, "Slurm")
+    from mnist_cli.learning.cluster import _resolver
+
+    resolver = _resolver(worker)
+    assert (resolver.task_type, resolver.task_id) == ("worker", 3)
+    assert resolver.cluster_spec().as_dict() == {"worker": ["n1:8888", "n1:8889", "n2:8888", "n2:8889"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", json.dumps(TF_CONFIG | {"task": {"type": "ps", "index": 0}}), '{"cluster": 3}']
+)
+def test_a_tf_config_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match="TF_CONFIG: expected"):
+        this_worker()
+    assert expected_runtime("cpu", "multiworker")["replicas"] is None
+
+
+def test_without_a_word_on_the_workers_training_is_refused(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TF_CONFIG", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="expected TF_CONFIG, or Slurm"):
+        train(small, tmp_path, strategy="multiworker")
+
+
+def test_several_stages_at_once_are_refused_under_multiworker(prepared: Path) -> None:
+    process = mnist(prepared, "run", "--strategy", "multiworker")
+    assert "trains with 'mnist train'" in process.communicate(timeout=60)[1]
+    assert process.returncode == 3
