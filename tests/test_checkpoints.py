@@ -172,7 +172,8 @@ def test_a_checkpoint_of_another_run_is_not_used_and_the_difference_named(
 ) -> None:
     progress = Listening()
     assert go_on(store, folder, progress=progress, **changes).resumed_from == 0
-    assert progress.notes == [f"the checkpoints belong to another run ({difference}); training starts at step 0"]
+    start = "training starts at step 0, and its own will replace them"
+    assert progress.notes == [f"the checkpoints belong to another run ({difference}); {start}"]
     assert go_on(store, folder, **changes).resumed_from == 80
 
 

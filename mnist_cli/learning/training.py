@@ -264,11 +264,10 @@ class Run:
         return seconds is not None and time.monotonic() - self._saved_time >= seconds
 
     def _save(self) -> None:
-        if not self.writes:
-            return
-        with self._stopwatch.on("checkpoints"):
-            pending = np.concatenate([np.empty(0, np.float32), *self._pending])
-            self._checkpoints.save(State(self._step, pending, tuple(self._history)))
+        if self.writes:  # else the chief does it, at the same step
+            with self._stopwatch.on("checkpoints"):
+                pending = np.concatenate([np.empty(0, np.float32), *self._pending])
+                self._checkpoints.save(State(self._step, pending, tuple(self._history)))
         self._saved_step, self._saved_time = self._step, time.monotonic()
 
     def _diverged(self, what: str) -> TrainingDiverged:
