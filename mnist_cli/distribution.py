@@ -71,3 +71,8 @@ def _by_tf_config(text: str) -> Worker:
             ]
         ) from None
     return Worker(index + (counts["chief"] if job == "worker" else 0), sum(counts.values()), "TF_CONFIG")
+
+
+def onednn_setting() -> str:
+    """Return "1" where TensorFlow computes with oneDNN, as it does unless TF_ENABLE_ONEDNN_OPTS is off, else "0"."""
+    return "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1"

@@ -110,3 +110,9 @@ def test_a_stage_gives_what_its_version_gave(stage: str, store: Path, tmp_path: 
         expected = pinned if isinstance(pinned, str) else pytest.approx(pinned, rel=1e-4, abs=1e-6)
         assert values[name] == expected, f"{stage}: {name} changed; is it a new version?"
     assert values.keys() == PINNED[stage, version].keys()
+
+
+def test_checkpoints_and_manifests_go_by_the_same_version_of_training() -> None:
+    from mnist_cli.learning import training  # here, because it brings TensorFlow
+
+    assert STAGES["train"].version == training._VERSION

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from mnist_cli.distribution import onednn_setting
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.data import ALIGNMENT
 
@@ -55,7 +55,7 @@ def runtime(kind: str, replicas: int) -> dict[str, object]:
         "device": kind,
         "tensorflow": tf.__version__,
         "determinism": kind == "gpu",
-        "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
+        "onednn": onednn_setting(),
         "replicas": replicas,
     }
 

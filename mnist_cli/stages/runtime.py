@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from mnist_cli.distribution import this_worker
+from mnist_cli.distribution import onednn_setting, this_worker
 from mnist_cli.errors import ConfigError
 
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
@@ -34,7 +33,7 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
         "tensorflow": _tensorflow_version(),
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
-        "onednn": "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1",
+        "onednn": onednn_setting(),
         "replicas": _expected_replicas(kind, strategy),
     }
 
