@@ -9,7 +9,7 @@ operation gives ∂loss/∂logits along with the loss; and without AutoGraph the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class TrainingLoop:
         self._examples = [_examples(data, each) for each in replicas.devices]
         pixels, classes = data.pixels.shape[1], len(data.classes)
         with tf.device(device.name):
-            self.weights = tf.Variable(tf.zeros([pixels, classes]), name="weights")
+            self.weights = tf.Variable(tf.zeros([classes, pixels]), name="weights")
             self.bias = tf.Variable(tf.zeros([classes]), name="bias")
         total_steps = settings.total_steps(len(data.labels))
         self._rule = make_rule(settings, (self.weights, self.bias), total_steps, device)
@@ -76,22 +76,20 @@ class TrainingLoop:
 
     def parameters(self) -> tuple[Floats, Floats]:
         """Return W, float32 [D, K], and b, float32 [K], as they are now."""
-        return self.weights.value().numpy(), self.bias.value().numpy()
+        return _as_model((self.weights, self.bias))
 
     def model(self) -> tuple[Floats, Floats]:
         """Return the W and b that are validated and published: their moving averages if there are any."""
-        weights, bias = self._rule.averages or (self.weights, self.bias)
-        return weights.value().numpy(), bias.value().numpy()
+        return _as_model(self._rule.averages or (self.weights, self.bias))
 
     def remember_best(self) -> None:
         """Keep the model as it is now as the best so far; only with `select: best`."""
-        for variable, value in zip(self._best, self.model(), strict=True):
-            variable.assign(value)
+        for variable, source in zip(self._best, self._rule.averages or (self.weights, self.bias), strict=True):
+            variable.assign(source.value())
 
     def best(self) -> tuple[Floats, Floats]:
         """Return the W and b that were remembered."""
-        weights, bias = self._best
-        return weights.numpy(), bias.numpy()
+        return _as_model(self._best)
 
     def variables(self) -> dict[str, tf.Variable]:
         """Return everything that a run needs to go on, by the name that it has in a checkpoint."""
@@ -116,7 +114,7 @@ class TrainingLoop:
         return losses.stack()
 
     def _mean_over_batch(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
-        """Return the loss and its gradients by W and b, of the examples at rows int32 [batch]."""
+        """Return the loss and its gradients by Wᵀ and b, of the examples at rows int32 [batch]."""
 
         sums = self._replicas.sums(self._sums, rows, weights, bias)
         return [total / self._batch for total in sums]
@@ -133,6 +131,12 @@ class TrainingLoop:
         return sums_of(rows) if rows.shape[0] <= _BLOCK else _sum_of_blocks(rows, sums_of, weights, bias)
 
 
+def _as_model(variables: Sequence[tf.Variable]) -> tuple[Floats, Floats]:
+    """Return the values of Wᵀ and b as the model has them: W, float32 [D, K], and b, float32 [K]."""
+    weights, bias = (variable.value().numpy() for variable in variables)
+    return np.ascontiguousarray(weights.T), bias
+
+
 def _examples(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the training split on a device: images uint8 [n, D] and labels uint8 [n]."""
     with tf.device(device.name):
@@ -142,21 +146,21 @@ def _examples(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]
 def loss_and_gradient_sums(
     inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the sum of the examples' cross-entropies and its gradients by W and b.
+    """Return the sum of the examples' cross-entropies and its gradients by Wᵀ and b.
 
     Args:
         inputs: float32 [m, D].
         labels: int32 [m].
-        weights: float32 [D, K].
+        weights: float32 [K, D], which is Wᵀ.
         bias: float32 [K].
 
     Returns:
-        float32 [], [D, K] and [K].
+        float32 [], [K, D] and [K].
     """
-    logits = tf.matmul(inputs, weights) + bias
+    logits = tf.transpose(tf.matmul(weights, inputs, transpose_b=True)) + bias  # [m, K]
     # The second output is ∂loss/∂logits = softmax(logits) − one-hot(labels), [m, K].
     losses, errors = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels)
-    return tf.reduce_sum(losses), tf.matmul(inputs, errors, transpose_a=True), tf.reduce_sum(errors, axis=0)
+    return tf.reduce_sum(losses), tf.matmul(errors, inputs, transpose_a=True), tf.reduce_sum(errors, axis=0)
 
 
 def _sum_of_blocks(

@@ -40,7 +40,7 @@ _FIRST_CHUNK_EXAMPLES = 10_000
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
 # Of how steps and records are computed; checkpoints of another one are another run's. To be bumped with the stage's.
-_VERSION = 2
+_VERSION = 3
 
 Losses = npt.NDArray[np.float32]
 
