@@ -121,13 +121,13 @@ def _curves(subject: Subject) -> dict[str, Any]:
         "name": "validation accuracy",
         "points": [(r.step, r.validation_accuracy) for r in records if r.validation_accuracy is not None],
     }
-    drawn = [_chart("Loss", "nats", losses, subject.model.step)]
+    drawn = [_chart("Loss", "nats", losses)]
     if accuracy["points"]:
-        drawn.append(_chart("Validation accuracy", "", [accuracy], subject.model.step, percent=True))
+        drawn.append(_chart("Validation accuracy", "", [accuracy], percent=True))
     return {"charts": drawn, "table": table}
 
 
-def _chart(title: str, unit: str, lines: list[dict[str, Any]], step: int, *, percent: bool = False) -> dict[str, Any]:
+def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool = False) -> dict[str, Any]:
     lines = [line for line in lines if line["points"]]
     steps = [x for line in lines for x, _ in line["points"]]
     values = [y for line in lines for _, y in line["points"]]
@@ -135,6 +135,7 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], step: int, *, per
     low, high = min(values) - 0.06 * spread, max(values) + 0.06 * spread
     across = charts.Scale(min(0, *steps), max(steps), 52, 508)
     up = charts.Scale(max(0.0, low), min(1.0, high) if percent else high, 236, 14)
+    scale, unit_mark = (100, " %") if percent else (1, "")
     for line in lines:
         line["polyline"] = charts.line(line["points"], across, up)
         line["dots"] = [(across(x), up(y)) for x, y in line["points"]] if len(line["points"]) <= 60 else []
@@ -148,7 +149,6 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], step: int, *, per
         "up": [
             (up(value), f"{100 * value:g} %" if percent else f"{value:g}") for value in charts.ticks(up.low, up.high, 5)
         ],
-        "step": across(step) if across.low <= step <= across.high else None,
     }
 
 
@@ -230,7 +230,13 @@ def _csp_hash(text: str) -> str:
 
 
 def _percent(share: float | None, digits: int = 2) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    """Return 0.9201 as `92.01 %`, with a space that does not break."""
+    if share is None:
+        return "–"
+    least = 0.1**digits / 100
+    if 0 < share < least / 2:
+        return f"< {least * 100:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def _short(value: float | None) -> str:

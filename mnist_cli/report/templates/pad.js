@@ -123,7 +123,7 @@ const write = (state, k, parts) => {
   const last = actions.at(-1);
   byId("pad-loaded").textContent = last?.kind === "image" ? nameOf(last.index) : "";
   byId("pad-says").textContent = state.empty
-    ? "Nothing is drawn yet." : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
+    ? "nothing yet" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
   byId("pad-undo").disabled = !actions.length;
   byId("pad-clear").disabled = state.empty;
