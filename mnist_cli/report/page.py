@@ -135,7 +135,6 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
     low, high = min(values) - 0.06 * spread, max(values) + 0.06 * spread
     across = charts.Scale(min(0, *steps), max(steps), 52, 508)
     up = charts.Scale(max(0.0, low), min(1.0, high) if percent else high, 236, 14)
-    scale, unit_mark = (100, " %") if percent else (1, "")
     for line in lines:
         line["polyline"] = charts.line(line["points"], across, up)
         line["dots"] = [(across(x), up(y)) for x, y in line["points"]] if len(line["points"]) <= 60 else []
