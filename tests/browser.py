@@ -16,6 +16,7 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 # It runs as root in CI, has no screen, and must not call home.
 _SWITCHES = (
@@ -64,6 +65,10 @@ class Browser:
     def run(self, script: str, *arguments: object) -> Any:
         """Return what JavaScript returns."""
         return self.driver.execute_script(script, *arguments)
+
+    def becomes(self, script: str) -> bool:
+        """Wait, ten seconds at most, until JavaScript returns something true."""
+        return bool(WebDriverWait(self.driver, 10).until(lambda _: self.run(script)))
 
     def find(self, selector: str) -> WebElement:
         """Return the first element that a CSS selector matches."""
