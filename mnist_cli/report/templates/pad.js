@@ -64,21 +64,20 @@ const paintDrawing = () => {
   ink.at.forEach((value, index) => pixels.data.set([red, green, blue, Math.round(255 * value)], 4 * index));
   context.putImageData(pixels, 0, 0);
   if (!cursor.visible) return;
-  context.beginPath();
-  context.arc(cursor.x, cursor.y, RADIUS, 0, 2 * Math.PI);
+  // A ring is a lifted pen, a ring around a dot one that draws.
+  [context.strokeStyle, context.fillStyle] = [colour("--accent"), colour("--accent")];
   context.lineWidth = Math.max(1.5, FINE / 5);
-  context.strokeStyle = colour(cursor.down ? "--against" : "--for");
-  context.stroke();
   context.beginPath();
-  for (const [x, y] of cursor.down ? [[1, 0], [0, 1]] : [[1, 0]]) {
-    context.moveTo(cursor.x - x * RADIUS / 2, cursor.y - y * RADIUS / 2);
-    context.lineTo(cursor.x + x * RADIUS / 2, cursor.y + y * RADIUS / 2);
-  }
+  context.arc(cursor.x, cursor.y, 1.3 * RADIUS, 0, 2 * Math.PI);
   context.stroke();
+  if (!cursor.down) return;
+  context.beginPath();
+  context.arc(cursor.x, cursor.y, 0.6 * RADIUS, 0, 2 * Math.PI);
+  context.fill();
 };
 
-// The evidence of each pixel over the image: its colour and its sign, as strong as the evidence is of the strongest
-// that any class gets from this image, so that classes can be compared.
+// The evidence of each pixel over the image: its colour and its sign, the stronger the nearer it comes to the strongest
+// evidence that any class gets from this image, so that classes can be compared.
 const paintEvidence = (state, k) => {
   const context = seen.getContext("2d");
   const cell = seen.width / width;
@@ -93,7 +92,7 @@ const paintEvidence = (state, k) => {
     context.fillStyle = muted;
     context.fillRect(x, y, cell, cell);
     const share = Math.abs(value) / strongest;
-    context.globalAlpha = share ** 0.7;
+    context.globalAlpha = share ** 0.6;
     context.fillStyle = value < 0 ? against : inFavour;
     context.fillRect(x, y, cell, cell);
     if (share < 0.08 || cell < 8) return;
