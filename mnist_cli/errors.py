@@ -111,7 +111,9 @@ class FormatError(InputError):
         hint: str | None = None,
     ) -> None:
         place = printable(path) if offset is None else f"{printable(path)}, byte {offset}"
-        super().__init__(f"{place}: {problem}\nexpected {expected}; received {received}", hint=hint)
+        super().__init__(
+            f"{place}: {printable(problem)}\nexpected {printable(expected)}; received {printable(received)}", hint=hint
+        )
         self.path = path
         self.offset = offset
         self.expected = expected
