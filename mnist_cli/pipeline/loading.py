@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mnist_cli import files
 from mnist_cli.distribution import unusable_device
 from mnist_cli.errors import ConfigError
 from mnist_cli.optimizers import unused_parameters
@@ -132,7 +133,7 @@ def _read_file(layers: Layers, file: Path | None) -> Path | None:
     """Add the file's layer; return the file that was read."""
     path = DEFAULT_FILE if file is None else file
     try:
-        with path.open("rb") as stream:
+        with files.open_regular(path) as stream:
             text = stream.read(SIZE_LIMIT + 1)
     except FileNotFoundError:
         if file is None:

@@ -90,7 +90,7 @@ def read_manifest(path: Path) -> Manifest | None:
         OSError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             text = file.read(_SIZE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return None
