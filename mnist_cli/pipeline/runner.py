@@ -210,6 +210,7 @@ def _execute(
         outcome = _call(stage, job, status)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
+        _check_inputs(stage, inputs, outcome)
         parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
@@ -241,6 +242,18 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
         if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
             error.reached = None
         raise
+
+
+def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
+    """Refuse a result that was made from other bytes than those that were published: the planner trusts size and time."""
+    for name, received in outcome.inputs.items():
+        if received != published[name]:
+            source = name.partition("/")[0]
+            raise InputError(
+                f"{name} is not what '{source}' published\n"
+                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
+                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+            )
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:

@@ -29,6 +29,7 @@ class TrainResult:
         loss: mean training loss, in nats, over the steps up to that one since the record before.
         validation_loss, validation_accuracy: of the published model; None when the validation split is empty.
         model_digest: SHA-256 over the bytes of W and b.
+        store_digest: content digest of the store that was read.
         runtime: what could move the bits: device, TensorFlow, determinism, oneDNN, replicas.
         seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
     """
@@ -41,6 +42,7 @@ class TrainResult:
     validation_loss: float | None
     validation_accuracy: float | None
     model_digest: str
+    store_digest: str
     runtime: dict[str, object]
     seconds: dict[str, float]
 
@@ -168,6 +170,7 @@ def train(
         validation_loss=record.validation_loss,
         validation_accuracy=record.validation_accuracy,
         model_digest=trained.model.digest,
+        store_digest=trained.model.store_digest,
         runtime=trained.runtime,
         seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},
     )
