@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
@@ -259,3 +260,50 @@ def test_a_rendered_configuration_reads_back_equal(steps: int, rate: float, spli
     )
     Path("pipeline.yaml").write_bytes(render(config).encode())
     assert load_config().config == config
+
+
+def test_a_wrong_value_and_one_that_does_not_fit_the_others_are_reported_together() -> None:
+    text = "seed: -1\ntrain:\n  momentum: 0.9\n  schedule: cosine\n  warmup_steps: 2000\n"
+    assert problems(text, "preprocess.validation_size=0", "train.select=best") == [
+        "pipeline.yaml:1:7: seed: expected a whole number from 0 to 2^63 - 1; received -1",
+        "pipeline.yaml:3:13: train.momentum: the optimizer sgd has none; it belongs to momentum and nesterov and "
+        "rmsprop; expected null",
+        "pipeline.yaml:5:17: train.warmup_steps: expected at most the 1,000 steps of the run; received 2,000",
+        "--set: train.select: needs preprocess.validation_size above 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("train: {optimizer: adm, momentum: 0.9}", 1),
+        ("train: {schedule: cosin, warmup_steps: 2000}", 1),
+        ("train: {schedule: cosine, warmup_steps: 2000, steps: many}", 1),
+        ("train: {early_stopping: 3}\npreprocess: {validation_size: x}", 1),
+    ],
+)
+def test_what_depends_on_a_wrong_value_is_not_judged(text: str, count: int) -> None:
+    assert len(problems(text)) == count
+
+
+def test_a_warm_up_as_long_as_the_run_is_accepted_and_one_over_epochs_left_to_training() -> None:
+    assert load("train: {schedule: cosine, warmup_steps: 1000}").config.train.warmup_steps == 1000
+    assert load("train: {schedule: cosine, warmup_steps: 5000, epochs: 9}").config.train.epochs == 9
+
+
+def test_settings_that_cannot_be_read_are_reported_with_all_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pipeline.yaml").write_text("seed: -1\n", encoding="utf-8")
+    settings = ("train.steps=[1", "train.epochs", "eval.split=all")
+    code = run_command_line(["config", "check", *(word for setting in settings for word in ("--set", setting))])
+    assert code == 3
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(": expected")[0].split(": not YAML")[0] for line in told[:4]] == [
+        "error: pipeline.yaml:1:7: seed",
+        "--set: eval.split",
+        "--set train.steps=[1",
+        "--set train.epochs",
+    ]
+
+
+def test_no_file_may_be_said_as_everywhere() -> None:
+    assert load_config(Path("/dev/null")).config == Config()

@@ -89,7 +89,7 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
     """Run one stage on what the stages before it made, with the overrides that they were run with."""
     from mnist_cli.pipeline.overrides import kept_overrides
 
-    typed = {override.path for override in session.overrides()}
+    typed = {override.path for override in session.overrides()[0]}
     kept = {path: value for path, value in kept_overrides(session.artifacts, stage).items() if path not in typed}
     loaded = session.load(kept)
     default = session.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +39,18 @@ class Layers:
     item_origins: dict[tuple[str, int], Origin] = field(default_factory=dict)
     problems: list[tuple[Origin, str]] = field(default_factory=list)
 
-    def error(self) -> ConfigError:
-        """Return one error with all problems: those of the file by place, then those of the command line."""
+    def error(self, mistakes: Sequence[ConfigError] = ()) -> ConfigError:
+        """Return one error with all problems: those of the file by place, then those of the command line.
+
+        Args:
+            mistakes: what was typed and could not be read at all.
+        """
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
-        lines = list(dict.fromkeys(f"{origin}: {message}" for origin, message in ordered))
+        typed = [problem for mistake in mistakes for problem in mistake.problems]
+        lines = list(dict.fromkeys([*(f"{origin}: {message}" for origin, message in ordered), *typed]))
         if len(lines) > _PROBLEM_LIMIT:
             lines = [*lines[:_PROBLEM_LIMIT], f"and {len(lines) - _PROBLEM_LIMIT} more problems"]
-        return ConfigError(lines)
+        return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
 
 
 def unknown_key(path: str) -> str:

@@ -245,7 +245,7 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
 
 
 def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
-    """Refuse a result that was made from other bytes than those that were published: the planner trusts size and time."""
+    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
     for name, received in outcome.inputs.items():
         if received != published[name]:
             source = name.partition("/")[0]
