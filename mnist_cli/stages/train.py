@@ -5,11 +5,12 @@ TensorFlow is imported by the call, after the parameters and the store were foun
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mnist_cli.formats.history import HISTORY_NAME, write_history
+from mnist_cli.formats.history import HISTORY_NAME, Record, write_history
 from mnist_cli.formats.model import MODEL_NAME, save_model
 from mnist_cli.optimizers import Optimizer, Schedule
 from mnist_cli.progress import SILENT, Progress
@@ -144,6 +145,7 @@ def train(
     stopwatch = Stopwatch()
     with stopwatch.on("load"):
         data = load_data(store)
+    settings.check_length(len(data.labels))
     settings.check_validation(len(data.validation_labels))
     with stopwatch.on("import"):
         progress.start("load TensorFlow", None, "")
@@ -161,6 +163,7 @@ def train(
         save_model(target / MODEL_NAME, trained.model)
     run.forget()
     record = trained.record
+    _warn_if_useless(record, len(trained.model.classes), settings.rate, progress)
     return TrainResult(
         steps=trained.steps,
         examples=trained.examples,
@@ -174,3 +177,14 @@ def train(
         runtime=trained.runtime,
         seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},
     )
+
+
+def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progress) -> None:
+    """Tell of a model that is worse than the zeros that training began with: those give every class 1/K, loss ln K."""
+    loss = record.loss if record.validation_loss is None else record.validation_loss
+    if loss > math.log(classes):
+        kind = "training" if record.validation_loss is None else "validation"
+        progress.warn(
+            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of knowing nothing: the model is of no "
+            f"use; train.learning_rate, which was {rate:g}, is likely too large"
+        )
