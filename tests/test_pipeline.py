@@ -372,7 +372,7 @@ def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_rea
     # The time in the header of a gzip file: the images are what they were, the file is not.
     flip_unseen(pipeline.file("fetch/train-images-idx3-ubyte.gz"), 4)
     assert pipeline.states() == ["fresh"] * 4
-    with pytest.raises(InputError, match="fetch/train-images-idx3-ubyte.gz is not what 'fetch' published") as caught:
+    with pytest.raises(InputError, match="is not what 'fetch' published") as caught:
         pipeline.run("preprocess.validation_size=12")
     assert "mnist fetch --force" in (caught.value.hint or "")
     assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"

@@ -139,7 +139,7 @@ def _check_headers(readers: Readers) -> None:
     if train.header.shape[1:] != test.header.shape[1:]:
         raise FormatError(
             test.path,
-            "test and training images differ in size",
+            f"test and training images differ in size: those in {printable(train.path.name)} have another",
             expected=_size(train.header),
             received=_size(test.header),
             offset=8,
