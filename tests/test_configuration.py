@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -303,6 +305,34 @@ def test_settings_that_cannot_be_read_are_reported_with_all_the_others(capsys: p
         "--set train.steps=[1",
         "--set train.epochs",
     ]
+
+
+def test_a_key_with_its_section_in_front_is_none_of_a_file() -> None:
+    assert problems("train.steps: 3\n") == [
+        "pipeline.yaml:1:1: train.steps: unknown key; write 'steps:' under 'train:'"
+    ]
+
+
+KEY_NAMES = st.sampled_from([*KEYS, *SECTIONS, "tran", "<<", ""]).map(lambda path: path.rpartition(".")[2])
+documents = st.dictionaries(
+    st.sampled_from([*SECTIONS, "dataset", "seed", "tran"]),
+    trees | st.dictionaries(KEY_NAMES, trees, max_size=4),
+    max_size=5,
+)
+
+
+@given(document=documents, flow=st.sampled_from([None, True, False]), tail=st.sampled_from(["", "x: *a", "? [", "\0"]))
+def test_any_document_is_taken_or_refused_with_the_place_of_each_problem(
+    document: dict[str, Any], flow: bool | None, tail: str
+) -> None:
+    text = yaml.safe_dump(document, default_flow_style=flow, allow_unicode=True) + tail
+    Path("pipeline.yaml").write_bytes(text.encode(errors="surrogatepass"))
+    try:
+        load_config()
+    except ConfigError as error:
+        for problem in error.problems:
+            assert re.fullmatch(r"pipeline\.yaml:\d+:\d+: .+|and \d+ more problems", problem)
+            assert problem.isprintable()
 
 
 def test_no_file_may_be_said_as_everywhere() -> None:

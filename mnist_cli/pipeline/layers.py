@@ -11,7 +11,7 @@ from mnist_cli.pipeline.keys import KEYS, SECTIONS
 from mnist_cli.pipeline.yaml_document import Place
 from mnist_cli.text import printable
 
-_PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
+PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Layers:
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
         typed = [problem for mistake in mistakes for problem in mistake.problems]
         lines = list(dict.fromkeys([*(f"{origin}: {message}" for origin, message in ordered), *typed]))
-        if len(lines) > _PROBLEM_LIMIT:
-            lines = [*lines[:_PROBLEM_LIMIT], f"and {len(lines) - _PROBLEM_LIMIT} more problems"]
+        if len(lines) > PROBLEM_LIMIT:
+            lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
         return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
 
 

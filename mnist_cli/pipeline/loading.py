@@ -16,7 +16,7 @@ from mnist_cli import files
 from mnist_cli.errors import ConfigError
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
-from mnist_cli.pipeline.layers import Layers, Origin, shown, unknown_key
+from mnist_cli.pipeline.layers import PROBLEM_LIMIT, Layers, Origin, shown, unknown_key
 from mnist_cli.pipeline.validation import validate
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.text import printable
@@ -162,6 +162,7 @@ class _FileLayer:
         self._layers = layers
         self._document = document
         self._name = name
+        self._unknown_keys = 0
 
     def add(self) -> None:
         for key, value in self._document.content.items():
@@ -175,14 +176,22 @@ class _FileLayer:
 
     def _add_key(self, path: tuple[str, ...], value: Any) -> None:
         dotted = ".".join(path)
-        if dotted not in KEYS:
-            self._problem(self._document.key_places[path], f"{printable(dotted)}: {unknown_key(dotted)}")
+        if dotted not in KEYS or "." in path[-1]:
+            self._problem(self._document.key_places[path], f"{printable(dotted)}: {self._unknown(path)}")
             return
         self._layers.values[dotted] = value
         self._layers.origins[dotted] = Origin(self._name, self._document.places[path])
         for index in range(len(value) if isinstance(value, list) else 0):
             place = self._document.places[(*path, index)]
             self._layers.item_origins[dotted, index] = Origin(self._name, place)
+
+    def _unknown(self, path: tuple[str, ...]) -> str:
+        section, _, name = path[-1].partition(".")
+        if len(path) == 1 and path[0] in KEYS:
+            return f"unknown key; write '{name}:' under '{section}:'"
+        # The nearest key takes a while to find, and further problems than these are not shown.
+        self._unknown_keys += 1
+        return unknown_key(".".join(path)) if self._unknown_keys <= PROBLEM_LIMIT else "unknown key"
 
     def _problem(self, place: Place, message: str) -> None:
         self._layers.problems.append((Origin(self._name, place), message))
