@@ -81,7 +81,7 @@ PINNED: dict[tuple[str, int], Value] = {
         "bytes": "6c5509d843fc2cbf43bb1be331099676f2ec560c017ad175eee416b74f09373d",
         "store": "84fc99f137826d99eb92a569a5dfe1a9909b094abedfb9c23a11108fa09fa15a",
     },
-    ("train", 2): {
+    ("train", 3): {
         "bias": [
             -0.026391522958874702,
             -0.010430904105305672,

@@ -61,11 +61,14 @@ class Output:
 
     def fail(self, error: MnistError | Interrupted) -> None:
         """Report the error that ended the command."""
+        from mnist_cli.cli import github  # only a failure pays for it
+
         self.document({"error": error.document()})
         if not self.as_json:
             say("error:", error.message, fg="red")
             if error.hint:
                 say("hint:", error.hint, fg="green")
+        github.annotate(error)
 
     def finish(self) -> None:
         """Print the JSON document, if that is what was asked for."""

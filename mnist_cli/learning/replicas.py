@@ -38,9 +38,9 @@ class Replicas:
         """Return the sum of what `compute` gives for each replica's share of the rows; for use in a compiled function.
 
         Args:
-            compute: returns float32 [], [D, K] and [K], sums over the examples at the rows that it is given.
+            compute: returns float32 [], [K, D] and [K], sums over the examples at the rows that it is given.
             rows: int32 [batch].
-            weights: float32 [D, K].
+            weights: float32 [K, D].
             bias: float32 [K].
         """
         if self.strategy is None:

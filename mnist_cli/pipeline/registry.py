@@ -251,7 +251,7 @@ STAGES = {
         ),
         Stage(
             name="train",
-            version=2,
+            version=3,
             inputs=(_STORE,),
             outputs=("model.h5", "history.jsonl"),
             scratch="checkpoints",
