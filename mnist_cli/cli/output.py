@@ -30,6 +30,10 @@ class Output:
         """Print one line of a text result."""
         self._write(styled(text, sys.stdout, **style))
 
+    def drawing(self, line: str) -> None:
+        """Print one line that brings colours of its own, and nothing that came from outside."""
+        self._write(line)
+
     def columns(self, *cells: tuple[Any, ...]) -> None:
         """Print one line of cells: (text, width) or (text, width, colour); the last cell takes what it needs."""
         padded = [
