@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,21 @@ def test_a_training_run_that_does_not_tell_its_times_is_an_error(tmp_path: Path)
         BENCHMARKS["training-epochs"](setting_of(tmp_path, run))
 
 
+def test_two_workers_are_compared_by_steps_and_an_all_reduce_is_told_alone_and_within_a_step(tmp_path: Path) -> None:
+    steps, alone, beyond = BENCHMARKS["training-workers"](setting_of(tmp_path, Recorder())).rows
+    assert steps.peer is not None and steps.ratio is not None
+    assert (steps.ours.median, steps.peer.median, steps.ratio.median) == pytest.approx((500, 1000, 0.5))
+    assert (alone.ours.text(alone.unit), beyond.ours.text(beyond.unit)) == ("1,250 µs", "1,500 µs")
+
+
+def test_workers_that_do_not_tell_their_times_are_an_error(tmp_path: Path) -> None:
+    def run(argv: Sequence[str], folder: Path) -> Sample:
+        return run_only(argv, named="workers", output='{"one": 1}')
+
+    with pytest.raises(BenchmarkError, match="workers: no seconds can be read: KeyError"):
+        BENCHMARKS["training-workers"](setting_of(tmp_path, run))
+
+
 # The programs, on a small problem
 
 
@@ -190,6 +206,16 @@ def test_the_first_step_is_timed_within_the_train_stage(tmp_path: Path, capsys: 
     first_step.main(str(write_small_store(tmp_path / "store.h5")))
     document = json.loads(capsys.readouterr().out)
     assert 0 < document["parts"]["compile"] < document["seconds"] < 60
+
+
+def test_one_process_and_two_workers_tell_the_seconds_of_a_step(tmp_path: Path) -> None:
+    store = write_small_store(tmp_path / "store.h5")
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.programs.workers", str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=100)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert set(document) == {"one", "half", "two", "all_reduce"}
+    assert all(0 < seconds < 1 for seconds in document.values())
 
 
 def test_a_loop_reports_its_times_without_the_first_and_the_accuracy(

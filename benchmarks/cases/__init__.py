@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import accuracy, command_line, preparation, training_loop, training_runs, whole_run
+from benchmarks.cases import (
+    accuracy,
+    command_line,
+    preparation,
+    training_loop,
+    training_runs,
+    training_workers,
+    whole_run,
+)
 from benchmarks.setting import Result, Setting
 
 BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
@@ -19,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "training-epochs": training_runs.fifty_epochs,
     "training-checkpoints": training_runs.checkpoints,
     "training-memory": training_runs.memory,
+    "training-workers": training_workers.two_workers,
 }
 
 # What is measured together by one name.
