@@ -20,7 +20,7 @@ from benchmarks.measure import BenchmarkError, Sample
 from benchmarks.peers import mnist_files, timed_loop
 from benchmarks.peers.mnist_files import VALIDATION_SIZE, Order, Split, training_split
 from benchmarks.peers.timed_loop import Parameters
-from benchmarks.programs import first_step, training_loop
+from benchmarks.programs import deterministic_loop, first_step, training_loop
 from mnist_cli import order
 from tests import reference
 from tests.benchmark_runner import PARTS, Recorder, output_of, setting_of
@@ -40,6 +40,17 @@ def test_the_loops_are_compared_by_examples_per_second_of_the_median_loop(tmp_pa
     assert first.ours.high == pytest.approx(100_000 / 9)
     assert first.ratio is not None
     assert first.ratio.high == pytest.approx(10 / 9)
+
+
+def test_determinism_is_the_same_loop_with_the_switch_turned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    done: list[object] = []
+    # The true switch could not be turned back.
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: done.append("on"))
+    monkeypatch.setattr(training_loop, "main", lambda *paths: done.append(paths))
+    deterministic_loop.main(tmp_path / "store.h5", tmp_path)
+    assert done == ["on", (tmp_path / "store.h5", tmp_path)]
 
 
 def test_only_the_peer_in_pytorch_runs_on_the_interpreter_that_was_named_for_it(tmp_path: Path) -> None:

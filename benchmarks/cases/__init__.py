@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "memory": preparation.preprocess_memory,
     "accuracy": accuracy.five_seeds,
     "training-loop": training_loop.examples_per_second,
+    "training-determinism": training_loop.determinism,
     "training-first-step": training_loop.time_to_first_step,
     "training-epochs": training_runs.fifty_epochs,
     "training-checkpoints": training_runs.checkpoints,
