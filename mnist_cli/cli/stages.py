@@ -70,7 +70,7 @@ def train(
     if workers is not None:
         session.load()  # a mistake in it is told once, not by every worker
         run_workers(workers)
-    _single(session, "train", force=force or resume is False, resume=resume, wait=wait)
+    _single(session, "train", force=force, resume=resume, wait=wait)
 
 
 def evaluate(session: Session, *, force: Force = False, wait: Wait = 0) -> None:

@@ -71,6 +71,10 @@ class Request:
     started: Callable[[StageStatus], None] = lambda _status: None
     finished: Callable[[StageResult], None] = lambda _result: None
 
+    def insists(self, stage: str) -> bool:
+        """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
+        return self.force or (stage == "train" and self.resume == "never")
+
 
 def run(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date.
@@ -90,7 +94,7 @@ def run(request: Request) -> list[StageResult]:
     statuses = examine_all(request.config, request.artifacts, digests)
     share = _share_of_training(request)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
-    is_fresh = not request.force and all(statuses[name].fresh for name in request.stages)
+    is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
     if share != "worker" and is_fresh:
         digests.save()
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
@@ -175,7 +179,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     for name in request.stages:
         stage = STAGES[name]
         status = examine(stage, request.config, request.artifacts, digests, statuses)
-        if status.fresh and not request.force:
+        if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
@@ -196,7 +200,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Import TensorFlow beside the stages that come before training, if both have to run."""
-    waiting = [name for name in request.stages if request.force or not statuses[name].fresh]
+    waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
     if "train" in waiting and waiting[0] != "train":
         from mnist_cli.stages.warm_up import warm_up
 
