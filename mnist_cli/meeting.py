@@ -108,7 +108,7 @@ def _door(port: int) -> socket.socket:
 def _call(address: str) -> socket.socket | None:
     """Return a connection to a worker that listens, or None."""
     host, _, port = address.rpartition(":")
-    with contextlib.suppress(OSError, OverflowError):
+    with contextlib.suppress(OSError, OverflowError, UnicodeError):  # the last two: no such port, no such name
         call = socket.create_connection((host.strip("[]"), int(port)), timeout=_CALL)
         if _answers(call, _GREETING):
             return call
