@@ -230,6 +230,13 @@ def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
     assert pipeline.ran(force=True, stages=("train", "eval")) == ["train", "eval"]
 
 
+def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_rests(pipeline: Pipeline) -> None:
+    pipeline.run()
+    assert pipeline.ran(resume="never") == ["train"]  # the model comes out the same
+    assert pipeline.ran(resume="auto") == []
+    assert pipeline.ran(resume="never", stages=("eval",)) == []
+
+
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
     with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
         pipeline.run(stages=("train",))

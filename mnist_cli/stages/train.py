@@ -114,7 +114,8 @@ def train(
             what `resume` demands.
         TrainingDiverged: the loss is not finite any more; what was published before is as it was.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
-        WorkerLost: another worker ended or does not answer; start all again to go on.
+        WorkerLost: another worker did not start, ended or does not answer; start all again to go on.
+        NothingToTrain: the chief has told this worker so.
         OSError: a file cannot be written.
     """
     from mnist_cli.learning import tensorflow_setup
@@ -188,3 +189,18 @@ def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progre
             f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of knowing nothing: the model is of no "
             f"use; train.learning_rate, which was {rate:g}, is likely too large"
         )
+
+
+def excuse_workers() -> None:
+    """As the chief, tell the other workers that there is nothing to train, as they come.
+
+    Raises:
+        ConfigError: nobody says who they are.
+        WorkerLost: some did not come.
+    """
+    from mnist_cli.learning import tensorflow_setup
+
+    tensorflow_setup.import_tensorflow()
+    from mnist_cli.learning.cluster import excuse_workers
+
+    excuse_workers()
