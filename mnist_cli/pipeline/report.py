@@ -74,6 +74,7 @@ def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest
     """Return every stage's manifest; errors as `write_report`."""
     digests = DigestCache(artifacts.root)
     statuses = examine_all(config, artifacts, digests)
+    digests.save()
     waiting = [status for status in statuses.values() if not status.fresh]
     if waiting:
         first, names = waiting[0], [status.stage for status in waiting]
