@@ -32,8 +32,9 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(target):
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -43,7 +44,7 @@ def publish(target: Path) -> Iterator[BinaryIO]:
 
 def write_bytes(target: Path, content: bytes) -> None:
     """Publish `content` as `target`."""
-    with publish(target) as file:
+    with publish(target) as file, naming(target):
         file.write(content)
 
 
@@ -61,9 +62,21 @@ def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (fsync of the directory)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError from the block that names no file name `path`: of a full disk, what did not fit."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def sweep(folder: Path) -> None:

@@ -48,6 +48,21 @@ def test_a_file_is_synced_before_its_name_and_the_folder_after(tmp_path: Path, m
     assert events == ["fsync", "rename", "fsync"]
 
 
+def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.write_bytes(tmp_path / "a", b"content")
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match="error") as caught:
+        files.sync_folder(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+
+
 def test_published_files_follow_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:

@@ -141,9 +141,10 @@ class Checkpoints:
             self._copies.write(temporary / _WEIGHTS, values)
             # A history only grows.
             self._lines += map(history_line, state.history[len(self._lines) :])
-            (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
-            write_state(temporary, state, self._run)
-            _sync(temporary)
+            with files.naming(temporary):
+                (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
+                write_state(temporary, state, self._run)
+                _sync(temporary)
             self._replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
