@@ -12,13 +12,21 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_cli import files
 from mnist_cli.errors import Locked
 from mnist_cli.text import printable
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 _LOCK = ".lock"
-_HOLDER = ".lock-holder.json"
+HOLDER_NAME = ".lock-holder.json"
+# Between taking the lock and writing down who has it, and between the two at the end, the holder cannot be named: then
+# others look again after a moment, for a second. (The processes of another machine are never there.)
+_MOMENT = 0.02
+_ATTEMPTS = 50
 
 
 @contextlib.contextmanager
@@ -38,28 +46,52 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 
     root.mkdir(parents=True, exist_ok=True)
     # No soft lock where flock is missing: that one is a file that outlives its holder.
-    lock = filelock.FileLock(root / _LOCK, timeout=wait, fallback_to_soft=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise Locked(
-            f"{printable(root)}: another run is at work there: {_holder(root)}",
-            hint="wait for it, or give --wait SECONDS",
-        ) from None
+    lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
+    _acquire(lock, root, wait)
     try:
         files.sweep(root)
         holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        files.write_json(root / _HOLDER, holder)
+        files.write_json(root / HOLDER_NAME, holder)
         yield
     finally:
-        (root / _HOLDER).unlink(missing_ok=True)
+        (root / HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: FileLock, root: Path, wait: float) -> None:
+    import filelock
+
+    attempts = _ATTEMPTS
+    while True:
+        try:
+            lock.acquire(timeout=wait)
+            return
+        except filelock.Timeout:
+            attempts -= 1
+            if attempts and not _is_at_work(root):
+                wait = _MOMENT
+                continue
+            raise Locked(
+                f"{printable(root)}: another run is at work there: {_holder(root)}",
+                hint="wait for it, or give --wait SECONDS",
+            ) from None
+
+
+def _is_at_work(root: Path) -> bool:
+    """Tell whether the file names a process that is there: not yet or no longer, or one that was killed before."""
+    try:
+        os.kill(int(json.loads((root / HOLDER_NAME).read_bytes())["pid"]), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def _holder(root: Path) -> str:
     """Say who holds the lock; the file may be missing or garbage, as it is not what locks."""
     try:
-        holder = json.loads((root / _HOLDER).read_bytes())
+        holder = json.loads((root / HOLDER_NAME).read_bytes())
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted
+from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -85,6 +86,7 @@ def run(request: Request) -> list[StageResult]:
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
+    _tidy(request)
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
@@ -98,13 +100,24 @@ def run(request: Request) -> list[StageResult]:
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        for name in STAGES:
-            request.artifacts.recover(name)
+        _recover(request.artifacts)
         digests = DigestCache(request.artifacts.root)
         try:
             return _run_in_order(request, digests)
         finally:
             digests.save()
+
+
+def _tidy(request: Request) -> None:
+    """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
+    if request.artifacts.are_untidy(STAGES):
+        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+            _recover(request.artifacts)
+
+
+def _recover(artifacts: Artifacts) -> None:
+    for name in STAGES:
+        artifacts.recover(name)
 
 
 def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
