@@ -30,11 +30,16 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        file = os.fdopen(descriptor, "w+b")
+        try:
             yield file
-            with naming(target):
-                file.flush()
-                os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk fails once more, on what is still in the buffer
+                file.close()
+            raise
+        with naming(target), file:
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

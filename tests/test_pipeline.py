@@ -271,7 +271,7 @@ def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
 
 def test_leftovers_are_swept_also_when_there_is_nothing_to_do(pipeline: Pipeline) -> None:
     pipeline.run()
-    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-00000010-1/weights")
+    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-1/weights")
     for leftover in map(pipeline.file, names):
         leftover.parent.mkdir(parents=True, exist_ok=True)
         leftover.write_bytes(b"half")
