@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -81,6 +82,22 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             error.filename = os.fspath(path)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it.
+
+    Raises:
+        OSError: it cannot be removed, and names `path`; `shutil.rmtree` would name the file in it without its folder.
+    """
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        error.filename = os.fspath(path)
         raise
 
 

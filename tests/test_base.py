@@ -63,6 +63,20 @@ def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
     assert caught.value.filename == str(tmp_path)
 
 
+def test_a_folder_that_cannot_be_removed_is_told_of_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(b"")
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.remove(tmp_path / "folder")
+    assert caught.value.filename == str(tmp_path / "folder")
+
+
 def test_published_files_follow_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:

@@ -52,7 +52,7 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 path.replace(folder / path.name)
         files.sync_folder(folder)
-        shutil.rmtree(new)
+        files.remove(new)
 
     def discard(self, stage: str) -> None:
         """Throw away what a failed stage wrote."""
@@ -64,10 +64,7 @@ class Artifacts:
         if (folder / _NEW / manifests.NAME).is_file():
             self.commit(stage)
         for leftover in self._leftovers(stage):
-            if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            files.remove(leftover)
 
     def are_untidy(self, stages: Iterable[str]) -> bool:
         """Tell whether a run was killed here, or is at work."""
