@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -133,6 +135,14 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
             )
 
 
+def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse at once what would fail only when the stages before have run."""
+    for name in request.stages:
+        folder = request.artifacts.folder(name)
+        if (request.force or not statuses[name].fresh) and folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
+
+
 def _is_writer(request: Request) -> bool:
     """Tell whether this process publishes what it makes: it does, but for training when another one is the chief."""
     if "train" not in request.stages or request.config.train.strategy != "multiworker":
@@ -167,6 +177,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     # Looked at again, as another run may have worked here while this one waited for the lock.
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
+    _require_writable(request, statuses)
     _warm_up(request, statuses)
     results = []
     for name in request.stages:
