@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.attacks.scene import Scene, published, scene
+from tests.attacks.scene import Scene, published
 from tests.attacks.zygote import Process
 
 NOBODY = 65534
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest.fixture(scope="module")
-def actors() -> Iterator[Scene]:
-    # Not pytest's own folder: nobody else may look into that one.
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        with scene(Path(name)) as given:
-            yield given
 
 
 @pytest.fixture

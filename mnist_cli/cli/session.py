@@ -56,7 +56,11 @@ class Session:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts; a UsageError if it is a file or not UTF-8."""
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
+
+        Raises:
+            UsageError: it is a file, or its name is not UTF-8.
+        """
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")

@@ -40,7 +40,7 @@ def disorder(calls: list[Call], artifacts: Path) -> tuple[int, list[str]]:
         elif call.name in _SYNCS:
             unsynced.discard(paths[0])
             renamed.pop(paths[0], None)
-        elif call.name in _RENAMES and "= 0" in call.text:
+        elif call.name in _RENAMES and " = -1 " not in call.text:
             source, target = [path for path in paths if path.startswith("/")][-2:]
             moved = {path for path in unsynced if path == source or path.startswith(f"{source}/")}
             unsynced = (unsynced - moved) | {target + path[len(source) :] for path in moved}
@@ -48,7 +48,7 @@ def disorder(calls: list[Call], artifacts: Path) -> tuple[int, list[str]]:
                 continue
             published += 1
             folder = str(Path(target).parent)
-            wrong += [f"{target} was renamed before fsync" for _ in moved]
+            wrong += [f"{target} was renamed before fsync of {Path(path).name}" for path in moved]
             # Several files in one folder share one fsync.
             wrong += [f"{path} was renamed, and no fsync of its folder" for at, path in renamed.items() if at != folder]
             renamed = {folder: target}

@@ -30,8 +30,11 @@ READS = ("read", "pread64", "getdents64")
 
 # Calls that begin with a descriptor and name no file beside it; what is in quotes is content.
 _BY_DESCRIPTOR = frozenset(
-    ("write", "pwrite64", "writev", "pwritev", "sendfile", "copy_file_range", "ftruncate", "fallocate", *READS)
-    + ("fsync", "fdatasync", "sync_file_range")
+    (
+        *("write", "pwrite64", "writev", "pwritev", "sendfile", "copy_file_range", "ftruncate", "fallocate"),
+        *("fsync", "fdatasync", "sync_file_range"),
+        *READS,
+    )
 )
 
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")

@@ -232,7 +232,7 @@ def _start(question: dict[str, Any]) -> int:
         os.close(ready)
         try:
             _become(order, waits, tells)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # told, not raised: the child must not go on as a second zygote
             traceback.print_exc()
             sys.stderr.flush()
         finally:
