@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
-from mnist_cli.errors import Locked
+from mnist_cli.errors import InputError, Locked
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ HOLDER_NAME = ".lock-holder.json"
 # others look again after a moment, for a second. (The processes of another machine are never there.)
 _MOMENT = 0.02
 _ATTEMPTS = 50
+_HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 
 @contextlib.contextmanager
@@ -40,11 +42,13 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it.
+        InputError: in the place of the lock file is something else.
         OSError: the folder cannot be written.
     """
     import filelock
 
     root.mkdir(parents=True, exist_ok=True)
+    _check_lock_file(root / _LOCK)
     # No soft lock where flock is missing: that one is a file that outlives its holder.
     lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
     _acquire(lock, root, wait)
@@ -80,18 +84,38 @@ def _acquire(lock: FileLock, root: Path, wait: float) -> None:
 def _is_at_work(root: Path) -> bool:
     """Tell whether the file names a process that is there: not yet or no longer, or one that was killed before."""
     try:
-        os.kill(int(json.loads((root / HOLDER_NAME).read_bytes())["pid"]), 0)
+        os.kill(int(_read_holder(root)["pid"]), 0)
     except PermissionError:
         return True
-    except (OSError, OverflowError, ValueError, KeyError, TypeError):
+    except (OSError, OverflowError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return True
+
+
+def _check_lock_file(path: Path) -> None:
+    """Refuse what is no lock file: through a link another file would be emptied, and nothing but a file can lock."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        received = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "something else"
+        raise InputError(
+            f"{printable(path)}: cannot be the lock\nexpected a regular file; received {received}",
+            hint="remove it; the next run makes its own",
+        )
 
 
 def _holder(root: Path) -> str:
     """Say who holds the lock; the file may be missing or garbage, as it is not what locks."""
     try:
-        holder = json.loads((root / HOLDER_NAME).read_bytes())
+        holder = _read_holder(root)
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
+
+
+def _read_holder(root: Path) -> dict[str, Any]:
+    with files.open_regular(root / HOLDER_NAME) as file:
+        holder: dict[str, Any] = json.loads(file.read(_HOLDER_LIMIT))
+    return holder
