@@ -57,15 +57,16 @@ def main(arguments: list[str]) -> int:
         print(f"without tracing: {reason}", file=sys.stderr)
     print("| attack | command | attempts | hits | refused in words | violations | seconds |")
     print("|---|---|---:|---:|---:|---:|---:|", flush=True)
-    violations = []
+    violations = 0
     with tempfile.TemporaryDirectory() as base, scene(Path(base)) as actors:
         for name in given.attacks or known:
             for command in given.commands:
                 started = time.monotonic()
                 figures = known[name](actors, command)
                 print(_row(figures, time.monotonic() - started), flush=True)
-                violations += [f"{figures.attack}, {command}: {what}" for what in figures.violations]
-    print(*violations, sep="\n", file=sys.stderr)
+                violations += len(figures.violations)
+                for what in figures.violations:
+                    print(f"{figures.attack}, {command}: {what}", file=sys.stderr, flush=True)
     return 1 if violations else 0
 
 
