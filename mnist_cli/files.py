@@ -137,7 +137,7 @@ def sha256_of(path: Path) -> str:
         OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
-    with open_regular(path) as file:
+    with open_regular(path) as file, naming(path):
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
