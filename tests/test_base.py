@@ -49,6 +49,35 @@ def test_a_file_is_synced_before_its_name_and_the_folder_after(tmp_path: Path, m
     assert events == ["fsync", "rename", "fsync"]
 
 
+def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.write_bytes(tmp_path / "a", b"content")
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match="error") as caught:
+        files.sync_folder(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_a_folder_that_cannot_be_removed_is_told_of_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(b"")
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.remove(tmp_path / "folder")
+    assert caught.value.filename == str(tmp_path / "folder")
+
+
 def test_published_files_follow_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,29 @@ def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
     assert not any(leftover.exists() for leftover in leftovers)
 
 
+def test_leftovers_are_swept_also_when_there_is_nothing_to_do(pipeline: Pipeline) -> None:
+    pipeline.run()
+    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-1/weights")
+    for leftover in map(pipeline.file, names):
+        leftover.parent.mkdir(parents=True, exist_ok=True)
+        leftover.write_bytes(b"half")
+    assert pipeline.ran() == []
+    assert not any(pipeline.file(name).exists() for name in names)
+    assert not list(pipeline.artifacts.root.rglob(".tmp-*"))
+
+
+def test_a_run_that_died_while_it_moved_its_files_is_finished_by_the_next(pipeline: Pipeline) -> None:
+    pipeline.run()
+    published, new = pipeline.file("eval/metrics.json"), pipeline.file("eval/.new")
+    pipeline.run("eval.split=train")
+    new.mkdir()
+    shutil.copy(pipeline.file("eval/manifest.json"), new)
+    shutil.copy(published, new)
+    published.write_bytes(b"of the run before")
+    assert pipeline.ran("eval.split=train") == []
+    assert not new.exists()
+
+
 def test_overrides_hold_on_for_the_stages_after(pipeline: Pipeline) -> None:
     pipeline.run("train.steps=7")
     assert kept_overrides(pipeline.artifacts, "eval") == {"train.steps": 7}
@@ -324,6 +348,21 @@ def test_the_loser_is_told_who_holds_the_folder(pipeline: Pipeline, holder: subp
     with pytest.raises(Locked, match=rf"'mnist train', process {holder.pid}, since") as caught:
         pipeline.run()
     assert caught.value.exit_code == 7
+
+
+def test_a_process_that_was_killed_before_is_not_named_as_the_holder(
+    pipeline: Pipeline, holder: subprocess.Popen[str]
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait(30)
+    place = pipeline.file(".lock-holder.json")
+    right = place.read_bytes()
+    place.write_bytes(right.replace(str(holder.pid).encode(), str(dead.pid).encode()))
+    writes_itself_down = threading.Timer(0.1, place.write_bytes, [right])
+    writes_itself_down.start()
+    with pytest.raises(Locked, match=rf"process {holder.pid}, since"):
+        pipeline.run()
+    writes_itself_down.join()
 
 
 def test_one_who_waits_gets_the_lock_when_it_is_free(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:

@@ -43,11 +43,12 @@ def page(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(browser: Browser, page: Path) -> Browser:
-    """The report, just opened."""
+def opened(browser: Browser, page: Path) -> Iterator[Browser]:
+    """The report, just opened; in the end the console must not have got anything that the test did not look at."""
     browser.prefer("light")
     browser.open(page)
-    return browser
+    yield browser
+    assert browser.messages() == []
 
 
 @pytest.fixture

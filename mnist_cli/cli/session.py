@@ -56,11 +56,19 @@ class Session:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts; a UsageError if it is a file."""
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
+
+        Raises:
+            UsageError: it is a file, or its name is not UTF-8.
+        """
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
         root = self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:  # TensorFlow writes checkpoints below it
+            raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted, WorkerLost
+from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -90,9 +93,11 @@ def run(request: Request) -> list[StageResult]:
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
+    share = _share_of_training(request)
+    if share != "worker":
+        _tidy(request)
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
-    share = _share_of_training(request)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
     is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
     if share != "worker" and is_fresh:
@@ -108,13 +113,24 @@ def run(request: Request) -> list[StageResult]:
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        for name in STAGES:
-            request.artifacts.recover(name)
+        _recover(request.artifacts)
         digests = DigestCache(request.artifacts.root)
         try:
             return _run_in_order(request, digests)
         finally:
             digests.save()
+
+
+def _tidy(request: Request) -> None:
+    """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
+    if request.artifacts.are_untidy(STAGES):
+        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+            _recover(request.artifacts)
+
+
+def _recover(artifacts: Artifacts) -> None:
+    for name in STAGES:
+        artifacts.recover(name)
 
 
 def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -128,6 +144,18 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
                 f"'{request.stages[0]}' needs '{stage.name}', and that is {status.state}: {status.why()}",
                 hint=f"run 'mnist {stage.name}{''.join(told)}', or 'mnist run' for everything that is needed",
             )
+
+
+def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse at once what would fail only when the stages before have run."""
+    for name in request.stages:
+        folder = request.artifacts.folder(name)
+        if (
+            (request.insists(name) or not statuses[name].fresh)
+            and folder.is_dir()
+            and not os.access(folder, os.W_OK | os.X_OK)
+        ):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
 
 
 def _share_of_training(request: Request) -> Literal["all", "chief", "worker"]:
@@ -174,6 +202,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     # Looked at again, as another run may have worked here while this one waited for the lock.
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
+    _require_writable(request, statuses)
     _warm_up(request, statuses)
     results = []
     for name in request.stages:
