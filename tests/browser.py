@@ -47,9 +47,10 @@ class Browser:
         self.requests()
         self.driver.get(page.as_uri())
 
-    def messages(self) -> list[str]:
+    def messages(self, *, only_errors: bool = False) -> list[str]:
         """Return what the console got since the last call: errors, warnings, refusals of the security policy."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE" or not only_errors]
 
     def requests(self) -> list[str]:
         """Return the addresses that were asked for since the last call."""
