@@ -123,10 +123,13 @@ def start_browser(profile: Path) -> Iterator[Browser]:
     for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options, Service(chromedriver))
-    try:
-        driver.set_script_timeout(30)
-        driver.set_page_load_timeout(60)
-        yield Browser(driver)
-    finally:
-        driver.quit()
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("NO_PROXY", "no_proxy"):  # Selenium talks to the driver over loopback
+            environment.setenv(name, "*")
+        driver = Chrome(options, Service(chromedriver))
+        try:
+            driver.set_script_timeout(30)
+            driver.set_page_load_timeout(60)
+            yield Browser(driver)
+        finally:
+            driver.quit()
