@@ -1,8 +1,8 @@
 """MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
 
 The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`), the files between them (`open_store`,
-`load_model`), predictions of pictures (`predict`, `normalize`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name
-brings what it needs when it is first used.
+`load_model`), what a model makes of pictures (`predict`, `normalize`) and the old tutorial's interface
+(`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when it is first used.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
         return reduced(grey, factor)
     # An invisible pixel may have any colour, so colours are averaged by how visible they are.
     seen, visible = reduced(_unit(grey) * _unit(alpha), factor), reduced(alpha, factor)
-    return seen + (1 - visible) * _background(seen, visible)
+    composed: Floats = seen + (1 - visible) * _background(seen, visible)
+    return composed
 
 
 def area_average(image: Floats, height: int, width: int) -> Floats:
@@ -103,7 +104,7 @@ def _planes_of_array(image: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArra
 def _unit(plane: npt.NDArray[Any]) -> Floats:
     """Return integers of a range from 0, or floats, as float32 in [0, 1]."""
     if plane.dtype.kind == "u":
-        return np.divide(plane, np.float32(np.iinfo(plane.dtype).max), dtype=np.float32)
+        plane = np.divide(plane, np.float32(np.iinfo(plane.dtype).max), dtype=np.float32)
     floats: Floats = plane.astype(np.float32, copy=False)
     return floats
 
