@@ -73,12 +73,12 @@ def image_shape(session: Session, model: Model, *, needs_store: bool = False) ->
             raise
         return square_shape(model), None
     height, width = store.image_shape
-    if height * width == len(model.weights):
+    if height * width == len(model.weights) and store.classes == model.classes:
         return store.image_shape, store
     if needs_store:
         raise InputError(
-            f"{printable(path)}: expected images of {len(model.weights):,} pixels, as the model's; "
-            f"received {height} × {width}",
+            f"{printable(path)}: expected images and classes of the model ({len(model.weights):,} pixels, "
+            f"{len(model.classes)} classes); received others ({height} × {width} pixels, {len(store.classes)} classes)",
             hint="run 'mnist train'",
         )
     return square_shape(model), None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 # A longer picture is averaged down to this first: more pixels say nothing more about a digit.
-_LONGEST = 512
+_LONGEST = 1024
 # Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -27,7 +27,7 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
         image: as `normalize` takes it.
 
     Returns:
-        float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to 512 pixels at most.
+        float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to 1,024 pixels at most.
 
     Raises:
         InputError: it is no picture.
@@ -77,6 +77,8 @@ def _planes_of_image(image: Image) -> tuple[npt.NDArray[Any], npt.NDArray[Any] |
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA").convert("LA"))
         return pixels[..., 0], pixels[..., 1]
+    if image.mode == "F":
+        return _planes_of_array(np.asarray(image))
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion to 8 bits would cut off at 255
         return (np.asarray(image) / 65535).astype(np.float32), None
     if image.mode not in ("L", "RGB"):

@@ -110,16 +110,15 @@ def centre_of_mass(image: npt.NDArray[np.number], axis: int) -> float:
 def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
     """Whether an image of the shape is to stay as it is, on its clean background.
 
-    Its digit is in the box and in the middle, or there is ink at the very edge: the image was cut or is speckled, as
-    synthetic ones are, and there is no telling where its digit begins.
+    Its digit is in the box and in the middle; or its ink is larger than the box and reaches the edge. Such an image is
+    cut or speckled, as synthetic ones are, and there is no telling where its digit begins.
     """
     if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
         return False
     edges = _bounds(distance > 0)
-    if any(one.start == 0 or one.stop == side for one, side in zip(edges, shape, strict=True)):
-        return True
-    fits = all(one.stop - one.start <= max(1, round(side * _BOX)) for one, side in zip(edges, shape, strict=True))
-    return fits and all(abs(centre_of_mass(distance, axis) - side / 2) <= 0.51 for axis, side in enumerate(shape))
+    if any(one.stop - one.start > max(1, round(side * _BOX)) for one, side in zip(edges, shape, strict=True)):
+        return any(one.start == 0 or one.stop == side for one, side in zip(edges, shape, strict=True))
+    return all(abs(centre_of_mass(distance, axis) - side / 2) <= 0.51 for axis, side in enumerate(shape))
 
 
 def _ink(distance: Floats) -> Floats:
