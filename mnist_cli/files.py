@@ -7,10 +7,12 @@ file or the new one, also after a power cut; a writer that dies leaves only a te
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -73,6 +75,26 @@ def sweep(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes, if it is one: a named pipe would let us wait, and a device never end.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
+    """
+    # Not to block makes no difference for a regular file; a pipe is opened at once, whether it has a writer or not.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file; errors as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
 
@@ -80,7 +102,7 @@ def sha256_of(path: Path) -> str:
         OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

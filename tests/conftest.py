@@ -6,10 +6,18 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
 from tests.idx_files import write_tiny_dataset
+
+os.environ.pop("GITHUB_ACTIONS", None)  # there, errors say more than what the tests of them expect
+
+
+# How long an example takes says more about the machine than about the code; pytest-timeout ends what hangs.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 from pathlib import Path
@@ -83,6 +84,17 @@ def test_sweeping_removes_leftovers_only(tmp_path: Path) -> None:
 )
 def test_text_from_outside_loses_what_steers_a_terminal(hostile: str, shown: str) -> None:
     assert text.printable(hostile) == shown
+
+
+def test_lines_keep_their_ends_and_lose_everything_else_that_steers_a_terminal() -> None:
+    assert text.lines("a\n\x1b[2J\x7f\n") == "a\n\\u001b[2J\\u007f\n"
+
+
+def test_escapes_in_lines_of_json_read_back_equal() -> None:
+    document = {"a\x9b\u202e": "\x7f\U000e0041\U0001f600\r\n", "b": ["naïve"]}
+    shown = text.lines(json.dumps(document, indent=2, ensure_ascii=False))
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown) == document
 
 
 def test_long_text_is_cut_in_the_middle() -> None:

@@ -268,7 +268,7 @@ def test_tensorflow_reads_a_checkpoint_without_this_program(store: Path, folder:
 
     reader = tf.train.load_checkpoint(str(newest(folder) / "weights"))
     weights = reader.get_tensor("weights/.ATTRIBUTES/VARIABLE_VALUE")
-    assert (weights.T == load_model(folder / "model.h5").weights).all()
+    assert (load_model(folder / "model.h5").weights == weights.T).all()
 
 
 def test_checkpoints_by_time_alone(store: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -229,6 +230,13 @@ def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
     assert pipeline.ran(force=True, stages=("train", "eval")) == ["train", "eval"]
 
 
+def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_rests(pipeline: Pipeline) -> None:
+    pipeline.run()
+    assert pipeline.ran(resume="never") == ["train"]  # the model comes out the same
+    assert pipeline.ran(resume="auto") == []
+    assert pipeline.ran(resume="never", stages=("eval",)) == []
+
+
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
     with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
         pipeline.run(stages=("train",))
@@ -343,3 +351,35 @@ def test_upstream_is_in_pipeline_order() -> None:
 
 def test_states_are_the_six_of_the_design() -> None:
     assert [str(state) for state in State] == ["missing", "incomplete", "corrupt", "stale", "pending", "fresh"]
+
+
+def flip_unseen(path: Path, position: int) -> None:
+    """Flip a bit and keep size, time and inode, which is what the planner looks at."""
+    times = path.stat()
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_flipped_bit_in_a_fetched_file_is_seen_and_mended_by_the_next_run(pipeline: Pipeline) -> None:
+    pipeline.run()
+    path = pipeline.file("fetch/train-images-idx3-ubyte.gz")
+    good = path.read_bytes()
+    path.write_bytes(good[:200] + bytes([good[200] ^ 1]) + good[201:])
+    assert pipeline.states()[0] == "corrupt"
+    assert pipeline.ran() == ["fetch"]
+    assert path.read_bytes() == good
+
+
+def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_reads_it(pipeline: Pipeline) -> None:
+    pipeline.run()
+    # The time in the header of a gzip file: the images are what they were, the file is not.
+    flip_unseen(pipeline.file("fetch/train-images-idx3-ubyte.gz"), 4)
+    assert pipeline.states() == ["fresh"] * 4
+    with pytest.raises(InputError, match="is not what 'fetch' published") as caught:
+        pipeline.run("preprocess.validation_size=12")
+    assert "mnist fetch --force" in (caught.value.hint or "")
+    assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mnist_cli.cli.completion import config_keys, values_of
 from mnist_cli.pipeline.keys import KEYS
 
 _COMMON = "Common options"
@@ -27,7 +28,13 @@ def flag(*declarations: str, **settings: Any) -> Any:
 def common_parameters() -> list[inspect.Parameter]:
     """Return the parameters that every command has."""
     panel = {"rich_help_panel": _COMMON}
-    setting = option("--set", metavar="KEY=VALUE", help="Set any key, as train.steps=2000; repeatable.", **panel)
+    setting = option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any key, as train.steps=2000; repeatable.",
+        autocompletion=config_keys,
+        **panel,
+    )
     config = option("--config", metavar="FILE", help="The configuration file, instead of ./pipeline.yaml.", **panel)
     folder = option(
         "--artifacts",
@@ -57,7 +64,13 @@ def key_parameter(path: str) -> inspect.Parameter:
     """
     key = KEYS[path]
     assert key.option is not None, f"{path} has no option of its own"
-    declared = option(key.option, metavar=key.metavar, help=f"{key.meaning}.", rich_help_panel=_CONFIGURATION)
+    declared = option(
+        key.option,
+        metavar=key.metavar,
+        help=f"{key.meaning}.",
+        autocompletion=lambda incomplete: values_of(path, incomplete),
+        rich_help_panel=_CONFIGURATION,
+    )
     return keyword(key_name(path), Annotated[str | None, declared], None)
 
 

@@ -157,7 +157,7 @@ def _show_weights(session: Session, model: Model, shape: tuple[int, int]) -> Non
         drawings.append((f"{printable(name)}  b {model.bias[label]:+.2f}", lines))
     width = shape[1] if in_colour else 2 * shape[1]
     for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
-        session.output.line(line.rstrip())
+        session.output.drawing(line.rstrip())
     session.output.line(f"from {-limit:+.2f} (red, -) to {limit:+.2f} (blue, +)")
 
 
@@ -196,7 +196,7 @@ def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str
     ]
     width = images.shape[2] * (1 if in_colour else 2)
     for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
-        session.output.line(line.rstrip())
+        session.output.drawing(line.rstrip())
 
 
 # How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.

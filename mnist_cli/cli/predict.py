@@ -114,7 +114,7 @@ def _print_prediction(
     session.output.line(f"{name}: {printable(model.classes[best])}{truth}", bold=True)
     if show:
         for line in drawing(pixels):
-            session.output.line(line)
+            session.output.drawing(line)
     print_bars(session, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
@@ -128,7 +128,7 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict
     terms = evidence(model, pixels.ravel(), label).reshape(pixels.shape)
     bias = float(model.bias[label])
     for line in evidence_drawing(terms, pixels):
-        session.output.line(line)
+        session.output.drawing(line)
     name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
     session.output.line(
         f"for {name}: {speaks_for:+.2f} (blue, +)  against: {against:+.2f} (red, -)  bias: {bias:+.2f}  "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.completion import STAGES, stage_names
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.running import (
     EVAL_KEYS,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.runner import Request
 
 _KEYS = ("dataset", "preprocess.validation_size", *TRAIN_KEYS, *EVAL_KEYS)
-_STAGES = ("fetch", "preprocess", "train", "eval")  # the registry's, without importing it for --help
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +40,16 @@ def run(
     *,
     first: Annotated[
         str,
-        option("--from", metavar="STAGE", help="Begin with this stage; those before it must be fresh."),
+        option(
+            "--from",
+            metavar="STAGE",
+            help="Begin with this stage; those before it must be fresh.",
+            autocompletion=stage_names,
+        ),
     ] = "fetch",
-    last: Annotated[str, option("--to", metavar="STAGE", help="End with this stage.")] = "eval",
+    last: Annotated[
+        str, option("--to", metavar="STAGE", help="End with this stage.", autocompletion=stage_names)
+    ] = "eval",
     force: Force = False,
     dry_run: Annotated[bool, flag("--dry-run", help="Say what would run and why, and do nothing.")] = False,
     mirror: Mirror = None,
@@ -70,11 +77,11 @@ def run(
 
 def _between(first: str, last: str) -> tuple[str, ...]:
     for given, name in (("--from", first), ("--to", last)):
-        if name not in _STAGES:
-            raise UsageError(f"{given}: expected {_listed(_STAGES, 'or')}; received '{printable(name)}'")
-    selected = _STAGES[_STAGES.index(first) : _STAGES.index(last) + 1]
+        if name not in STAGES:
+            raise UsageError(f"{given}: expected {_listed(STAGES, 'or')}; received '{printable(name)}'")
+    selected = STAGES[STAGES.index(first) : STAGES.index(last) + 1]
     if not selected:
-        raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(_STAGES)}")
+        raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(STAGES)}")
     return selected
 
 
@@ -86,7 +93,7 @@ def _print_plan(session: Session, request: Request) -> None:
     statuses = examine_all(request.config, request.artifacts, DigestCache(request.artifacts.root))
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
-    waiting = [status.stage for status in selected if request.force or not status.fresh]
+    waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]
     session.output.document({"would_run": waiting})
     session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
 

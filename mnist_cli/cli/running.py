@@ -49,7 +49,8 @@ Resume = Annotated[
     bool | None,
     flag(
         "--resume/--restart",
-        help="Insist on going on from a checkpoint, or throw the checkpoints away; without either, go on if possible.",
+        help="Insist on going on from a checkpoint, or throw the checkpoints away and train again, also what is fresh; "
+        "without either, go on if possible.",
     ),
 ]
 
@@ -97,13 +98,18 @@ def run_request(request: Request) -> list[StageResult]:
 
 
 def print_accuracy(session: Session, results: list[StageResult]) -> None:
-    """Print the result of the evaluation, if that is the last of the results."""
+    """Print the result of the evaluation, if that is the last of the results; on GitHub also in the step's summary."""
+    from mnist_cli.cli.github import append_summary
     from mnist_cli.cli.summaries import accuracy_sentence
 
+    sentence = None
     if results[-1].stage == "eval":
         metrics = results[-1].manifest.metrics
-        session.output.line(accuracy_sentence(metrics), bold=True)
+        sentence = accuracy_sentence(metrics)
+        session.output.line(sentence, bold=True)
         session.output.document({"accuracy": metrics["accuracy"], "model_digest": metrics["model_digest"]})
+    if problem := append_summary(results, sentence):
+        session.output.note(problem)
 
 
 def check_gate(loaded: LoadedConfig, results: list[StageResult]) -> None:

@@ -62,7 +62,6 @@ class Checkpoints:
     ) -> None:
         self._folder = folder
         self._run = dict(run)
-        self._variables = dict(variables)
         self._checkpoint = tf.train.Checkpoint(**variables)
         self._keep = keep
         self._progress = progress
@@ -107,8 +106,10 @@ class Checkpoints:
         self._explain_start(how, last_step, damaged, foreign)
         return None
 
-    def save(self, state: State) -> None:
-        """Let the variables as they are now and the state become a checkpoint, soon; the caller need not wait.
+    def save(self, state: State, values: list[tf.Tensor]) -> None:
+        """Let a state and the values of the variables become a checkpoint, soon; the caller need not wait.
+
+        The values are in the order of the variables; nothing may change them in place.
 
         The oldest checkpoints beyond those to keep are removed. When they come so fast that writing them would take
         more than a few percent of the time, only the newest are written.
@@ -116,9 +117,7 @@ class Checkpoints:
         Raises:
             OSError: an earlier one could not be written; the checkpoints before that are as they were.
         """
-        # Values of variables are never changed in place while someone holds them. `read_value` would give the same in
-        # four times the time.
-        self._writer.submit((state, [variable.value() for variable in self._variables.values()]))
+        self._writer.submit((state, values))
 
     def wait(self) -> None:
         """Return when every checkpoint is on the disk.

@@ -25,7 +25,7 @@ from mnist_cli.learning.cluster import Cluster, losses_told
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import runtime
 from mnist_cli.learning.events import EventFiles
-from mnist_cli.learning.loop import TrainingLoop
+from mnist_cli.learning.loop import Chunk, TrainingLoop
 from mnist_cli.learning.replicas import make_replicas
 from mnist_cli.learning.settings import Resume, Settings
 from mnist_cli.learning.stopwatch import Stopwatch
@@ -108,6 +108,7 @@ class Run:
         self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
+        self._chunk: Chunk  # the newest; nothing is saved before there is one
         self._pending: list[Losses] = []
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
@@ -165,7 +166,7 @@ class Run:
             with self._stopwatch.on("checkpoints"):
                 self._checkpoints.clear()
         if self._cluster:
-            self._cluster.sum([])  # nobody leaves before the chief is done: it would take that for a loss
+            self._cluster.part()  # nobody leaves before the chief is done
 
     def _advance(self, stop: StopRequest) -> None:
         self._progress.update(self._step)
@@ -210,16 +211,16 @@ class Run:
         rows = rows_at(self._settings.seed, self._step * self._batch, count * self._batch, len(self._data.labels))
         started = time.perf_counter()
         with self._stopwatch.on("steps"), losses_told() if self._cluster else contextlib.nullcontext():
-            losses = self._loop.run(rows.reshape(count, self._batch))
+            self._chunk = chunk = self._loop.run(rows.reshape(count, self._batch))
         self._steps_per_second = count / (time.perf_counter() - started)
-        finite = np.isfinite(losses)
+        finite = np.isfinite(chunk.losses)
         if not finite.all():
             first = int(np.argmin(finite))
-            raise self._diverged(f"the loss of step {self._step + first + 1} is {losses[first]}")
+            raise self._diverged(f"the loss of step {self._step + first + 1} is {chunk.losses[first]}")
         self._step += count
-        if not all(np.isfinite(values).all() for values in self._loop.parameters()):
+        if not chunk.is_finite():
             raise self._diverged(f"a weight is not finite after step {self._step}")
-        self._pending.append(losses)
+        self._pending.append(chunk.losses)
 
     def _chunk_steps(self) -> int:
         """Return how many steps to do at once; it does not touch the result."""
@@ -267,7 +268,8 @@ class Run:
         if self.writes:  # else the chief does it, at the same step
             with self._stopwatch.on("checkpoints"):
                 pending = np.concatenate([np.empty(0, np.float32), *self._pending])
-                self._checkpoints.save(State(self._step, pending, tuple(self._history)))
+                state = State(self._step, pending, tuple(self._history))
+                self._checkpoints.save(state, self._loop.snapshot(self._chunk))
         self._saved_step, self._saved_time = self._step, time.monotonic()
 
     def _diverged(self, what: str) -> TrainingDiverged:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_cli import files
-from mnist_cli.errors import Locked
+from mnist_cli.errors import InputError, Locked
 from mnist_cli.text import printable
 
 _LOCK = ".lock"
 _HOLDER = ".lock-holder.json"
+_HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 
 @contextlib.contextmanager
@@ -32,11 +34,13 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it.
+        InputError: in the place of the lock file is something else.
         OSError: the folder cannot be written.
     """
     import filelock
 
     root.mkdir(parents=True, exist_ok=True)
+    _check_lock_file(root / _LOCK)
     # No soft lock where flock is missing: that one is a file that outlives its holder.
     lock = filelock.FileLock(root / _LOCK, timeout=wait, fallback_to_soft=False)
     try:
@@ -56,10 +60,25 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def _check_lock_file(path: Path) -> None:
+    """Refuse what is no lock file: through a link another file would be emptied, and nothing but a file can lock."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        received = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "something else"
+        raise InputError(
+            f"{printable(path)}: cannot be the lock\nexpected a regular file; received {received}",
+            hint="remove it; the next run makes its own",
+        )
+
+
 def _holder(root: Path) -> str:
     """Say who holds the lock; the file may be missing or garbage, as it is not what locks."""
     try:
-        holder = json.loads((root / _HOLDER).read_bytes())
+        with files.open_regular(root / _HOLDER) as file:
+            holder = json.loads(file.read(_HOLDER_LIMIT))
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unknown"

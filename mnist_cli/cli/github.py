@@ -1,0 +1,93 @@
+"""On GitHub Actions: errors as annotations, and a short summary of the results. Elsewhere nothing of it.
+
+The formats are those of GitHub's "Workflow commands": lines such as `::error file=…,line=…::message`, and Markdown
+appended to the file that $GITHUB_STEP_SUMMARY names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_cli.errors import ConfigError, Interrupted, MnistError
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.runner import StageResult
+
+# How a problem of the configuration begins that has a place: pipeline.yaml:14:3: …
+_PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)", re.DOTALL)
+# What Markdown or HTML would take for markup.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>&|#!~]")
+
+
+def annotate(error: MnistError | Interrupted) -> None:
+    """Write an error as annotations on stderr, on GitHub Actions; each problem of the configuration at its place."""
+    if os.environ.get("GITHUB_ACTIONS") != "true" or isinstance(error, Interrupted):
+        return
+    texts = error.problems if isinstance(error, ConfigError) else (error.message,)
+    with suppress(OSError):
+        for text in texts:
+            print(_annotation(text), file=sys.stderr, flush=True)
+
+
+def append_summary(results: list[StageResult], sentence: str | None) -> str | None:
+    """Append what the stages came to, as Markdown, to the summary of the step, on GitHub Actions.
+
+    Args:
+        results: of the stages that were asked for.
+        sentence: the result in words, if there is one.
+
+    Returns:
+        Why it could not be written, or None. A summary is worth no failure.
+    """
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not name:
+        return None
+    try:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(_summary(results, sentence))
+    except OSError as error:
+        return f"$GITHUB_STEP_SUMMARY cannot be written: {error.strerror}"
+    return None
+
+
+def _annotation(text: str) -> str:
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        return f"::error title=mnist::{_escaped(text)}"
+    place = {"file": _in_workspace(match["file"]), "line": match["line"], "col": match["column"]}
+    properties = ",".join(f"{key}={_escaped(value, in_property=True)}" for key, value in place.items())
+    return f"::error title=mnist,{properties}::{_escaped(match['text'])}"
+
+
+def _in_workspace(file: str) -> str:
+    """Return the path as seen from the root of the repository, which is where annotations are shown."""
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    return os.path.relpath(file, workspace) if workspace else file
+
+
+def _escaped(text: str, *, in_property: bool = False) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if in_property else text
+
+
+def _summary(results: list[StageResult], sentence: str | None) -> str:
+    from mnist_cli.cli.summaries import summary
+
+    lines = ["### mnist", ""]
+    if sentence is not None:
+        lines += [f"**{_literal(sentence)}**", ""]
+    lines += ["| stage | | seconds | |", "| --- | --- | ---: | --- |"]
+    for result in results:
+        seconds = f"{result.manifest.seconds:.1f}" if result.ran else ""
+        word = "done" if result.ran else "fresh"
+        lines.append(f"| {result.stage} | {word} | {seconds} | {_literal(summary(result.manifest))} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def _literal(text: str) -> str:
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", text)
