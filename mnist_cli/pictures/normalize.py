@@ -171,7 +171,7 @@ def _coarse_factor(image: Floats) -> int:
 def _offset(digit: Floats, axis: int, side: int) -> int:
     """Return where the digit begins along an axis, for its centre of mass to come to the middle.
 
-    The middle is pixel 14 of 28: in MNIST's own images the mean index is from 13.5 to 14.5, all 70,000 of them.
+    The middle is pixel 14 of 28: in all but two of MNIST's 70,000 images the mean index lies from 13.5 to 14.5.
     """
     offset = int(np.floor(side / 2 - centre_of_mass(digit, axis) + 0.5))
     latest: int = side - digit.shape[axis]
