@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from mnist_cli.pictures.normalize import normalize
 from mnist_cli.report.page import render
 from mnist_cli.report.subject import Subject
 from mnist_cli.text import printable
@@ -142,15 +143,27 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
     assert in_favour + against + bias == pytest.approx(logit, abs=0.021)
 
 
+def drawn(browser: Browser) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [28, 28]."""
+    ink = browser.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
+    pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
+    return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(28, 28)
+
+
 def test_what_is_seen_is_the_drawing_normalised_as_mnist_is(blank: Browser, subject: Subject) -> None:
     blank.draw(PAD, [(0.1, 0.15), (0.35, 0.2), (0.3, 0.55)])
-    drawn = blank.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
-    ink = np.array(drawn["at"]).reshape(drawn["height"], drawn["width"])
-    pixels = np.array(blank.run(STATE)["pixels"], np.uint8)
+    ink, pixels = drawn(blank)
     assert 20 < np.count_nonzero(pixels) < 400
-    np.testing.assert_allclose(pixels.reshape(28, 28), normalised(ink, 28, 28), atol=0.51)
-    in_python = subject.model.probabilities(pixels)[0]
+    np.testing.assert_allclose(pixels, normalised(ink.astype(np.float64), 28, 28), atol=0.51)
+    in_python = subject.model.probabilities(pixels.reshape(1, -1))[0]
     np.testing.assert_allclose(blank.run(STATE)["probabilities"], in_python, atol=1e-5)
+
+
+@pytest.mark.parametrize("points", [SEVEN, [(0.2, 0.5), (0.8, 0.5)], [(0.05, 0.05), (0.2, 0.95)]])
+def test_the_page_and_mnist_predict_normalise_alike(blank: Browser, points: list[tuple[float, float]]) -> None:
+    blank.draw(PAD, points)
+    ink, pixels = drawn(blank)
+    np.testing.assert_allclose(pixels, normalize(ink).astype(float), atol=1)
 
 
 def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:
