@@ -4,6 +4,7 @@
     ├── UsageError              2  usage
     ├── ConfigError             3  config
     ├── WorkNeeded              4  work-needed     (`status --check`)
+    │   └── NotAsLocked         4  not-as-locked   something differs from pipeline.lock
     ├── InputError              5  input           missing, stale or corrupt
     │   └── FormatError         5  format          a file that does not say what it should
     ├── GateFailed              6  gate            a measured number misses its bound
@@ -78,6 +79,20 @@ class WorkNeeded(MnistError):
 
     exit_code = 4
     code = "work-needed"
+
+
+class NotAsLocked(WorkNeeded):
+    """Something is not, or would not be, what pipeline.lock promises; each difference is in `differences`."""
+
+    code = "not-as-locked"
+
+    def __init__(self, message: str, *, differences: Sequence[dict[str, object]], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = tuple(differences)
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints under "error", with each difference by itself."""
+        return {**super().document(), "differences": list(self.differences)}
 
 
 class InputError(MnistError):
