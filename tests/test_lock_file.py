@@ -203,7 +203,7 @@ class CommandLine:
     """`mnist …` on the tiny pipeline; `error` is what was printed to stderr."""
 
     def __init__(self, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-        self._common = ["--artifacts", str(pipeline.artifacts.root), "--dataset", "tiny"]
+        self._common = ["--artifacts", str(pipeline.artifacts.root), "--set", "dataset=tiny"]
         self._common += ["--set", "preprocess.validation_size=10"]
         self._capsys = capsys
         self.error = self.out = ""

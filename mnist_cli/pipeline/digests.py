@@ -66,6 +66,11 @@ class DigestCache:
             self._changed = False
 
 
+def forget(root: Path) -> None:
+    """Let every file below `root` be read again."""
+    (root / _NAME).unlink(missing_ok=True)
+
+
 def _fingerprint(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ino]
