@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mnist_cli.text import printable
+from mnist_cli.text import printable, without_secrets
 
 
 class MnistError(Exception):
@@ -40,9 +40,10 @@ class MnistError(Exception):
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Whatever quotes an address: see mnist_cli/text.py.
+        self.message = without_secrets(message)
+        self.hint = None if hint is None else without_secrets(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
@@ -67,7 +68,7 @@ class ConfigError(MnistError):
 
     def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__("\n".join(problems), hint=hint)
-        self.problems = tuple(problems)
+        self.problems = tuple(map(without_secrets, problems))
 
     def document(self) -> dict[str, object]:
         """Return what `--json` prints under "error", with each problem by itself."""
