@@ -105,6 +105,16 @@ def test_another_version_of_a_stage_is_refused_before_any_work(
         frozen(pipeline, lock)
 
 
+def test_only_the_stages_that_are_to_run_and_those_before_them_have_to_be_as_promised(
+    pipeline: Pipeline, lock: Path
+) -> None:
+    shutil.rmtree(pipeline.artifacts.root)
+    first = ("fetch", "preprocess")
+    assert frozen(pipeline, lock, "train.learning_rate=0.3", stages=first) == list(first)
+    with pytest.raises(NotAsLocked, match=r"nothing was run\ntrain: train.learning_rate"):
+        frozen(pipeline, lock, "train.learning_rate=0.3", stages=("eval",))
+
+
 @pytest.mark.parametrize("options", [{"force": True}, {}], ids=["again", "for the first time"])
 def test_outputs_that_are_not_as_promised_are_not_published(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

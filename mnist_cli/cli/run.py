@@ -71,7 +71,7 @@ def run(
     request = make_request(session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, frozen=frozen)
     if dry_run:
         if request.promise:
-            request.promise.check_before(loaded.config)
+            request.promise.check_before(loaded.config, stages)
         _print_plan(session, request)
         return
     results = run_request(request)

@@ -20,7 +20,7 @@ it compares the whole manifest; files that are not as promised never replace tho
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -181,9 +181,10 @@ class Promise:
     lock: LockFile
     path: Path
 
-    def check_before(self, config: Config) -> None:
-        """Compare what would be run; raises NotAsLocked."""
-        self.refuse(self.lock.before(config), "nothing was run")
+    def check_before(self, config: Config, stages: Collection[str] = tuple(STAGES)) -> None:
+        """Compare what these stages would be run with; raises NotAsLocked."""
+        differences = self.lock.before(config)
+        self.refuse({name: differences[name] for name in stages if name in differences}, "nothing was run")
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
         """Compare what was published before; raises NotAsLocked."""

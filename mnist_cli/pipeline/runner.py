@@ -92,7 +92,7 @@ def run(request: Request) -> list[StageResult]:
         OSError: the artifacts folder cannot be read or written.
     """
     if request.promise:
-        request.promise.check_before(request.config)
+        request.promise.check_before(request.config, [*_upstream_names(request), *request.stages])
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
@@ -184,8 +184,12 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
 def _check_upstream(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Hold the stages before the first requested one, which are fresh, to what is promised."""
     if request.promise:
-        names = [stage.name for stage in upstream(STAGES[request.stages[0]])]
+        names = _upstream_names(request)
         request.promise.check_published({name: found for name in names if (found := statuses[name].manifest)})
+
+
+def _upstream_names(request: Request) -> list[str]:
+    return [stage.name for stage in upstream(STAGES[request.stages[0]])]
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
