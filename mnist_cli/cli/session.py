@@ -19,7 +19,7 @@ import typer
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
-from mnist_cli.errors import Interrupted, MnistError, UsageError
+from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
 from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.text import printable, without_secrets
 
@@ -56,11 +56,19 @@ class Session:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts; a UsageError if it is a file."""
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
+
+        Raises:
+            UsageError: it is a file, or its name is not UTF-8.
+        """
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
         root = self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:  # TensorFlow writes checkpoints below it
+            raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root)
@@ -79,21 +87,28 @@ class Session:
         if self._format not in ("text", "json"):
             raise UsageError(f"--format: expected text or json; received '{printable(self._format)}'")
 
-    def overrides(self) -> list[Override]:
-        """Return what the command line sets, --set first; errors as `parse_override`."""
+    def overrides(self) -> tuple[list[Override], list[ConfigError]]:
+        """Return what the command line sets, --set first, and what of it cannot be read."""
         from mnist_cli.pipeline.loading import parse_override, read_override
 
-        typed = [parse_override(text) for text in self._set]
+        readers = [functools.partial(parse_override, text) for text in self._set]
         for path, text in self._key_options.items():
             if text is not None:
-                typed.append(read_override(path, text, str(KEYS[path].option)))
-        return typed
+                readers.append(functools.partial(read_override, path, text, str(KEYS[path].option)))
+        typed, mistakes = [], []
+        for read in readers:
+            try:
+                typed.append(read())
+            except ConfigError as mistake:
+                mistakes.append(mistake)
+        return typed, mistakes
 
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
         """Read the configuration with what the command line sets; errors as `load_config`."""
         from mnist_cli.pipeline.loading import load_config
 
-        return load_config(self._config_file, self.overrides(), kept)
+        overrides, mistakes = self.overrides()
+        return load_config(self._config_file, overrides, kept, mistakes)
 
 
 def command(

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         Damaged: it is not there, or not that.
     """
     try:
-        document = json.loads((folder / STATE_NAME).read_bytes())
+        document = json.loads(files.read_regular(folder / STATE_NAME))
     except FileNotFoundError:
         raise Damaged(f"{STATE_NAME} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -113,20 +112,12 @@ def remove(checkpoint: Path) -> None:
     """
     doomed = temporary_beside(checkpoint)
     checkpoint.rename(doomed)
-    delete(doomed)
+    files.remove(doomed)
 
 
 def temporary_beside(checkpoint: Path) -> Path:
     """Return a new name in the same folder that no reader takes for a checkpoint."""
     return checkpoint.with_name(f"{files.TEMPORARY_PREFIX}{checkpoint.name}-{secrets.token_hex(4)}")
-
-
-def delete(path: Path) -> None:
-    """Delete a folder with all that is in it, or whatever else is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def check_files(folder: Path, digests: Mapping[str, str]) -> None:

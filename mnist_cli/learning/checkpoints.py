@@ -28,7 +28,6 @@ from mnist_cli.learning.checkpoint_state import (
     Damaged,
     State,
     check_files,
-    delete,
     newest_first,
     read_state,
     remove,
@@ -149,9 +148,10 @@ class Checkpoints:
             self._copies.write(temporary / _WEIGHTS, values)
             # A history only grows.
             self._lines += map(history_line, state.history[len(self._lines) :])
-            (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
-            write_state(temporary, state, self._run)
-            _sync(temporary)
+            with files.naming(temporary):
+                (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
+                write_state(temporary, state, self._run)
+                _sync(temporary)
             self._replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -209,7 +209,7 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         for leftover in self._folder.glob(f"{files.TEMPORARY_PREFIX}*"):
-            delete(leftover)
+            files.remove(leftover)
 
 
 class _Copies:

@@ -32,7 +32,7 @@ class DigestCache:
         if not trusting:
             return
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            entries = json.loads((root / _NAME).read_bytes())
+            entries = json.loads(files.read_regular(root / _NAME))
             if isinstance(entries, dict):
                 self._entries = entries
 

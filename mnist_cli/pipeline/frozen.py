@@ -161,7 +161,7 @@ def read_lock(path: Path) -> LockFile:
     """
     name = printable(path)
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             text = file.read(SIZE_LIMIT + 1)
     except FileNotFoundError:
         raise ConfigError([f"{name}: there is no such file"], hint="run 'mnist lock' to write it") from None

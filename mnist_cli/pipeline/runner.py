@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted
+from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -76,6 +79,10 @@ class Request:
     started: Callable[[StageStatus], None] = lambda _status: None
     finished: Callable[[StageResult], None] = lambda _result: None
 
+    def insists(self, stage: str) -> bool:
+        """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
+        return self.force or (stage == "train" and self.resume == "never")
+
 
 def run(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date.
@@ -88,32 +95,51 @@ def run(request: Request) -> list[StageResult]:
         InputError: a stage that comes before the first requested one is not fresh.
         NotAsLocked: a stage would not be run, or did not come out, as promised.
         Locked: another run is at work in the folder.
+        NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
     if request.promise:
         request.promise.check_before(request.config, [*_upstream_names(request), *request.stages])
+    share = _share_of_training(request)
+    if share != "worker":
+        _tidy(request)
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
-    if not request.force and all(statuses[name].fresh for name in request.stages):
+    is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
+    if share != "worker" and is_fresh:
         digests.save()
         _check_upstream(request, statuses)
-        return [_fresh_result(request, statuses[name]) for name in request.stages]
-    if not _is_writer(request):
+        results = [_fresh_result(request, statuses[name]) for name in request.stages]
+        if share == "chief":
+            _excuse_workers(request)
+        return results
+    if share == "worker":  # whether there is something to train, the chief decides
         _require_fresh(request, statuses)
         _assist(request)
         return []
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        for name in STAGES:
-            request.artifacts.recover(name)
+        _recover(request.artifacts)
         digests = DigestCache(request.artifacts.root)
         try:
             return _run_in_order(request, digests)
         finally:
             digests.save()
+
+
+def _tidy(request: Request) -> None:
+    """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
+    if request.artifacts.are_untidy(STAGES):
+        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+            _recover(request.artifacts)
+
+
+def _recover(artifacts: Artifacts) -> None:
+    for name in STAGES:
+        artifacts.recover(name)
 
 
 def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -129,16 +155,38 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
             )
 
 
-def _is_writer(request: Request) -> bool:
-    """Tell whether this process publishes what it makes: it does, but for training when another one is the chief."""
+def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse at once what would fail only when the stages before have run."""
+    for name in request.stages:
+        folder = request.artifacts.folder(name)
+        if (
+            (request.insists(name) or not statuses[name].fresh)
+            and folder.is_dir()
+            and not os.access(folder, os.W_OK | os.X_OK)
+        ):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
+
+
+def _share_of_training(request: Request) -> Literal["all", "chief", "worker"]:
+    """Return what this process does of the training; all but a worker publish what they make."""
     if "train" not in request.stages or request.config.train.strategy != "multiworker":
-        return True
+        return "all"
     if len(request.stages) > 1:
         raise ConfigError(
             ["train.strategy: multiworker trains with 'mnist train' on each worker; received a run of several stages"],
             hint="run 'mnist run --to preprocess' first, and 'mnist eval' after it on the chief",
         )
-    return this_worker().is_chief
+    return "chief" if this_worker().is_chief else "worker"
+
+
+def _excuse_workers(request: Request) -> None:
+    """Tell the workers that wait for this chief that there is nothing to do; who does not come is not waited for."""
+    from mnist_cli.stages.train import excuse_workers
+
+    try:
+        excuse_workers()
+    except WorkerLost as error:
+        request.progress.note(f"the model is fresh, and not every worker came to hear it: {error.message}")
 
 
 def _assist(request: Request) -> None:
@@ -164,12 +212,13 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
     _check_upstream(request, statuses)
+    _require_writable(request, statuses)
     _warm_up(request, statuses)
     results = []
     for name in request.stages:
         stage = STAGES[name]
         status = examine(stage, request.config, request.artifacts, digests, statuses)
-        if status.fresh and not request.force:
+        if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
@@ -203,7 +252,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Import TensorFlow beside the stages that come before training, if both have to run."""
-    waiting = [name for name in request.stages if request.force or not statuses[name].fresh]
+    waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
     if "train" in waiting and waiting[0] != "train":
         from mnist_cli.stages.warm_up import warm_up
 
@@ -233,6 +282,7 @@ def _execute(
         outcome = _call(stage, job, status)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
+        _check_inputs(stage, inputs, outcome)
         parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
@@ -266,6 +316,18 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
         if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
             error.reached = None
         raise
+
+
+def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
+    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
+    for name, received in outcome.inputs.items():
+        if received != published[name]:
+            source = name.partition("/")[0]
+            raise InputError(
+                f"{name} is not what '{source}' published\n"
+                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
+                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+            )
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
