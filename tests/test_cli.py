@@ -252,7 +252,18 @@ def test_the_schema_is_json_schema_with_the_keys_descriptions(empty: Path, capsy
 
 
 def commands() -> list[list[str]]:
-    stages = [["run"], ["fetch"], ["preprocess"], ["train"], ["eval"], ["status"], ["show"], ["verify"]]
+    stages = [
+        ["run"],
+        ["fetch"],
+        ["preprocess"],
+        ["train"],
+        ["eval"],
+        ["status"],
+        ["show"],
+        ["predict"],
+        ["plot"],
+        ["verify"],
+    ]
     return [*stages, *(["config", name] for name in ("init", "check", "show", "schema"))]
 
 
