@@ -4,6 +4,7 @@
     ├── UsageError              2  usage
     ├── ConfigError             3  config
     ├── WorkNeeded              4  work-needed     (`status --check`)
+    │   └── NotAsLocked         4  not-as-locked   something differs from pipeline.lock
     ├── InputError              5  input           missing, stale or corrupt
     │   └── FormatError         5  format          a file that does not say what it should
     ├── GateFailed              6  gate            a measured number misses its bound
@@ -25,7 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mnist_cli.text import printable
+from mnist_cli.text import printable, without_secrets
 
 
 class MnistError(Exception):
@@ -40,9 +41,10 @@ class MnistError(Exception):
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Whatever quotes an address: see mnist_cli/text.py.
+        self.message = without_secrets(message)
+        self.hint = None if hint is None else without_secrets(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
@@ -67,7 +69,7 @@ class ConfigError(MnistError):
 
     def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__("\n".join(problems), hint=hint)
-        self.problems = tuple(problems)
+        self.problems = tuple(map(without_secrets, problems))
 
     def document(self) -> dict[str, object]:
         """Return what `--json` prints under "error", with each problem by itself."""
@@ -79,6 +81,20 @@ class WorkNeeded(MnistError):
 
     exit_code = 4
     code = "work-needed"
+
+
+class NotAsLocked(WorkNeeded):
+    """Something is not, or would not be, what pipeline.lock promises; each difference is in `differences`."""
+
+    code = "not-as-locked"
+
+    def __init__(self, message: str, *, differences: Sequence[dict[str, object]], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = tuple(differences)
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints under "error", with each difference by itself."""
+        return {**super().document(), "differences": list(self.differences)}
 
 
 class InputError(MnistError):

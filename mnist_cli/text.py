@@ -1,13 +1,23 @@
-"""Text from outside, made safe to print.
+"""Text from outside, made safe to print: nothing in it moves a terminal, and no password is shown.
 
 File names, URLs, headers and YAML may hold anything: escape sequences that clear a terminal or write its
 clipboard, line feeds that forge a second message, and marks that reverse the reading order. Rich passes raw
 escape characters through, so everything that did not come from our own source goes through here first.
+
+Addresses of mirrors may hold secrets: a user and a password, or a query with a token or a signature. They are taken
+out of every text here, so that it does not matter which library, message or file quoted the address.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+HIDDEN = "***"
+# Generous on purpose. A password that was not percent-encoded may hold any of / ? # : so all before the last @ counts.
+_USER = re.compile(r"(?<=://)\S*@")
+_USER_WITHOUT_SCHEME = re.compile(r"[^\s:/@'\"\[(=,]+:(?!//)[^\s@]+@")
+_QUERY = re.compile(r"(://[^\s?#]*)[?#]\S+|(?<=\S)\?[\w.~%-]+=\S*")
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -23,7 +33,7 @@ def printable(text: object, limit: int = 300) -> str:
         A string without control (Cc), format (Cf: bidi overrides, zero-width), surrogate, private-use,
         unassigned and line-separator characters.
     """
-    raw = str(text)
+    raw = without_secrets(str(text))
     if len(raw) > limit:
         half = (limit - 1) // 2
         raw = f"{raw[:half]}…{raw[-half:]}"
@@ -53,6 +63,23 @@ def _escape(character: str) -> str:
     # Beyond 16 bits in two halves, which is how JSON reads it back.
     units = character.encode("utf-16-be", errors="surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+
+
+def without_secrets(text: str, *, is_address: bool = False) -> str:
+    """Return `text` with users, passwords and queries of addresses replaced by ***.
+
+    Args:
+        text: any text, in which an address ends at a blank.
+        is_address: whether all of `text` is one address, blanks and all.
+    """
+    if is_address:
+        text = re.sub(r"\s", "_", text)
+    if "@" in text:
+        text = _USER.sub(f"{HIDDEN}@", text)
+        text = _USER_WITHOUT_SCHEME.sub(f"{HIDDEN}@", text)
+    if "?" in text or "#" in text:
+        text = _QUERY.sub(rf"\1?{HIDDEN}", text)
+    return text
 
 
 def plural(count: int, noun: str) -> str:

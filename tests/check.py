@@ -1,6 +1,7 @@
 """`python -m tests.check`: everything that has to pass before a commit, in one command.
 
-ruff, ruff format, mypy --strict and pytest, all of them even if one fails; arguments go to pytest.
+ruff, ruff format, mypy --strict, an audit of the pinned versions where the network allows one, and pytest, all of them
+even if one fails; arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ CHECKS = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
+    ("audit", ["tests.audit"]),
     ("pytest", ["pytest"]),
 )
 

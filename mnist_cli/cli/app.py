@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, plot, predict, report, run, session, show, stages, status, verify
+from mnist_cli.cli import config, lock, plot, predict, report, run, session, show, stages, status, verify
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
@@ -25,6 +25,7 @@ run.register(app)
 stages.register(app)
 status.register(app)
 verify.register(app)
+lock.register(app)
 config.register(app)
 show.register(app)
 predict.register(app)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import HIDDEN, printable, without_secrets
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.config import Config
 
 
 def register(app: typer.Typer) -> None:
@@ -70,15 +73,22 @@ def show(
     from mnist_cli.pipeline.template import render, yaml_value
 
     loaded = session.load()
-    session.output.document(
-        {path: {"value": loaded.config.value(path), "origin": loaded.origins[path]} for path in KEYS}
-    )
+    config = _without_secrets(loaded.config)
+    if config != loaded.config:
+        session.output.note(f"passwords and queries in fetch.mirrors are shown as {HIDDEN}")
+    session.output.document({path: {"value": config.value(path), "origin": loaded.origins[path]} for path in KEYS})
     if not origin:
-        session.output.line(render(loaded.config).rstrip())
+        session.output.line(render(config).rstrip())
         return
     for path in KEYS:
-        value = yaml_value(loaded.config.value(path))
+        value = yaml_value(config.value(path))
         session.output.columns((path, 28), (value, 14), (loaded.origins[path], 0))
+
+
+def _without_secrets(config: Config) -> Config:
+    mirrors = tuple(without_secrets(mirror, is_address="://" in mirror) for mirror in config.fetch.mirrors)
+    fetch = config.fetch.model_copy(update={"mirrors": mirrors})
+    return config.model_copy(update={"fetch": fetch})
 
 
 def schema(session: Session) -> None:

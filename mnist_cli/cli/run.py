@@ -12,6 +12,7 @@ from mnist_cli.cli.running import (
     EVAL_KEYS,
     TRAIN_KEYS,
     Force,
+    Frozen,
     Mirror,
     Resume,
     Wait,
@@ -55,17 +56,22 @@ def run(
     mirror: Mirror = None,
     resume: Resume = None,
     wait: Wait = 0,
+    frozen: Frozen = False,
 ) -> None:
     """Run the whole pipeline, as far as it is not up to date.
 
     The stages are fetch, preprocess, train and eval. A stage is skipped when its version, parameters and inputs are
-    those of its last run and its files are whole.
+    those of its last run and its files are whole. With --frozen every stage has to be run with what pipeline.lock says,
+    and to give what it says: see mnist lock.
 
     Example: mnist run --mirror ../mnist-files
     """
     loaded = session.load()
-    request = make_request(session, loaded, _between(first, last), force=force, mirror=mirror, resume=resume, wait=wait)
+    stages = _between(first, last)
+    request = make_request(session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, frozen=frozen)
     if dry_run:
+        if request.promise:
+            request.promise.check_before(loaded.config, stages)
         _print_plan(session, request)
         return
     results = run_request(request)

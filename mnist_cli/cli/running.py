@@ -10,6 +10,9 @@ from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.session import Session
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mnist_cli.pipeline.frozen import Promise
     from mnist_cli.pipeline.loading import LoadedConfig
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.pipeline.runner import Request, StageResult
@@ -54,6 +57,8 @@ Resume = Annotated[
     ),
 ]
 
+Frozen = Annotated[bool, flag("--frozen", help="Refuse (exit 4) whatever is not as pipeline.lock promises.")]
+
 
 def make_request(
     session: Session,
@@ -64,6 +69,7 @@ def make_request(
     mirror: list[str] | None = None,
     resume: bool | None = None,
     wait: float = 0,
+    frozen: bool = False,
 ) -> Request:
     """Put together what is to be run from the command line, the environment and the configuration."""
     from mnist_cli.pipeline.runner import Request
@@ -78,11 +84,20 @@ def make_request(
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
         wait=wait,
+        promise=read_promise(loaded) if frozen else None,
         command=session.command,
         progress=session.output.progress(),
         started=lambda status: _tell_why(session, status),
         finished=lambda result: _print_result(session, result),
     )
+
+
+def read_promise(loaded: LoadedConfig, path: Path | None = None) -> Promise:
+    """Read the lock at `path`, or beside the configuration; errors as `read_lock`."""
+    from mnist_cli.pipeline.frozen import Promise, lock_path, read_lock
+
+    path = path or lock_path(loaded.file)
+    return Promise(read_lock(path), path)
 
 
 def run_request(request: Request) -> list[StageResult]:

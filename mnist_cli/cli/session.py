@@ -21,7 +21,7 @@ from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
 from mnist_cli.pipeline.keys import KEYS
-from mnist_cli.text import printable
+from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.artifacts import Artifacts
@@ -182,9 +182,10 @@ def _how_to_go_on(error: Interrupted) -> str:
     """Return the command that was typed; where there is work to go on from, without what would throw that away."""
     import shlex
 
+    shown = [without_secrets(word, is_address=True) if "://" in word else word for word in typed]
     if error.reached is None:
-        return f"run '{printable(shlex.join(['mnist', *typed]))}' to start it again"
-    again = shlex.join(["mnist", *(word for word in typed if word not in ("--restart", "--force"))])
+        return f"run '{printable(shlex.join(['mnist', *shown]))}' to start it again"
+    again = shlex.join(["mnist", *(word for word in shown if word not in ("--restart", "--force"))])
     return f"run '{printable(again)}' to go on from {error.reached}"
 
 
@@ -194,7 +195,7 @@ def _report(session: Session, error: MnistError | Interrupted) -> int:
     if session.debug:
         import traceback
 
-        traceback.print_exc(file=sys.stderr)
+        print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
     return error.exit_code
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_cli.cli.options import flag
+from mnist_cli.cli.running import Frozen, read_promise
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
 
@@ -33,6 +34,7 @@ def status(
     session: Session,
     *,
     check: Annotated[bool, flag("--check", help="Exit with 4 unless every stage is fresh.")] = False,
+    frozen: Frozen = False,
 ) -> None:
     """Show how each stage stands, and why it would run again.
 
@@ -45,12 +47,16 @@ def status(
     from mnist_cli.pipeline.plan import examine_all
 
     loaded = session.load()
+    promise = read_promise(loaded) if frozen else None
     digests = DigestCache(session.artifacts.root)
     statuses = list(examine_all(loaded.config, session.artifacts, digests).values())
     digests.save()
     print_statuses(session, statuses)
     waiting = [one.stage for one in statuses if not one.fresh]
     session.output.document({"fresh": not waiting})
+    if promise:
+        promise.check_before(loaded.config)
+        promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
     if waiting and check:
         raise WorkNeeded(f"not fresh: {', '.join(waiting)}", hint="run 'mnist run'")
     if waiting:

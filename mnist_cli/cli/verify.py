@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mnist_cli.cli.options import flag
+from mnist_cli.cli.running import Mirror, Wait
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
 from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.verify import Rerun
+    from mnist_cli.pipeline.verify import Check, Rerun
 
 
 def register(app: typer.Typer) -> None:
@@ -23,41 +24,92 @@ def register(app: typer.Typer) -> None:
 def verify(
     session: Session,
     *,
+    repair: Annotated[bool, flag("--repair", help="Remove or make again what is wrong, and nothing else.")] = False,
     rerun: Annotated[bool, flag("--rerun", help="Train again in a temporary folder and compare every bit.")] = False,
+    mirror: Mirror = None,
+    wait: Wait = 0,
 ) -> None:
-    """Read every artifact again and compare it with its manifest.
+    """Read every artifact and checkpoint again and compare it with its digest.
 
-    No remembered digest is trusted. Exits with 6 when a file is not what its manifest says, or when training again
-    gives other bits; then it says which parameters, data, runtime or environment differ.
+    No remembered digest is trusted. Exits with 6 when something is not what its manifest says, or when training again
+    gives other bits; then it says which parameters, data, runtime or environment differ. With --repair it runs the
+    stages again whose files are wrong, as they were run before, and removes damaged checkpoints.
 
-    Example: mnist verify --rerun
+    Example: mnist verify --repair
     """
+    checks = _checked(session, wait)
+    wrong = [check for check in checks if not check.ok]
+    _print_checks(session, checks)
+    if wrong and repair:
+        checks = _repaired(session, checks, mirror, wait)
+        wrong = [check for check in checks if not check.ok]
+    session.output.document({"checks": [_document(check) for check in checks], "ok": not wrong})
+    if wrong:
+        named = ", ".join(f"{check.stage}/{check.name}" for check in wrong)
+        raise GateFailed(f"{plural(len(wrong), 'file')} not as published: {named}", hint="run 'mnist verify --repair'")
+    if any(check.outdated for check in checks):
+        session.output.note("a stage was made from inputs that have changed since; 'mnist status' says what to run")
+    if rerun:
+        _rerun(session)
+
+
+def _checked(session: Session, wait: float) -> list[Check]:
     from mnist_cli.pipeline import verify as pipeline
-    from mnist_cli.pipeline.overrides import kept_overrides
 
     progress = session.output.progress()
     try:
-        checks = pipeline.verify(session.artifacts, progress)
+        return pipeline.verify(session.artifacts, progress, session.command, wait)
     finally:
         progress.finish()
+
+
+def _print_checks(session: Session, checks: list[Check]) -> None:
     for check in checks:
         word, colour = ("ok", "green") if check.problem is None else ("wrong", "red")
         if check.outdated:
             word, colour = "old", "yellow"
         problem = printable(check.problem) if check.problem else ""
-        session.output.columns((check.stage, 11), (word, 6, colour), (f"{check.name} {problem}".rstrip(), 0))
-    wrong = [check for check in checks if not check.ok]
-    documents = [{"stage": check.stage, "file": check.name, "problem": check.problem} for check in checks]
-    session.output.document({"checks": documents, "ok": not wrong})
-    if wrong:
-        named = ", ".join(f"{check.stage}/{check.name}" for check in wrong)
-        raise GateFailed(
-            f"{plural(len(wrong), 'file')} not as published: {named}", hint=f"run 'mnist {wrong[0].stage}'"
-        )
-    if any(check.outdated for check in checks):
-        session.output.note("a stage was made from inputs that have changed since; 'mnist status' says what to run")
-    if not rerun:
-        return
+        cells = (check.stage, 11), (word, 6, colour), ((check.sha256 or "-")[:12], 13)
+        session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
+
+
+def _document(check: Check) -> dict[str, Any]:
+    return {"stage": check.stage, "file": check.name, "sha256": check.sha256, "problem": check.problem}
+
+
+def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, wait: float) -> list[Check]:
+    """Repair what is wrong, tell it, and check everything once more."""
+    from dataclasses import replace
+
+    from mnist_cli.cli.running import make_request
+    from mnist_cli.pipeline.repair import as_recorded
+    from mnist_cli.pipeline.repair import repair as repair_artifacts
+
+    loaded = session.load()
+    config, overrides = as_recorded(loaded.config, session.artifacts)
+    loaded = replace(loaded, config=config, overrides=overrides)
+    request = make_request(session, loaded, (), mirror=mirror, wait=wait)
+    try:
+        results = repair_artifacts(request, checks)
+    finally:
+        request.progress.finish()
+    removed = [check.name for check in checks if check.checkpoint is not None and not check.ok]
+    session.output.document(
+        {"repaired": {"found": [_document(check) for check in checks if not check.ok], "checkpoints": removed}}
+    )
+    checks = _checked(session, wait)
+    if all(check.ok for check in checks):
+        made = [f"{result.stage} was run again" for result in results]
+        gone = [f"{plural(len(removed), 'damaged checkpoint')} removed"] if removed else []
+        session.output.line(f"repaired: {'; '.join([*made, *gone])}", bold=True)
+    return checks
+
+
+def _rerun(session: Session) -> None:
+    from mnist_cli.pipeline import verify as pipeline
+    from mnist_cli.pipeline.overrides import kept_overrides
+
+    progress = session.output.progress()
     try:
         kept = kept_overrides(session.artifacts, "eval")  # with what the training was told, as `mnist eval` goes on
         report = pipeline.rerun_training(session.load(kept).config, session.artifacts, progress)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from mnist_cli.text import printable
 
 SCHEMA = "mnist-checkpoint/2"
 STATE_NAME = "state.json"
+_NAME = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,19 @@ class State:
 
 class Damaged(Exception):
     """A checkpoint is not what was written; the text says why."""
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, damaged ones too, that of the last step first."""
+    if not folder.is_dir():
+        return []
+    steps = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
+    return [steps[step] for step in sorted(steps, reverse=True)]
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step that a folder of `newest_first` is named after."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def write_state(folder: Path, state: State, run: Mapping[str, object]) -> None:
@@ -77,6 +93,31 @@ def read_state(folder: Path) -> dict[str, Any]:
     if folder.name != f"step-{document['step']:08}":
         raise Damaged(f"it holds step {document['step']}")
     return document
+
+
+def check(checkpoint: Path) -> None:
+    """Read a checkpoint and compare everything in it to its digests.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    check_files(checkpoint, read_state(checkpoint)["files"])
+
+
+def remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, damaged or not; half removed it does not look like one.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    doomed = temporary_beside(checkpoint)
+    checkpoint.rename(doomed)
+    files.remove(doomed)
+
+
+def temporary_beside(checkpoint: Path) -> Path:
+    """Return a new name in the same folder that no reader takes for a checkpoint."""
+    return checkpoint.with_name(f"{files.TEMPORARY_PREFIX}{checkpoint.name}-{secrets.token_hex(4)}")
 
 
 def check_files(folder: Path, digests: Mapping[str, str]) -> None:

@@ -14,8 +14,6 @@ each `step-…` folder is whole. What went wrong with one later (a disk, a hand)
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,7 +24,18 @@ import tensorflow as tf
 from mnist_cli import files
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import HISTORY_NAME, history_line
-from mnist_cli.learning.checkpoint_state import Damaged, State, check_files, read_state, state_of, write_state
+from mnist_cli.learning.checkpoint_state import (
+    Damaged,
+    State,
+    check_files,
+    newest_first,
+    read_state,
+    remove,
+    state_of,
+    step_of,
+    temporary_beside,
+    write_state,
+)
 from mnist_cli.learning.settings import Resume
 from mnist_cli.learning.writer import Writer
 from mnist_cli.progress import Progress
@@ -37,7 +46,6 @@ _WEIGHTS = "weights"
 _MAX_WAITING = 8
 # Writing takes one part in 41 of the time, at most; it competes with training for processors and for Python.
 _REST = 40.0
-_NAME = re.compile(r"step-(\d{8,})")
 _RESTART = "run 'mnist train --restart' to start over on purpose"
 
 
@@ -134,7 +142,7 @@ class Checkpoints:
             self._remove_foreign()
             self._foreign_removed = True
         target = self._folder / f"step-{state.step:08}"
-        temporary = self._temporary(target.name)
+        temporary = temporary_beside(target)
         temporary.mkdir()
         try:
             self._copies.write(temporary / _WEIGHTS, values)
@@ -151,18 +159,16 @@ class Checkpoints:
         # What was just written stays, also when a longer run left later ones.
         others = [folder for folder in self._newest_first() if folder != target]
         for folder in others[max(0, self._keep - 1) :]:
-            self._remove(folder)
+            remove(folder)
 
     def clear(self) -> None:
         """Remove every checkpoint."""
         for folder in self._newest_first():
-            self._remove(folder)
+            remove(folder)
 
     def _newest_first(self, last_step: int | None = None) -> list[Path]:
-        if not self._folder.is_dir():
-            return []
-        steps = {int(match[1]): path for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name))}
-        return [steps[step] for step in sorted(steps, reverse=True) if last_step is None or step <= last_step]
+        found = newest_first(self._folder)
+        return [folder for folder in found if last_step is None or step_of(folder) <= last_step]
 
     def _explain_start(self, how: Resume, last_step: int, damaged: list[str], foreign: dict[str, Any] | None) -> None:
         place = printable(self._folder)
@@ -193,26 +199,17 @@ class Checkpoints:
             except Damaged:
                 is_own = False
             if not is_own:
-                self._remove(folder)
+                remove(folder)
 
     def _replace(self, temporary: Path, target: Path) -> None:
         if target.exists():
-            self._remove(target)
+            remove(target)
         temporary.rename(target)
         files.sync_folder(self._folder)
-
-    def _remove(self, folder: Path) -> None:
-        # Renamed first: a folder that is half removed must not look like a checkpoint.
-        doomed = self._temporary(folder.name)
-        folder.rename(doomed)
-        files.remove(doomed)
 
     def _sweep(self) -> None:
         for leftover in self._folder.glob(f"{files.TEMPORARY_PREFIX}*"):
             files.remove(leftover)
-
-    def _temporary(self, name: str) -> Path:
-        return self._folder / f"{files.TEMPORARY_PREFIX}{name}-{secrets.token_hex(4)}"
 
 
 class _Copies:

@@ -18,12 +18,19 @@ _NAME = ".digests.json"
 
 
 class DigestCache:
-    """The digests of files below one folder."""
+    """The digests of files below one folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        trusting: whether what was remembered counts; without it every file is read again.
+    """
+
+    def __init__(self, root: Path, *, trusting: bool = True) -> None:
         self._root = root
         self._changed = False
         self._entries: dict[str, Any] = {}
+        if not trusting:
+            return
         with contextlib.suppress(OSError, ValueError, RecursionError):
             entries = json.loads(files.read_regular(root / _NAME))
             if isinstance(entries, dict):
@@ -57,6 +64,11 @@ class DigestCache:
             with contextlib.suppress(OSError):
                 files.write_json(self._root / _NAME, self._entries)
             self._changed = False
+
+
+def forget(root: Path) -> None:
+    """Let every file below `root` be read again."""
+    (root / _NAME).unlink(missing_ok=True)
 
 
 def _fingerprint(path: Path) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from mnist_cli.errors import ConfigError
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
 from mnist_cli.pipeline.yaml_document import Place
-from mnist_cli.text import printable
+from mnist_cli.text import printable, without_secrets
 
 PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
 
@@ -74,7 +74,8 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "nothing (null)", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return f"'{printable(value, 60)}'"
+        is_address = "://" in value
+        return f"'{printable(without_secrets(value, is_address=is_address), 60)}'"
     if isinstance(value, dict | list):
         return "keys and values" if isinstance(value, dict) else "a list"
     return printable(value, 60)

@@ -7,6 +7,7 @@ holds it stands in a file beside it, for the message only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -60,6 +61,25 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     finally:
         (root / HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[None]:
+    """Keep runs out of the folder `root` while it is read.
+
+    A folder that cannot be written is read without the lock: artifacts that are only there to be read (a cache, a
+    medium, another's) can be verified too.
+
+    Raises:
+        Locked: a run is at work there: what is read might be of before it and of after it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(root, command, wait))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+        yield
 
 
 def _acquire(lock: FileLock, root: Path, wait: float) -> None:

@@ -70,14 +70,16 @@ class Manifest(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the manifest as it is written, with its own digest."""
         content = self.model_dump(by_alias=True, exclude={"sha256"})
-        return {**content, "sha256": _digest(content)}
+        return {**content, "sha256": json_digest(content)}
 
 
 def stage_key(
     stage: str, version: int, parameters: dict[str, Any], inputs: dict[str, str], runtime: dict[str, Any]
 ) -> str:
     """Return the SHA-256 of the canonical JSON of all that decides a stage's outputs, as 64 hexadecimal digits."""
-    return _digest({"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime})
+    return json_digest(
+        {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime}
+    )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -110,16 +112,17 @@ def read_manifest(path: Path) -> Manifest | None:
     except (ValueError, RecursionError):
         raise FormatError(path, "not JSON", expected=f"a manifest ({SCHEMA})", received="something else") from None
     content = {name: value for name, value in document.items() if name != "sha256"}
-    if _digest(content) != manifest.sha256:
+    if json_digest(content) != manifest.sha256:
         raise FormatError(
             path,
             "its content was changed",
             expected=f"SHA-256 {manifest.sha256[:12]}…",
-            received=f"{_digest(content)[:12]}…",
+            received=f"{json_digest(content)[:12]}…",
         )
     return manifest
 
 
-def _digest(document: dict[str, Any]) -> str:
+def json_digest(document: dict[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of a document, as 64 hexadecimal digits."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

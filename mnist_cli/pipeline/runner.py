@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
@@ -23,6 +23,9 @@ from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key,
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
 from mnist_cli.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.frozen import Promise
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Request:
         resume: whether training may, must or must not go on from a checkpoint.
         mirrors: addresses and folders before the configured ones.
         wait: seconds to wait for another run in the same folder.
+        promise: what the outputs have to be, or None where they are not promised.
         command: what was typed, for those who find the folder locked.
         progress: who hears how it goes.
         started: called with a stage's status before it runs.
@@ -69,6 +73,7 @@ class Request:
     resume: Resume = "auto"
     mirrors: tuple[str, ...] = ()
     wait: float = 0
+    promise: Promise | None = None
     command: str = "mnist"
     progress: Progress = SILENT
     started: Callable[[StageStatus], None] = lambda _status: None
@@ -88,11 +93,14 @@ def run(request: Request) -> list[StageResult]:
     Raises:
         ConfigError: several workers are to train, and other stages are requested too.
         InputError: a stage that comes before the first requested one is not fresh.
+        NotAsLocked: a stage would not be run, or did not come out, as promised.
         Locked: another run is at work in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
+    if request.promise:
+        request.promise.check_before(request.config, [*_upstream_names(request), *request.stages])
     share = _share_of_training(request)
     if share != "worker":
         _tidy(request)
@@ -102,6 +110,7 @@ def run(request: Request) -> list[StageResult]:
     is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
     if share != "worker" and is_fresh:
         digests.save()
+        _check_upstream(request, statuses)
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
         if share == "chief":
             _excuse_workers(request)
@@ -202,6 +211,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     # Looked at again, as another run may have worked here while this one waited for the lock.
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
+    _check_upstream(request, statuses)
     _require_writable(request, statuses)
     _warm_up(request, statuses)
     results = []
@@ -220,8 +230,21 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     return results
 
 
+def _check_upstream(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Hold the stages before the first requested one, which are fresh, to what is promised."""
+    if request.promise:
+        names = _upstream_names(request)
+        request.promise.check_published({name: found for name in names if (found := statuses[name].manifest)})
+
+
+def _upstream_names(request: Request) -> list[str]:
+    return [stage.name for stage in upstream(STAGES[request.stages[0]])]
+
+
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
     assert status.manifest is not None, "a fresh stage has a manifest"
+    if request.promise:
+        request.promise.check_published({status.stage: status.manifest})
     result = StageResult(status.stage, False, status, status.manifest)
     request.finished(result)
     return result
@@ -274,6 +297,8 @@ def _execute(
             environment=environment(),
             seconds=round(time.perf_counter() - started, 3),
         )
+        if request.promise:
+            request.promise.check_new(manifest)
         write_manifest(job.new / NAME, manifest)
     except BaseException:
         artifacts.discard(stage.name)

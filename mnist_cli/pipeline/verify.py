@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config, TrainConfig
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.lock import locked_for_reading
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.plan import Reason
 from mnist_cli.pipeline.registry import STAGES, Job, Stage
@@ -21,18 +23,22 @@ from mnist_cli.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One file that was read again.
+    """One file or checkpoint that was read again.
 
     Attributes:
         stage: whose file it is.
-        name: of the file, or of an input of the stage.
+        name: of the file, of the checkpoint, or of an input of the stage.
         problem: what is wrong with it, or None.
+        sha256: the content digest of an output as it is now, or None.
+        checkpoint: the folder, where it is one.
         outdated: whether nothing is wrong with the file, but the stage before has published another one since.
     """
 
     stage: str
     name: str
     problem: str | None
+    sha256: str | None = None
+    checkpoint: Path | None = None
     outdated: bool = False
 
     @property
@@ -41,24 +47,53 @@ class Check:
         return self.problem is None or self.outdated
 
 
-def verify(artifacts: Artifacts, progress: Progress = SILENT) -> list[Check]:
-    """Read every published file and compare its content digest with its manifest; no cache is used.
+def verify(
+    artifacts: Artifacts, progress: Progress = SILENT, command: str = "mnist verify", wait: float = 0
+) -> list[Check]:
+    """Read every published file and every checkpoint and compare them with their digests; no cache is used.
 
     Also compares each stage's recorded inputs with what the stage before has published; one that differs is outdated.
-    A stage that never ran has nothing to check.
+    A stage that never ran has nothing to check. Holds the lock of the folder meanwhile.
+
+    Args:
+        artifacts: where the files are.
+        progress: hears how it goes.
+        command: what was typed, for those who find the folder locked.
+        wait: seconds to wait for a run in the same folder.
 
     Raises:
         InputError: no stage ever ran.
+        Locked: a run is at work in the folder.
     """
     checks: list[Check] = []
     manifests: dict[str, Manifest] = {}
-    for name, stage in STAGES.items():
-        progress.start(f"verify {name}", len(stage.outputs), "files")
-        checks += _check_stage(stage, artifacts, manifests, progress)
-        progress.finish()
+    if artifacts.root.is_dir():
+        with locked_for_reading(artifacts.root, command, wait):
+            for name, stage in STAGES.items():
+                progress.start(f"verify {name}", len(stage.outputs), "files")
+                checks += _check_stage(stage, artifacts, manifests, progress)
+                progress.finish()
+            checks += _check_checkpoints(artifacts, progress)
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
     return checks
+
+
+def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Check]:
+    from mnist_cli.learning import checkpoint_state  # without TensorFlow, but with NumPy
+
+    folder = artifacts.folder("train") / STAGES["train"].scratch
+    found = checkpoint_state.newest_first(folder)
+    progress.start("verify checkpoints", len(found), "checkpoints")
+    for done, checkpoint in enumerate(found, start=1):
+        problem = None
+        try:
+            checkpoint_state.check(checkpoint)
+        except checkpoint_state.Damaged as damage:
+            problem = str(damage)
+        yield Check("train", f"{folder.name}/{checkpoint.name}", problem, checkpoint=checkpoint)
+        progress.update(done)
+    progress.finish()
 
 
 def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
@@ -68,16 +103,18 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
     except (MnistError, OSError) as error:
         return [Check(stage.name, NAME, _text(error))]
     if manifest is None:
-        return []
+        files = any((folder / name).exists() for name in stage.outputs)
+        return [Check(stage.name, NAME, "it is missing, and there are files that it should tell of")] if files else []
     manifests[stage.name] = manifest
     checks = [Check(stage.name, NAME, None)]
     for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
+        digest = None
         try:
             digest = content_digest(folder / name)
             wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
         except (MnistError, OSError) as error:
             wrong = _text(error)
-        checks.append(Check(stage.name, name, wrong))
+        checks.append(Check(stage.name, name, wrong, digest))
         progress.update(done)
     for source, file in stage.inputs:
         if source in manifests:
@@ -125,7 +162,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         new = Path(scratch) / "new"
         new.mkdir()
         job = Job(
-            config=_recorded_config(config, manifest.parameters),
+            config=recorded_config(config, manifest.parameters),
             root=artifacts.root,
             new=new,
             current=new,
@@ -149,8 +186,11 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
     return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(differences))
 
 
-def _recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
-    """Return the configuration that was trained with: what is not recorded did not count, and is as by default."""
+def recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
+    """Return the configuration that was trained with, from the parameters in the manifest of the training.
+
+    What is not recorded did not count, and is as by default.
+    """
     content = config.model_dump()
     content["train"] = TrainConfig(device=config.train.device, strategy=config.train.strategy).model_dump()
     for path, value in parameters.items():

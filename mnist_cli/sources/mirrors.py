@@ -62,7 +62,8 @@ def parse_mirror(text: str) -> Mirror:
         UsageError: it is none of these.
     """
     if not text.strip() or "\0" in text:
-        raise UsageError(f"mirror: expected an address or a folder; received {printable(repr(text))}", hint=_HINT)
+        received = "a null character" if "\0" in text else "nothing"  # the rest may be a secret
+        raise UsageError(f"mirror: expected an address or a folder; received {received}", hint=_HINT)
     if not _ADDRESS.match(text):
         return FolderMirror(printable(text), _home_expanded(text))
     try:

@@ -1,0 +1,72 @@
+"""`mnist lock`: pipeline.lock, what every stage gives, written down for a repository to promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.running import read_promise
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import WorkNeeded
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.config import Config
+    from mnist_cli.pipeline.manifest import Manifest
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "lock", keys=("dataset", "seed"))(lock)
+
+
+def lock(
+    session: Session,
+    *,
+    check: Annotated[
+        bool, flag("--check", help="Write nothing; exit with 4 unless the lock says what is there.")
+    ] = False,
+    output: Annotated[
+        Path | None, option("--output", metavar="FILE", help="The lock, instead of the one beside the configuration.")
+    ] = None,
+) -> None:
+    """Write down what every stage gives, for mnist run --frozen to hold to.
+
+    pipeline.lock stands beside pipeline.yaml and is meant to be committed. Every file is read again first, and every
+    stage has to be fresh.
+
+    Example: mnist lock --check
+    """
+    from mnist_cli.pipeline.frozen import lock_of, lock_path, write_lock
+
+    loaded = session.load()
+    path = output or lock_path(loaded.file)
+    promise = read_promise(loaded, path) if check else None
+    if promise:
+        promise.check_before(loaded.config)
+    manifests = _fresh_manifests(session, loaded.config)
+    if promise:
+        promise.check_published(manifests)
+    written = write_lock(path, lock_of(manifests)) if promise is None else False
+    session.output.document({"file": str(path), "written": written, "ok": True})
+    session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")
+
+
+def _fresh_manifests(session: Session, config: Config) -> dict[str, Manifest]:
+    """Return the manifest of every stage.
+
+    Raises:
+        WorkNeeded: a stage is not fresh.
+    """
+    from mnist_cli.pipeline.digests import DigestCache
+    from mnist_cli.pipeline.plan import examine_all
+
+    statuses = examine_all(config, session.artifacts, DigestCache(session.artifacts.root, trusting=False))
+    waiting = [f"{one.stage} is {one.state}: {one.why()}" for one in statuses.values() if not one.fresh]
+    if waiting:
+        message = "\n".join(["only what is fresh can be promised", *waiting])
+        raise WorkNeeded(message, hint="run 'mnist run'")
+    return {name: one.manifest for name, one in statuses.items() if one.manifest}
