@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, run, session, show, stages, status, verify
+from mnist_cli.cli import config, diff, run, runs, session, show, stages, status, sweep, verify
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
@@ -27,6 +27,9 @@ status.register(app)
 verify.register(app)
 config.register(app)
 show.register(app)
+sweep.register(app)
+runs.register(app)
+diff.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -25,6 +25,7 @@ from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.artifacts import Artifacts
+    from mnist_cli.pipeline.grid import Axis
     from mnist_cli.pipeline.loading import LoadedConfig, Override
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
@@ -81,13 +82,25 @@ class Session:
 
     def overrides(self) -> list[Override]:
         """Return what the command line sets, --set first; errors as `parse_override`."""
-        from mnist_cli.pipeline.loading import parse_override, read_override
+        from mnist_cli.pipeline.loading import read_override
 
-        typed = [parse_override(text) for text in self._set]
-        for path, text in self._key_options.items():
-            if text is not None:
-                typed.append(read_override(path, text, str(KEYS[path].option)))
-        return typed
+        return [read_override(*setting) for setting in self._settings()]
+
+    def axes(self) -> list[Axis]:
+        """Return what the command line sets, each key with all the values that it is to take; errors as `read_axis`."""
+        from mnist_cli.pipeline.grid import read_axis
+
+        return [read_axis(*setting) for setting in self._settings()]
+
+    def _settings(self) -> list[tuple[str, str, str]]:
+        """Return key, text of the value, and option of all that the command line sets."""
+        from mnist_cli.pipeline.loading import split_setting
+
+        options = [(path, text) for path, text in self._key_options.items() if text is not None]
+        return [
+            *((*split_setting(text), "--set") for text in self._set),
+            *((path, text, str(KEYS[path].option)) for path, text in options),
+        ]
 
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
         """Read the configuration with what the command line sets; errors as `load_config`."""

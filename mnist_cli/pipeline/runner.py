@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted
+from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, MnistError
+from mnist_cli.pipeline import recording
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -20,6 +22,7 @@ from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key,
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
 from mnist_cli.progress import SILENT, Progress
+from mnist_cli.text import printable
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def run(request: Request) -> list[StageResult]:
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
     if not request.force and all(statuses[name].fresh for name in request.stages):
         digests.save()
+        _complete_record(request, statuses)
         return [_fresh_result(request, statuses[name]) for name in request.stages]
     if not _is_writer(request):
         _require_fresh(request, statuses)
@@ -98,13 +102,18 @@ def run(request: Request) -> list[StageResult]:
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        for name in STAGES:
-            request.artifacts.recover(name)
-        digests = DigestCache(request.artifacts.root)
-        try:
-            return _run_in_order(request, digests)
-        finally:
-            digests.save()
+        return run_locked(request)
+
+
+def run_locked(request: Request) -> list[StageResult]:
+    """Bring the requested stages up to date, for a caller that holds the lock; results and errors as `run`."""
+    for name in STAGES:
+        request.artifacts.recover(name)
+    digests = DigestCache(request.artifacts.root)
+    try:
+        return _run_in_order(request, digests)
+    finally:
+        digests.save()
 
 
 def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -164,11 +173,33 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
         else:
             request.started(status)
             manifest = _execute(stage, request, status, statuses, digests)
+            _record_run(request, manifest)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
         statuses[name] = status
     return results
+
+
+def _record_run(request: Request, manifest: Manifest) -> None:
+    """Keep a record of what was published; without one it is published all the same."""
+    try:
+        recording.record(request.artifacts, manifest, request.config.keep_runs)
+    except (MnistError, OSError) as error:
+        reason = error.message if isinstance(error, MnistError) else error.strerror
+        request.progress.warn(f"no record of it is kept in artifacts/runs: {printable(reason)}")
+
+
+def _complete_record(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Make the records that a run which was killed after publishing could not make."""
+    train, root = statuses["train"].manifest, request.artifacts.root
+    published = [statuses[name].manifest for name in ("train", "eval") if name in request.stages]
+    missing = [made for made in published if train and made and not recording.is_recorded(root, train, made)]
+    if missing:
+        # Where another run is at work, or nothing may be written, the next one does it.
+        with contextlib.suppress(Locked, OSError), locked(root, request.command):
+            for manifest in missing:
+                _record_run(request, manifest)
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
