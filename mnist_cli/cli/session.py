@@ -67,6 +67,11 @@ class Session:
         return Artifacts(root)
 
     @property
+    def names_artifacts(self) -> bool:
+        """Whether --artifacts was given."""
+        return self._artifacts is not None
+
+    @property
     def config_file(self) -> Path | None:
         """The file that --config names."""
         return self._config_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +48,8 @@ def sweep(
     points = grid(session.axes(), session.config_file)
     first = LoadedConfig(points[0].config, {}, points[0].overrides, None)
     request = make_request(session, first, ("fetch", "preprocess"), mirror=mirror, wait=wait)
+    print_result = request.finished
+    request = replace(request, finished=lambda result: print_result(result) if result.ran else None)
     if dry_run:
         results = pipeline.look(request, points)
         _print_table(session, results)
@@ -102,6 +105,8 @@ def _command(session: Session, point: Point) -> str:
     from mnist_cli.pipeline.template import yaml_value
 
     words = ["mnist", "run"]
+    if session.names_artifacts:
+        words += ["--artifacts", str(session.artifacts.root)]
     if session.config_file is not None:
         words += ["--config", str(session.config_file)]
     for path, value in point.overrides.items():

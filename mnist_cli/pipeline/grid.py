@@ -76,16 +76,16 @@ def grid(axes: Sequence[Axis], file: Path | None) -> list[Point]:
         file: the configuration file, as for `load_config`.
 
     Raises:
-        UsageError: no key has a value.
+        UsageError: no key of training has a value.
         ConfigError: with the problems of all points; or a key is not one of training.
     """
     chosen = {axis.path: axis for axis in axes}
-    if not chosen:
+    varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or list(filter(_is_varied, chosen))
+    if not varied:
         raise UsageError(
-            "there is nothing to vary: expected at least one key with values",
+            "there is nothing to vary: expected values for at least one key of training",
             hint="for example: mnist sweep --set train.learning_rate=0.1,0.3,0.5",
         )
-    varied = [axis.path for axis in chosen.values() if len(axis.values) > 1]
     points: dict[str, Point] = {}
     problems: dict[str, list[str]] = {}
     for values in itertools.product(*(axis.values for axis in chosen.values())):
@@ -124,7 +124,7 @@ def _check(points: list[Point], varied: list[str]) -> None:
     first = points[0].config
     problems = []
     for path in varied:
-        if path != "seed" and not path.startswith("train."):
+        if not _is_varied(path):
             problems.append(f"{path}: a sweep varies seed and train.*; expected one value")
     for stage in upstream(STAGES["train"]):
         if any(stage.parameters(point.config) != stage.parameters(first) for point in points) and not problems:
@@ -135,3 +135,7 @@ def _check(points: list[Point], varied: list[str]) -> None:
         problems.append("train.strategy: a sweep trains in one process; expected single or mirrored")
     if problems:
         raise ConfigError(problems)
+
+
+def _is_varied(path: str) -> bool:
+    return path == "seed" or path.startswith("train.")

@@ -93,7 +93,7 @@ def run(request: Request) -> list[StageResult]:
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
     if not request.force and all(statuses[name].fresh for name in request.stages):
         digests.save()
-        _complete_record(request, statuses)
+        _complete_records(request, statuses)
         return [_fresh_result(request, statuses[name]) for name in request.stages]
     if not _is_writer(request):
         _require_fresh(request, statuses)
@@ -178,6 +178,10 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
         statuses[name] = status
+    ran = [result.stage for result in results if result.ran]
+    for manifest in _without_record(request, statuses):
+        if manifest.stage not in ran:
+            _record_run(request, manifest)
     return results
 
 
@@ -190,14 +194,17 @@ def _record_run(request: Request, manifest: Manifest) -> None:
         request.progress.warn(f"no record of it is kept in artifacts/runs: {printable(reason)}")
 
 
-def _complete_record(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Make the records that a run which was killed after publishing could not make."""
+def _without_record(request: Request, statuses: dict[str, StageStatus]) -> list[Manifest]:
+    """Return what is published and has no record: the run was killed, or another one's evaluation holds for it too."""
     train, root = statuses["train"].manifest, request.artifacts.root
     published = [statuses[name].manifest for name in ("train", "eval") if name in request.stages]
-    missing = [made for made in published if train and made and not recording.is_recorded(root, train, made)]
-    if missing:
+    return [made for made in published if train and made and not recording.is_recorded(root, train, made)]
+
+
+def _complete_records(request: Request, statuses: dict[str, StageStatus]) -> None:
+    if missing := _without_record(request, statuses):
         # Where another run is at work, or nothing may be written, the next one does it.
-        with contextlib.suppress(Locked, OSError), locked(root, request.command):
+        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
             for manifest in missing:
                 _record_run(request, manifest)
 
