@@ -79,7 +79,10 @@ def grid(axes: Sequence[Axis], file: Path | None) -> list[Point]:
         UsageError: no key of training has a value.
         ConfigError: with the problems of all points; or a key is not one of training.
     """
-    chosen = {axis.path: axis for axis in axes}
+    chosen: dict[str, Axis] = {}
+    for axis in axes:
+        chosen.pop(axis.path, None)  # the later one counts, also for its place
+        chosen[axis.path] = axis
     varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or list(filter(_is_varied, chosen))
     if not varied:
         raise UsageError(
