@@ -18,9 +18,23 @@ from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.pipeline.run_names import run_ids
 from mnist_cli.pipeline.runs import Run, find_run, read_run, read_runs
 from mnist_cli.progress import Progress
-from tests.test_pipeline import Pipeline, fake_evaluate, pipeline
+from tests.test_pipeline import Pipeline, fake_evaluate, fake_train, pipeline
+from tests.test_structure import HEAVY, imported_by
 
 __all__ = ["pipeline"]  # the fixture
+
+
+HISTORY = [
+    {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
+    {"step": 2, "loss": 1.0, "validation_loss": 1.25, "validation_accuracy": 0.75},
+]
+
+
+def train_with_a_history(job: Job) -> Outcome:
+    outcome = fake_train(job)
+    lines = "".join(json.dumps(record) + "\n" for record in HISTORY)
+    (job.new / "history.jsonl").write_text(lines, encoding="utf-8")
+    return outcome
 
 
 def evaluate_like_the_stage(job: Job) -> Outcome:
@@ -216,6 +230,7 @@ def test_run_ids_are_those_of_the_folders(tmp_path: Path) -> None:
 @pytest.fixture
 def listed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """Two runs, the second one published and its evaluation as the stage's."""
+    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=train_with_a_history))
     monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=evaluate_like_the_stage))
     pipeline.run("train.steps=1")
     pipeline.run("train.steps=2")
@@ -242,6 +257,30 @@ def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline, capsys: pyt
     assert [run["id"] for run in document["runs"]] == [second.id]
     assert document["runs"][0]["published"]
     assert document["damaged"][0]["id"] == first.id
+
+
+def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None:
+    for arguments in (["runs", "list"], ["runs", "show", "latest"]):
+        assert imported_by(arguments, listed.artifacts.root.parent).isdisjoint(HEAVY)
+
+
+def test_show_tells_parameters_metrics_and_digests(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second = runs(listed)
+    assert run_command_line(["runs", "show", "latest"]) == 0
+    text = capsys.readouterr().out
+    assert f"run {second.id}, trained " in text
+    assert "train.steps                    2" in text
+    assert "evaluation on test" in text
+    assert str(second.store_digest) in text
+
+
+def test_show_as_json_has_the_whole_record(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second = runs(listed)
+    assert run_command_line(["runs", "show", second.id, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["train"] == second.train.document()
+    assert document["evaluations"] == {"test": second.evaluations["test"].document()}
+    assert document["history"] == HISTORY
 
 
 def test_an_empty_list_says_what_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,6 +101,8 @@ def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
 
 def _command(session: Session, point: Point) -> str:
     """Return the command that makes a point the published training."""
+    import shlex
+
     from mnist_cli.pipeline.template import yaml_value
 
     words = ["mnist", "run"]

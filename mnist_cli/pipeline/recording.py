@@ -11,14 +11,8 @@ from mnist_cli import files
 from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, read_sealed
-from mnist_cli.pipeline.run_names import FOLDER, run_id, run_ids
-from mnist_cli.pipeline.runs import RUN_NAME, RunRecord, evaluation_name, is_evaluation_of, published_id
-
-
-def is_recorded(root: Path, train: Manifest, manifest: Manifest) -> bool:
-    """Tell whether a published training, or an evaluation of it, has its record; nothing is read."""
-    folder = root / FOLDER / run_id(train.key)
-    return (folder / (RUN_NAME if manifest.stage == "train" else evaluation_name(manifest))).exists()
+from mnist_cli.pipeline.run_names import FOLDER, RUN_NAME, evaluation_name, is_recorded, run_id, run_ids
+from mnist_cli.pipeline.runs import RunRecord, is_evaluation_of, published_id
 
 
 def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:

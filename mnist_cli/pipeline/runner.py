@@ -12,7 +12,6 @@ from typing import Any
 
 from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, MnistError
-from mnist_cli.pipeline import recording
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
@@ -21,6 +20,7 @@ from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
+from mnist_cli.pipeline.run_names import is_recorded
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.text import printable
 
@@ -187,6 +187,8 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
 
 def _record_run(request: Request, manifest: Manifest) -> None:
     """Keep a record of what was published; without one it is published all the same."""
+    from mnist_cli.pipeline import recording  # a run with nothing to do does not pay for it
+
     try:
         recording.record(request.artifacts, manifest, request.config.keep_runs)
     except (MnistError, OSError) as error:
@@ -198,7 +200,7 @@ def _without_record(request: Request, statuses: dict[str, StageStatus]) -> list[
     """Return what is published and has no record: the run was killed, or another one's evaluation holds for it too."""
     train, root = statuses["train"].manifest, request.artifacts.root
     published = [statuses[name].manifest for name in ("train", "eval") if name in request.stages]
-    return [made for made in published if train and made and not recording.is_recorded(root, train, made)]
+    return [made for made in published if train and made and not is_recorded(root, train, made)]
 
 
 def _complete_records(request: Request, statuses: dict[str, StageStatus]) -> None:

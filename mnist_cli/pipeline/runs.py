@@ -22,12 +22,11 @@ from mnist_cli import files
 from mnist_cli.errors import FormatError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, document_digest, read_manifest, read_sealed
-from mnist_cli.pipeline.run_names import FOLDER, find_id, run_id, run_ids
+from mnist_cli.pipeline.run_names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
 from mnist_cli.text import printable
 
 Schema = Literal["mnist-run/1"]
 SCHEMA: Schema = "mnist-run/1"
-RUN_NAME = "run.json"
 MODEL_NAME = "model.h5"
 _STORE = "preprocess/store.h5"
 
@@ -178,13 +177,3 @@ def is_evaluation_of(evaluation: Manifest, train: Manifest) -> bool:
     """Tell whether an evaluation measured the model that a training gave."""
     model = train.outputs.get(MODEL_NAME)
     return model is not None and evaluation.inputs.get(f"train/{MODEL_NAME}") == model.sha256
-
-
-def evaluated_split(evaluation: Manifest) -> str:
-    """Return the split that an evaluation was made on."""
-    return str(evaluation.parameters.get("eval.split"))
-
-
-def evaluation_name(evaluation: Manifest) -> str:
-    """Return the name of an evaluation's file in the record of its run."""
-    return f"eval-{evaluated_split(evaluation)}.json"

@@ -24,9 +24,9 @@ from mnist_cli.pipeline.grid import Point
 from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import document_digest
 from mnist_cli.pipeline.plan import StageStatus, changes, examine_all
-from mnist_cli.pipeline.recording import is_recorded, record
+from mnist_cli.pipeline.recording import record
 from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.pipeline.run_names import FOLDER, ID_DIGITS, run_id
+from mnist_cli.pipeline.run_names import FOLDER, ID_DIGITS, is_recorded, run_id
 from mnist_cli.pipeline.runner import Request, run_locked
 from mnist_cli.pipeline.runs import Run, read_run, read_runs
 
