@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from benchmarks.measure import Sample
 
 # How a figure of each unit is written.
-_FORMATS = {"s": "{:.3f}", "examples/s": "{:,.0f}", "MB": "{:.0f}", "%": "{:.2f}", "": "{:.2f}"}
+_FORMATS = {
+    "s": "{:.3f}",
+    "examples/s": "{:,.0f}",
+    "steps/s": "{:,.0f}",
+    "µs": "{:,.0f}",
+    "MB": "{:.0f}",
+    "%": "{:.2f}",
+    "": "{:.2f}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Row:
 
     Attributes:
         what: what is compared.
-        unit: "s", "examples/s", "MB", "%" or "" (a plain number), of `ours` and `peer`.
+        unit: "s", "µs", "examples/s", "steps/s", "MB", "%" or "" (a plain number), of `ours` and `peer`.
         ours: our figure.
         peer: the figure of what it is compared with; None: with nothing.
         ratio: ours / peer, turn by turn; its median is the ratio of the two medians.

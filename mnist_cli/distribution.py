@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 
 from mnist_cli.errors import ConfigError
+from mnist_cli.text import printable
 
 STRATEGIES = ("single", "mirrored", "multiworker")
 DEVICE_PATTERN = "auto|cpu|gpu(:(0|[1-9][0-9]{0,3}))?"
+_ADDRESS = re.compile(r"\S+:\d{1,5}")
 _JOBS = ("chief", "worker")  # in the order in which tf.distribute numbers them
 
 
@@ -21,11 +24,13 @@ class Worker:
         index: its number; 0 is the chief, the one that writes.
         count: how many there are.
         source: who says so: TF_CONFIG or Slurm.
+        addresses: `host:port` of each, in order, where TF_CONFIG names them.
     """
 
     index: int
     count: int
     source: str
+    addresses: tuple[str, ...] = ()
 
     @property
     def is_chief(self) -> bool:
@@ -59,10 +64,13 @@ def this_worker() -> Worker:
 def _by_tf_config(text: str) -> Worker:
     try:
         content = json.loads(text)
-        counts = {job: len(content["cluster"].get(job, ())) for job in _JOBS}
+        named = {job: list(content["cluster"].get(job, ())) for job in _JOBS}
         job, index = content["task"]["type"], int(content["task"]["index"])
-        if not 0 <= index < counts[job]:
+        if not 0 <= index < len(named[job]):
             raise ValueError(f"there is no {job} {index}")
+        addresses = tuple(address for job in _JOBS for address in named[job])
+        if wrong := [address for address in addresses if not _ADDRESS.fullmatch(address)]:
+            raise ValueError(f"{printable(wrong[0], 40)} is no host:port")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             [
@@ -70,7 +78,8 @@ def _by_tf_config(text: str) -> Worker:
                 f"with workers and at most a chief; received something else ({type(error).__name__}: {error})"
             ]
         ) from None
-    return Worker(index + (counts["chief"] if job == "worker" else 0), sum(counts.values()), "TF_CONFIG")
+    number = index + (len(named["chief"]) if job == "worker" else 0)
+    return Worker(number, len(addresses), "TF_CONFIG", addresses)
 
 
 def onednn_setting() -> str:

@@ -10,7 +10,8 @@
     ├── TrainingDiverged        6  diverged        the loss is not a finite number any more
     ├── Locked                  7  locked
     ├── FetchError              8  fetch           network or checksum
-    └── WorkerLost              9  worker-lost     another process of the same training
+    ├── WorkerLost              9  worker-lost     another process of the same training
+    └── NothingToTrain          0  nothing-to-do   the chief of a training has told this worker so
 
     Interrupted           130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
 
@@ -111,7 +112,9 @@ class FormatError(InputError):
         hint: str | None = None,
     ) -> None:
         place = printable(path) if offset is None else f"{printable(path)}, byte {offset}"
-        super().__init__(f"{place}: {problem}\nexpected {expected}; received {received}", hint=hint)
+        super().__init__(
+            f"{place}: {printable(problem)}\nexpected {printable(expected)}; received {printable(received)}", hint=hint
+        )
         self.path = path
         self.offset = offset
         self.expected = expected
@@ -151,6 +154,13 @@ class WorkerLost(MnistError):
 
     exit_code = 9
     code = "worker-lost"
+
+
+class NothingToTrain(MnistError):
+    """The chief has nothing to train, so its workers have not either: no failure, but no result."""
+
+    exit_code = 0
+    code = "nothing-to-do"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -7,10 +7,13 @@ file or the new one, also after a power cut; a writer that dies leaves only a te
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -30,8 +33,14 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        file = os.fdopen(descriptor, "w+b")
+        try:
             yield file
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk fails once more, on what is still in the buffer
+                file.close()
+            raise
+        with naming(target), file:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -43,7 +52,7 @@ def publish(target: Path) -> Iterator[BinaryIO]:
 
 def write_bytes(target: Path, content: bytes) -> None:
     """Publish `content` as `target`."""
-    with publish(target) as file:
+    with publish(target) as file, naming(target):
         file.write(content)
 
 
@@ -61,9 +70,37 @@ def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (fsync of the directory)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError from the block that names no file name `path`: of a full disk, what did not fit."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it.
+
+    Raises:
+        OSError: it cannot be removed, and names `path`; `shutil.rmtree` would name the file in it without its folder.
+    """
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 def sweep(folder: Path) -> None:
@@ -73,6 +110,26 @@ def sweep(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes, if it is one: a named pipe would let us wait, and a device never end.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
+    """
+    # Not to block makes no difference for a regular file; a pipe is opened at once, whether it has a writer or not.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a file; errors as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
 
@@ -80,7 +137,7 @@ def sha256_of(path: Path) -> str:
         OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file, naming(path):
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

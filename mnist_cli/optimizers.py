@@ -100,6 +100,13 @@ def unused_parameters(optimizer: Optimizer, schedule: Schedule) -> dict[str, str
     return found
 
 
+def excess_warmup(schedule: Schedule, total_steps: int) -> str | None:
+    """Return what is wrong with a warm-up that outlasts the run: the learning rate never becomes what it should."""
+    if (schedule.warmup_steps or 0) <= total_steps:
+        return None
+    return f"expected at most the {total_steps:,} steps of the run; received {schedule.warmup_steps:,}"
+
+
 def _given(chosen: Any, name: str, default: Any) -> Any:
     value = getattr(chosen, name)
     return default if value is None else value

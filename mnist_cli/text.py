@@ -27,12 +27,32 @@ def printable(text: object, limit: int = 300) -> str:
     if len(raw) > limit:
         half = (limit - 1) // 2
         raw = f"{raw[:half]}…{raw[-half:]}"
-    if raw.isascii() and raw.isprintable():
-        return raw
+    return _escaped(raw, keep="")
+
+
+def lines(text: str) -> str:
+    """Return lines of text with every other invisible or control character written as an escape, as JSON does it.
+
+    The last thing that happens to what is printed: `printable` made single names and values safe before, and shorter.
+    """
+    return _escaped(text, keep="\n")
+
+
+def _escaped(text: str, keep: str) -> str:
+    if text.isascii() and text.replace("\n", "" if keep else "\n").isprintable():
+        return text
     return "".join(
-        f"\\u{ord(character):04x}" if unicodedata.category(character) in _HIDDEN_CATEGORIES else character
-        for character in raw
+        _escape(character)
+        if unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in keep
+        else character
+        for character in text
     )
+
+
+def _escape(character: str) -> str:
+    # Beyond 16 bits in two halves, which is how JSON reads it back.
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 def plural(count: int, noun: str) -> str:

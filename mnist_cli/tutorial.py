@@ -143,7 +143,9 @@ def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mir
     # A ready store must be opened without waiting for what only fetching needs.
     from mnist_cli.pipeline.lock import locked
     from mnist_cli.stages.fetch import fetch
-    from mnist_cli.stages.preprocess import preprocess
+    from mnist_cli.stages.preprocess import check_whole, preprocess
+
+    check_whole(validation_size)  # before anything is fetched for it
 
     wanted = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
     path = folder / STORE_NAME

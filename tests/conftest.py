@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
+from tests.attacks.scene import Scene, scene
 from tests.idx_files import write_tiny_dataset
 
 os.environ.pop("GITHUB_ACTIONS", None)  # there, errors say more than what the tests of them expect
+
+
+# How long an example takes says more about the machine than about the code; pytest-timeout ends what hangs.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +37,16 @@ def real_mnist() -> Path:
     if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def actors() -> Iterator[Scene]:
+    """Two tiny runs, old and new, and commands that start in milliseconds; see tests/attacks."""
+    # Not pytest's own folder: nobody else may look into that one.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        with scene(Path(name)) as given:
+            yield given
 
 
 @pytest.fixture

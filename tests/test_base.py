@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 from pathlib import Path
@@ -48,6 +49,35 @@ def test_a_file_is_synced_before_its_name_and_the_folder_after(tmp_path: Path, m
     assert events == ["fsync", "rename", "fsync"]
 
 
+def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.write_bytes(tmp_path / "a", b"content")
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match="error") as caught:
+        files.sync_folder(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_a_folder_that_cannot_be_removed_is_told_of_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(b"")
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(OSError, match="error") as caught:
+        files.remove(tmp_path / "folder")
+    assert caught.value.filename == str(tmp_path / "folder")
+
+
 def test_published_files_follow_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
@@ -83,6 +113,17 @@ def test_sweeping_removes_leftovers_only(tmp_path: Path) -> None:
 )
 def test_text_from_outside_loses_what_steers_a_terminal(hostile: str, shown: str) -> None:
     assert text.printable(hostile) == shown
+
+
+def test_lines_keep_their_ends_and_lose_everything_else_that_steers_a_terminal() -> None:
+    assert text.lines("a\n\x1b[2J\x7f\n") == "a\n\\u001b[2J\\u007f\n"
+
+
+def test_escapes_in_lines_of_json_read_back_equal() -> None:
+    document = {"a\x9b\u202e": "\x7f\U000e0041\U0001f600\r\n", "b": ["naïve"]}
+    shown = text.lines(json.dumps(document, indent=2, ensure_ascii=False))
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown) == document
 
 
 def test_long_text_is_cut_in_the_middle() -> None:

@@ -108,6 +108,14 @@ def test_a_dry_run_says_what_would_run_and_does_nothing(finished: Path, capsys: 
     assert (finished / "artifacts/preprocess/manifest.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_restart_trains_again_what_is_fresh(finished: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    arguments = [command, "--set", "dataset=synthetic", "--restart", "--json"]
+    assert run_command_line(arguments) == 0
+    stages = document(capsys)["stages"]
+    assert [stage["stage"] for stage in stages if stage["ran"]] == ["train"]
+
+
 def test_a_stage_goes_on_with_what_the_stages_before_were_told(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
 from mnist_cli.pipeline.loading import LoadedConfig, load_config, parse_override, read_override
 from mnist_cli.pipeline.template import render
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, read_scalar, read_yaml
+from mnist_cli.text import lines
 
 SHIPPED = Path(__file__).parent.parent / "pipeline.yaml"
 
@@ -259,3 +263,78 @@ def test_a_rendered_configuration_reads_back_equal(steps: int, rate: float, spli
     )
     Path("pipeline.yaml").write_bytes(render(config).encode())
     assert load_config().config == config
+
+
+def test_a_wrong_value_and_one_that_does_not_fit_the_others_are_reported_together() -> None:
+    text = "seed: -1\ntrain:\n  momentum: 0.9\n  schedule: cosine\n  warmup_steps: 2000\n"
+    assert problems(text, "preprocess.validation_size=0", "train.select=best") == [
+        "pipeline.yaml:1:7: seed: expected a whole number from 0 to 2^63 - 1; received -1",
+        "pipeline.yaml:3:13: train.momentum: the optimizer sgd has none; it belongs to momentum and nesterov and "
+        "rmsprop; expected null",
+        "pipeline.yaml:5:17: train.warmup_steps: expected at most the 1,000 steps of the run; received 2,000",
+        "--set: train.select: needs preprocess.validation_size above 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("train: {optimizer: adm, momentum: 0.9}", 1),
+        ("train: {schedule: cosin, warmup_steps: 2000}", 1),
+        ("train: {schedule: cosine, warmup_steps: 2000, steps: many}", 1),
+        ("train: {early_stopping: 3}\npreprocess: {validation_size: x}", 1),
+    ],
+)
+def test_what_depends_on_a_wrong_value_is_not_judged(text: str, count: int) -> None:
+    assert len(problems(text)) == count
+
+
+def test_a_warm_up_as_long_as_the_run_is_accepted_and_one_over_epochs_left_to_training() -> None:
+    assert load("train: {schedule: cosine, warmup_steps: 1000}").config.train.warmup_steps == 1000
+    assert load("train: {schedule: cosine, warmup_steps: 5000, epochs: 9}").config.train.epochs == 9
+
+
+def test_settings_that_cannot_be_read_are_reported_with_all_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pipeline.yaml").write_text("seed: -1\n", encoding="utf-8")
+    settings = ("train.steps=[1", "train.epochs", "eval.split=all")
+    code = run_command_line(["config", "check", *(word for setting in settings for word in ("--set", setting))])
+    assert code == 3
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(": expected")[0].split(": not YAML")[0] for line in told[:4]] == [
+        "error: pipeline.yaml:1:7: seed",
+        "--set: eval.split",
+        "--set train.steps=[1",
+        "--set train.epochs",
+    ]
+
+
+def test_a_key_with_its_section_in_front_is_none_of_a_file() -> None:
+    assert problems("train.steps: 3\n") == [
+        "pipeline.yaml:1:1: train.steps: unknown key; write 'steps:' under 'train:'"
+    ]
+
+
+KEY_NAMES = st.sampled_from([*KEYS, *SECTIONS, "tran", "<<", ""]).map(lambda path: path.rpartition(".")[2])
+documents = st.dictionaries(
+    st.sampled_from([*SECTIONS, "dataset", "seed", "tran"]),
+    trees | st.dictionaries(KEY_NAMES, trees, max_size=4),
+    max_size=5,
+)
+
+
+@given(document=documents, flow=st.sampled_from([None, True, False]), tail=st.sampled_from(["", "x: *a", "? [", "\0"]))
+def test_any_document_is_taken_or_refused_with_the_place_of_each_problem(
+    document: dict[str, Any], flow: bool | None, tail: str
+) -> None:
+    text = yaml.safe_dump(document, default_flow_style=flow, allow_unicode=True) + tail
+    Path("pipeline.yaml").write_bytes(text.encode(errors="surrogatepass"))
+    try:
+        load_config()
+    except ConfigError as error:
+        for problem in error.problems:
+            assert re.fullmatch(r"pipeline\.yaml:\d+:\d+: .+|and \d+ more problems", problem)
+            assert lines(problem) == problem
+
+
+def test_no_file_may_be_said_as_everywhere() -> None:
+    assert load_config(Path("/dev/null")).config == Config()

@@ -85,6 +85,16 @@ def test_any_json_is_a_manifest_or_a_format_error(tmp_path_factory: pytest.TempP
         read_manifest(path)
 
 
+@pytest.mark.parametrize("name", ["../../passwd", "/etc/passwd", "..", ".hidden", "a/b", "\x1b[2J", "a\0", "", "a\n"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "manifest.json"
+    document = make_manifest().document()
+    document["outputs"] = {name: document["outputs"]["metrics.json"]}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(FormatError, match=r"outputs\..* is wrong"):
+        read_manifest(path)
+
+
 def test_a_key_depends_on_each_of_its_parts() -> None:
     parts: list[dict[str, Any]] = [
         {},

@@ -100,6 +100,11 @@ def test_a_schedule_of_its_own_length_with_a_warm_up(
     assert np.abs(weights(tmp_path) - expected(small, "sgd", 0.5, "cosine", 20)[0][-1][0]).max() < 5e-6
 
 
+def test_a_warm_up_that_outlasts_the_epochs_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train.warmup_steps: expected at most the \d+ steps of the run"):
+        train(small, tmp_path, schedule=Schedule("cosine", warmup_steps=99), epochs=1, batch_size=100)
+
+
 def test_parameters_reach_the_optimizer(small: Path, tmp_path: Path) -> None:
     train(small, tmp_path / "usual", optimizer=Optimizer("adam", beta_1=0.9, epsilon=1e-7), **RUN)
     train(small, tmp_path / "named", optimizer="adam", **RUN)

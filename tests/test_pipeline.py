@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +231,13 @@ def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
     assert pipeline.ran(force=True, stages=("train", "eval")) == ["train", "eval"]
 
 
+def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_rests(pipeline: Pipeline) -> None:
+    pipeline.run()
+    assert pipeline.ran(resume="never") == ["train"]  # the model comes out the same
+    assert pipeline.ran(resume="auto") == []
+    assert pipeline.ran(resume="never", stages=("eval",)) == []
+
+
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
     with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
         pipeline.run(stages=("train",))
@@ -266,6 +275,29 @@ def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
         leftover.write_bytes(b"half")
     pipeline.run("eval.split=train")
     assert not any(leftover.exists() for leftover in leftovers)
+
+
+def test_leftovers_are_swept_also_when_there_is_nothing_to_do(pipeline: Pipeline) -> None:
+    pipeline.run()
+    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-1/weights")
+    for leftover in map(pipeline.file, names):
+        leftover.parent.mkdir(parents=True, exist_ok=True)
+        leftover.write_bytes(b"half")
+    assert pipeline.ran() == []
+    assert not any(pipeline.file(name).exists() for name in names)
+    assert not list(pipeline.artifacts.root.rglob(".tmp-*"))
+
+
+def test_a_run_that_died_while_it_moved_its_files_is_finished_by_the_next(pipeline: Pipeline) -> None:
+    pipeline.run()
+    published, new = pipeline.file("eval/metrics.json"), pipeline.file("eval/.new")
+    pipeline.run("eval.split=train")
+    new.mkdir()
+    shutil.copy(pipeline.file("eval/manifest.json"), new)
+    shutil.copy(published, new)
+    published.write_bytes(b"of the run before")
+    assert pipeline.ran("eval.split=train") == []
+    assert not new.exists()
 
 
 def test_overrides_hold_on_for_the_stages_after(pipeline: Pipeline) -> None:
@@ -318,6 +350,21 @@ def test_the_loser_is_told_who_holds_the_folder(pipeline: Pipeline, holder: subp
     assert caught.value.exit_code == 7
 
 
+def test_a_process_that_was_killed_before_is_not_named_as_the_holder(
+    pipeline: Pipeline, holder: subprocess.Popen[str]
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait(30)
+    place = pipeline.file(".lock-holder.json")
+    right = place.read_bytes()
+    place.write_bytes(right.replace(str(holder.pid).encode(), str(dead.pid).encode()))
+    writes_itself_down = threading.Timer(0.1, place.write_bytes, [right])
+    writes_itself_down.start()
+    with pytest.raises(Locked, match=rf"process {holder.pid}, since"):
+        pipeline.run()
+    writes_itself_down.join()
+
+
 def test_one_who_waits_gets_the_lock_when_it_is_free(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:
     assert holder.stdin is not None
     holder.stdin.close()
@@ -343,3 +390,35 @@ def test_upstream_is_in_pipeline_order() -> None:
 
 def test_states_are_the_six_of_the_design() -> None:
     assert [str(state) for state in State] == ["missing", "incomplete", "corrupt", "stale", "pending", "fresh"]
+
+
+def flip_unseen(path: Path, position: int) -> None:
+    """Flip a bit and keep size, time and inode, which is what the planner looks at."""
+    times = path.stat()
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_flipped_bit_in_a_fetched_file_is_seen_and_mended_by_the_next_run(pipeline: Pipeline) -> None:
+    pipeline.run()
+    path = pipeline.file("fetch/train-images-idx3-ubyte.gz")
+    good = path.read_bytes()
+    path.write_bytes(good[:200] + bytes([good[200] ^ 1]) + good[201:])
+    assert pipeline.states()[0] == "corrupt"
+    assert pipeline.ran() == ["fetch"]
+    assert path.read_bytes() == good
+
+
+def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_reads_it(pipeline: Pipeline) -> None:
+    pipeline.run()
+    # The time in the header of a gzip file: the images are what they were, the file is not.
+    flip_unseen(pipeline.file("fetch/train-images-idx3-ubyte.gz"), 4)
+    assert pipeline.states() == ["fresh"] * 4
+    with pytest.raises(InputError, match="is not what 'fetch' published") as caught:
+        pipeline.run("preprocess.validation_size=12")
+    assert "mnist fetch --force" in (caught.value.hint or "")
+    assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"

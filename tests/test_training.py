@@ -21,6 +21,7 @@ from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import TrainResult, train
 from tests import reference
+from tests.fetch_fixtures import Listener
 from tests.small_stores import write_small_store
 
 
@@ -229,6 +230,16 @@ def test_a_diverging_run_names_the_step_and_keeps_the_old_model(small: Path, tmp
     assert caught.value.hint == "try a smaller one: --learning-rate 0.5"
     assert outputs(tmp_path) == before
     assert not list((tmp_path / "other").glob("*"))
+
+
+@pytest.mark.parametrize(("rate", "warnings"), [(1e20, 1), (0.5, 0)])
+def test_a_model_that_is_worse_than_zeros_is_told(tmp_path: Path, rate: float, warnings: int) -> None:
+    listener = Listener()
+    # By the training loss, which the first steps raise for certain.
+    store = write_small_store(tmp_path / "store.h5", validation=0)
+    train(store, tmp_path, steps=3, batch_size=10, learning_rate=rate, progress=listener)
+    told = [text for text in listener.warnings if "is above 2.303, that of knowing nothing" in text]
+    assert len(told) == warnings
 
 
 def test_a_gpu_that_is_not_there_is_a_mistake_of_the_configuration(small: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from benchmarks.measure import BenchmarkError, Sample
 from benchmarks.peers import mnist_files, timed_loop
 from benchmarks.peers.mnist_files import VALIDATION_SIZE, Order, Split, training_split
 from benchmarks.peers.timed_loop import Parameters
-from benchmarks.programs import first_step, training_loop
+from benchmarks.programs import deterministic_loop, first_step, training_loop
 from mnist_cli import order
 from tests import reference
 from tests.benchmark_runner import PARTS, Recorder, output_of, setting_of
@@ -39,6 +40,17 @@ def test_the_loops_are_compared_by_examples_per_second_of_the_median_loop(tmp_pa
     assert first.ours.high == pytest.approx(100_000 / 9)
     assert first.ratio is not None
     assert first.ratio.high == pytest.approx(10 / 9)
+
+
+def test_determinism_is_the_same_loop_with_the_switch_turned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    done: list[object] = []
+    # The true switch could not be turned back.
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: done.append("on"))
+    monkeypatch.setattr(training_loop, "main", lambda *paths: done.append(paths))
+    deterministic_loop.main(tmp_path / "store.h5", tmp_path)
+    assert done == ["on", (tmp_path / "store.h5", tmp_path)]
 
 
 def test_only_the_peer_in_pytorch_runs_on_the_interpreter_that_was_named_for_it(tmp_path: Path) -> None:
@@ -118,6 +130,21 @@ def test_a_training_run_that_does_not_tell_its_times_is_an_error(tmp_path: Path)
         BENCHMARKS["training-epochs"](setting_of(tmp_path, run))
 
 
+def test_two_workers_are_compared_by_steps_and_an_all_reduce_is_told_alone_and_within_a_step(tmp_path: Path) -> None:
+    steps, alone, beyond = BENCHMARKS["training-workers"](setting_of(tmp_path, Recorder())).rows
+    assert steps.peer is not None and steps.ratio is not None
+    assert (steps.ours.median, steps.peer.median, steps.ratio.median) == pytest.approx((500, 1000, 0.5))
+    assert (alone.ours.text(alone.unit), beyond.ours.text(beyond.unit)) == ("1,250 µs", "1,500 µs")
+
+
+def test_workers_that_do_not_tell_their_times_are_an_error(tmp_path: Path) -> None:
+    def run(argv: Sequence[str], folder: Path) -> Sample:
+        return run_only(argv, named="workers", output='{"one": 1}')
+
+    with pytest.raises(BenchmarkError, match="workers: no seconds can be read: KeyError"):
+        BENCHMARKS["training-workers"](setting_of(tmp_path, run))
+
+
 # The programs, on a small problem
 
 
@@ -190,6 +217,16 @@ def test_the_first_step_is_timed_within_the_train_stage(tmp_path: Path, capsys: 
     first_step.main(str(write_small_store(tmp_path / "store.h5")))
     document = json.loads(capsys.readouterr().out)
     assert 0 < document["parts"]["compile"] < document["seconds"] < 60
+
+
+def test_one_process_and_two_workers_tell_the_seconds_of_a_step(tmp_path: Path) -> None:
+    store = write_small_store(tmp_path / "store.h5")
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.programs.workers", str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], timeout=100)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert set(document) == {"one", "half", "two", "all_reduce"}
+    assert all(0 < seconds < 1 for seconds in document.values())
 
 
 def test_a_loop_reports_its_times_without_the_first_and_the_accuracy(

@@ -14,7 +14,7 @@ import pytest
 
 from mnist_cli import datasets
 from mnist_cli.datasets import FILE_NAMES, DataFile, Dataset
-from mnist_cli.errors import InputError
+from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.stages import preprocess as stage
 from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.tutorial import DataSet, read_data_sets
@@ -172,6 +172,18 @@ class TestFolder:
         preprocess(tmp_path / "other", tmp_path / "data", validation_size=10)
         data = read_data_sets(tmp_path / "data", validation_size=10, mirrors=[str(mirror)])
         assert same(data.train.images, PIXELS[10:])
+
+
+@pytest.mark.parametrize("size", [2.5, True, "10", None, 60, -1])
+def test_a_validation_size_that_is_none_is_a_configuration_error(mirror: Path, tmp_path: Path, size: Any) -> None:
+    with pytest.raises(ConfigError, match=r"preprocess.validation_size: expected"):
+        read_data_sets(tmp_path / "data", mirrors=[str(mirror)], validation_size=size)
+
+
+def test_a_validation_size_that_is_no_number_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        read_data_sets(tmp_path / "data", validation_size=2.5)  # type: ignore[arg-type]
+    assert not (tmp_path / "data").exists()
 
 
 def test_threads_that_fill_one_folder_take_turns(mirror: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,9 +158,21 @@ def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path:
     assert "worker 1 would train something else than the chief: seed 0 → 7" in said[1]
 
 
-def mnist(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+@pytest.mark.parametrize("alone", [0, 1])
+def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: int
+) -> None:
+    monkeypatch.setenv("MNIST_WORKERS_PATIENCE", "0.5")
+    with workers(small, tmp_path / "run", {}, {}) as processes:
+        processes[1 - alone].kill()
+        said = processes[alone].communicate(timeout=60)[0]
+        assert processes[alone].returncode == WORKER_LOST, said
+    assert "expected every worker to start within 0.5 s; no answer from 127.0.0.1:" in said
+
+
+def mnist(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mnist_cli", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
     )
@@ -196,6 +209,103 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
     process.send_signal(number)
     said = process.communicate(timeout=60)
     assert process.returncode == code, said
+    reached = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*"))
+    command = "mnist train --workers 2 --steps 5000000 --set train.checkpoint_every=200"
+    assert f"run '{command}' to go on from step {reached}" in said[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_is_killed(prepared: Path) -> None:
+    checkpoints = prepared / "artifacts" / "train" / "checkpoints"
+    settings = ("--steps", "5000000", "--seed", "4")
+    process = mnist(prepared, "train", "--workers", "2", *settings)
+    assert process.stderr is not None
+    # It runs as soon as it says so.
+    assert any("steps/s" in line or "belong to another run" in line for line in process.stderr)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 60
+    while any(is_running(int(child)) for child in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(is_running(int(child)) for child in children)
+    process.communicate()
+    assert list(checkpoints.glob("step-*"))
+
+
+def is_running(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where synthetic digits are ready, with a configuration that says so."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    (folder / "pipeline.yaml").write_text(
+        "dataset: synthetic\ntrain: {steps: 20, strategy: multiworker, device: cpu}\n"
+    )
+    process = mnist(folder, "run", "--to", "preprocess", "--set", "train.strategy=single")
+    said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    return folder
+
+
+def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
+    """Run `mnist train` as two workers, each on its artifacts; return the exit code and the last line of each."""
+    addresses = _free_addresses(2)
+    processes = []
+    for index, name in enumerate(artifacts):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        variables = {"TF_CONFIG": json.dumps(cluster), "MNIST_WORKERS_PATIENCE": "50"}
+        processes.append(mnist(folder, "train", "--artifacts", name, **variables))
+    try:
+        said = [process.communicate(timeout=100) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    codes = [process.returncode for process in processes]
+    return [(code, out.splitlines()[-1] if out else err) for code, (out, err) in zip(codes, said, strict=True)]
+
+
+def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> None:
+    shutil.copytree(synthetic / "artifacts", synthetic / "other")
+    done = (0, "done: this worker's share; the chief publishes the model")
+    assert mnist_pair(synthetic, "artifacts", "other")[1] == done
+    ours = (0, "nothing to do: it is fresh (--force runs it all the same)")
+    theirs = (0, "nothing to do: the chief's model is fresh")
+    assert mnist_pair(synthetic, "artifacts", "other") == [ours, theirs]
+    # What lies in a worker's own folder does not matter.
+    assert mnist_pair(synthetic, "artifacts", "artifacts") == [ours, theirs]
+    assert mnist_pair(synthetic, "other", "artifacts")[1] == done
+
+
+@pytest.mark.parametrize(("device", "hidden"), [("cpu", [([], "GPU")]), ("auto", [])])
+def test_on_the_cpu_tensorflow_is_told_to_see_no_gpu_before_it_looks_for_devices(
+    monkeypatch: pytest.MonkeyPatch, device: str, hidden: list[Any]
+) -> None:
+    import tensorflow as tf
+
+    from mnist_cli.learning.cluster import Cluster
+
+    class Looked(Exception):
+        pass
+
+    def look(*_: object) -> None:
+        raise Looked
+
+    told: list[Any] = []
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}})
+    )
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", look)
+    with pytest.raises(Looked):
+        Cluster(device)
+    assert told == hidden
 
 
 TF_CONFIG = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}

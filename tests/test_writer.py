@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from mnist_cli.learning import writer as writer_module
 from mnist_cli.learning.writer import Writer
 
 
@@ -52,6 +53,50 @@ def test_waiting_ends_a_rest() -> None:
         writer.submit(item)
     writer.wait()
     assert gate.written == [0, 1, 2, 3]
+
+
+class Clock:
+    """Takes the place of the module `time`: it stands still, and tells how often it was asked."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked = threading.Semaphore(0)
+
+    def monotonic(self) -> float:
+        self.asked.release()
+        return self.now
+
+
+def test_after_a_rest_only_the_newest_of_what_waited_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, gate, done = Clock(), Gate(), threading.Semaphore(0)
+    monkeypatch.setattr(writer_module, "time", clock)
+
+    def write(item: int) -> None:
+        gate(item)
+        clock.now += 1
+        done.release()
+
+    def wait_until_asked(times: int) -> None:
+        for _ in range(times):
+            assert clock.asked.acquire(timeout=30)
+
+    writer = Writer(write, 5, 1000.0)
+    writer.submit(0)
+    assert gate.begun.wait(30)
+    for item in range(1, 4):
+        writer.submit(item)
+    gate.open.set()
+    wait_until_asked(3)  # before and after writing, and when it begins to rest, until 1001
+    for now in (1000.5, 1001.0):
+        with writer._changed:  # free once the writer rests
+            assert gate.written == [0]
+            clock.now = now
+            writer._changed.notify_all()
+        wait_until_asked(1)
+    for _ in range(2):
+        assert done.acquire(timeout=30)
+    writer.wait()
+    assert gate.written == [0, 3]
 
 
 def test_an_error_drops_what_waits_and_is_raised_once() -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import accuracy, command_line, preparation, training_loop, training_runs, whole_run
+from benchmarks.cases import (
+    accuracy,
+    command_line,
+    preparation,
+    training_loop,
+    training_runs,
+    training_workers,
+    whole_run,
+)
 from benchmarks.setting import Result, Setting
 
 BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
@@ -15,10 +23,12 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "memory": preparation.preprocess_memory,
     "accuracy": accuracy.five_seeds,
     "training-loop": training_loop.examples_per_second,
+    "training-determinism": training_loop.determinism,
     "training-first-step": training_loop.time_to_first_step,
     "training-epochs": training_runs.fifty_epochs,
     "training-checkpoints": training_runs.checkpoints,
     "training-memory": training_runs.memory,
+    "training-workers": training_workers.two_workers,
 }
 
 # What is measured together by one name.

@@ -50,6 +50,18 @@ def examples_per_second(setting: Setting) -> Result:
     return Result(rows, costs_of(samples), (note,))
 
 
+def determinism(setting: Setting) -> Result:
+    """The same loop with TensorFlow's deterministic operations switched on, against as it is."""
+    store = setting.prepared_tree() / "artifacts" / "preprocess" / "store.h5"
+    arguments = (str(store), str(setting.data.folder))
+    switched = setting.program("deterministic training loop", "programs.deterministic_loop", *arguments)
+    ours = setting.program(_OURS, "programs.training_loop", *arguments)
+    samples = setting.race(switched, ours)
+    rates = {name: [_rate(name, sample, real=setting.data.real) for sample in taken] for name, taken in samples.items()}
+    what = "training loop, 1000×100: with enable_op_determinism / without"
+    return Result([ratio_row(what, "examples/s", rates[switched.name], rates[ours.name], None)], costs_of(samples))
+
+
 def time_to_first_step(setting: Setting) -> Result:
     """From the end of TensorFlow's import to the end of the first step, in the train stage."""
     store = setting.prepared_tree() / "artifacts" / "preprocess" / "store.h5"

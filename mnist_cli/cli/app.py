@@ -50,21 +50,22 @@ def root(
     """MNIST from four files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit."""
 
 
-def main() -> NoReturn:
-    """Run the command line and leave with its exit code."""
+def main(typed: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code; messages speak of what was `typed`, if that differs."""
     raise_on_signals()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")
-    code = run_command_line(sys.argv[1:])
+    code = run_command_line(sys.argv[1:], typed)
     _leave(code)
 
 
-def run_command_line(arguments: list[str]) -> int:
+def run_command_line(arguments: list[str], typed: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: what was typed after `mnist`.
+        arguments: what stands behind `mnist`.
+        typed: what a person typed there, if it is something else.
 
     Returns:
         The exit code.
@@ -72,7 +73,7 @@ def run_command_line(arguments: list[str]) -> int:
     # Click's exceptions have no public home in every version of Typer; the class of bad parameters is exported.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        session.typed[:] = arguments
+        session.typed[:] = arguments if typed is None else typed
         code = app(arguments, prog_name="mnist", standalone_mode=False)
         if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
             return 128 + number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,14 +32,15 @@ def init(
     Example: mnist config init
     """
     from mnist_cli import files
-    from mnist_cli.pipeline.loading import DEFAULT_FILE, load_config
+    from mnist_cli.pipeline.loading import DEFAULT_FILE, NO_FILE, load_config
     from mnist_cli.pipeline.template import render
 
     path = session.config_file or DEFAULT_FILE
     if path.exists() and not force:
         raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
     # The defaults, with what --set says, but without whatever pipeline.yaml stands here.
-    loaded = load_config(Path("/dev/null"), session.overrides())
+    overrides, mistakes = session.overrides()
+    loaded = load_config(NO_FILE, overrides, mistakes=mistakes)
     files.write_bytes(path, render(loaded.config).encode())
     session.output.document({"file": str(path)})
     session.output.line(f"wrote {printable(path)}")

@@ -10,6 +10,7 @@ from mnist_cli.cli.progress import BarProgress, LineProgress
 from mnist_cli.cli.terminal import is_terminal, say, styled, write
 from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.progress import Progress
+from mnist_cli.text import lines
 
 
 class Output:
@@ -27,16 +28,22 @@ class Output:
 
     def line(self, text: str = "", **style: Any) -> None:
         """Print one line of a text result."""
-        if not self.as_json and not self.quiet:
-            write(styled(text, sys.stdout, **style) + "\n")
+        self._write(styled(text, sys.stdout, **style))
+
+    def drawing(self, line: str) -> None:
+        """Print one line that brings colours of its own, and nothing that came from outside."""
+        self._write(line)
 
     def columns(self, *cells: tuple[Any, ...]) -> None:
         """Print one line of cells: (text, width) or (text, width, colour); the last cell takes what it needs."""
         padded = [
-            styled(cell[0].ljust(cell[1]), sys.stdout, fg=cell[2]) if len(cell) > 2 else cell[0].ljust(cell[1])
-            for cell in cells
+            styled(cell[0].ljust(cell[1]), sys.stdout, **({"fg": cell[2]} if len(cell) > 2 else {})) for cell in cells
         ]
-        self.line(" ".join(padded).rstrip())
+        self._write(" ".join(padded).rstrip())
+
+    def _write(self, line: str) -> None:
+        if not self.as_json and not self.quiet:
+            write(line + "\n")
 
     def document(self, content: dict[str, Any]) -> None:
         """Take a part of the JSON document; it is printed when the command ends, also when it fails."""
@@ -70,7 +77,7 @@ class Output:
     def finish(self) -> None:
         """Print the JSON document, if that is what was asked for."""
         if self.as_json:
-            write(json.dumps(self._document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+            write(lines(json.dumps(self._document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
 
     def progress(self) -> Progress:
         """Return a listener that shows how a long job goes, as far as stderr is made for it."""

@@ -49,7 +49,8 @@ Resume = Annotated[
     bool | None,
     flag(
         "--resume/--restart",
-        help="Insist on going on from a checkpoint, or throw the checkpoints away; without either, go on if possible.",
+        help="Insist on going on from a checkpoint, or throw the checkpoints away and train again, also what is fresh; "
+        "without either, go on if possible.",
     ),
 ]
 

@@ -12,14 +12,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
-from mnist_cli.errors import Interrupted, MnistError, UsageError
+from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
 from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.text import printable
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.artifacts import Artifacts
     from mnist_cli.pipeline.grid import Axis
     from mnist_cli.pipeline.loading import LoadedConfig, Override
+
+SettingT = TypeVar("SettingT")
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
 
@@ -57,11 +59,19 @@ class Session:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts; a UsageError if it is a file."""
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
+
+        Raises:
+            UsageError: it is a file, or its name is not UTF-8.
+        """
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
         root = self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:  # TensorFlow writes checkpoints below it
+            raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root)
@@ -85,33 +95,38 @@ class Session:
         if self._format not in ("text", "json"):
             raise UsageError(f"--format: expected text or json; received '{printable(self._format)}'")
 
-    def overrides(self) -> list[Override]:
-        """Return what the command line sets, --set first; errors as `parse_override`."""
+    def overrides(self) -> tuple[list[Override], list[ConfigError]]:
+        """Return what the command line sets, --set first, and what of it cannot be read."""
         from mnist_cli.pipeline.loading import read_override
 
-        return [read_override(*setting) for setting in self._settings()]
+        return self._read_settings(read_override)
 
-    def axes(self) -> list[Axis]:
-        """Return what the command line sets, each key with all the values that it is to take; errors as `read_axis`."""
+    def axes(self) -> tuple[list[Axis], list[ConfigError]]:
+        """Return the same, each key with all the values that it is to take."""
         from mnist_cli.pipeline.grid import read_axis
 
-        return [read_axis(*setting) for setting in self._settings()]
+        return self._read_settings(read_axis)
 
-    def _settings(self) -> list[tuple[str, str, str]]:
-        """Return key, text of the value, and option of all that the command line sets."""
+    def _read_settings(self, read: Callable[[str, str, str], SettingT]) -> tuple[list[SettingT], list[ConfigError]]:
+        """Read key, text and option of all that the command line sets."""
         from mnist_cli.pipeline.loading import split_setting
 
         options = [(path, text) for path, text in self._key_options.items() if text is not None]
-        return [
-            *((*split_setting(text), "--set") for text in self._set),
-            *((path, text, str(KEYS[path].option)) for path, text in options),
-        ]
+        typed: list[SettingT] = []
+        mistakes: list[ConfigError] = []
+        for path, text in [*((None, text) for text in self._set), *options]:
+            try:
+                typed.append(read(path, text, str(KEYS[path].option)) if path else read(*split_setting(text), "--set"))
+            except ConfigError as mistake:
+                mistakes.append(mistake)
+        return typed, mistakes
 
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
         """Read the configuration with what the command line sets; errors as `load_config`."""
         from mnist_cli.pipeline.loading import load_config
 
-        return load_config(self._config_file, self.overrides(), kept)
+        overrides, mistakes = self.overrides()
+        return load_config(self._config_file, overrides, kept, mistakes)
 
 
 def command(

@@ -52,7 +52,7 @@ def show(
     name = printable(store.classes[label])
     session.output.document({"split": split, "index": number, "label": label, "image": image.tolist()})
     for line in _drawing(image.tolist()):
-        session.output.line(line)
+        session.output.drawing(line)
     session.output.line(f"{split} image {number:,}: label {name}", bold=True)
     model_file = session.artifacts.folder("train") / "model.h5"
     if model_file.exists():

@@ -20,6 +20,7 @@ from mnist_cli.cli.running import (
 )
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.workers import Workers, run_workers
+from mnist_cli.errors import NothingToTrain
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def train(
     if workers is not None:
         session.load()  # a mistake in it is told once, not by every worker
         run_workers(workers)
-    _single(session, "train", force=force or resume is False, resume=resume, wait=wait)
+    _single(session, "train", force=force, resume=resume, wait=wait)
 
 
 def evaluate(session: Session, *, force: Force = False, wait: Wait = 0) -> None:
@@ -89,7 +90,7 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
     """Run one stage on what the stages before it made, with the overrides that they were run with."""
     from mnist_cli.pipeline.overrides import kept_overrides
 
-    typed = {override.path for override in session.overrides()}
+    typed = {override.path for override in session.overrides()[0]}
     kept = {path: value for path, value in kept_overrides(session.artifacts, stage).items() if path not in typed}
     loaded = session.load(kept)
     default = session.load()
@@ -97,7 +98,11 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
     if told:
         session.output.note(f"with {', '.join(told)}, as in the stages before")
     request = make_request(session, loaded, (stage,), **options)
-    results = run_request(request)
+    try:
+        results = run_request(request)
+    except NothingToTrain as nothing:
+        session.output.line(nothing.message)
+        return loaded, []
     if not results:
         session.output.line("done: this worker's share; the chief publishes the model")
     elif not results[0].ran:

@@ -44,7 +44,8 @@ def sweep(
     from mnist_cli.pipeline.grid import grid
     from mnist_cli.pipeline.loading import LoadedConfig
 
-    points = grid(session.axes(), session.config_file)
+    axes, mistakes = session.axes()
+    points = grid(axes, session.config_file, mistakes)
     first = LoadedConfig(points[0].config, {}, points[0].overrides, None)
     request = make_request(session, first, ("fetch", "preprocess"), mirror=mirror, wait=wait)
     print_result = request.finished

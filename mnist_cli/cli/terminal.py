@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 import typer
 
+from mnist_cli.text import lines
+
 _CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -40,12 +42,12 @@ def write(text: str, *, flush: bool = False) -> None:
 def say(label: str, text: str, **style: Any) -> None:
     """Print a labelled message on stderr; a stderr that cannot be written is nobody's problem."""
     with contextlib.suppress(OSError):
-        print(styled(label, sys.stderr, bold=True, **style), text, file=sys.stderr, flush=True)
+        print(styled(label, sys.stderr, bold=True, **style), lines(text), file=sys.stderr, flush=True)
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:
-    """Return `text` with terminal colours if `stream` shows them."""
-    return typer.style(text, **style) if style and shows_colour(stream) else text
+    """Return `text` with terminal colours if `stream` shows them, and without any control character of its own."""
+    return typer.style(lines(text), **style) if style and shows_colour(stream) else lines(text)
 
 
 def shows_colour(stream: TextIO) -> bool:

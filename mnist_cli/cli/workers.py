@@ -14,13 +14,17 @@ from typing import Annotated, NoReturn
 from mnist_cli.cli import session
 from mnist_cli.cli.options import option
 from mnist_cli.errors import Interrupted, WorkerLost
+from mnist_cli.meeting import PATIENCE_VARIABLE
 
 Workers = Annotated[
     int | None,
     option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
 ]
 # For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
+_HEARING = 15.0
 _GRACE = 45.0
+_PATIENCE = "60"  # seconds, for processes of one machine to start
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def run_workers(count: int) -> NoReturn:
@@ -52,9 +56,13 @@ def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
     lost = next((index for index, worker in enumerate(workers) if worker.poll()), None)
     if lost is None:
         raise SystemExit(0)
+    _wait(workers, _HEARING)
+    # Those that train have heard of the loss and said so; those that still wait for the others would wait on.
+    for worker in workers:
+        worker.terminate()
     _wait(workers)
     chief = workers[0].poll()
-    if chief is not None and chief > 0:
+    if chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED):
         raise SystemExit(chief)
     code = workers[lost].returncode
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -64,8 +72,8 @@ def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
     )
 
 
-def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
-    end = time.monotonic() + _GRACE
+def _wait(workers: list[subprocess.Popen[bytes]], seconds: float = _GRACE) -> None:
+    end = time.monotonic() + seconds
     while any(worker.poll() is None for worker in workers) and time.monotonic() < end:
         time.sleep(0.05)
 
@@ -75,9 +83,10 @@ def _start(addresses: list[str], index: int) -> subprocess.Popen[bytes]:
     quiet = [] if index == 0 else ["--quiet"]
     arguments = [*_without_workers(session.typed), "--strategy", "multiworker", "--device", "cpu", *quiet]
     return subprocess.Popen(
-        [sys.executable, "-m", "mnist_cli", *arguments],
-        env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "mnist_cli.cli.local_worker", json.dumps(session.typed), *arguments],
+        env={PATIENCE_VARIABLE: _PATIENCE, **os.environ, "TF_CONFIG": json.dumps(cluster)},
+        # It closes when this process ends, and then the worker does.
+        stdin=subprocess.PIPE,
         stdout=None if index == 0 else subprocess.DEVNULL,
         # A Ctrl-C reaches them once, through this process, and not a second time from the terminal.
         start_new_session=True,

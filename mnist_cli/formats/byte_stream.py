@@ -7,12 +7,12 @@ one member, its checksum and length verified, and not a byte behind it.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import stat
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
+from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.text import printable
 
@@ -168,12 +168,9 @@ class ByteStream:
         )
 
 
-def _open_regular(path: Path) -> io.FileIO:
+def _open_regular(path: Path) -> BinaryIO:
     try:
-        # Asked before it is opened: opening a named pipe waits for a writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{printable(path)}: not a regular file")
-        return io.FileIO(path)
+        return files.open_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.guarded_file import GuardedFile
+from mnist_cli.formats.hdf5_damage import damage
 from mnist_cli.signals import deferred_signals
 from mnist_cli.text import printable
 
@@ -112,24 +113,41 @@ def open_hdf5(path: Path, *, hint: str | None = None) -> Iterator[h5py.File]:
         FormatError: it is not an HDF5 file, or it is damaged.
     """
     try:
+        files.open_regular(path).close()  # HDF5 itself would wait for the writer of a named pipe
+    except FileNotFoundError as error:
+        raise InputError(f"{printable(path)}: no such file", hint=hint) from error
+    except OSError as error:
+        raise InputError(f"{printable(path)}: {error.strerror}", hint=hint) from error
+    try:
         # No lock: a published file never changes, and on some network file systems locking fails.
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except FormatError as error:
         error.hint = error.hint or hint
         raise
-    except FileNotFoundError as error:
-        raise InputError(f"{printable(path)}: no such file", hint=hint) from error
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"{printable(path)}: {os.strerror(error.errno)}", hint=hint) from error
-        raise FormatError(
-            path,
-            "the HDF5 file is damaged, or is none",
-            expected="a readable HDF5 file",
-            received=printable(error),
-            hint=hint,
-        ) from error
+        problem = damage(path, error)
+        problem.hint = hint
+        raise problem from error
+
+
+@contextlib.contextmanager
+def reading(path: Path, name: str) -> Iterator[None]:
+    """Name the object of a file that turns out to be damaged while the block reads it.
+
+    Raises:
+        FormatError: it is damaged.
+    """
+    try:
+        yield
+    except FormatError:
+        raise
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise damage(path, error, printable(name)) from error
 
 
 def content_digest(path: Path) -> str:
@@ -161,7 +179,8 @@ def digest_of(path: Path, file: h5py.File, known: Mapping[str, str] | None = Non
         if isinstance(item, h5py.Dataset):
             entry["dtype"] = item.dtype.newbyteorder("<").str
             entry["shape"] = list(item.shape)
-            entry["sha256"] = known.get(name) or data_sha256(item)
+            with reading(path, name):
+                entry["sha256"] = known.get(name) or data_sha256(item)
         description.append(entry)
     canonical = json.dumps(description, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -197,8 +216,9 @@ def walk(path: Path, file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
             name = f"{group.name.rstrip('/')}/{child}"
             if not isinstance(group.get(child, getlink=True), h5py.HardLink):
                 raise _refused(path, name, "a link within the file", "a symbolic or external link")
-            item = group[child]
-            place = h5py.h5o.get_info(item.id).addr
+            with reading(path, name):
+                item = group[child]
+                place = h5py.h5o.get_info(item.id).addr
             if place in places:
                 raise _refused(path, name, "one name for each object", "a second name")
             places.add(place)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.hdf5 import open_hdf5, read_text, safe_hdf5_file, walk, write_text
+from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, safe_hdf5_file, walk, write_text
 
 MODEL_NAME = "model.h5"
 SCHEMA = "mnist-model/1"
@@ -217,7 +217,8 @@ def _read_array(path: Path, item: h5py.Group | h5py.Dataset, dimensions: int) ->
     received = f"{item.dtype}, {item.ndim} dimensions" if isinstance(item, h5py.Dataset) else "a group"
     if received != f"float32, {dimensions} dimensions":
         raise _wrong(path, f"{item.name} is of another kind", f"float32, {dimensions} dimensions", received)
-    array: Floats = np.asarray(item[()], np.float32)
+    with reading(path, item.name):
+        array: Floats = np.asarray(item[()], np.float32)
     if not np.isfinite(array).all():
         raise _wrong(path, f"{item.name} is of no use", "finite numbers", "infinities or NaN")
     array.flags.writeable = False

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import FormatError
-from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, walk
+from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, reading, walk
 
 # What the file is called in the folder of the stage that writes it.
 STORE_NAME = "store.h5"
@@ -139,7 +139,8 @@ class Split:
             # The file may be another one than when the store was opened.
             _check_array(self._path, name, walk(self._path, file).get(name), array.shape)
             if array.size:
-                file[name].read_direct(array)
+                with reading(self._path, name):
+                    file[name].read_direct(array)
         received = hashlib.sha256(array.data if array.size else b"").hexdigest()
         expected = self._header.array_sha256[name]
         if received != expected:

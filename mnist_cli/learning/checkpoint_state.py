@@ -65,7 +65,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         Damaged: it is not there, or not that.
     """
     try:
-        document = json.loads((folder / STATE_NAME).read_bytes())
+        document = json.loads(files.read_regular(folder / STATE_NAME))
     except FileNotFoundError:
         raise Damaged(f"{STATE_NAME} is missing") from None
     except (OSError, ValueError, RecursionError) as error:

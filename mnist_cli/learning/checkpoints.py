@@ -140,9 +140,10 @@ class Checkpoints:
             self._copies.write(temporary / _WEIGHTS, values)
             # A history only grows.
             self._lines += map(history_line, state.history[len(self._lines) :])
-            (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
-            write_state(temporary, state, self._run)
-            _sync(temporary)
+            with files.naming(temporary):
+                (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
+                write_state(temporary, state, self._run)
+                _sync(temporary)
             self._replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -204,11 +205,11 @@ class Checkpoints:
         # Renamed first: a folder that is half removed must not look like a checkpoint.
         doomed = self._temporary(folder.name)
         folder.rename(doomed)
-        _delete(doomed)
+        files.remove(doomed)
 
     def _sweep(self) -> None:
         for leftover in self._folder.glob(f"{files.TEMPORARY_PREFIX}*"):
-            _delete(leftover)
+            files.remove(leftover)
 
     def _temporary(self, name: str) -> Path:
         return self._folder / f"{files.TEMPORARY_PREFIX}{name}-{secrets.token_hex(4)}"
@@ -244,13 +245,6 @@ class _Copies:
         for copy, value in zip(self._copies.values(), values, strict=True):
             copy.assign(value)
         self._checkpoint.write(prefix)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

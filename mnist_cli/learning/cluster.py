@@ -17,11 +17,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_cli.distribution import Worker, this_worker
-from mnist_cli.errors import InputError, WorkerLost
+from mnist_cli.errors import InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.devices import available_devices
 from mnist_cli.learning.replicas import Replicas
+from mnist_cli.meeting import listen, patience, tell
 from mnist_cli.text import printable
 
 # What TensorFlow says when a process is gone, or was started again, or when the others gave up.
@@ -57,10 +58,12 @@ class Cluster:
     Raises:
         ConfigError: nobody says who the workers are, or a GPU is wanted that TensorFlow does not see.
         WorkerLost: they cannot be reached.
+        NothingToTrain: the chief says so.
     """
 
     def __init__(self, device: str) -> None:
         self.worker = this_worker()
+        _meet(self.worker)
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         with losses_told():
@@ -85,6 +88,18 @@ class Cluster:
         with losses_told():
             total: npt.NDArray[np.float32] = self._compiled(tf.constant(values, tf.float32)).numpy()
         return total
+
+    def part(self) -> None:
+        """Return when every worker has called it; then each may leave, and no other takes that for a loss.
+
+        Raises:
+            WorkerLost: one left before.
+        """
+        self.sum([])
+        # Who has its part of a sum may be gone before another one has got it from there. This sum only tells that
+        # everybody has that of the one before.
+        with contextlib.suppress(WorkerLost):
+            self.sum([])
 
     def tell(self, content: bytes) -> bytes:
         """Return the chief's content, on every worker; the others' is not looked at; errors as `sum`."""
@@ -136,6 +151,26 @@ class Cluster:
 
         shares = self._strategy.run(own, args=(values,))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+
+
+def excuse_workers() -> None:
+    """As the chief, tell the others that there is nothing to train; errors as `meeting.tell`."""
+    tell("rest", _addresses(this_worker())[1:], patience())
+
+
+def _meet(worker: Worker) -> None:
+    addresses = _addresses(worker)
+    if worker.is_chief:
+        tell("train", addresses[1:], patience())
+    elif listen(addresses[worker.index], addresses[0], patience()) == "rest":
+        raise NothingToTrain("nothing to do: the chief's model is fresh")
+
+
+def _addresses(worker: Worker) -> tuple[str, ...]:
+    if worker.addresses:
+        return worker.addresses
+    cluster = _resolver(worker).cluster_spec()
+    return tuple(cluster.job_tasks("worker"))
 
 
 def _resolver(worker: Worker) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from mnist_cli.distribution import DEVICE_PATTERN, STRATEGIES, unusable_device
 from mnist_cli.errors import ConfigError
-from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, unused_parameters
+from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, excess_warmup, unused_parameters
 from mnist_cli.text import printable
 
 Resume = Literal["auto", "require", "never"]
@@ -98,6 +98,15 @@ class Settings:
         """The learning rate, or the one that suits the optimizer."""
         default = OPTIMIZERS[self.optimizer.name]["learning_rate"]
         return float(default if self.learning_rate is None else self.learning_rate)
+
+    def check_length(self, examples: int) -> None:
+        """Refuse a warm-up that is longer than the run over so many training examples.
+
+        Raises:
+            ConfigError: it is.
+        """
+        if problem := excess_warmup(self.schedule, self.total_steps(examples)):
+            raise ConfigError([f"train.warmup_steps: {problem}"])
 
     def check_validation(self, examples: int) -> None:
         """Refuse settings that need a validation split, when it has no examples.

@@ -166,7 +166,7 @@ class Run:
             with self._stopwatch.on("checkpoints"):
                 self._checkpoints.clear()
         if self._cluster:
-            self._cluster.sum([])  # nobody leaves before the chief is done: it would take that for a loss
+            self._cluster.part()  # nobody leaves before the chief is done
 
     def _advance(self, stop: StopRequest) -> None:
         self._progress.update(self._step)

@@ -8,11 +8,13 @@ finished by the next one.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_cli import files
 from mnist_cli.pipeline import manifest as manifests
+from mnist_cli.pipeline.lock import HOLDER_NAME
 
 _NEW = ".new"
 
@@ -52,7 +54,7 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 path.replace(folder / path.name)
         files.sync_folder(folder)
-        shutil.rmtree(new)
+        files.remove(new)
 
     def discard(self, stage: str) -> None:
         """Throw away what a failed stage wrote."""
@@ -63,6 +65,17 @@ class Artifacts:
         folder = self.folder(stage)
         if (folder / _NEW / manifests.NAME).is_file():
             self.commit(stage)
-        elif folder.is_dir():
-            self.discard(stage)
-            files.sweep(folder)
+        for leftover in self._leftovers(stage):
+            files.remove(leftover)
+
+    def are_untidy(self, stages: Iterable[str]) -> bool:
+        """Tell whether a run was killed here, or is at work."""
+        if (self.root / HOLDER_NAME).exists() or any(self.root.glob(f"{files.TEMPORARY_PREFIX}*")):
+            return True
+        return any(any(self._leftovers(stage)) for stage in stages)
+
+    def _leftovers(self, stage: str) -> Iterator[Path]:
+        """Give the new folder and the temporary files and folders of a stage, those of its checkpoints too."""
+        folder = self.folder(stage)
+        for pattern in (_NEW, f"{files.TEMPORARY_PREFIX}*", f"*/{files.TEMPORARY_PREFIX}*"):
+            yield from folder.glob(pattern)

@@ -25,7 +25,7 @@ class DigestCache:
         self._changed = False
         self._entries: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            entries = json.loads((root / _NAME).read_bytes())
+            entries = json.loads(files.read_regular(root / _NAME))
             if isinstance(entries, dict):
                 self._entries = entries
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from mnist_cli.errors import ConfigError, UsageError
 from mnist_cli.pipeline.config import Config
+from mnist_cli.pipeline.layers import PROBLEM_LIMIT
 from mnist_cli.pipeline.loading import Override, load_config
 from mnist_cli.pipeline.registry import STAGES, upstream
 from mnist_cli.pipeline.template import yaml_value
 from mnist_cli.pipeline.yaml_document import read_yaml
 from mnist_cli.text import printable
-
-_PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,13 @@ def read_axis(path: str, text: str, source: str) -> Axis:
     return Axis(path, tuple(document.content) or (None,), source)
 
 
-def grid(axes: Sequence[Axis], file: Path | None) -> list[Point]:
+def grid(axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError] = ()) -> list[Point]:
     """Return a point for every combination of values, the last key changing first; equal trainings count once.
 
     Args:
         axes: of two for one key the later counts.
         file: the configuration file, as for `load_config`.
+        mistakes: what was typed and could not be read; reported with all the others.
 
     Raises:
         UsageError: no key of training has a value.
@@ -84,7 +84,7 @@ def grid(axes: Sequence[Axis], file: Path | None) -> list[Point]:
         chosen.pop(axis.path, None)  # the later one counts, also for its place
         chosen[axis.path] = axis
     varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or list(filter(_is_varied, chosen))
-    if not varied:
+    if not varied and not mistakes:
         raise UsageError(
             "there is nothing to vary: expected values for at least one key of training",
             hint="for example: mnist sweep --set train.learning_rate=0.1,0.3,0.5",
@@ -105,21 +105,20 @@ def grid(axes: Sequence[Axis], file: Path | None) -> list[Point]:
         else:
             point = Point(here, loaded.config, loaded.overrides)
             points.setdefault(repr(STAGES["train"].parameters(loaded.config)), point)
-    if problems:
-        raise _error(problems, len(varied))
+    if problems or mistakes:
+        raise _error(problems, len(varied), mistakes)
     _check(list(points.values()), varied)
     return list(points.values())
 
 
-def _error(problems: dict[str, list[str]], dimensions: int) -> ConfigError:
+def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[ConfigError]) -> ConfigError:
     """Return one error with all problems; where several keys vary, with the first point that has it."""
-    lines = [
-        f"{problem} (first at {printable(where[0])})" if dimensions > 1 else problem
-        for problem, where in problems.items()
-    ]
-    if len(lines) > _PROBLEM_LIMIT:
-        lines = [*lines[:_PROBLEM_LIMIT], f"and {len(lines) - _PROBLEM_LIMIT} more problems"]
-    return ConfigError(lines)
+    lines = [problem for mistake in mistakes for problem in mistake.problems]
+    for problem, where in problems.items():
+        lines.append(f"{problem} (first at {printable(where[0])})" if dimensions > 1 else problem)
+    if len(lines) > PROBLEM_LIMIT:
+        lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
+    return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
 
 
 def _check(points: list[Point], varied: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from mnist_cli.pipeline.keys import KEYS, SECTIONS
 from mnist_cli.pipeline.yaml_document import Place
 from mnist_cli.text import printable
 
-_PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
+PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,18 @@ class Layers:
     item_origins: dict[tuple[str, int], Origin] = field(default_factory=dict)
     problems: list[tuple[Origin, str]] = field(default_factory=list)
 
-    def error(self) -> ConfigError:
-        """Return one error with all problems: those of the file by place, then those of the command line."""
+    def error(self, mistakes: Sequence[ConfigError] = ()) -> ConfigError:
+        """Return one error with all problems: those of the file by place, then those of the command line.
+
+        Args:
+            mistakes: what was typed and could not be read at all.
+        """
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
-        lines = list(dict.fromkeys(f"{origin}: {message}" for origin, message in ordered))
-        if len(lines) > _PROBLEM_LIMIT:
-            lines = [*lines[:_PROBLEM_LIMIT], f"and {len(lines) - _PROBLEM_LIMIT} more problems"]
-        return ConfigError(lines)
+        typed = [problem for mistake in mistakes for problem in mistake.problems]
+        lines = list(dict.fromkeys([*(f"{origin}: {message}" for origin, message in ordered), *typed]))
+        if len(lines) > PROBLEM_LIMIT:
+            lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
+        return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
 
 
 def unknown_key(path: str) -> str:

@@ -6,23 +6,24 @@ problems of all layers are reported at once, each with the place that it came fr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from mnist_cli.distribution import unusable_device
+from mnist_cli import files
 from mnist_cli.errors import ConfigError
-from mnist_cli.optimizers import unused_parameters
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
-from mnist_cli.pipeline.layers import Layers, Origin, shown, unknown_key
+from mnist_cli.pipeline.layers import PROBLEM_LIMIT, Layers, Origin, shown, unknown_key
+from mnist_cli.pipeline.validation import validate
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.text import printable
 
 DEFAULT_FILE = Path("pipeline.yaml")
+# The customary name of a file without anything in it; no other device is read.
+NO_FILE = Path(os.devnull)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ def read_override(path: str, text: str, source: str) -> Override:
 
 
 def load_config(
-    file: Path | None = None, overrides: Sequence[Override] = (), kept: Mapping[str, Any] | None = None
+    file: Path | None = None,
+    overrides: Sequence[Override] = (),
+    kept: Mapping[str, Any] | None = None,
+    mistakes: Sequence[ConfigError] = (),
 ) -> LoadedConfig:
     """Read, merge and validate the configuration.
 
@@ -104,6 +108,7 @@ def load_config(
         file: the YAML file; None means `pipeline.yaml` in the current folder, if there is one.
         overrides: from the command line; of two for one key the later counts.
         kept: key → value, overrides that earlier stages were run with.
+        mistakes: what was typed and could not be read as an override; reported with all the others.
 
     Raises:
         ConfigError: with every problem there is.
@@ -123,11 +128,9 @@ def load_config(
                 (Origin(override.source), f"{printable(override.path)}: {unknown_key(override.path)}")
             )
     _choose_length(layers, {override.path for override in overrides})
-    config = _validate(layers)
-    if config is not None:
-        _refuse_unused(layers, config)
-    if layers.problems or config is None:
-        raise layers.error()
+    config = validate(layers)
+    if layers.problems or mistakes or config is None:
+        raise layers.error(mistakes)
     given = {override.path for override in overrides} | set(kept or {})
     return LoadedConfig(
         config=config,
@@ -140,8 +143,10 @@ def load_config(
 def _read_file(layers: Layers, file: Path | None) -> Path | None:
     """Add the file's layer; return the file that was read."""
     path = DEFAULT_FILE if file is None else file
+    if path == NO_FILE:
+        return path
     try:
-        with path.open("rb") as stream:
+        with files.open_regular(path) as stream:
             text = stream.read(SIZE_LIMIT + 1)
     except FileNotFoundError:
         if file is None:
@@ -166,6 +171,7 @@ class _FileLayer:
         self._layers = layers
         self._document = document
         self._name = name
+        self._unknown_keys = 0
 
     def add(self) -> None:
         for key, value in self._document.content.items():
@@ -179,14 +185,22 @@ class _FileLayer:
 
     def _add_key(self, path: tuple[str, ...], value: Any) -> None:
         dotted = ".".join(path)
-        if dotted not in KEYS:
-            self._problem(self._document.key_places[path], f"{printable(dotted)}: {unknown_key(dotted)}")
+        if dotted not in KEYS or "." in path[-1]:
+            self._problem(self._document.key_places[path], f"{printable(dotted)}: {self._unknown(path)}")
             return
         self._layers.values[dotted] = value
         self._layers.origins[dotted] = Origin(self._name, self._document.places[path])
         for index in range(len(value) if isinstance(value, list) else 0):
             place = self._document.places[(*path, index)]
             self._layers.item_origins[dotted, index] = Origin(self._name, place)
+
+    def _unknown(self, path: tuple[str, ...]) -> str:
+        section, _, name = path[-1].partition(".")
+        if len(path) == 1 and path[0] in KEYS:
+            return f"unknown key; write '{name}:' under '{section}:'"
+        # The nearest key takes a while to find, and further problems than these are not shown.
+        self._unknown_keys += 1
+        return unknown_key(".".join(path)) if self._unknown_keys <= PROBLEM_LIMIT else "unknown key"
 
     def _problem(self, place: Place, message: str) -> None:
         self._layers.problems.append((Origin(self._name, place), message))
@@ -212,42 +226,3 @@ def _resolve_mirrors(layers: Layers, folder: Path) -> None:
             else mirror
             for mirror in mirrors
         ]
-
-
-def _refuse_unused(layers: Layers, config: Config) -> None:
-    """Add a problem for each value that is set and would do nothing, or could do nothing."""
-    train = config.train
-    unused = unused_parameters(train.chosen_optimizer(), train.chosen_schedule())
-    problems = {f"train.{name}": f"{why}; expected null" for name, why in unused.items()}
-    if config.preprocess.validation_size == 0:
-        needy = {"train.early_stopping": train.early_stopping is not None, "train.select": train.select == "best"}
-        problems |= {path: "needs preprocess.validation_size above 0" for path, is_set in needy.items() if is_set}
-    if problem := unusable_device(train.device, train.strategy):
-        problems["train.device"] = problem
-    layers.problems += [(layers.origins[path], f"{path}: {problem}") for path, problem in problems.items()]
-
-
-def _validate(layers: Layers) -> Config | None:
-    nested: dict[str, Any] = {}
-    for path, value in layers.values.items():
-        section, _, name = path.rpartition(".")
-        (nested.setdefault(section, {}) if section else nested)[name] = value
-    try:
-        return Config.model_validate(nested)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False, include_input=False):
-            layers.problems.append(_invalid(layers, detail["loc"]))
-    return None
-
-
-def _invalid(layers: Layers, location: tuple[int | str, ...]) -> tuple[Origin, str]:
-    """Say what is wrong with the value at a pydantic location; equal for all branches of a union."""
-    path = str(location[0]) if location[0] in KEYS else ".".join(map(str, location[:2]))
-    origin, value, name = layers.origins[path], layers.values[path], path
-    index = location[2] if len(location) > 2 else None
-    if isinstance(index, int) and isinstance(value, list):
-        origin = layers.item_origins.get((path, index), origin)
-        value, name = value[index], f"{path}[{index}]"
-    problem = f"expected {KEYS[path].expected}; received {shown(value)}"
-    # An option of its own names the key already.
-    return origin, problem if origin.source == KEYS[path].option else f"{name}: {problem}"

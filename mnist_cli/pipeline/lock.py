@@ -9,16 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
-from mnist_cli.errors import Locked
+from mnist_cli.errors import InputError, Locked
 from mnist_cli.text import printable
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 _LOCK = ".lock"
-_HOLDER = ".lock-holder.json"
+HOLDER_NAME = ".lock-holder.json"
+# Between taking the lock and writing down who has it, and between the two at the end, the holder cannot be named: then
+# others look again after a moment, for a second. (The processes of another machine are never there.)
+_MOMENT = 0.02
+_ATTEMPTS = 50
+_HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 
 @contextlib.contextmanager
@@ -32,34 +42,80 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it.
+        InputError: in the place of the lock file is something else.
         OSError: the folder cannot be written.
     """
     import filelock
 
     root.mkdir(parents=True, exist_ok=True)
+    _check_lock_file(root / _LOCK)
     # No soft lock where flock is missing: that one is a file that outlives its holder.
-    lock = filelock.FileLock(root / _LOCK, timeout=wait, fallback_to_soft=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise Locked(
-            f"{printable(root)}: another run is at work there: {_holder(root)}",
-            hint="wait for it, or give --wait SECONDS",
-        ) from None
+    lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
+    _acquire(lock, root, wait)
     try:
         files.sweep(root)
         holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        files.write_json(root / _HOLDER, holder)
+        files.write_json(root / HOLDER_NAME, holder)
         yield
     finally:
-        (root / _HOLDER).unlink(missing_ok=True)
+        (root / HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: FileLock, root: Path, wait: float) -> None:
+    import filelock
+
+    attempts = _ATTEMPTS
+    while True:
+        try:
+            lock.acquire(timeout=wait)
+            return
+        except filelock.Timeout:
+            attempts -= 1
+            if attempts and not _is_at_work(root):
+                wait = _MOMENT
+                continue
+            raise Locked(
+                f"{printable(root)}: another run is at work there: {_holder(root)}",
+                hint="wait for it, or give --wait SECONDS",
+            ) from None
+
+
+def _is_at_work(root: Path) -> bool:
+    """Tell whether the file names a process that is there: not yet or no longer, or one that was killed before."""
+    try:
+        os.kill(int(_read_holder(root)["pid"]), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _check_lock_file(path: Path) -> None:
+    """Refuse what is no lock file: through a link another file would be emptied, and nothing but a file can lock."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        received = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "something else"
+        raise InputError(
+            f"{printable(path)}: cannot be the lock\nexpected a regular file; received {received}",
+            hint="remove it; the next run makes its own",
+        )
 
 
 def _holder(root: Path) -> str:
     """Say who holds the lock; the file may be missing or garbage, as it is not what locks."""
     try:
-        holder = json.loads((root / _HOLDER).read_bytes())
+        holder = _read_holder(root)
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
+
+
+def _read_holder(root: Path) -> dict[str, Any]:
+    with files.open_regular(root / HOLDER_NAME) as file:
+        holder: dict[str, Any] = json.loads(file.read(_HOLDER_LIMIT))
+    return holder

@@ -19,6 +19,9 @@ NAME = "manifest.json"
 _SIZE_LIMIT = 1 << 20  # bytes; a manifest has about 2,000
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# A name that leads out of the stage's folder is none of ours.
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+InputName = Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
 
 class OutputRecord(BaseModel):
@@ -56,8 +59,8 @@ class Manifest(BaseModel):
     version: int
     parameters: dict[str, Any]
     overrides: dict[str, Any]
-    inputs: dict[str, Digest]
-    outputs: dict[str, OutputRecord]
+    inputs: dict[InputName, Digest]
+    outputs: dict[FileName, OutputRecord]
     metrics: dict[str, Any]
     runtime: dict[str, Any]
     environment: dict[str, Any]
@@ -111,7 +114,7 @@ def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | Non
         OSError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             text = file.read(_SIZE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -47,9 +47,10 @@ class Reason:
     note: str = ""
 
     def __str__(self) -> str:
+        what = printable(self.what, 1000)
         if self.old is None and self.new is None:
-            return self.what
-        return f"{self.what} {_short(self.old)}{self.note} → {_short(self.new)}"
+            return what
+        return f"{what} {_short(self.old)}{self.note} → {_short(self.new)}"
 
     def document(self) -> dict[str, Any]:
         """Return the reason for `--json`."""

@@ -53,11 +53,13 @@ class Outcome:
         metrics: goes into the manifest.
         runtime: what can move the bits, as it was.
         digests: output file → content digest, where the stage knows it already.
+        inputs: `stage/file` → content digest of what was read.
     """
 
     metrics: dict[str, Any]
     runtime: dict[str, Any] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ def _run_preprocess(job: Job) -> Outcome:
         progress=job.progress,
     )
     metrics = {"dataset": result.dataset, "train": result.train, "validation": result.validation, "test": result.test}
-    return Outcome(metrics, digests={"store.h5": result.store_digest})
+    read = {f"fetch/{FILE_NAMES[role]}": sha256 for role, sha256 in result.sources.items()}
+    return Outcome(metrics, digests={"store.h5": result.store_digest}, inputs=read)
 
 
 def _run_train(job: Job) -> Outcome:
@@ -192,7 +195,7 @@ def _run_train(job: Job) -> Outcome:
         "model_digest": result.model_digest,
         "seconds": result.seconds,
     }
-    return Outcome(metrics, runtime=result.runtime)
+    return Outcome(metrics, runtime=result.runtime, inputs={"preprocess/store.h5": result.store_digest})
 
 
 def _run_evaluate(job: Job) -> Outcome:
@@ -214,7 +217,7 @@ def _run_evaluate(job: Job) -> Outcome:
         "cross_entropy": result.cross_entropy,
         "model_digest": result.model_digest,
     }
-    return Outcome(metrics)
+    return Outcome(metrics, inputs={"preprocess/store.h5": result.store_digest})
 
 
 def _train_runtime(config: Config) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, MnistError
+from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
 from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.bookkeeping import keep_record, without_record
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
 from mnist_cli.pipeline.environment import environment
@@ -20,9 +23,7 @@ from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
-from mnist_cli.pipeline.run_names import is_recorded
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.text import printable
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Request:
     started: Callable[[StageStatus], None] = lambda _status: None
     finished: Callable[[StageResult], None] = lambda _result: None
 
+    def insists(self, stage: str) -> bool:
+        """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
+        return self.force or (stage == "train" and self.resume == "never")
+
 
 def run(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date.
@@ -85,17 +90,28 @@ def run(request: Request) -> list[StageResult]:
         ConfigError: several workers are to train, and other stages are requested too.
         InputError: a stage that comes before the first requested one is not fresh.
         Locked: another run is at work in the folder.
+        NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
+    share = _share_of_training(request)
+    if share != "worker":
+        _tidy(request)
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
     # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
-    if not request.force and all(statuses[name].fresh for name in request.stages):
+    is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
+    if share != "worker" and is_fresh:
         digests.save()
-        _complete_records(request, statuses)
-        return [_fresh_result(request, statuses[name]) for name in request.stages]
-    if not _is_writer(request):
+        if without_record(request.artifacts, statuses, request.stages):
+            # Where another run is at work, or nothing may be written, the next one does it.
+            with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+                _complete_records(request, statuses)
+        results = [_fresh_result(request, statuses[name]) for name in request.stages]
+        if share == "chief":
+            _excuse_workers(request)
+        return results
+    if share == "worker":  # whether there is something to train, the chief decides
         _require_fresh(request, statuses)
         _assist(request)
         return []
@@ -107,13 +123,24 @@ def run(request: Request) -> list[StageResult]:
 
 def run_locked(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date, for a caller that holds the lock; results and errors as `run`."""
-    for name in STAGES:
-        request.artifacts.recover(name)
+    _recover(request.artifacts)
     digests = DigestCache(request.artifacts.root)
     try:
         return _run_in_order(request, digests)
     finally:
         digests.save()
+
+
+def _tidy(request: Request) -> None:
+    """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
+    if request.artifacts.are_untidy(STAGES):
+        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+            _recover(request.artifacts)
+
+
+def _recover(artifacts: Artifacts) -> None:
+    for name in STAGES:
+        artifacts.recover(name)
 
 
 def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -129,16 +156,38 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
             )
 
 
-def _is_writer(request: Request) -> bool:
-    """Tell whether this process publishes what it makes: it does, but for training when another one is the chief."""
+def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse at once what would fail only when the stages before have run."""
+    for name in request.stages:
+        folder = request.artifacts.folder(name)
+        if (
+            (request.insists(name) or not statuses[name].fresh)
+            and folder.is_dir()
+            and not os.access(folder, os.W_OK | os.X_OK)
+        ):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
+
+
+def _share_of_training(request: Request) -> Literal["all", "chief", "worker"]:
+    """Return what this process does of the training; all but a worker publish what they make."""
     if "train" not in request.stages or request.config.train.strategy != "multiworker":
-        return True
+        return "all"
     if len(request.stages) > 1:
         raise ConfigError(
             ["train.strategy: multiworker trains with 'mnist train' on each worker; received a run of several stages"],
             hint="run 'mnist run --to preprocess' first, and 'mnist eval' after it on the chief",
         )
-    return this_worker().is_chief
+    return "chief" if this_worker().is_chief else "worker"
+
+
+def _excuse_workers(request: Request) -> None:
+    """Tell the workers that wait for this chief that there is nothing to do; who does not come is not waited for."""
+    from mnist_cli.stages.train import excuse_workers
+
+    try:
+        excuse_workers()
+    except WorkerLost as error:
+        request.progress.note(f"the model is fresh, and not every worker came to hear it: {error.message}")
 
 
 def _assist(request: Request) -> None:
@@ -163,52 +212,31 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     # Looked at again, as another run may have worked here while this one waited for the lock.
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
+    _require_writable(request, statuses)
     _warm_up(request, statuses)
     results = []
     for name in request.stages:
         stage = STAGES[name]
         status = examine(stage, request.config, request.artifacts, digests, statuses)
-        if status.fresh and not request.force:
+        if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
             manifest = _execute(stage, request, status, statuses, digests)
-            _record_run(request, manifest)
+            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
         statuses[name] = status
-    ran = [result.stage for result in results if result.ran]
-    for manifest in _without_record(request, statuses):
-        if manifest.stage not in ran:
-            _record_run(request, manifest)
+    _complete_records(request, statuses, ran=[result.stage for result in results if result.ran])
     return results
 
 
-def _record_run(request: Request, manifest: Manifest) -> None:
-    """Keep a record of what was published; without one it is published all the same."""
-    from mnist_cli.pipeline import recording  # a run with nothing to do does not pay for it
-
-    try:
-        recording.record(request.artifacts, manifest, request.config.keep_runs)
-    except (MnistError, OSError) as error:
-        reason = error.message if isinstance(error, MnistError) else error.strerror
-        request.progress.warn(f"no record of it is kept in artifacts/runs: {printable(reason)}")
-
-
-def _without_record(request: Request, statuses: dict[str, StageStatus]) -> list[Manifest]:
-    """Return what is published and has no record: the run was killed, or another one's evaluation holds for it too."""
-    train, root = statuses["train"].manifest, request.artifacts.root
-    published = [statuses[name].manifest for name in ("train", "eval") if name in request.stages]
-    return [made for made in published if train and made and not is_recorded(root, train, made)]
-
-
-def _complete_records(request: Request, statuses: dict[str, StageStatus]) -> None:
-    if missing := _without_record(request, statuses):
-        # Where another run is at work, or nothing may be written, the next one does it.
-        with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
-            for manifest in missing:
-                _record_run(request, manifest)
+def _complete_records(request: Request, statuses: dict[str, StageStatus], ran: Collection[str] = ()) -> None:
+    """Make the records that are missing; those of the stages that just ran were tried already."""
+    for manifest in without_record(request.artifacts, statuses, request.stages):
+        if manifest.stage not in ran:
+            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
@@ -220,7 +248,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Import TensorFlow beside the stages that come before training, if both have to run."""
-    waiting = [name for name in request.stages if request.force or not statuses[name].fresh]
+    waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
     if "train" in waiting and waiting[0] != "train":
         from mnist_cli.stages.warm_up import warm_up
 
@@ -250,6 +278,7 @@ def _execute(
         outcome = _call(stage, job, status)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
+        _check_inputs(stage, inputs, outcome)
         parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
@@ -281,6 +310,18 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
         if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
             error.reached = None
         raise
+
+
+def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
+    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
+    for name, received in outcome.inputs.items():
+        if received != published[name]:
+            source = name.partition("/")[0]
+            raise InputError(
+                f"{name} is not what '{source}' published\n"
+                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
+                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+            )
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:

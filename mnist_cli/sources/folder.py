@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from mnist_cli import files
 from mnist_cli.sources.failures import MirrorError
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import FolderMirror
@@ -36,7 +37,7 @@ def copy_from_folder(
     try:
         if _size(source) != wanted.size:
             raise MirrorError(f"has {what_it_is(source, wanted)}")
-        file = source.open("rb")
+        file = files.open_regular(source)
     except (FileNotFoundError, NotADirectoryError):
         there = mirror.folder.is_dir()
         raise MirrorError("the folder does not have this file" if there else "there is no such folder") from None

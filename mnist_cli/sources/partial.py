@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,10 +32,12 @@ class PartialFile:
         except FileNotFoundError:
             return 0
 
-    def append_from(self, offset: int) -> BinaryIO:
-        """Open the file to write behind its first `offset` bytes; what comes after them is lost."""
+    @contextlib.contextmanager
+    def append_from(self, offset: int) -> Iterator[BinaryIO]:
+        """Give the file to write behind its first `offset` bytes; what comes after them is lost."""
         self.cut(offset)
-        return self.path.open("ab")
+        with files.naming(self.path), self.path.open("ab") as file:
+            yield file
 
     def is_right(self) -> bool:
         """Return whether all bytes are there and have the pinned SHA-256."""
@@ -59,7 +61,7 @@ def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
     """
     moves = tuple(moves)
     for source, _ in moves:
-        with source.open("rb") as file:
+        with source.open("rb") as file, files.naming(source):
             os.fsync(file.fileno())
     for source, target in moves:
         source.replace(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,7 @@ def _check_headers(readers: Readers) -> None:
     if train.header.shape[1:] != test.header.shape[1:]:
         raise FormatError(
             test.path,
-            "test and training images differ in size",
+            f"test and training images differ in size: those in {printable(train.path.name)} have another",
             expected=_size(train.header),
             received=_size(test.header),
             offset=8,
@@ -165,7 +166,19 @@ def _check_kind(reader: IdxReader, dimensions: int, what: str) -> None:
         )
 
 
+def check_whole(validation_size: object) -> None:
+    """Refuse what cannot be a number of images, whatever their number.
+
+    Raises:
+        ConfigError: it is no whole number.
+    """
+    if not isinstance(validation_size, Integral) or isinstance(validation_size, bool):
+        received = printable(repr(validation_size), 80)
+        raise ConfigError([f"preprocess.validation_size: expected a whole number from 0 on; received {received}"])
+
+
 def _check_validation_size(validation_size: int, train: int) -> None:
+    check_whole(validation_size)
     if not 0 <= validation_size < train:
         raise ConfigError(
             [

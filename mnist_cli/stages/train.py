@@ -5,11 +5,12 @@ TensorFlow is imported by the call, after the parameters and the store were foun
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mnist_cli.formats.history import HISTORY_NAME, write_history
+from mnist_cli.formats.history import HISTORY_NAME, Record, write_history
 from mnist_cli.formats.model import MODEL_NAME, save_model
 from mnist_cli.optimizers import Optimizer, Schedule
 from mnist_cli.progress import SILENT, Progress
@@ -29,6 +30,7 @@ class TrainResult:
         loss: mean training loss, in nats, over the steps up to that one since the record before.
         validation_loss, validation_accuracy: of the published model; None when the validation split is empty.
         model_digest: SHA-256 over the bytes of W and b.
+        store_digest: content digest of the store that was read.
         runtime: what could move the bits: device, TensorFlow, determinism, oneDNN, replicas.
         seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
     """
@@ -41,6 +43,7 @@ class TrainResult:
     validation_loss: float | None
     validation_accuracy: float | None
     model_digest: str
+    store_digest: str
     runtime: dict[str, object]
     seconds: dict[str, float]
 
@@ -111,7 +114,8 @@ def train(
             what `resume` demands.
         TrainingDiverged: the loss is not finite any more; what was published before is as it was.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
-        WorkerLost: another worker ended or does not answer; start all again to go on.
+        WorkerLost: another worker did not start, ended or does not answer; start all again to go on.
+        NothingToTrain: the chief has told this worker so.
         OSError: a file cannot be written.
     """
     from mnist_cli.learning import tensorflow_setup
@@ -142,6 +146,7 @@ def train(
     stopwatch = Stopwatch()
     with stopwatch.on("load"):
         data = load_data(store)
+    settings.check_length(len(data.labels))
     settings.check_validation(len(data.validation_labels))
     with stopwatch.on("import"):
         progress.start("load TensorFlow", None, "")
@@ -159,6 +164,7 @@ def train(
         save_model(target / MODEL_NAME, trained.model)
     run.forget()
     record = trained.record
+    _warn_if_useless(record, len(trained.model.classes), settings.rate, progress)
     return TrainResult(
         steps=trained.steps,
         examples=trained.examples,
@@ -168,6 +174,33 @@ def train(
         validation_loss=record.validation_loss,
         validation_accuracy=record.validation_accuracy,
         model_digest=trained.model.digest,
+        store_digest=trained.model.store_digest,
         runtime=trained.runtime,
         seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},
     )
+
+
+def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progress) -> None:
+    """Tell of a model that is worse than the zeros that training began with: those give every class 1/K, loss ln K."""
+    loss = record.loss if record.validation_loss is None else record.validation_loss
+    if loss > math.log(classes):
+        kind = "training" if record.validation_loss is None else "validation"
+        progress.warn(
+            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of knowing nothing: the model is of no "
+            f"use; train.learning_rate, which was {rate:g}, is likely too large"
+        )
+
+
+def excuse_workers() -> None:
+    """As the chief, tell the other workers that there is nothing to train, as they come.
+
+    Raises:
+        ConfigError: nobody says who they are.
+        WorkerLost: some did not come.
+    """
+    from mnist_cli.learning import tensorflow_setup
+
+    tensorflow_setup.import_tensorflow()
+    from mnist_cli.learning.cluster import excuse_workers
+
+    excuse_workers()
