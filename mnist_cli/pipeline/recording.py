@@ -50,24 +50,40 @@ def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> Non
     folder.parent.mkdir(exist_ok=True)
     _sweep(folder.parent)
     temporary.mkdir()
+    try:
+        _write(artifacts, train, temporary)
+        if folder.exists():
+            for path in folder.glob("eval-*.json"):
+                if _holds_for(path, train):
+                    path.replace(temporary / path.name)
+            remove_run(artifacts.root, folder.name)
+        temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    files.sync_folder(folder.parent)
+
+
+def _holds_for(evaluation: Path, train: Manifest) -> bool:
+    """Tell whether what was measured earlier was measured of the same bits; of a damaged file nobody knows."""
+    try:
+        manifest = read_manifest(evaluation)
+    except MnistError:
+        return False
+    return manifest is not None and is_evaluation_of(manifest, train)
+
+
+def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
+    """Write what a training gave, and run.json after it."""
     written = {}
     for name in train.outputs:
         source = artifacts.folder("train") / name
-        files.write_bytes(temporary / name, source.read_bytes())
+        files.write_bytes(folder / name, source.read_bytes())
         written[name] = OutputRecord(sha256=files.sha256_of(source), bytes=source.stat().st_size)
     store = artifacts.manifest("preprocess")
-    content = RunRecord(
-        created=_now(), data=dict(store.parameters) if store else {}, train=_sealed(train), files=written
-    )
-    files.write_json(temporary / RUN_NAME, content.document())
-    if folder.exists():
-        for path in folder.glob("eval-*.json"):  # the same bits again: what was measured of them still holds
-            evaluated = read_manifest(path)
-            if evaluated is not None and is_evaluation_of(evaluated, train):
-                path.replace(temporary / path.name)
-        remove_run(artifacts.root, folder.name)
-    temporary.replace(folder)
-    files.sync_folder(folder.parent)
+    data = dict(store.parameters) if store else {}
+    content = RunRecord(created=_now(), data=data, train=_sealed(train), files=written)
+    files.write_json(folder / RUN_NAME, content.document())
 
 
 def _sealed(manifest: Manifest) -> Manifest:

@@ -23,6 +23,7 @@ from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
+from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.progress import SILENT, Progress
 
 
@@ -139,7 +140,7 @@ def _tidy(request: Request) -> None:
 
 
 def _recover(artifacts: Artifacts) -> None:
-    for name in STAGES:
+    for name in (*STAGES, FOLDER):  # the folder of the runs is swept like that of a stage
         artifacts.recover(name)
 
 
