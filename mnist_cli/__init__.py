@@ -1,8 +1,8 @@
 """MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
 
 The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`), the files between them (`open_store`,
-`load_model`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name
-brings what it needs when it is first used.
+`load_model`), what a model makes of pictures (`predict`, `normalize`) and the old tutorial's interface
+(`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when it is first used.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model, load_model
     from mnist_cli.formats.store import Store, open_store
     from mnist_cli.optimizers import Optimizer, Schedule
+    from mnist_cli.pictures.normalize import normalize
+    from mnist_cli.pictures.predicting import Predictions, predict
     from mnist_cli.stages.evaluate import evaluate
     from mnist_cli.stages.fetch import fetch
     from mnist_cli.stages.preprocess import preprocess
@@ -24,12 +26,15 @@ __all__ = [
     "DataSets",
     "Model",
     "Optimizer",
+    "Predictions",
     "Schedule",
     "Store",
     "evaluate",
     "fetch",
     "load_model",
+    "normalize",
     "open_store",
+    "predict",
     "preprocess",
     "read_data_sets",
     "train",
@@ -39,12 +44,15 @@ _HOMES = {
     "DataSets": "mnist_cli.tutorial",
     "Model": "mnist_cli.formats.model",
     "Optimizer": "mnist_cli.optimizers",
+    "Predictions": "mnist_cli.pictures.predicting",
     "Schedule": "mnist_cli.optimizers",
     "Store": "mnist_cli.formats.store",
     "evaluate": "mnist_cli.stages.evaluate",
     "fetch": "mnist_cli.stages.fetch",
     "load_model": "mnist_cli.formats.model",
+    "normalize": "mnist_cli.pictures.normalize",
     "open_store": "mnist_cli.formats.store",
+    "predict": "mnist_cli.pictures.predicting",
     "preprocess": "mnist_cli.stages.preprocess",
     "read_data_sets": "mnist_cli.tutorial",
     "train": "mnist_cli.stages.train",

@@ -19,6 +19,7 @@ import pytest
 from mnist_cli.cli.app import run_command_line
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import Interrupted
+from tests.test_structure import imported_by
 
 COMMAND = [sys.executable, "-m", "mnist_cli"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "MNIST_MIRRORS": ""}
@@ -252,7 +253,18 @@ def test_the_schema_is_json_schema_with_the_keys_descriptions(empty: Path, capsy
 
 
 def commands() -> list[list[str]]:
-    stages = [["run"], ["fetch"], ["preprocess"], ["train"], ["eval"], ["status"], ["show"], ["verify"]]
+    stages = [
+        ["run"],
+        ["fetch"],
+        ["preprocess"],
+        ["train"],
+        ["eval"],
+        ["status"],
+        ["show"],
+        ["predict"],
+        ["plot"],
+        ["verify"],
+    ]
     return [*stages, *(["config", name] for name in ("init", "check", "show", "schema"))]
 
 
@@ -395,3 +407,8 @@ def test_a_signal_ends_a_run_with_its_code_and_a_hint(tmp_path: Path, number: si
     assert "Traceback" not in error
     assert error.splitlines()[-2].startswith("error: interrupted")
     assert "again" in error.splitlines()[-1]
+
+
+def test_the_report_is_written_without_tensorflow(finished: Path) -> None:
+    assert imported_by(["report", "--quiet"], finished).isdisjoint({"tensorflow", "keras", "matplotlib", "requests"})
+    assert b"synthetic" in (finished / "artifacts" / "report.html").read_bytes()

@@ -13,9 +13,9 @@ import pytest
 
 from mnist_cli.errors import ConfigError, FormatError, GateFailed, InputError
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.formats.scoring import cross_entropies
+from mnist_cli.formats.scoring import cross_entropies, wilson_interval
 from mnist_cli.formats.store import open_store
-from mnist_cli.stages.evaluate import class_metrics, evaluate, wilson_interval
+from mnist_cli.stages.evaluate import class_metrics, evaluate
 from mnist_cli.stages.gate import check_gate
 from tests import reference
 from tests.small_stores import CLASSES, write_small_store

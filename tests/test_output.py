@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from mnist_cli.cli import show, terminal
+from mnist_cli.cli import drawing, terminal
 from mnist_cli.cli.output import Output
 
 HOSTILE = "\x1b[2J\x9b1m\u202e"
@@ -15,7 +16,7 @@ HOSTILE = "\x1b[2J\x9b1m\u202e"
 @pytest.fixture
 def in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "shows_colour", lambda _stream: True)
-    monkeypatch.setattr(show, "shows_colour", lambda _stream: True)
+    monkeypatch.setattr(drawing, "shows_colour", lambda _stream: True)
 
 
 @pytest.mark.usefixtures("in_colour")
@@ -32,9 +33,9 @@ def test_colours_are_ours_and_escapes_from_outside_are_shown(capsys: pytest.Capt
 
 @pytest.mark.usefixtures("in_colour")
 def test_an_image_is_drawn_in_colours(capsys: pytest.CaptureFixture[str]) -> None:
-    for line in show._drawing([[0, 255], [255, 0]]):
+    for line in drawing.drawing(np.array([[0, 255], [255, 0]], np.uint8)):
         Output().drawing(line)
-    assert "\x1b[38;2;255;255;255m" in capsys.readouterr().out
+    assert "\x1b[38;2;255;255;255;48;2;0;0;0m" in capsys.readouterr().out
 
 
 def test_json_reads_back_as_it_was_and_holds_no_escapes(capsys: pytest.CaptureFixture[str]) -> None:

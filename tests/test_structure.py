@@ -15,7 +15,7 @@ import mnist_cli
 
 PACKAGE = Path(mnist_cli.__file__).parent
 # A room may import those to its right; what is in one place is beside each other and may not.
-ORDER = [{"cli"}, {"pipeline"}, {"stages"}, {"learning", "sources"}, {"formats"}, {"base"}]
+ORDER = [{"cli"}, {"pipeline"}, {"stages"}, {"learning", "sources", "pictures", "report"}, {"formats"}, {"base"}]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # The public door opens every room; the tutorial's interface is a user of the stages like any other.
 OUTSIDE = {"__init__.py", "__main__.py", "tutorial.py"}
@@ -63,7 +63,7 @@ def test_only_the_learning_room_imports_tensorflow() -> None:
             assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in imports(path)), path
 
 
-HEAVY = ("tensorflow", "keras", "h5py", "numpy", "requests", "PIL", "filelock")
+HEAVY = ("tensorflow", "keras", "h5py", "numpy", "requests", "PIL", "matplotlib", "filelock")
 
 
 def imported_by(arguments: list[str], folder: Path) -> set[str]:

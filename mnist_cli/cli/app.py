@@ -11,7 +11,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, diff, run, runs, session, show, stages, status, sweep, verify
+from mnist_cli.cli import (
+    config,
+    diff,
+    plot,
+    predict,
+    report,
+    run,
+    runs,
+    session,
+    show,
+    stages,
+    status,
+    sweep,
+    verify,
+)
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
@@ -30,6 +44,9 @@ show.register(app)
 sweep.register(app)
 runs.register(app)
 diff.register(app)
+predict.register(app)
+plot.register(app)
+report.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -25,6 +25,7 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self._document: dict[str, Any] = {}
+        self._in_lines = False
 
     def line(self, text: str = "", **style: Any) -> None:
         """Print one line of a text result."""
@@ -53,6 +54,15 @@ class Output:
         """Take one more item of a list in the JSON document."""
         self._document.setdefault(name, []).append(item)
 
+    def record(self, content: dict[str, Any]) -> None:
+        """Print one line of JSON at once; with the first one the results become JSON lines instead of a document.
+
+        What ends the command early is one more line then.
+        """
+        self._in_lines = True
+        if self.as_json:
+            write(lines(json.dumps(content, ensure_ascii=False, allow_nan=False)) + "\n", flush=True)
+
     def note(self, text: str) -> None:
         """Say something worth knowing on stderr."""
         if not self.quiet:
@@ -76,7 +86,10 @@ class Output:
 
     def finish(self) -> None:
         """Print the JSON document, if that is what was asked for."""
-        if self.as_json:
+        if self._in_lines:
+            if self._document:
+                self.record(self._document)
+        elif self.as_json:
             write(lines(json.dumps(self._document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
 
     def progress(self) -> Progress:

@@ -131,7 +131,7 @@ class Session:
 
 def command(
     app: typer.Typer, name: str, keys: Sequence[str] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Register a function as the command `name`.
 
     Args:
@@ -140,10 +140,11 @@ def command(
         keys: configuration keys that get an option of their own.
 
     Returns:
-        A decorator; the function gets a `Session` and its own options as keywords.
+        A decorator; the function gets a `Session` and its own options as keywords. It ends with 0, or with the exit
+        code that it returns after it has told everything itself.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
+    def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         added = [*map(key_parameter, keys), *common_parameters()]
         words = f"mnist {app.info.name} {name}" if isinstance(app.info.name, str) else f"mnist {name}"
@@ -165,7 +166,7 @@ def command(
     return register
 
 
-def _run(session: Session, body: Callable[[], None]) -> int:
+def _run(session: Session, body: Callable[[], int | None]) -> int:
     """Run a command's body; report what went wrong; print the document; return the exit code."""
     try:
         code = _run_body(session, body)
@@ -177,10 +178,10 @@ def _run(session: Session, body: Callable[[], None]) -> int:
     return code
 
 
-def _run_body(session: Session, body: Callable[[], None]) -> int:
+def _run_body(session: Session, body: Callable[[], int | None]) -> int:
     try:
         session.check()
-        body()
+        return body() or 0
     except OutputLost:
         raise
     except (MnistError, Interrupted) as error:
@@ -192,7 +193,6 @@ def _run_body(session: Session, body: Callable[[], None]) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
         message = f"internal error: {type(error).__name__}: {printable(error)}"
         return _report(session, MnistError(message, hint=f"run '{session.command} --debug' and report what it prints"))
-    return 0
 
 
 def _how_to_go_on(error: Interrupted) -> str:

@@ -1,13 +1,17 @@
-"""How good a model's answers are: confusion matrix and cross-entropy, every example counted, in NumPy."""
+"""How good a model's answers are: confusion matrix, cross-entropy and how sure the accuracy is, in NumPy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.formats.model import Floats, linear_blocks
+
+# The 97.5 % point of the standard normal distribution.
+_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,25 @@ def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray
     log_sum = highest + np.log(np.exp(wide - highest[:, np.newaxis]).sum(axis=1))
     result: npt.NDArray[np.float64] = log_sum - wide[np.arange(len(wide)), labels]
     return result
+
+
+def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a proportion.
+
+    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), from E. B. Wilson, "Probable inference, the law of succession,
+    and statistical inference", Journal of the American Statistical Association 22 (1927), 209–212. Unlike p ± z·σ it
+    stays within [0, 1] and keeps its width at p = 0 and p = 1.
+
+    Args:
+        correct: successes, 0 to `examples`.
+        examples: trials, at least 1.
+    """
+    proportion = correct / examples
+    z_squared = _Z95 * _Z95
+    spread = _Z95 * sqrt(proportion * (1 - proportion) / examples + z_squared / (4 * examples * examples))
+    center = proportion + z_squared / (2 * examples)
+    scale = 1 + z_squared / examples
+    # Rounding may leave the ends a hair outside, or not quite at 0 and 1.
+    low = 0.0 if correct == 0 else (center - spread) / scale
+    high = 1.0 if correct == examples else (center + spread) / scale
+    return low, high

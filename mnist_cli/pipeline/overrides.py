@@ -15,13 +15,13 @@ from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.pipeline.registry import STAGES, upstream
 
 
-def kept_overrides(artifacts: Artifacts, stage: str) -> dict[str, Any]:
-    """Return key → value of what the stages before `stage` were told on the command line.
+def kept_overrides(artifacts: Artifacts, stage: str, *, itself: bool = False) -> dict[str, Any]:
+    """Return key → value of what the stages before `stage`, or also `itself`, were told on the command line.
 
     A manifest that cannot be read says nothing here; the planner says what is wrong with it.
     """
     kept: dict[str, Any] = {}
-    for earlier in upstream(STAGES[stage]):
+    for earlier in (*upstream(STAGES[stage]), *([STAGES[stage]] if itself else [])):
         with contextlib.suppress(MnistError, OSError):
             manifest = artifacts.manifest(earlier.name)
             if manifest is not None:

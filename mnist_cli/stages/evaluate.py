@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -14,15 +13,13 @@ import numpy.typing as npt
 from mnist_cli import files
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.formats.model import Model, load_model
-from mnist_cli.formats.scoring import score
+from mnist_cli.formats.scoring import score, wilson_interval
 from mnist_cli.formats.store import SPLITS, Store, open_store
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.text import printable
 
 METRICS_NAME = "metrics.json"
 SCHEMA = "mnist-metrics/1"
-# The 97.5 % point of the standard normal distribution.
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -135,28 +132,6 @@ def evaluate(
     target.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(target, result.document())
     return result
-
-
-def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion.
-
-    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n), from E. B. Wilson, "Probable inference, the law of succession,
-    and statistical inference", Journal of the American Statistical Association 22 (1927), 209–212. Unlike p ± z·σ it
-    stays within [0, 1] and keeps its width at p = 0 and p = 1.
-
-    Args:
-        correct: successes, 0 to `examples`.
-        examples: trials, at least 1.
-    """
-    proportion = correct / examples
-    z_squared = _Z95 * _Z95
-    spread = _Z95 * sqrt(proportion * (1 - proportion) / examples + z_squared / (4 * examples * examples))
-    center = proportion + z_squared / (2 * examples)
-    scale = 1 + z_squared / examples
-    # Rounding may leave the ends a hair outside, or not quite at 0 and 1.
-    low = 0.0 if correct == 0 else (center - spread) / scale
-    high = 1.0 if correct == examples else (center + spread) / scale
-    return low, high
 
 
 def class_metrics(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> tuple[ClassMetrics, ...]:

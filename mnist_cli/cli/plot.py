@@ -1,0 +1,227 @@
+"""`mnist plot`: pictures of the model and of how it did."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mnist_cli.cli.drawing import image_shape
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.terminal import shows_colour
+from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.formats.history import Record
+    from mnist_cli.formats.model import Model
+
+_FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
+_MISTAKES = 24  # how many are drawn: four rows of six
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "plot")(plot)
+
+
+def plot(
+    session: Session,
+    what: Annotated[
+        Literal["weights", "confusion", "history", "mistakes"], typer.Argument(help="What to draw.", show_default=False)
+    ],
+    *,
+    output: Annotated[
+        Path | None, option("--output", "-o", metavar="FILE", help="A .png or .svg, instead of artifacts/plots/.")
+    ] = None,
+    split: Annotated[Literal["test", "validation", "train"], option("--split", help="Whose mistakes.")] = "test",
+    show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
+) -> None:
+    """Draw the model's weights, its confusion matrix, its training or its worst mistakes.
+
+    The picture is a PNG or an SVG, as its name ends; without --output it is artifacts/plots/WHAT.png. Blue speaks for
+    a class and red against it.
+
+    Example: mnist plot weights --output weights.svg
+    """
+    if show and (output is not None or session.output.as_json):
+        raise UsageError("--show draws in the terminal: expected neither --output nor --json beside it")
+    target = output or session.artifacts.root / "plots" / f"{what}.png"
+    format_ = target.suffix.lower().removeprefix(".")
+    if format_ not in _FORMATS:
+        endings = " or ".join(f".{name}" for name in _FORMATS)
+        raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
+    read, print_lines = _SUBJECTS[what]
+    content = read(session, split)
+    if show:
+        print_lines(session, *content)
+        return
+    from mnist_cli.pictures import plots
+
+    _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
+    session.output.document({"plot": what, "file": str(target)})
+    session.output.line(f"{what}: {printable(target)}")
+
+
+def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
+    from mnist_cli import files
+
+    try:
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(target, content)
+    except OSError as error:  # which would name the temporary file
+        raise MnistError(
+            f"{printable(target)}: {error.strerror}",
+            hint="name another file with --output; what was there is as it was",
+        ) from error
+
+
+def _model(session: Session) -> Model:
+    from mnist_cli.formats.model import MODEL_NAME, load_model
+
+    return load_model(session.artifacts.folder("train") / MODEL_NAME)
+
+
+def _weights(session: Session, _split: str) -> tuple[Any, ...]:
+    model = _model(session)
+    return model, image_shape(session, model)[0]
+
+
+def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
+    """Return the matrix, the names of the classes and the title; errors as `_read_file`."""
+    import json
+
+    import numpy as np
+
+    path = session.artifacts.folder("eval") / "metrics.json"
+    content = _read_file(path, "mnist eval")
+    try:
+        metrics = json.loads(content)
+        matrix = np.array(metrics["confusion"])
+        names = [str(entry["name"]) for entry in metrics["classes"]]
+        if matrix.dtype != np.int64 or matrix.shape != (len(names), len(names)) or matrix.min() < 0:
+            raise ValueError(f"a matrix of {matrix.dtype} {[*matrix.shape]} for {len(names)} classes")
+        accuracy = f"{100 * metrics['accuracy']:.2f} %"
+        title = f"{metrics['split']} accuracy {accuracy}: {metrics['correct']:,} of {metrics['examples']:,}"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, "metrics with a confusion matrix", error, "mnist eval --force") from error
+    return matrix, names, title
+
+
+def _history(session: Session, _split: str) -> tuple[Any, ...]:
+    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+
+    path = session.artifacts.folder("train") / HISTORY_NAME
+    content = _read_file(path, "mnist train")
+    try:
+        records = parse_history(content)
+        if not records:
+            raise ValueError("nothing")
+        for record in records:  # text in place of a number would fail inside Matplotlib
+            float(record.step), float(record.loss)
+            float(record.validation_loss or 0), float(record.validation_accuracy or 0)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, "a record of the training in each line", error, "mnist train --force") from error
+    return (records,)
+
+
+def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
+    """Return the worst mistakes, their images [n, height, width], the names of the classes and the title."""
+    from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
+
+    model = _model(session)
+    shape, store = image_shape(session, model, needs_store=True)
+    assert store is not None
+    examples = getattr(store, split)
+    found, wrong = worst_mistakes(model, examples.pixels, examples.labels, _MISTAKES)
+    images = examples.pixels[[mistake.index for mistake in found]].reshape(-1, *shape)
+    return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
+
+
+def _show_weights(session: Session, model: Model, shape: tuple[int, int]) -> None:
+    from mnist_cli.pictures.colours import diverging
+    from mnist_cli.pictures.terminal import half_blocks, side_by_side, signs
+
+    limit = float(abs(model.weights).max())
+    in_colour = shows_colour(sys.stdout)
+    drawings = []
+    for label, name in enumerate(model.classes):
+        column = model.weights[:, label].reshape(shape)
+        lines = half_blocks(diverging(column, limit)) if in_colour else signs(column, limit, abs(column) > limit / 20)
+        drawings.append((f"{printable(name)}  b {model.bias[label]:+.2f}", lines))
+    width = shape[1] if in_colour else 2 * shape[1]
+    for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
+        session.output.drawing(line.rstrip())
+    session.output.line(f"from {-limit:+.2f} (red, -) to {limit:+.2f} (blue, +)")
+
+
+def _show_confusion(session: Session, matrix: Any, names: list[str], title: str) -> None:
+    labels = [printable(name) for name in names]
+    width = max(len(f"{matrix.max():,}"), *map(len, labels)) + 1
+    session.output.line(title, bold=True)
+    corner = "true ↓ predicted →"
+    margin = max(len(corner), *map(len, labels))
+    session.output.line(corner.ljust(margin) + "".join(f"{label:>{width}}" for label in labels))
+    for label, row in zip(labels, matrix.tolist(), strict=True):
+        cells = "".join(f"{f'{count:,}' if count else '·':>{width}}" for count in row)
+        session.output.line(f"{label:>{margin}}{cells}")
+
+
+def _show_history(session: Session, records: tuple[Record, ...]) -> None:
+    session.output.line(f"{'step':>8}  {'loss':>9}  {'validation':>10}  {'accuracy':>9}", bold=True)
+    for record in records:
+        loss = "-" if record.validation_loss is None else f"{record.validation_loss:.4f}"
+        accuracy = "-" if record.validation_accuracy is None else f"{100 * record.validation_accuracy:.2f} %"
+        session.output.line(f"{record.step:>8,}  {record.loss:>9.4f}  {loss:>10}  {accuracy:>9}")
+
+
+def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str, ...], title: str) -> None:
+    from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side
+
+    session.output.line(title, bold=True)
+    in_colour = shows_colour(sys.stdout)
+    drawings = [
+        (
+            f"{mistake.index:,}: {printable(classes[mistake.label])} → {printable(classes[mistake.prediction])} "
+            f"{100 * mistake.probability:.0f} %",
+            half_blocks(image) if in_colour else shades(image),
+        )
+        for mistake, image in zip(found, images, strict=True)
+    ]
+    width = images.shape[2] * (1 if in_colour else 2)
+    for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
+        session.output.drawing(line.rstrip())
+
+
+# How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.
+_SUBJECTS: dict[str, tuple[Callable[[Session, str], tuple[Any, ...]], Callable[..., None]]] = {
+    "weights": (_weights, _show_weights),
+    "confusion": (_confusion, _show_confusion),
+    "history": (_history, _show_history),
+    "mistakes": (_mistakes, _show_mistakes),
+}
+
+
+def _read_file(path: Path, command_to_run: str) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        InputError: it is missing or cannot be read; the hint is the command that makes it.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{printable(path)}: no such file", hint=f"run '{command_to_run}'") from error
+    except OSError as error:
+        raise InputError(f"{printable(path)}: {error.strerror}", hint=f"run '{command_to_run}'") from error
+
+
+def _damaged(path: Path, expected: str, error: Exception, command_to_run: str) -> FormatError:
+    received = f"{type(error).__name__}: {printable(error)}"
+    return FormatError(path, "damaged", expected=expected, received=received, hint=f"run '{command_to_run}'")

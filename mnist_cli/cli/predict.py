@@ -1,0 +1,137 @@
+"""`mnist predict FILE…`: what the model makes of pictures of digits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mnist_cli.cli.drawing import drawing, evidence_drawing, image_shape, print_bars
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.terminal import say
+from mnist_cli.errors import InputError, UsageError
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnist_cli.formats.model import Model
+    from mnist_cli.formats.store import Store
+
+    Pixels = npt.NDArray[np.uint8]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "predict")(predict)
+
+
+def predict(
+    session: Session,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE…", help="PNG, JPEG, GIF or BMP; - is standard input.", show_default=False),
+    ] = None,
+    *,
+    index: Annotated[
+        list[int] | None, option("--index", metavar="N", min=0, help="A stored image; repeatable.")
+    ] = None,
+    split: Annotated[
+        Literal["test", "validation", "train"], option("--split", help="Which split --index counts in.")
+    ] = "test",
+    explain: Annotated[
+        bool, flag("--explain", help="Draw what speaks for the prediction (blue) and against it (red).")
+    ] = False,
+    show: Annotated[bool, flag("--show", help="Draw the image that the model sees.")] = False,
+) -> int:
+    """Say which digits are in pictures, and how sure that is.
+
+    A digit may be dark on light or light on dark, of any size, anywhere; it is normalised as the images of MNIST were.
+    A picture that cannot be read is told of, and the others go on; then the exit code is 5. With --json each picture
+    is one line.
+
+    Example: mnist predict three.png photo.jpg --explain
+    """
+    from mnist_cli.formats.model import MODEL_NAME, load_model
+
+    if not files and not index:
+        raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
+    model = load_model(session.artifacts.folder("train") / MODEL_NAME)
+    shape, store = image_shape(session, model, needs_store=bool(index))
+    failed = False
+    for item, pixels in [*_stored(store, split, index or [])]:
+        _print_prediction(session, model, item, pixels, explain=explain, show=show)
+    for name in files or []:
+        try:
+            pixels = _read(name, shape)
+        except InputError as error:
+            failed = True
+            _print_failure(session, name, error)
+        else:
+            _print_prediction(session, model, {"file": name}, pixels, explain=explain, show=show)
+    return InputError.exit_code if failed else 0
+
+
+def _stored(store: Store | None, split: str, numbers: list[int]) -> Iterator[tuple[dict[str, Any], Pixels]]:
+    """Give what is known of each stored image, and its pixels [height, width]."""
+    for number in numbers:
+        assert store is not None
+        examples = getattr(store, split)
+        if number >= len(examples):
+            expected = f"0 to {len(examples) - 1:,}" if len(examples) else "another split, as it is empty"
+            raise UsageError(f"--index of --split {split}: expected {expected}; received {number:,}")
+        known = {"split": split, "index": number, "label": int(examples.labels[number])}
+        yield known, examples.pixels[number].reshape(store.image_shape)
+
+
+def _read(name: str, shape: tuple[int, int]) -> Pixels:
+    from mnist_cli.pictures.normalize import normalize
+    from mnist_cli.pictures.opening import open_picture
+
+    return normalize(open_picture(name), shape)
+
+
+def _print_failure(session: Session, name: str, error: InputError) -> None:
+    session.output.record({"file": name, "error": error.document()})
+    if not session.output.as_json:
+        say("error:", f"{printable(name)}: {error.message}", fg="red")
+
+
+def _print_prediction(
+    session: Session, model: Model, item: dict[str, Any], pixels: Pixels, *, explain: bool, show: bool
+) -> None:
+    probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
+    best = probabilities.index(max(probabilities))
+    label = item.get("label")
+    name = printable(item["file"]) if "file" in item else f"{item['split']} image {item['index']:,}"
+    truth = "" if label is None else f" (label {printable(model.classes[label])})"
+    answer = {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
+    record = item | answer | ({"image": pixels.tolist()} if show or explain else {})
+    session.output.line(f"{name}: {printable(model.classes[best])}{truth}", bold=True)
+    if show:
+        for line in drawing(pixels):
+            session.output.drawing(line)
+    print_bars(session, model.classes, probabilities, label)
+    if explain:
+        record |= _explain(session, model, pixels, best)
+    session.output.record(record)
+
+
+def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:
+    """Draw what each pixel says for a label or against it; return that for the JSON line."""
+    from mnist_cli.pictures.predicting import evidence
+
+    terms = evidence(model, pixels.ravel(), label).reshape(pixels.shape)
+    bias = float(model.bias[label])
+    for line in evidence_drawing(terms, pixels):
+        session.output.drawing(line)
+    name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
+    session.output.line(
+        f"for {name}: {speaks_for:+.2f} (blue, +)  against: {against:+.2f} (red, -)  bias: {bias:+.2f}  "
+        f"together: {speaks_for + against + bias:+.2f}"
+    )
+    return {"evidence": terms.tolist(), "bias": bias}

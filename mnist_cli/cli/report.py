@@ -1,0 +1,48 @@
+"""`mnist report`: one HTML page about the model, to look at, to draw on and to pass on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_cli.cli.options import option
+from mnist_cli.cli.session import Session, command
+from mnist_cli.text import file_size, printable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "report")(report)
+
+
+def report(
+    session: Session,
+    *,
+    output: Annotated[
+        Path | None, option("--output", metavar="FILE", help="Write to this file, instead of artifacts/report.html.")
+    ] = None,
+) -> None:
+    """Write a page about the model: curves, weights, mistakes, calibration, and a pad to draw on.
+
+    It is one HTML file that needs no network. It takes a fresh training and evaluation, and compares what metrics.json
+    says with what the model does.
+
+    Example: mnist report --output model.html
+    """
+    from mnist_cli.cli.summaries import accuracy_sentence
+    from mnist_cli.pipeline.overrides import kept_overrides
+    from mnist_cli.pipeline.report import write_report
+
+    kept = kept_overrides(session.artifacts, "eval", itself=True)
+    written = write_report(session.load(kept).config, session.artifacts, output)
+    session.output.document(
+        {
+            "path": str(written.path),
+            "bytes": written.bytes,
+            "sha256": written.sha256,
+            "accuracy": written.metrics["accuracy"],
+        }
+    )
+    session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")

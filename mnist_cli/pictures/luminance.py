@@ -1,0 +1,127 @@
+"""Every kind of picture becomes grey levels: colour, palette, 16 bits, transparency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Floats = npt.NDArray[np.float32]
+
+# A longer picture is averaged down to this first: more pixels say nothing more about a digit.
+_LONGEST = 1024
+# Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's conversion to grey.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def luminance(image: Image | npt.ArrayLike) -> Floats:
+    """Return the grey levels of a picture, with its transparent parts as background.
+
+    Args:
+        image: as `normalize` takes it.
+
+    Returns:
+        float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to 1,024 pixels at most.
+
+    Raises:
+        InputError: it is no picture.
+    """
+    planes = _planes_of_image(cast("Image", image)) if hasattr(image, "getbands") else _planes_of_array(image)
+    grey, alpha = planes
+    factor = -(-max(grey.shape) // _LONGEST)
+    if alpha is None:
+        return reduced(grey, factor)
+    # An invisible pixel may have any colour, so colours are averaged by how visible they are.
+    seen, visible = reduced(_unit(grey) * _unit(alpha), factor), reduced(alpha, factor)
+    composed: Floats = seen + (1 - visible) * _background(seen, visible)
+    return composed
+
+
+def area_average(image: Floats, height: int, width: int) -> Floats:
+    """Return the image in another size, each pixel the mean of the area that it covers.
+
+    Args:
+        image: float32 [rows, columns].
+        height, width: the new size; larger ones repeat pixels.
+    """
+    rows = _averaged_rows(image, height)
+    return np.ascontiguousarray(_averaged_rows(rows.T, width).T, np.float32)
+
+
+def reduced(plane: npt.NDArray[Any], factor: int) -> Floats:
+    """Return the plane in [0, 1] as float32, with each square of `factor` pixels a side averaged."""
+    if factor > 1:
+        from PIL.Image import fromarray
+
+        plane = np.asarray(fromarray(np.ascontiguousarray(plane)).reduce(factor))
+    return _unit(plane)
+
+
+def _averaged_rows(image: npt.NDArray[Any], count: int) -> npt.NDArray[np.float64]:
+    """Return float64 [count, columns]: from the sums of all that is above each edge, and the row that it cuts."""
+    above = np.cumsum(image, axis=0, dtype=np.float64) - image
+    edges = np.linspace(0, len(image), count + 1)
+    cut = np.minimum(edges.astype(np.intp), len(image) - 1)
+    sums = above[cut] + image[cut] * (edges - cut)[:, np.newaxis]
+    means: npt.NDArray[np.float64] = np.diff(sums, axis=0) * (count / len(image))
+    return np.clip(means, 0, None)  # the difference of two sums may miss 0 by a last bit
+
+
+def _planes_of_image(image: Image) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    if image.has_transparency_data:
+        pixels = np.asarray(image.convert("RGBA").convert("LA"))
+        return pixels[..., 0], pixels[..., 1]
+    if image.mode == "F":
+        return _planes_of_array(np.asarray(image))
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion to 8 bits would cut off at 255
+        return (np.asarray(image) / 65535).astype(np.float32), None
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return np.asarray(image.convert("L")), None
+
+
+def _planes_of_array(image: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    array = np.asarray(image)
+    pixels = array[..., np.newaxis] if array.ndim == 2 else array
+    if pixels.ndim != 3 or not pixels.size or pixels.shape[2] > 4:
+        expected = "[height, width] or [height, width, 1 to 4 channels]"
+        raise InputError(f"picture: expected {expected}; received {[*array.shape]}")
+    if pixels.dtype.kind != "f" and pixels.dtype not in (np.uint8, np.uint16, np.bool_):
+        raise InputError(f"picture: expected uint8, uint16, or floats in [0, 1]; received {array.dtype}")
+    scaled = _unit(pixels)
+    # Written so that NaN fails too.
+    if not (scaled.min() >= 0 and scaled.max() <= 1):
+        raise InputError(f"picture: expected floats in [0, 1]; received {array.min():g} to {array.max():g}")
+    has_colour, has_alpha = pixels.shape[2] >= 3, pixels.shape[2] % 2 == 0
+    grey = scaled[..., :3] @ _LUMA if has_colour else scaled[..., 0]
+    return grey, scaled[..., -1] if has_alpha else None
+
+
+def _unit(plane: npt.NDArray[Any]) -> Floats:
+    """Return integers of a range from 0, or floats, as float32 in [0, 1]."""
+    if plane.dtype.kind == "u":
+        plane = np.divide(plane, np.float32(np.iinfo(plane.dtype).max), dtype=np.float32)
+    floats: Floats = plane.astype(np.float32, copy=False)
+    return floats
+
+
+def _background(seen: Floats, visible: Floats) -> np.float32:
+    """Return the grey level that belongs behind the transparent parts.
+
+    Args:
+        seen: float32 [height, width], grey levels times `visible`.
+        visible: float32 [height, width], 0 where the picture is transparent, 1 where it is opaque.
+    """
+    border = np.ones(seen.shape, np.bool_)
+    border[1:-1, 1:-1] = False
+    if visible[border].mean() > 0.5:  # paper with holes or round corners
+        opaque = border & (visible > 0.5)
+        return np.float32(np.median(seen[opaque] / visible[opaque]))
+    # A drawing on nothing: behind dark ink belongs white, behind light ink black.
+    return np.float32(seen.sum() < 0.5 * visible.sum())

@@ -1,0 +1,183 @@
+"""A picture of a digit becomes what the model was trained on: an image made as those of MNIST were made.
+
+"The original black and white images from NIST were size normalized to fit in a 20x20 pixel box while preserving their
+aspect ratio. The resulting images contain grey levels as a result of the anti-aliasing technique used by the
+normalization algorithm. The images were centered in a 28x28 image by computing the center of mass of the pixels, and
+translating the image so as to position this point at the center of the 28x28 field." (LeCun, Cortes and Burges,
+http://yann.lecun.com/exdb/mnist/)
+
+A scan or photograph has to become black and white first: the border says what paper is, what stands out of the paper's
+own unevenness is ink, and the darkest ink becomes 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import InputError
+from mnist_cli.pictures.luminance import area_average, luminance, reduced
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+_BOX = 20 / 28  # share of the image's sides that the digit's longer side gets
+# What is looked at to find the digit: in pixels so coarse, a speck of dust is paper and a thin line still is ink.
+_COARSE = 128
+_FAINTEST = 0.05  # ink that differs less from its paper, of 1 between black and white, is none
+# How many standard deviations of the paper ink stands out of it at least. The largest of 16,384 normal numbers, which
+# is what a coarse look at textured paper gives, is 4 on average, and 5 once in a few hundred times.
+_BLANK_DEVIATIONS = 5
+_PAPER_DEVIATIONS = 4  # what is closer to the paper is paper
+_EDGE = 0.1  # ink that counts for where the digit begins; its anti-aliased fringe may reach a little further
+_NORMAL_MAD = 1.4826  # standard deviation of normal numbers over their median absolute deviation
+
+
+def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int] = (28, 28)) -> Bytes:
+    """Return a picture of one digit as MNIST would hold it.
+
+    The digit may be dark on light or light on dark, anywhere, of any size. What already is a normalised image of the
+    shape is returned as it is.
+
+    Args:
+        image: a Pillow image, or an array [height, width] or [height, width, channels] with 1 to 4 channels (grey,
+            grey and alpha, RGB, RGBA), uint8, uint16 or floating point in [0, 1].
+        shape: height and width of the result.
+
+    Returns:
+        uint8 [*shape], 0 = background, 255 = the darkest ink; its longer side fills 20/28 of the image, and its centre
+        of mass lies in the middle as far as whole pixels and the image's edge allow.
+
+    Raises:
+        InputError: there is nothing in the picture, or it is no picture.
+    """
+    distance = distance_from_paper(luminance(image))
+    if _is_normalized(distance, shape):
+        return _bytes(distance)
+    digit = _cropped(_ink(distance))
+    box = [max(1, round(side * _BOX)) for side in shape]
+    scale = min(side / length for side, length in zip(box, digit.shape, strict=True))
+    height, width = (max(1, round(length * scale)) for length in digit.shape)
+    digit = area_average(digit, height, width)
+    result = np.zeros(shape, np.float32)
+    top, left = (_offset(digit, axis, side) for axis, side in enumerate(shape))
+    result[top : top + height, left : left + width] = digit / digit.max()
+    return _bytes(result)
+
+
+def distance_from_paper(grey: Floats) -> Floats:
+    """Return how much each pixel differs from the background towards the ink, in [-1, 1].
+
+    The median of the outermost pixels is the background: ink that touches the border covers less than half of it. Ink
+    is dark if the darkest pixel lies farther from the background than the lightest.
+
+    Args:
+        grey: float32 [height, width], 0 = black, 1 = white.
+    """
+    paper = _paper_plane(grey)
+    lighter, darker = grey - paper, paper - grey
+    return darker if darker.max() > lighter.max() else lighter
+
+
+def _paper_plane(grey: Floats) -> Floats:
+    """Return the background's grey level at each pixel, as float32 that broadcasts to [height, width].
+
+    Light that falls from one side makes paper a slope: the medians of opposite sides say how steep. Where they differ
+    by half of all that is seen, one of the sides is ink, and the paper is level.
+    """
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    contrast = float(grey.max() - grey.min())
+    slopes = np.zeros((1, 1), np.float32)
+    for first, last, shape in ((grey[0], grey[-1], (-1, 1)), (grey[:, 0], grey[:, -1], (1, -1))):
+        fall = np.float32(np.median(last) - np.median(first))
+        length = grey.size // len(first)
+        if abs(fall) < contrast / 2:
+            slopes = slopes + np.linspace(-fall / 2, fall / 2, length, dtype=np.float32).reshape(shape)
+    return slopes + np.float32(np.median(border))
+
+
+def centre_of_mass(image: npt.NDArray[np.number], axis: int) -> float:
+    """Return the mean index of a pixel along an axis, each weighted by its value."""
+    profile = image.sum(axis=1 - axis, dtype=np.float64)
+    return float(profile @ np.arange(len(profile)) / profile.sum())
+
+
+def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
+    """Whether an image of the shape is to stay as it is, on its clean background.
+
+    Its digit is in the box and in the middle; or its ink is larger than the box and reaches the edge. Such an image is
+    cut or speckled, as synthetic ones are, and there is no telling where its digit begins.
+    """
+    if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
+        return False
+    edges = _bounds(distance > 0)
+    if any(one.stop - one.start > max(1, round(side * _BOX)) for one, side in zip(edges, shape, strict=True)):
+        return any(one.start == 0 or one.stop == side for one, side in zip(edges, shape, strict=True))
+    return all(abs(centre_of_mass(distance, axis) - side / 2) <= 0.51 for axis, side in enumerate(shape))
+
+
+def _ink(distance: Floats) -> Floats:
+    """Return the ink in [0, 1], 0 where there is only paper; errors as `normalize`."""
+    coarse = reduced(distance, _coarse_factor(distance))
+    darkest = float(coarse.max())
+    level, deviation = _paper(coarse, darkest)
+    if darkest < _FAINTEST or darkest - level < _BLANK_DEVIATIONS * deviation:
+        raise InputError("the picture is blank: expected a digit; received nothing that stands out from its background")
+    level, deviation = _paper(distance, darkest)
+    lowest = min(level + _PAPER_DEVIATIONS * deviation, darkest / 2)
+    ink: Floats = np.clip((distance - lowest) / (darkest - lowest), 0, 1).astype(np.float32)
+    return ink
+
+
+def _paper(distance: Floats, darkest: float) -> tuple[float, float]:
+    """Return the level of the paper and its standard deviation, from medians, which a few lines do not move."""
+    paper = distance[distance < darkest / 2]
+    if not paper.size:
+        return 0.0, 0.0
+    level = float(np.median(paper))
+    return level, _NORMAL_MAD * float(np.median(np.abs(paper - level)))
+
+
+def _cropped(ink: Floats) -> Floats:
+    """Return the part of the ink that the digit takes up.
+
+    A coarse look leaves specks out; then the edges are found to the pixel.
+    """
+    factor = _coarse_factor(ink)
+    coarse = reduced(ink, factor)
+    if coarse.max() <= _EDGE:
+        raise InputError("the picture is blank: expected a digit; received specks too small to be one")
+    rows, columns = _bounds(coarse > _EDGE)
+    part = ink[rows.start * factor : rows.stop * factor, columns.start * factor : columns.stop * factor]
+    return part[_bounds(part > _EDGE)]
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _coarse_factor(image: Floats) -> int:
+    """Return how many pixels a side make one of the coarse look."""
+    longest: int = max(image.shape)
+    return -(-longest // _COARSE)
+
+
+def _offset(digit: Floats, axis: int, side: int) -> int:
+    """Return where the digit begins along an axis, for its centre of mass to come to the middle.
+
+    The middle is pixel 14 of 28: in all but two of MNIST's 70,000 images the mean index lies from 13.5 to 14.5.
+    """
+    offset = int(np.floor(side / 2 - centre_of_mass(digit, axis) + 0.5))
+    latest: int = side - digit.shape[axis]
+    return min(max(offset, 0), latest)
+
+
+def _bytes(image: Floats) -> Bytes:
+    result: Bytes = np.rint(image * np.float32(255)).astype(np.uint8)
+    return result

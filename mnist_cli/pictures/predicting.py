@@ -1,0 +1,114 @@
+"""Predictions in one call: from pixels, pictures or the names of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import InputError
+from mnist_cli.formats.model import Floats, Model, load_model
+from mnist_cli.formats.store import scaled
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
+class Predictions:
+    """What a model makes of n images.
+
+    Attributes:
+        labels: uint8 [n], the most probable one of each image, the lower one of two that tie.
+        probabilities: float32 [n, K], each row sums to 1.
+        classes: name of each label, K of them.
+    """
+
+    labels: Bytes
+    probabilities: Floats
+    classes: tuple[str, ...]
+
+
+def predict(
+    images: npt.ArrayLike | str | Path | Image | Sequence[str | Path | Image],
+    model: Model | str | Path = Path("artifacts/train/model.h5"),
+    *,
+    shape: tuple[int, int] | None = None,
+) -> Predictions:
+    """Predict the class of each image.
+
+    Args:
+        images: arrays as `Model` takes them, which are used as they are; or a picture or several, Pillow's or names
+            of files, which are normalised first.
+        model: a model or its file.
+        shape: height and width of the model's images, when they are not square.
+
+    Raises:
+        InputError: a file is missing or damaged, a picture is blank, or an array is not what the model takes.
+    """
+    trained = model if isinstance(model, Model) else load_model(model)
+    pictures = _pictures(images)
+    if pictures is not None:
+        shape = shape or square_shape(trained)
+        images = np.stack([_normalized(picture, shape) for picture in pictures])
+    probabilities = trained.probabilities(np.asarray(images))
+    return Predictions(probabilities.argmax(axis=1).astype(np.uint8), probabilities, trained.classes)
+
+
+def square_shape(model: Model) -> tuple[int, int]:
+    """Return height and width of a model's images, where they are square.
+
+    Raises:
+        InputError: they are not.
+    """
+    side = round(len(model.weights) ** 0.5)
+    if side * side != len(model.weights):
+        raise InputError(f"the model's images of {len(model.weights)} pixels are not square: expected their shape")
+    return side, side
+
+
+def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
+    """Return what each pixel says for a label (positive) or against it: the terms of the sum x·W.
+
+    Args:
+        model: D inputs.
+        pixels: uint8 [D].
+        label: the column of W.
+
+    Returns:
+        float32 [D]; its sum and the label's bias are the label's logit.
+    """
+    terms: Floats = scaled(pixels) * model.weights[:, label]
+    return terms
+
+
+def _pictures(images: object) -> list[object] | None:
+    """Return the pictures or names in a list, or None if the images are arrays."""
+    if isinstance(images, str | Path) or hasattr(images, "getbands"):
+        return [images]
+    if (
+        isinstance(images, list | tuple)
+        and images
+        and (isinstance(images[0], str | Path) or hasattr(images[0], "getbands"))
+    ):
+        return list(images)
+    return None
+
+
+def _normalized(picture: object, shape: tuple[int, int]) -> Bytes:
+    from mnist_cli.pictures.normalize import normalize
+    from mnist_cli.pictures.opening import open_picture
+
+    if not isinstance(picture, str | Path):
+        return normalize(picture, shape)  # type: ignore[arg-type]  # it has bands, so it is a picture
+    try:
+        return normalize(open_picture(picture), shape)
+    except InputError as error:
+        raise InputError(f"{printable(picture)}: {error.message}", hint=error.hint) from error

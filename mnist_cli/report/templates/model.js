@@ -1,0 +1,124 @@
+// The softmax regression and the normalisation of a drawing, without the page: numbers in, numbers out.
+
+const bytesOf = text => Uint8Array.from(atob(text), character => character.charCodeAt(0));
+
+// Little-endian float32, whatever the machine.
+const floatsOf = text => {
+  const view = new DataView(bytesOf(text).buffer);
+  return Float32Array.from({length: view.byteLength / 4}, (_, index) => view.getFloat32(4 * index, true));
+};
+
+// As NumPy and Python round: halves to the even neighbour.
+const round = value => {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2) ? below + 1 : below;
+};
+
+// x[i] · W[i, k] of every pixel i. The sum and b[k] make the logit; W is stored row after row.
+const evidence = (model, pixels, k) => {
+  const classes = model.bias.length;
+  return Float64Array.from(pixels, (byte, index) => Math.fround(byte / 255) * model.weights[index * classes + k]);
+};
+
+const logits = (model, pixels) => Array.from(model.bias, (bias, k) =>
+  evidence(model, pixels, k).reduce((sum, value) => sum + value, bias));
+
+const softmax = values => {
+  const highest = Math.max(...values);
+  const powers = values.map(value => Math.exp(value - highest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map(power => power / sum);
+};
+
+// Ink: grey in 0…1 with background 0, {height, width, at: Float32Array}.
+const blank = (height, width) => ({height, width, at: new Float32Array(height * width)});
+
+// Draw a line of round pen strokes' width `2 · radius`; its edge is anti-aliased over one pixel.
+const stroke = (ink, [x0, y0], [x1, y1], radius) => {
+  const reach = radius + 1;
+  const [left, right] = [Math.min(x0, x1) - reach, Math.max(x0, x1) + reach];
+  const [top, bottom] = [Math.min(y0, y1) - reach, Math.max(y0, y1) + reach];
+  const [dx, dy] = [x1 - x0, y1 - y0];
+  const length = dx * dx + dy * dy;
+  for (let row = Math.max(0, Math.floor(top)); row < Math.min(ink.height, bottom); row++) {
+    for (let column = Math.max(0, Math.floor(left)); column < Math.min(ink.width, right); column++) {
+      const [x, y] = [column + 0.5 - x0, row + 0.5 - y0];
+      const share = length ? Math.min(1, Math.max(0, (x * dx + y * dy) / length)) : 0;
+      const covered = radius + 0.5 - Math.hypot(x - share * dx, y - share * dy);
+      const index = row * ink.width + column;
+      ink.at[index] = Math.max(ink.at[index], Math.min(1, Math.max(0, covered)));
+    }
+  }
+};
+
+const EDGE = 0.1; // fainter ink does not decide where a digit begins
+const BOX = 20 / 28; // share of the image's sides that MNIST gives to the digit
+
+// First row and column with ink, and those after the last; null where there is none.
+const bounds = ink => {
+  let [top, left, bottom, right] = [Infinity, Infinity, 0, 0];
+  ink.at.forEach((value, index) => {
+    if (value <= EDGE) return;
+    const row = Math.floor(index / ink.width);
+    const column = index % ink.width;
+    [top, bottom] = [Math.min(top, row), Math.max(bottom, row + 1)];
+    [left, right] = [Math.min(left, column), Math.max(right, column + 1)];
+  });
+  return bottom ? {top, left, bottom, right} : null;
+};
+
+// The part of the ink in another size, along rows: each pixel the mean of the area that it covers.
+const averagedRows = (ink, first, length, size) => {
+  const result = blank(size, ink.width);
+  const step = length / size;
+  for (let row = 0; row < size; row++) {
+    const [start, end] = [row * step, (row + 1) * step];
+    for (let old = Math.floor(start); old < Math.min(length, end); old++) {
+      const share = Math.max(0, Math.min(end, old + 1) - Math.max(start, old)) / step;
+      for (let column = 0; column < ink.width; column++) {
+        result.at[row * ink.width + column] += share * ink.at[(first + old) * ink.width + column];
+      }
+    }
+  }
+  return result;
+};
+
+const turned = ink => {
+  const result = blank(ink.width, ink.height);
+  ink.at.forEach((value, index) => {
+    result.at[(index % ink.width) * ink.height + Math.floor(index / ink.width)] = value;
+  });
+  return result;
+};
+
+// Where the digit begins along the rows, for its centre of mass to come to the middle; nothing falls outside.
+const offset = (digit, side) => {
+  let [mass, moment] = [0, 0];
+  digit.at.forEach((value, index) => {
+    mass += value;
+    moment += value * Math.floor(index / digit.width);
+  });
+  return Math.min(Math.max(Math.floor(side / 2 - moment / mass + 0.5), 0), side - digit.height);
+};
+
+// A drawing as MNIST would hold it: scaled into the box, its centre of mass in the middle, as bytes.
+const normalise = (ink, height, width) => {
+  const pixels = new Uint8Array(height * width);
+  const edges = bounds(ink);
+  if (!edges) return pixels;
+  const [rows, columns] = [edges.bottom - edges.top, edges.right - edges.left];
+  const [tallest, widest] = [height, width].map(side => Math.max(1, round(side * BOX)));
+  const scale = Math.min(tallest / rows, widest / columns);
+  const [newRows, newColumns] = [rows, columns].map(length => Math.max(1, round(length * scale)));
+  const shorter = turned(averagedRows(ink, edges.top, rows, newRows));
+  const across = averagedRows(shorter, edges.left, columns, newColumns);
+  const digit = turned(across);
+  const darkest = digit.at.reduce((highest, value) => Math.max(highest, value), 0);
+  const [top, left] = [offset(digit, height), offset(across, width)];
+  digit.at.forEach((value, index) => {
+    const [row, column] = [Math.floor(index / newColumns), index % newColumns];
+    pixels[(top + row) * width + left + column] = round(255 * value / darkest);
+  });
+  return pixels;
+};
