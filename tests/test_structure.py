@@ -83,7 +83,16 @@ def imported_by(arguments: list[str], folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["status"], ["config", "show"], ["config", "check"], ["run", "--dry-run"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["status"],
+        ["config", "show"],
+        ["config", "check"],
+        ["run", "--dry-run"],
+        ["runs", "list"],
+        ["sweep", "--set", "train.learning_rate=0.1,0.3", "--dry-run"],
+    ],
     ids=" ".join,
 )
 def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:

@@ -11,7 +11,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import config, lock, plot, predict, report, run, session, show, stages, status, verify
+from mnist_cli.cli import (
+    config,
+    diff,
+    lock,
+    plot,
+    predict,
+    report,
+    run,
+    runs,
+    session,
+    show,
+    stages,
+    status,
+    sweep,
+    verify,
+)
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
@@ -28,6 +43,9 @@ verify.register(app)
 lock.register(app)
 config.register(app)
 show.register(app)
+sweep.register(app)
+runs.register(app)
+diff.register(app)
 predict.register(app)
 plot.register(app)
 report.register(app)

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -25,8 +25,10 @@ from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.artifacts import Artifacts
+    from mnist_cli.pipeline.grid import Axis
     from mnist_cli.pipeline.loading import LoadedConfig, Override
 
+SettingT = TypeVar("SettingT")
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
 
@@ -75,6 +77,11 @@ class Session:
         return Artifacts(root)
 
     @property
+    def names_artifacts(self) -> bool:
+        """Whether --artifacts was given."""
+        return self._artifacts is not None
+
+    @property
     def config_file(self) -> Path | None:
         """The file that --config names."""
         return self._config_file
@@ -90,16 +97,26 @@ class Session:
 
     def overrides(self) -> tuple[list[Override], list[ConfigError]]:
         """Return what the command line sets, --set first, and what of it cannot be read."""
-        from mnist_cli.pipeline.loading import parse_override, read_override
+        from mnist_cli.pipeline.loading import read_override
 
-        readers = [functools.partial(parse_override, text) for text in self._set]
-        for path, text in self._key_options.items():
-            if text is not None:
-                readers.append(functools.partial(read_override, path, text, str(KEYS[path].option)))
-        typed, mistakes = [], []
-        for read in readers:
+        return self._read_settings(read_override)
+
+    def axes(self) -> tuple[list[Axis], list[ConfigError]]:
+        """Return the same, each key with all the values that it is to take."""
+        from mnist_cli.pipeline.grid import read_axis
+
+        return self._read_settings(read_axis)
+
+    def _read_settings(self, read: Callable[[str, str, str], SettingT]) -> tuple[list[SettingT], list[ConfigError]]:
+        """Read key, text and option of all that the command line sets."""
+        from mnist_cli.pipeline.loading import split_setting
+
+        options = [(path, text) for path, text in self._key_options.items() if text is not None]
+        typed: list[SettingT] = []
+        mistakes: list[ConfigError] = []
+        for path, text in [*((None, text) for text in self._set), *options]:
             try:
-                typed.append(read())
+                typed.append(read(path, text, str(KEYS[path].option)) if path else read(*split_setting(text), "--set"))
             except ConfigError as mistake:
                 mistakes.append(mistake)
         return typed, mistakes

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import importlib
 import importlib.abc
+import logging
 import os
 import re
 import sys
@@ -43,6 +44,7 @@ def import_tensorflow() -> None:
         InputError: TensorFlow is not installed, or does not run here.
     """
     with _LOCK:
+        logging.getLogger("tensorflow").addFilter(_is_news)  # a second time it changes nothing
         if "tensorflow" in sys.modules:
             return
         try:
@@ -52,6 +54,15 @@ def import_tensorflow() -> None:
             raise InputError(
                 f"TensorFlow cannot be imported: {printable(error)}", hint="run 'pip install --upgrade tensorflow'"
             ) from error
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a log line of TensorFlow is worth passing on.
+
+    Each training in a process traces functions of its own; after five, TensorFlow takes that for an oversight.
+    """
+    message = str(record.getMessage())
+    return not ("retracing" in message and "mnist_cli." in message)
 
 
 def import_in_background() -> None:

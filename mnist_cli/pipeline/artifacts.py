@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_cli import files
@@ -25,13 +25,15 @@ class Artifacts:
 
     Attributes:
         root: the folder, such as `artifacts`; it need not exist.
+        elsewhere: stage → folder of its published files, where that is not the one of its name below `root`.
     """
 
     root: Path
+    elsewhere: dict[str, Path] = field(default_factory=dict)
 
     def folder(self, stage: str) -> Path:
         """Return the folder of one stage's published files."""
-        return self.root / stage
+        return self.elsewhere.get(stage) or self.root / stage
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
         """Read the manifest of a stage; errors as `read_manifest`."""

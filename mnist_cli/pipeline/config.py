@@ -127,6 +127,7 @@ class Config(_Model):
 
     dataset: Annotated[str, AfterValidator(_one_of(DATASETS)), _choice("dataset", DATASETS)] = "mnist"
     seed: Annotated[int, _about("seed", ge=0, le=2**63 - 1)] = 0
+    keep_runs: Annotated[int, _about("keep_runs", ge=1)] = 100
     fetch: Annotated[FetchConfig, Field(description=SECTIONS["fetch"])] = FetchConfig()
     preprocess: Annotated[PreprocessConfig, Field(description=SECTIONS["preprocess"])] = PreprocessConfig()
     train: Annotated[TrainConfig, Field(description=SECTIONS["train"])] = TrainConfig()

@@ -15,7 +15,7 @@ class Key:
     """One configuration key.
 
     Attributes:
-        path: section and name, such as `train.steps`; the two general keys have no section.
+        path: section and name, such as `train.steps`; the general keys have no section.
         meaning: what it sets, in a sentence without a full stop.
         expected: the values it may take, as an error message says it.
         metavar: the word that stands for the value in `--help`.
@@ -43,6 +43,12 @@ _ALL = (
         "a whole number from 0 to 2^63 - 1",
         "N",
         "--seed",
+    ),
+    Key(
+        "keep_runs",
+        "How many runs stay in artifacts/runs, the newest ones",
+        "a whole number from 1 up",
+        "N",
     ),
     Key(
         "fetch.mirrors",

@@ -64,13 +64,22 @@ def parse_override(text: str, source: str = "--set") -> Override:
     Raises:
         ConfigError: there is no `=`, or the value is not YAML.
     """
+    return read_override(*split_setting(text, source), source)
+
+
+def split_setting(text: str, source: str = "--set") -> tuple[str, str]:
+    """Return key and value of `KEY=VALUE`, both as text.
+
+    Raises:
+        ConfigError: there is no `=`.
+    """
     path, separator, value = text.partition("=")
     if not separator:
         raise ConfigError(
             [f"{source} {printable(text)}: expected KEY=VALUE; received no '='"],
             hint=f"for example: {source} train.learning_rate=0.3",
         )
-    return read_override(path.strip(), value, source)
+    return path.strip(), value
 
 
 def read_override(path: str, text: str, source: str) -> Override:

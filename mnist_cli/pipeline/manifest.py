@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -70,16 +70,15 @@ class Manifest(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the manifest as it is written, with its own digest."""
         content = self.model_dump(by_alias=True, exclude={"sha256"})
-        return {**content, "sha256": json_digest(content)}
+        return {**content, "sha256": document_digest(content)}
 
 
 def stage_key(
     stage: str, version: int, parameters: dict[str, Any], inputs: dict[str, str], runtime: dict[str, Any]
 ) -> str:
     """Return the SHA-256 of the canonical JSON of all that decides a stage's outputs, as 64 hexadecimal digits."""
-    return json_digest(
-        {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime}
-    )
+    decisive = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime}
+    return document_digest(decisive)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -88,10 +87,30 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Read and check a manifest; None when there is none.
+    """Read and check a manifest; None when there is none; errors as `read_sealed`."""
+    return read_sealed(path, Manifest, f"a manifest ({SCHEMA})")
+
+
+class _Sealed(Protocol):
+    sha256: str
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Any: ...
+
+
+SealedT = TypeVar("SealedT", bound=_Sealed)
+
+
+def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | None:
+    """Read a JSON document that carries the digest of its own content; None when there is none.
+
+    Args:
+        path: the file.
+        kind: the pydantic model of the document; its `sha256` is the digest of all the rest.
+        expected: what the document is, for the error.
 
     Raises:
-        FormatError: it is damaged, of another schema, or its digest or key is not that of its content.
+        FormatError: it is damaged, of another schema, or its digest is not that of its content.
         OSError: it cannot be read.
     """
     try:
@@ -101,28 +120,26 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
     try:
         document = json.loads(text)
-        manifest = Manifest.model_validate(document)
+        sealed: SealedT = kind.model_validate(document)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         place = ".".join(map(str, detail["loc"])) or "the document"
         received = printable(detail["input"], 60)
-        raise FormatError(
-            path, f"{printable(place)} is wrong", expected=f"a manifest ({SCHEMA})", received=received
-        ) from None
+        raise FormatError(path, f"{printable(place)} is wrong", expected=expected, received=received) from None
     except (ValueError, RecursionError):
-        raise FormatError(path, "not JSON", expected=f"a manifest ({SCHEMA})", received="something else") from None
-    content = {name: value for name, value in document.items() if name != "sha256"}
-    if json_digest(content) != manifest.sha256:
+        raise FormatError(path, "not JSON", expected=expected, received="something else") from None
+    digest = document_digest({name: value for name, value in document.items() if name != "sha256"})
+    if digest != sealed.sha256:
         raise FormatError(
             path,
             "its content was changed",
-            expected=f"SHA-256 {manifest.sha256[:12]}…",
-            received=f"{json_digest(content)[:12]}…",
+            expected=f"SHA-256 {sealed.sha256[:12]}…",
+            received=f"{digest[:12]}…",
         )
-    return manifest
+    return sealed
 
 
-def json_digest(document: dict[str, Any]) -> str:
-    """Return the SHA-256 of the canonical JSON of a document, as 64 hexadecimal digits."""
+def document_digest(document: dict[str, Any]) -> str:
+    """Return the SHA-256 of a document's canonical JSON, as 64 hexadecimal digits."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -118,7 +118,7 @@ def examine(
         return StageStatus(stage.name, State.INCOMPLETE, reasons, manifest)
     if damaged := tuple(_damage(stage, manifest, artifacts, digests)):
         return StageStatus(stage.name, State.CORRUPT, damaged, manifest)
-    if changed := tuple(_changes(stage, manifest, config, upstream)):
+    if changed := tuple(changes(stage, manifest, config, upstream)):
         return StageStatus(stage.name, State.STALE, changed, manifest)
     waiting = [name for name in dict(stage.inputs) if not upstream[name].fresh]
     if waiting:
@@ -148,7 +148,8 @@ def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, digests: Dig
                 yield Reason(name, record.sha256, digest)
 
 
-def _changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
+def changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
+    """Give what a stage would be run with now, where that is not what its manifest says; arguments as `examine`."""
     if manifest.version != stage.version:
         yield Reason(f"the {stage.name} stage's version", manifest.version, stage.version)
     now = stage.parameters(config)

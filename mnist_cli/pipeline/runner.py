@@ -7,7 +7,7 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
 from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.bookkeeping import keep_record, without_record
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, content_digest
 from mnist_cli.pipeline.environment import environment
@@ -22,6 +23,7 @@ from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
+from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -111,6 +113,10 @@ def run(request: Request) -> list[StageResult]:
     if share != "worker" and is_fresh:
         digests.save()
         _check_upstream(request, statuses)
+        if without_record(request.artifacts, statuses, request.stages):
+            # Where another run is at work, or nothing may be written, the next one does it.
+            with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
+                _complete_records(request, statuses)
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
         if share == "chief":
             _excuse_workers(request)
@@ -122,12 +128,17 @@ def run(request: Request) -> list[StageResult]:
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        _recover(request.artifacts)
-        digests = DigestCache(request.artifacts.root)
-        try:
-            return _run_in_order(request, digests)
-        finally:
-            digests.save()
+        return run_locked(request)
+
+
+def run_locked(request: Request) -> list[StageResult]:
+    """Bring the requested stages up to date, for a caller that holds the lock; results and errors as `run`."""
+    _recover(request.artifacts)
+    digests = DigestCache(request.artifacts.root)
+    try:
+        return _run_in_order(request, digests)
+    finally:
+        digests.save()
 
 
 def _tidy(request: Request) -> None:
@@ -138,7 +149,7 @@ def _tidy(request: Request) -> None:
 
 
 def _recover(artifacts: Artifacts) -> None:
-    for name in STAGES:
+    for name in (*STAGES, FOLDER):  # the folder of the runs is swept like that of a stage
         artifacts.recover(name)
 
 
@@ -223,10 +234,12 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
         else:
             request.started(status)
             manifest = _execute(stage, request, status, statuses, digests)
+            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
         statuses[name] = status
+    _complete_records(request, statuses, ran=[result.stage for result in results if result.ran])
     return results
 
 
@@ -239,6 +252,13 @@ def _check_upstream(request: Request, statuses: dict[str, StageStatus]) -> None:
 
 def _upstream_names(request: Request) -> list[str]:
     return [stage.name for stage in upstream(STAGES[request.stages[0]])]
+
+
+def _complete_records(request: Request, statuses: dict[str, StageStatus], ran: Collection[str] = ()) -> None:
+    """Make the records that are missing; those of the stages that just ran were tried already."""
+    for manifest in without_record(request.artifacts, statuses, request.stages):
+        if manifest.stage not in ran:
+            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:

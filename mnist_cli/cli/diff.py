@@ -1,0 +1,160 @@
+"""`mnist diff [A] [B]`: what changed between two runs, and whether it is more than noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnist_cli.cli.options import option
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import GateFailed
+from mnist_cli.pipeline.run_names import LATEST, PREVIOUS
+from mnist_cli.text import plural, printable
+
+if TYPE_CHECKING:
+    from mnist_cli.mcnemar import PairedTest
+    from mnist_cli.pipeline.comparison import Change, Comparison
+    from mnist_cli.pipeline.conditions import Condition
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "diff")(diff)
+
+
+def diff(
+    session: Session,
+    first: Annotated[
+        str, typer.Argument(metavar="[A]", help="The run to compare with; previous if left out.", show_default=False)
+    ] = PREVIOUS,
+    second: Annotated[
+        str, typer.Argument(metavar="[B]", help="The run to look at; latest if left out.", show_default=False)
+    ] = LATEST,
+    *,
+    fail_if: Annotated[
+        list[str] | None,
+        option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit with 6 if it holds, as 'accuracy < -0.002' or 'accuracy < 0 and p < 0.05'; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Compare two runs: parameters, metrics, and a paired test.
+
+    A run is an id or its beginning, latest, previous or published. McNemar's exact test tells whether the two models
+    differ by more than chance. In --fail-if, accuracy, cross_entropy, loss, validation_loss and validation_accuracy
+    mean the change from A to B, and p the p-value of the test.
+
+    Example: mnist diff previous latest --fail-if 'accuracy < -0.002'
+    """
+    from mnist_cli.pipeline.comparison import compare
+    from mnist_cli.pipeline.conditions import holds, parse_condition
+    from mnist_cli.pipeline.runs import find_run
+
+    conditions = [parse_condition(text) for text in fail_if or ()]
+    root = session.artifacts.root
+    comparison = compare(find_run(root, first), find_run(root, second), session.artifacts)
+    session.output.document(_document(comparison))
+    _print(session, comparison)
+    failed = [condition for condition in conditions if holds(condition, comparison)]
+    checked = [{"condition": condition.text, "holds": condition in failed} for condition in conditions]
+    session.output.document({"conditions": checked})
+    if failed:
+        raise GateFailed("; ".join(_told(condition, comparison) for condition in failed))
+
+
+def _print(session: Session, comparison: Comparison) -> None:
+    line, columns = session.output.line, session.output.columns
+    line(f"{comparison.first.id} → {comparison.second.id}", bold=True)
+    for difference in comparison.differences:
+        if difference.kind != "environment" or not comparison.same_model:
+            values = " → ".join(_value(value) for value in (difference.first, difference.second))
+            columns((printable(difference.name), 28), (values, 0))
+    if not comparison.differences:
+        line("the same parameters, data, runtime and environment")
+    for change in comparison.changes:
+        where = f" ({comparison.split})" if change.name in ("accuracy", "cross_entropy") and comparison.split else ""
+        columns((change.name + where, 28), (_change(change), 0))
+    if comparison.same_model:
+        line("the same model, to the bit")
+    line(_sentence(comparison), bold=True)
+
+
+def _sentence(comparison: Comparison) -> str:
+    """Return what the paired test says."""
+    test = comparison.test
+    if test is None:
+        return printable(f"no paired test: {comparison.no_test}")
+    verdict = "a real difference at the 5 % level" if test.significant else "within noise"
+    return (
+        f"of {plural(test.examples, f'{comparison.tested_on} image')}, {comparison.first.id} alone gets "
+        f"b = {test.only_first:,} right, {comparison.second.id} alone c = {test.only_second:,}; {_p(test)}: {verdict}"
+    )
+
+
+def _p(test: PairedTest) -> str:
+    if test.p < 0.0001:
+        return "p < 0.0001"
+    return f"p = {test.p:.4f}" if test.p < 0.01 else f"p = {test.p:.2f}"
+
+
+def _change(change: Change) -> str:
+    values = [_metric(change.name, value) for value in (change.first, change.second)]
+    if change.amount is None:
+        return " → ".join(values)
+    if change.amount == 0:
+        return f"{values[0]}, the same"
+    amount = f"{100 * change.amount:+.2f} points" if change.name.endswith("accuracy") else f"{change.amount:+.4g}"
+    return f"{' → '.join(values)}  {amount}"
+
+
+def _metric(name: str, value: float | None) -> str:
+    from mnist_cli.cli.summaries import percent, short
+
+    if value is None:
+        return "(not measured)"
+    return percent(value) if name.endswith("accuracy") else short(value)
+
+
+def _value(value: Any) -> str:
+    text = "(not used)" if value is None else printable(value)
+    return f"{text[:12]}…" if len(text) == 64 else text
+
+
+def _told(condition: Condition, comparison: Comparison) -> str:
+    """Return a condition that holds, with the values that it was checked against."""
+    amounts: dict[str, float | None] = {change.name: change.amount for change in comparison.changes}
+    amounts["p"] = comparison.test.p if comparison.test else None
+    values = dict.fromkeys(part.name for part in condition.parts)
+    told = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
+    return f"{told}, and --fail-if says '{printable(condition.text)}'"
+
+
+def _document(comparison: Comparison) -> dict[str, Any]:
+    test = comparison.test
+    return {
+        "first": comparison.first.id,
+        "second": comparison.second.id,
+        "same_model": comparison.same_model,
+        "differences": [
+            {"kind": one.kind, "name": one.name, "first": one.first, "second": one.second}
+            for one in comparison.differences
+        ],
+        "metrics": {
+            change.name: {"first": change.first, "second": change.second, "change": change.amount}
+            for change in comparison.changes
+        },
+        "split": comparison.split,
+        "paired_test": test
+        and {
+            "split": comparison.tested_on,
+            "examples": test.examples,
+            "b": test.only_first,
+            "c": test.only_second,
+            "p": test.p,
+            "significant": test.significant,
+        },
+        "no_paired_test": comparison.no_test,
+    }

@@ -1,0 +1,177 @@
+"""`mnist runs list|show|rm`: the finished trainings that are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnist_cli.cli.session import Session, command
+from mnist_cli.errors import UsageError
+from mnist_cli.text import plural, printable
+
+if TYPE_CHECKING:
+    from mnist_cli.formats.history import Record
+    from mnist_cli.pipeline.runs import Run
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="An id or its beginning, latest, previous or published.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group and its commands to the application."""
+    group = typer.Typer(name="runs", help="List, show and remove the trainings that are kept.", no_args_is_help=True)
+    command(group, "list")(list_runs)
+    command(group, "show")(show)
+    command(group, "rm")(remove)
+    app.add_typer(group)
+
+
+def list_runs(session: Session) -> None:
+    """List the finished trainings, the latest first.
+
+    Each is told by the parameters that are not the built-in defaults. The one in artifacts/train is marked with a star.
+
+    Example: mnist runs list
+    """
+    from mnist_cli.cli.summaries import percent
+    from mnist_cli.pipeline.runs import published_id, read_runs
+
+    root = session.artifacts.root
+    whole, damaged = read_runs(root)
+    published = published_id(root)
+    documents = []
+    if whole:
+        session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
+    for run in reversed(whole):
+        evaluation = run.evaluations.get("test")
+        accuracies = [run.train.metrics.get("validation_accuracy"), evaluation and evaluation.metrics.get("accuracy")]
+        told = [percent(value) if isinstance(value, int | float) else "-" for value in accuracies]
+        star = "*" if run.id == published else " "
+        created = run.record.created[:16].replace("T", " ")
+        session.output.columns(
+            (f"{star} {run.id}", 10), (created, 16), (told[0].rjust(10), 10), (told[1].rjust(8), 8), (_unusual(run), 0)
+        )
+        documents.append(_summary(run) | {"published": run.id == published})
+    for broken in damaged:
+        session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
+    if not whole and not damaged:
+        session.output.line(f"{printable(root)}: no run is kept yet; 'mnist run' keeps one")
+    broken_documents = [{"id": broken.id, "problem": broken.problem} for broken in damaged]
+    session.output.document({"runs": documents, "damaged": broken_documents})
+
+
+def show(session: Session, name: Name) -> None:
+    """Show one run: parameters, metrics, course, digests.
+
+    Example: mnist runs show latest
+    """
+    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.pipeline.runs import find_run
+
+    run = find_run(session.artifacts.root, name)
+    history = parse_history((run.folder / HISTORY_NAME).read_bytes())
+    session.output.line(f"run {run.id}, trained {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
+    digests = run.train.inputs | {file: record.sha256 for file, record in run.train.outputs.items()}
+    tables: dict[str, dict[str, Any]] = {
+        "parameters": run.parameters,
+        "training": {name: value for name, value in run.train.metrics.items() if not isinstance(value, dict)},
+        **{f"evaluation on {split}": evaluation.metrics for split, evaluation in run.evaluations.items()},
+        "digests": {"model": run.train.metrics.get("model_digest"), **digests},
+        "runtime": run.train.runtime,
+        "environment": run.train.environment,
+    }
+    for title, table in tables.items():
+        session.output.line(title)
+        for key, value in table.items():
+            session.output.columns((f"  {printable(key)}", 32), (printable(value), 0))
+    course = _course(history)
+    session.output.line(f"history: {course}")
+    session.output.document(
+        _summary(run)
+        | {
+            "data": run.record.data,
+            "train": run.train.document(),
+            "evaluations": {split: evaluation.document() for split, evaluation in run.evaluations.items()},
+            "history": [
+                {
+                    "step": record.step,
+                    "loss": record.loss,
+                    "validation_loss": record.validation_loss,
+                    "validation_accuracy": record.validation_accuracy,
+                }
+                for record in history
+            ],
+        }
+    )
+
+
+def remove(
+    session: Session,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Ids, or their beginnings.", show_default=False),
+    ],
+) -> None:
+    """Remove runs from artifacts/runs, damaged ones too.
+
+    The one in artifacts/train stays: the next 'mnist run' would keep it again. All are looked up before one is removed.
+
+    Example: mnist runs rm 3f9a
+    """
+    from mnist_cli.pipeline.lock import locked
+    from mnist_cli.pipeline.recording import remove_run
+    from mnist_cli.pipeline.run_names import find_id
+    from mnist_cli.pipeline.runs import published_id, read_runs
+
+    root = session.artifacts.root
+    published = published_id(root)
+    oldest_first = [run.id for run in read_runs(root)[0]]
+    found = list(dict.fromkeys(find_id(name, root, oldest_first, published) for name in names))
+    if published in found:
+        raise UsageError(f"run {published} is the one in artifacts/train; it stays", hint="train another one first")
+    with locked(root, session.command):
+        for run in found:
+            remove_run(root, run)
+    session.output.document({"removed": found})
+    session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
+
+
+def _unusual(run: Run) -> str:
+    """Return the parameters that are not as by default, as one would type them."""
+    from mnist_cli.pipeline.config import Config
+    from mnist_cli.pipeline.registry import STAGES
+    from mnist_cli.pipeline.template import yaml_value
+
+    usual = STAGES["preprocess"].parameters(Config()) | STAGES["train"].parameters(Config())
+    told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]
+    return printable(" ".join(told))
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "created": run.record.created,
+        "parameters": run.parameters,
+        "metrics": {name: value for name, value in run.train.metrics.items() if name != "seconds"},
+        "evaluations": {split: evaluation.metrics for split, evaluation in run.evaluations.items()},
+        "model_digest": run.train.metrics.get("model_digest"),
+    }
+
+
+def _course(history: tuple[Record, ...]) -> str:
+    """Say in a line how training went."""
+    if not history:
+        return "empty"
+    text = f"{plural(len(history), 'record')}, loss {history[0].loss:.4f} → {history[-1].loss:.4f}"
+    validated = [(record.validation_loss, record.step) for record in history if record.validation_loss is not None]
+    if not validated:
+        return text
+    loss, step = min(validated)
+    return f"{text}, lowest validation loss {loss:.4f} at step {step:,}"

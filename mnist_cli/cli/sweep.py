@@ -1,0 +1,139 @@
+"""`mnist sweep`: a grid of trainings in one process."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnist_cli.cli.options import flag
+from mnist_cli.cli.running import TRAIN_KEYS, Mirror, Wait, make_request
+from mnist_cli.cli.session import Session, command
+from mnist_cli.text import plural, printable
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.grid import Point
+    from mnist_cli.pipeline.sweep import PointResult
+
+_COLOURS = {"trained": "green", "kept": "cyan", "waiting": "yellow", "diverged": "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    command(app, "sweep", keys=("dataset", "preprocess.validation_size", *TRAIN_KEYS))(sweep)
+
+
+def sweep(
+    session: Session,
+    *,
+    dry_run: Annotated[bool, flag("--dry-run", help="Say which points would be trained, and do nothing.")] = False,
+    mirror: Mirror = None,
+    wait: Wait = 0,
+) -> None:
+    """Train every combination of several values, and compare them on the validation split.
+
+    A key takes several values with commas between them. Each point becomes a run (see 'mnist runs'); artifacts/train
+    stays as it is. A point that is kept already is not trained again, so the same command goes on where a sweep was
+    stopped. The test split is never looked at: it is for the point that is chosen.
+
+    Example: mnist sweep --set train.learning_rate=0.1,0.3,0.5 --set train.batch_size=50,100
+    """
+    from mnist_cli.pipeline import sweep as pipeline
+    from mnist_cli.pipeline.grid import grid
+    from mnist_cli.pipeline.loading import LoadedConfig
+
+    axes, mistakes = session.axes()
+    points = grid(axes, session.config_file, mistakes)
+    first = LoadedConfig(points[0].config, {}, points[0].overrides, None)
+    request = make_request(session, first, ("fetch", "preprocess"), mirror=mirror, wait=wait)
+    print_result = request.finished
+    request = replace(request, finished=lambda result: print_result(result) if result.ran else None)
+    if dry_run:
+        results = pipeline.look(request, points)
+        _print_table(session, results)
+        return
+    told: list[PointResult] = []
+
+    def tell(result: PointResult) -> None:
+        told.append(result)
+        session.output.append("points", _document(result))
+        session.output.note(f"point {len(told)} of {len(points)}: {result.point}: {_outcome(result)}")
+
+    gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
+    gc.enable()
+    try:
+        results = pipeline.sweep(request, points, tell)
+    finally:
+        request.progress.finish()
+    _print_table(session, results)
+    _print_how_to_go_on(session, results)
+    keep = points[0].config.keep_runs
+    if len(points) > keep:
+        session.output.note(f"keep_runs is {keep}: the next training removes the oldest of these runs")
+
+
+def _print_table(session: Session, results: list[PointResult]) -> None:
+    from mnist_cli.cli.summaries import short
+
+    width = max(len(str(result.point)) for result in results)
+    session.output.columns(("run", 9), ("point", width), ("state", 9), ("validation accuracy and loss", 0))
+    for result in results:
+        run = result.run.id if result.run else "-"
+        loss = result.run.train.metrics.get("validation_loss") if result.run else None
+        told = _outcome(result) + (f"  {short(loss)}" if loss is not None else "")
+        state = (result.state.value, 9, _COLOURS[result.state])
+        session.output.columns((run, 9), (str(result.point), width), state, ("" if told == "waiting" else told, 0))
+    session.output.document({"points": [_document(result) for result in results]})
+
+
+def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
+    """Say which point is best, how to make it the published one, and how sure it is."""
+    runs = [result.run for result in results if result.run]
+    command = _command(session, results[0].point)
+    session.output.document({"best": runs[0].id, "command": command})
+    session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
+    if len(runs) > 1:
+        session.output.line(f"is it better than the next? mnist diff {runs[1].id} {runs[0].id}")
+    if lost := len(results) - len(runs):
+        session.output.warn(f"{plural(lost, 'point')} diverged")
+
+
+def _command(session: Session, point: Point) -> str:
+    """Return the command that makes a point the published training."""
+    import shlex
+
+    from mnist_cli.pipeline.template import yaml_value
+
+    words = ["mnist", "run"]
+    if session.names_artifacts:
+        words += ["--artifacts", str(session.artifacts.root)]
+    if session.config_file is not None:
+        words += ["--config", str(session.config_file)]
+    for path, value in point.overrides.items():
+        words += ["--set", f"{path}={yaml_value(value)}"]
+    return printable(shlex.join(words), 2000)
+
+
+def _outcome(result: PointResult) -> str:
+    from mnist_cli.cli.summaries import percent
+
+    if result.run is None:
+        return printable(result.problem or result.state.value)
+    accuracy = result.run.train.metrics.get("validation_accuracy")
+    return "-" if accuracy is None else percent(accuracy)
+
+
+def _document(result: PointResult) -> dict[str, Any]:
+    metrics = result.run.train.metrics if result.run else {}
+    return {
+        "id": result.run.id if result.run else None,
+        "settings": result.point.varied,
+        "state": result.state.value,
+        "validation_accuracy": metrics.get("validation_accuracy"),
+        "validation_loss": metrics.get("validation_loss"),
+        "loss": metrics.get("loss"),
+        "model_digest": metrics.get("model_digest"),
+        "problem": result.problem,
+    }

@@ -1,0 +1,87 @@
+"""What runs and their files are called: ids, which a shell can complete, and the words that stand for one of them.
+
+It reads no record, so that a run with nothing to do and a shell that completes do not pay for it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_cli.errors import InputError, UsageError
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.pipeline.manifest import Manifest
+
+FOLDER = "runs"
+RUN_NAME = "run.json"
+ID_DIGITS = 8
+LATEST, PREVIOUS, PUBLISHED = "latest", "previous", "published"
+_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\Z")
+
+
+def run_ids(root: Path) -> list[str]:
+    """Return the ids of the runs that are kept in the artifacts folder `root`, in alphabetical order.
+
+    Whether their records are whole is not looked at; a folder that cannot be read has none.
+    """
+    try:
+        return sorted(path.name for path in (root / FOLDER).iterdir() if _ID.match(path.name))
+    except OSError:
+        return []
+
+
+def run_id(key: str) -> str:
+    """Return the id of the run whose training has this key (64 hexadecimal digits).
+
+    Two runs share an id once in four billion pairs; then the later one takes the place of the earlier.
+    """
+    return key[:ID_DIGITS]
+
+
+def evaluated_split(evaluation: Manifest) -> str:
+    """Return the split that an evaluation was made on."""
+    return str(evaluation.parameters.get("eval.split"))
+
+
+def evaluation_name(evaluation: Manifest) -> str:
+    """Return the name of an evaluation's file in the record of its run."""
+    return f"eval-{evaluated_split(evaluation)}.json"
+
+
+def is_recorded(root: Path, train: Manifest, manifest: Manifest) -> bool:
+    """Tell whether a published training, or an evaluation of it, has its record; nothing is read."""
+    folder = root / FOLDER / run_id(train.key)
+    return (folder / (RUN_NAME if manifest.stage == "train" else evaluation_name(manifest))).exists()
+
+
+def find_id(name: str, root: Path, oldest_first: list[str], published: str | None) -> str:
+    """Return the id that is meant: all of it, the beginning of one, or a word that stands for one.
+
+    Args:
+        name: as typed: an id, its beginning, `latest`, `previous` or `published`.
+        root: the artifacts folder.
+        oldest_first: ids of the runs that are whole, by the time of their training.
+        published: id of the training in artifacts/train, if there is one.
+
+    Raises:
+        UsageError: several runs begin like that.
+        InputError: there is no such run.
+    """
+    ids = run_ids(root)
+    words = {
+        LATEST: oldest_first[-1:],
+        PREVIOUS: oldest_first[-2:-1],
+        PUBLISHED: [one for one in ids if one == published],
+    }
+    found = words[name] if name in words else [one for one in ids if name and one.startswith(name.lower())]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"'{printable(name)}' is the beginning of several runs: {', '.join(found)}")
+    hint = "run 'mnist runs list' to see them" if oldest_first else "run 'mnist run', which keeps one"
+    if name == PREVIOUS and len(oldest_first) == 1:
+        raise InputError("there is one run only, and none before it", hint="train with another parameter first")
+    raise InputError(f"{printable(root / FOLDER)}: there is no run '{printable(name)}'", hint=hint)
