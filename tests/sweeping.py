@@ -8,7 +8,7 @@ from typing import Any
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.grid import Point, grid, read_axis
 from mnist_cli.pipeline.loading import split_setting
-from mnist_cli.pipeline.runner import Request
+from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.sweep import PointResult, sweep
 
 BASE = (

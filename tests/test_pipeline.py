@@ -26,7 +26,8 @@ from mnist_cli.pipeline.loading import load_config, parse_override
 from mnist_cli.pipeline.overrides import kept_overrides
 from mnist_cli.pipeline.plan import StageStatus, State, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from mnist_cli.pipeline.runner import Request, StageResult, run
+from mnist_cli.pipeline.request import Request, StageResult
+from mnist_cli.pipeline.runner import run
 from tests.conftest import register_dataset
 from tests.idx_files import write_tiny_dataset
 

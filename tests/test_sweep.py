@@ -20,8 +20,9 @@ from mnist_cli.pipeline import sweep as sweeps
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.grid import grid, read_axis
 from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.run_names import run_ids
-from mnist_cli.pipeline.runner import Request, run
+from mnist_cli.pipeline.runner import run
 from mnist_cli.pipeline.runs import read_runs
 from mnist_cli.pipeline.sweep import PointResult, PointState
 from mnist_cli.progress import Progress

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mnist_cli.errors import ConfigError, Interrupted, MnistError
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.runner import StageResult
+    from mnist_cli.pipeline.request import StageResult
 
 # How a problem of the configuration begins that has a place: pipeline.yaml:14:3: …
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)", re.DOTALL)

@@ -26,7 +26,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.runner import Request
+    from mnist_cli.pipeline.request import Request
 
 _KEYS = ("dataset", "preprocess.validation_size", *TRAIN_KEYS, *EVAL_KEYS)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.frozen import Promise
     from mnist_cli.pipeline.loading import LoadedConfig
     from mnist_cli.pipeline.plan import StageStatus
-    from mnist_cli.pipeline.runner import Request, StageResult
+    from mnist_cli.pipeline.request import Request, StageResult
 
 TRAIN_KEYS = (
     "seed",
@@ -72,7 +72,7 @@ def make_request(
     frozen: bool = False,
 ) -> Request:
     """Put together what is to be run from the command line, the environment and the configuration."""
-    from mnist_cli.pipeline.runner import Request
+    from mnist_cli.pipeline.request import Request
 
     return Request(
         config=loaded.config,

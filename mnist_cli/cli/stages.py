@@ -25,7 +25,7 @@ from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.loading import LoadedConfig
-    from mnist_cli.pipeline.runner import StageResult
+    from mnist_cli.pipeline.request import StageResult
 
 
 def register(app: typer.Typer) -> None:

@@ -15,7 +15,8 @@ from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.pipeline.runner import Request, StageResult, run
+from mnist_cli.pipeline.request import Request, StageResult
+from mnist_cli.pipeline.runner import run
 from mnist_cli.pipeline.verify import Check, recorded_config
 from mnist_cli.text import printable
 

@@ -1,89 +1,23 @@
-"""Runs stages: under the lock, only those that are not fresh, each with a manifest as its last word."""
+"""Runs stages: under the lock, and only those that are not fresh."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import tempfile
-import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection
 
-from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError, InputError, Interrupted, Locked, WorkerLost
+from mnist_cli.errors import InputError, Locked
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.bookkeeping import keep_record, without_record
-from mnist_cli.pipeline.config import Config
-from mnist_cli.pipeline.digests import DigestCache, content_digest
-from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.digests import DigestCache
+from mnist_cli.pipeline.execution import execute
 from mnist_cli.pipeline.lock import locked
-from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome, Resume, Stage, upstream
+from mnist_cli.pipeline.registry import STAGES, upstream
+from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.run_names import FOLDER
-from mnist_cli.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from mnist_cli.pipeline.frozen import Promise
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What became of one stage.
-
-    Attributes:
-        stage: its name.
-        ran: whether it had to run.
-        before: its status before, which says why.
-        manifest: what is published now.
-    """
-
-    stage: str
-    ran: bool
-    before: StageStatus
-    manifest: Manifest
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be run, with what, and where.
-
-    Attributes:
-        config: the configuration.
-        artifacts: the artifacts folder.
-        overrides: values of the configuration that came from the command line; recorded in the manifests.
-        stages: names of the stages to bring up to date, in pipeline order and without gaps.
-        force: run them even when they are fresh.
-        resume: whether training may, must or must not go on from a checkpoint.
-        mirrors: addresses and folders before the configured ones.
-        wait: seconds to wait for another run in the same folder.
-        promise: what the outputs have to be, or None where they are not promised.
-        command: what was typed, for those who find the folder locked.
-        progress: who hears how it goes.
-        started: called with a stage's status before it runs.
-        finished: called with each result as soon as it is there.
-    """
-
-    config: Config
-    artifacts: Artifacts
-    overrides: dict[str, Any]
-    stages: tuple[str, ...] = tuple(STAGES)
-    force: bool = False
-    resume: Resume = "auto"
-    mirrors: tuple[str, ...] = ()
-    wait: float = 0
-    promise: Promise | None = None
-    command: str = "mnist"
-    progress: Progress = SILENT
-    started: Callable[[StageStatus], None] = lambda _status: None
-    finished: Callable[[StageResult], None] = lambda _result: None
-
-    def insists(self, stage: str) -> bool:
-        """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
-        return self.force or (stage == "train" and self.resume == "never")
+from mnist_cli.pipeline.workers import assist, excuse_workers_of, share_of_training
 
 
 def run(request: Request) -> list[StageResult]:
@@ -103,7 +37,7 @@ def run(request: Request) -> list[StageResult]:
     """
     if request.promise:
         request.promise.check_before(request.config, [*_upstream_names(request), *request.stages])
-    share = _share_of_training(request)
+    share = share_of_training(request)
     if share != "worker":
         _tidy(request)
     digests = DigestCache(request.artifacts.root)
@@ -119,11 +53,11 @@ def run(request: Request) -> list[StageResult]:
                 _complete_records(request, statuses)
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
         if share == "chief":
-            _excuse_workers(request)
+            excuse_workers_of(request)
         return results
     if share == "worker":  # whether there is something to train, the chief decides
         _require_fresh(request, statuses)
-        _assist(request)
+        assist(request)
         return []
     if not request.artifacts.root.is_dir():
         _require_fresh(request, statuses)  # before a folder is made for nothing
@@ -178,46 +112,6 @@ def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> Non
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
 
 
-def _share_of_training(request: Request) -> Literal["all", "chief", "worker"]:
-    """Return what this process does of the training; all but a worker publish what they make."""
-    if "train" not in request.stages or request.config.train.strategy != "multiworker":
-        return "all"
-    if len(request.stages) > 1:
-        raise ConfigError(
-            ["train.strategy: multiworker trains with 'mnist train' on each worker; received a run of several stages"],
-            hint="run 'mnist run --to preprocess' first, and 'mnist eval' after it on the chief",
-        )
-    return "chief" if this_worker().is_chief else "worker"
-
-
-def _excuse_workers(request: Request) -> None:
-    """Tell the workers that wait for this chief that there is nothing to do; who does not come is not waited for."""
-    from mnist_cli.stages.train import excuse_workers
-
-    try:
-        excuse_workers()
-    except WorkerLost as error:
-        request.progress.note(f"the model is fresh, and not every worker came to hear it: {error.message}")
-
-
-def _assist(request: Request) -> None:
-    """Compute this worker's share of the training; the chief publishes it."""
-    with tempfile.TemporaryDirectory(prefix="mnist-worker-") as scratch:
-        unused = Path(scratch)
-        job = Job(
-            config=request.config,
-            root=request.artifacts.root,
-            new=unused,
-            current=unused,
-            scratch=unused,
-            mirrors=(),
-            resume=request.resume,
-            reuse=False,
-            progress=request.progress,
-        )
-        STAGES["train"].run(job)
-
-
 def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     # Looked at again, as another run may have worked here while this one waited for the lock.
     statuses = examine_all(request.config, request.artifacts, digests)
@@ -233,7 +127,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
-            manifest = _execute(stage, request, status, statuses, digests)
+            manifest = execute(stage, request, status, statuses, digests)
             keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
@@ -277,88 +171,3 @@ def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
         from mnist_cli.stages.warm_up import warm_up
 
         warm_up()
-
-
-def _execute(
-    stage: Stage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
-) -> Manifest:
-    """Run one stage and publish what it wrote."""
-    artifacts = request.artifacts
-    folder = artifacts.folder(stage.name)
-    started = time.perf_counter()
-    job = Job(
-        config=request.config,
-        root=artifacts.root,
-        new=artifacts.begin(stage.name),
-        current=folder,
-        scratch=folder / stage.scratch,
-        mirrors=request.mirrors,
-        resume=request.resume,
-        # What other parameters gave is not worth a look, and --force means to do it all again.
-        reuse=not request.force and status.state is not State.STALE,
-        progress=request.progress,
-    )
-    try:
-        outcome = _call(stage, job, status)
-        outputs = {name: _record(job, name, outcome) for name in stage.outputs}
-        inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
-        _check_inputs(stage, inputs, outcome)
-        parameters = stage.parameters(request.config)
-        manifest = Manifest(
-            stage=stage.name,
-            key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
-            version=stage.version,
-            parameters=parameters,
-            overrides={path: value for path, value in request.overrides.items() if path in parameters},
-            inputs=inputs,
-            outputs=outputs,
-            metrics=outcome.metrics,
-            runtime=outcome.runtime,
-            environment=environment(),
-            seconds=round(time.perf_counter() - started, 3),
-        )
-        if request.promise:
-            request.promise.check_new(manifest)
-        write_manifest(job.new / NAME, manifest)
-    except BaseException:
-        artifacts.discard(stage.name)
-        raise
-    artifacts.commit(stage.name)
-    for name, record in outputs.items():
-        digests.remember(folder / name, record.sha256)
-    return manifest
-
-
-def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
-    try:
-        return stage.run(job)
-    except Interrupted as error:
-        if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
-            error.reached = None
-        raise
-
-
-def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
-    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
-    for name, received in outcome.inputs.items():
-        if received != published[name]:
-            source = name.partition("/")[0]
-            raise InputError(
-                f"{name} is not what '{source}' published\n"
-                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
-                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
-            )
-
-
-def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
-    """Describe one output: the new file, or the published one that the stage found right and kept."""
-    path = job.new / name
-    if not path.exists():
-        path = job.current / name
-    digest = outcome.digests.get(name) or content_digest(path)
-    return OutputRecord(sha256=digest, bytes=path.stat().st_size)
-
-
-def _published(status: StageStatus, file: str) -> str:
-    assert status.manifest is not None, "an input's stage is fresh, so it has a manifest"
-    return status.manifest.outputs[file].sha256

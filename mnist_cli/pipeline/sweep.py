@@ -26,8 +26,9 @@ from mnist_cli.pipeline.manifest import document_digest
 from mnist_cli.pipeline.plan import StageStatus, changes, examine_all
 from mnist_cli.pipeline.recording import record
 from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.run_names import FOLDER, ID_DIGITS, is_recorded, run_id
-from mnist_cli.pipeline.runner import Request, run_locked
+from mnist_cli.pipeline.runner import run_locked
 from mnist_cli.pipeline.runs import Run, read_run, read_runs
 
 _SCRATCH = ".sweep"

@@ -1,0 +1,98 @@
+"""Runs one stage in a folder of its own, and publishes what it wrote, with a manifest as its last word."""
+
+from __future__ import annotations
+
+import time
+
+from mnist_cli.errors import InputError, Interrupted
+from mnist_cli.pipeline.digests import DigestCache, content_digest
+from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
+from mnist_cli.pipeline.plan import StageStatus, State
+from mnist_cli.pipeline.registry import Job, Outcome, Stage
+from mnist_cli.pipeline.request import Request
+
+
+def execute(
+    stage: Stage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
+) -> Manifest:
+    """Run one stage and publish what it wrote."""
+    artifacts = request.artifacts
+    folder = artifacts.folder(stage.name)
+    started = time.perf_counter()
+    job = Job(
+        config=request.config,
+        root=artifacts.root,
+        new=artifacts.begin(stage.name),
+        current=folder,
+        scratch=folder / stage.scratch,
+        mirrors=request.mirrors,
+        resume=request.resume,
+        # What other parameters gave is not worth a look, and --force means to do it all again.
+        reuse=not request.force and status.state is not State.STALE,
+        progress=request.progress,
+    )
+    try:
+        outcome = _call(stage, job, status)
+        outputs = {name: _record(job, name, outcome) for name in stage.outputs}
+        inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
+        _check_inputs(stage, inputs, outcome)
+        parameters = stage.parameters(request.config)
+        manifest = Manifest(
+            stage=stage.name,
+            key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
+            version=stage.version,
+            parameters=parameters,
+            overrides={path: value for path, value in request.overrides.items() if path in parameters},
+            inputs=inputs,
+            outputs=outputs,
+            metrics=outcome.metrics,
+            runtime=outcome.runtime,
+            environment=environment(),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        if request.promise:
+            request.promise.check_new(manifest)
+        write_manifest(job.new / NAME, manifest)
+    except BaseException:
+        artifacts.discard(stage.name)
+        raise
+    artifacts.commit(stage.name)
+    for name, record in outputs.items():
+        digests.remember(folder / name, record.sha256)
+    return manifest
+
+
+def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
+    try:
+        return stage.run(job)
+    except Interrupted as error:
+        if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
+            error.reached = None
+        raise
+
+
+def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
+    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
+    for name, received in outcome.inputs.items():
+        if received != published[name]:
+            source = name.partition("/")[0]
+            raise InputError(
+                f"{name} is not what '{source}' published\n"
+                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
+                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+            )
+
+
+def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
+    """Describe one output: the new file, or the published one that the stage found right and kept."""
+    path = job.new / name
+    if not path.exists():
+        path = job.current / name
+    digest = outcome.digests.get(name) or content_digest(path)
+    return OutputRecord(sha256=digest, bytes=path.stat().st_size)
+
+
+def _published(status: StageStatus, file: str) -> str:
+    assert status.manifest is not None, "an input's stage is fresh, so it has a manifest"
+    return status.manifest.outputs[file].sha256
