@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_cli.pipeline.digests import DigestCache
 from tests.attacks.scene import Scene, published
 from tests.attacks.zygote import Process
 
@@ -150,7 +151,12 @@ def test_read_only_files_are_replaced(actors: Scene, place: Path) -> None:
 @as_root
 @pytest.mark.parametrize(
     ("command", "file", "code"),
-    [("preprocess", "fetch/train-images-idx3-ubyte.gz", 5), ("eval", "train/model.h5", 5), ("eval", "train", 1)],
+    [
+        ("train", "preprocess/store.h5", 5),
+        ("preprocess", "fetch/train-images-idx3-ubyte.gz", 5),
+        ("eval", "train/model.h5", 5),
+        ("eval", "train", 1),
+    ],
 )
 def test_what_may_not_be_read_is_named(actors: Scene, command: str, file: str, code: int) -> None:
     with actors.copy(command) as folder:
@@ -159,3 +165,17 @@ def test_what_may_not_be_read_is_named(actors: Scene, command: str, file: str, c
         (folder / "artifacts" / file).chmod(0o000)
         done = actors.zygote.run(command, folder=folder, user=NOBODY)
         refusal(done, code, Path(file).name)
+
+
+@as_root
+def test_what_may_not_be_read_is_not_fresh_whatever_is_remembered(actors: Scene) -> None:
+    with actors.copy("train") as folder:
+        store = folder / "artifacts/preprocess/store.h5"
+        digests = DigestCache(folder / "artifacts")
+        digests.digest(store)
+        digests.save()
+        give_away(folder)
+        os.chown(store, 0, 0)
+        store.chmod(0o000)
+        done = actors.zygote.run("status", folder=folder, user=NOBODY)
+        assert "corrupt     artifacts/preprocess/store.h5: cannot be read: Permission denied\n" in done.out

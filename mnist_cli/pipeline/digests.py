@@ -8,7 +8,9 @@ all that it trusts. The memory is a hint: lost or damaged, it costs a reading.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,8 @@ class DigestCache:
         fingerprint = _fingerprint(path)
         entry = self._entries.get(name)
         if isinstance(entry, list) and len(entry) == 4 and entry[:3] == fingerprint and isinstance(entry[3], str):
+            if not os.access(path, os.R_OK):  # whoever uses the file would fail, and be sent back here
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
             return entry[3]
         digest = content_digest(path)
         self.remember(path, digest, fingerprint)
