@@ -59,6 +59,13 @@ def test_a_lost_file_and_a_damaged_manifest_are_found(pipeline: Pipeline) -> Non
     assert wrong(pipeline.artifacts) == [("train", "model.h5"), ("eval", "manifest.json")]
 
 
+def test_a_problem_does_not_name_the_file_a_second_time(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.file("eval/manifest.json").write_bytes(b"{")
+    (problem,) = [check.problem for check in verify(pipeline.artifacts) if not check.ok]
+    assert problem is not None and problem.startswith("not JSON; ")
+
+
 def test_artifacts_put_together_from_two_runs_are_found(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.run()
     other = Pipeline(tmp_path / "other", pipeline.mirror)

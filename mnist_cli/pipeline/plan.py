@@ -173,7 +173,8 @@ def changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str
 
 def _problem(name: str, error: MnistError | OSError) -> Reason:
     if isinstance(error, MnistError):
-        return Reason(f"{name}: {printable(error.message.replace(chr(10), '; '))}")
+        text = printable(error.message.replace("\n", "; "))
+        return Reason(text if name in text else f"{name}: {text}")
     return Reason(f"{printable(error.filename or name)}: cannot be read: {error.strerror}")
 
 
