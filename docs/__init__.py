@@ -1,0 +1,1 @@
+"""Pages for people to read, and the programs that write the generated ones."""
