@@ -69,7 +69,7 @@ def train(
     """
     if workers is not None:
         session.load()  # a mistake in it is told once, not by every worker
-        run_workers(workers)
+        run_workers(workers, as_json=session.output.as_json)
     _single(session, "train", force=force, resume=resume, wait=wait)
 
 
