@@ -91,6 +91,13 @@ class Setting:
         self.run((*self.mnist, "run", "--to", "preprocess", *self.data.options), tree)
         return tree
 
+    def finished_tree(self) -> Path:
+        """Return a new folder in which everything is done."""
+        tree = self.scratch / "finished"
+        tree.mkdir()
+        self.run((*self.mnist, "run", *self.data.options), tree)
+        return tree
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mnist_cli import files, order, signals, text
+from mnist_cli.cli.progress import LineProgress
 from mnist_cli.errors import Interrupted
 
 
@@ -178,3 +179,13 @@ def test_handlers_are_as_before_after_deferring() -> None:
     with signals.deferred_signals():
         pass
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_line_in_a_log_tells_the_time_left_of_what_was_not_done_before(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    progress = LineProgress(lambda: now[0])
+    progress.start("train", 1000, "steps")
+    progress.update(400, "loss 0.5")  # resumed there
+    now[0] = 20.0
+    progress.update(500, "loss 0.4")
+    assert capsys.readouterr().err == "train: 500 of 1,000 steps (loss 0.4, 1:40 left)\n"

@@ -45,6 +45,13 @@ def test_the_values_of_an_option_complete(tmp_path: Path) -> None:
     assert offered(["mnist", "train", "--optimizer", "ada"], tmp_path) == ["adam", "adamw", "adamax", "adagrad"]
 
 
+def test_the_ids_of_kept_runs_complete(tmp_path: Path) -> None:
+    for name in ("3f9a0000", "3fff0000", "41aa0000", ".tmp-1"):
+        (tmp_path / "artifacts" / "runs" / name).mkdir(parents=True)
+    assert offered(["mnist", "runs", "show", "3f"], tmp_path) == ["3f9a0000", "3fff0000"]
+    assert offered(["mnist", "diff", "l"], tmp_path) == ["latest"]
+
+
 def test_every_key_is_offered_with_its_meaning() -> None:
     assert config_keys("") == [(path, key.meaning) for path, key in KEYS.items()]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.cases import (
     accuracy,
+    answers,
     command_line,
     preparation,
     training_loop,
@@ -22,6 +23,8 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "prepare": preparation.fetch_and_preprocess,
     "memory": preparation.preprocess_memory,
     "accuracy": accuracy.five_seeds,
+    "predict": answers.one_prediction,
+    "report": answers.report,
     "training-loop": training_loop.examples_per_second,
     "training-determinism": training_loop.determinism,
     "training-first-step": training_loop.time_to_first_step,

@@ -6,6 +6,7 @@ little as they can, and whatever is wrong in the folder is no reason to print in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from mnist_cli.pipeline.keys import KEYS
@@ -39,6 +40,17 @@ def values_of(path: str, incomplete: str) -> list[str]:
         "eval.split": ("test", "validation", "train"),
     }
     return _beginning(incomplete, words.get(path, ()))
+
+
+def run_names(incomplete: str) -> list[str]:
+    """Return the ids of the runs that are kept, and the words for some of them, that begin with what is there."""
+    from pathlib import Path
+
+    from mnist_cli.pipeline.run_names import LATEST, PREVIOUS, PUBLISHED, run_ids
+
+    # Options are not read while the shell completes: a folder that --artifacts names is not looked into.
+    root = Path(os.environ.get("MNIST_ARTIFACTS") or "artifacts")
+    return _beginning(incomplete, (LATEST, PREVIOUS, PUBLISHED, *run_ids(root)))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

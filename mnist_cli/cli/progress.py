@@ -28,17 +28,22 @@ class LineProgress(Progress):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._label, self._total, self._unit = "", None, ""  # type: tuple[str, int | None, str]
-        self._last = 0.0
+        self._started = self._last = 0.0
+        self._first: int | None = None
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         """Begin to count the interval."""
         self._label, self._total, self._unit = label, total, unit
-        self._last = self._clock()
+        self._started = self._last = self._clock()
+        self._first = None
 
     def update(self, done: int, detail: str = "") -> None:
         """Print a line if the last one was long ago."""
+        if self._first is None:  # what a resumed job finds done took no time now
+            self._first = done
         if self._clock() - self._last >= _LINE_INTERVAL:
             self._last = self._clock()
+            detail = ", ".join(filter(None, (detail, self._time_left(done))))
             amount = (
                 f"{_amount(done, self._unit)} of {_amount(self._total, self._unit)}"
                 if self._total
@@ -46,6 +51,13 @@ class LineProgress(Progress):
             )
             unit = "" if self._unit == "B" else f" {self._unit}"
             print(f"{self._label}: {amount}{unit}{f' ({detail})' if detail else ''}", file=sys.stderr, flush=True)
+
+    def _time_left(self, done: int) -> str:
+        if not self._total or self._first is None or done <= self._first:
+            return ""
+        seconds = (self._clock() - self._started) * (self._total - done) / (done - self._first)
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"{minutes}:{seconds:02} left"
 
     def note(self, message: str) -> None:
         """Print the note."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.completion import run_names
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
 from mnist_cli.text import plural, printable
@@ -20,6 +21,7 @@ Name = Annotated[
         metavar="RUN",
         help="An id or its beginning, latest, previous or published.",
         show_default=False,
+        autocompletion=run_names,
     ),
 ]
 
@@ -116,7 +118,9 @@ def remove(
     session: Session,
     names: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Ids, or their beginnings.", show_default=False),
+        typer.Argument(
+            metavar="RUN...", help="Ids, or their beginnings.", show_default=False, autocompletion=run_names
+        ),
     ],
 ) -> None:
     """Remove runs from artifacts/runs, damaged ones too.

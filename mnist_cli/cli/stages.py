@@ -20,7 +20,7 @@ from mnist_cli.cli.running import (
 )
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.workers import Workers, run_workers
-from mnist_cli.errors import NothingToTrain
+from mnist_cli.errors import NothingToTrain, UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def train(
     Example: mnist train --steps 2000 --learning-rate 0.3
     """
     if workers is not None:
-        session.load()  # a mistake in it is told once, not by every worker
+        config = session.load().config  # a mistake in it is told once, not by every worker
+        if config.train.strategy == "mirrored" or config.train.device.startswith("gpu"):
+            raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
         run_workers(workers, as_json=session.output.as_json)
     _single(session, "train", force=force, resume=resume, wait=wait)
 

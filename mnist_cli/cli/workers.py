@@ -26,7 +26,8 @@ Workers = Annotated[
 ]
 # For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
 _HEARING = 15.0
-_GRACE = 45.0
+# Then a worker has written its checkpoint, or is hung.
+_GRACE = 20.0
 _PATIENCE = "60"  # seconds, for processes of one machine to start
 _TERMINATED = 128 + signal.SIGTERM
 

@@ -46,7 +46,7 @@ _WEIGHTS = "weights"
 _MAX_WAITING = 8
 # Writing takes one part in 41 of the time, at most; it competes with training for processors and for Python.
 _REST = 40.0
-_RESTART = "run 'mnist train --restart' to start over on purpose"
+_RESTART = "add --restart to the same command to start over on purpose"
 
 
 class Checkpoints:
@@ -174,7 +174,7 @@ class Checkpoints:
         place = printable(self._folder)
         if damaged:
             raise InputError(
-                f"{place}: {plural(len(damaged), 'checkpoint')} of this run, none of them whole\n"
+                f"{place}: {plural(len(damaged), 'checkpoint')} that may be of this run, none of them whole\n"
                 f"damaged: {', '.join(damaged)[:200]}",
                 hint=_RESTART,
             )
@@ -183,7 +183,7 @@ class Checkpoints:
             none = f"there is none up to step {last_step}"
             found = f"those there belong to another run: {difference}" if foreign is not None else none
             raise InputError(
-                f"{place}: no checkpoint to go on from; {found}", hint="run 'mnist train' without --resume"
+                f"{place}: no checkpoint to go on from; {found}", hint="leave --resume away to start at step 0"
             )
         if foreign is not None:
             self._progress.note(
@@ -258,5 +258,7 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
+    if value is None:
+        return "(not used)"
     # A digest is known by its beginning.
     return printable(value if not isinstance(value, str) else value[:12], 60)

@@ -42,10 +42,10 @@ def losses_told() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        first = printable((error.message or "").strip().splitlines()[-1:], 160)
+        first = printable((error.message or "no message").strip().splitlines()[0], 160)
         raise WorkerLost(
             f"another worker ended or does not answer any more\nTensorFlow: {first}",
-            hint="start all workers again: they go on from the newest checkpoint",
+            hint="see what the others say; once all are started again, they go on from the newest checkpoint",
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,8 @@ def runtime(kind: str, replicas: int) -> dict[str, object]:
     return {
         "device": kind,
         "tensorflow": tf.__version__,
+        "keras": metadata.version("keras"),  # to import it takes a moment that plain gradient descent need not spend
+        "numpy": np.__version__,
         "determinism": kind == "gpu",
         "onednn": onednn_setting(),
         "replicas": replicas,

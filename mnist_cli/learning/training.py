@@ -280,7 +280,8 @@ class Run:
         )
 
     def _detail(self) -> str:
-        parts = [f"{self._steps_per_second:,.0f} steps/s"]
+        speed = self._steps_per_second or 0.0
+        parts = [f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2f} steps/s"]
         if self._history:
             last = self._history[-1]
             parts.append(f"loss {last.loss:.4f}")

@@ -172,8 +172,9 @@ def changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str
 
 
 def _problem(name: str, error: MnistError | OSError) -> Reason:
-    text = error.message.replace("\n", "; ") if isinstance(error, MnistError) else f"cannot be read: {error.strerror}"
-    return Reason(f"{name}: {printable(text)}")
+    if isinstance(error, MnistError):
+        return Reason(f"{name}: {printable(error.message.replace(chr(10), '; '))}")
+    return Reason(f"{printable(error.filename or name)}: cannot be read: {error.strerror}")
 
 
 def _or_unused(value: Any) -> Any:

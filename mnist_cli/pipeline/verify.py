@@ -150,13 +150,19 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         progress: hears how it goes.
 
     Raises:
-        InputError: there is no finished training, or no store.
+        InputError: there is no finished training, or no store; or several processes trained the model together.
     """
     stage = STAGES["train"]
     manifest = artifacts.manifest(stage.name)
     if manifest is None:
         raise InputError(
             f"{printable(artifacts.folder('train'))}: there is no finished training", hint="run 'mnist train'"
+        )
+    if manifest.parameters.get("train.strategy") == "multiworker":
+        count = manifest.runtime.get("replicas")
+        raise InputError(
+            f"the model was trained by {count} workers together, and this is one process",
+            hint="train with as many workers and another --artifacts, and compare the models' digests",
         )
     with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
         new = Path(scratch) / "new"

@@ -22,15 +22,16 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
         strategy: `single`, `mirrored` or `multiworker`.
 
     Returns:
-        `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`: its version, None when it is not
-        installed; `determinism`: whether TensorFlow's deterministic operations are switched on, None when the device
-        is not known; `onednn`: "0" or "1"; `replicas`: devices that share a step, None when only TensorFlow can tell.
+        `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`, `keras` (the optimizers) and
+        `numpy` (the order of the examples): their versions, None when one is not installed; `determinism`: whether
+        TensorFlow's deterministic operations are switched on, None when the device is not known; `onednn`: "0" or
+        "1"; `replicas`: devices that share a step, None when only TensorFlow can tell.
         The runtime of a run that took place has the same keys.
     """
     kind = _expected_device() if device == "auto" else device.partition(":")[0]
     return {
         "device": kind,
-        "tensorflow": _tensorflow_version(),
+        **{package: _version(package) for package in ("tensorflow", "keras", "numpy")},
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
         "onednn": onednn_setting(),
@@ -50,8 +51,8 @@ def _expected_device() -> str | None:
     return "cpu" if on_linux_without_gpu else None
 
 
-def _tensorflow_version() -> str | None:
+def _version(package: str) -> str | None:
     try:
-        return metadata.version("tensorflow")
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None

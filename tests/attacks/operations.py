@@ -78,6 +78,10 @@ def fail_everywhere(scene: Scene, command: str, error: str, every: int = 1) -> F
     return figures
 
 
+# A path, or the name of one of the files that pass between stages.
+_FILE = re.compile(r"\S+/\S+|\S+\.(gz|h5|json|jsonl)\b")
+
+
 def complaints(process: Process) -> list[str]:
     """Return what is wrong with the way in which a command failed: it should be a code and one error in words."""
     errors = [line for line in process.err.splitlines() if line.startswith("error: ")]
@@ -86,7 +90,7 @@ def complaints(process: Process) -> list[str]:
         wrong.append(f"ended with {process.code}")
     if len(errors) != 1 or "internal" in errors[0] or "Traceback" in process.err:
         wrong.append(f"said {process.err!r}")
-    elif not re.match(r"error: \S+: ", errors[0]):
+    elif not _FILE.search(errors[0]):
         wrong.append(f"named no file: {errors[0]}")
     return wrong
 

@@ -1,0 +1,114 @@
+"""Writes docs/reference.md from the code: every command, every option, every configuration key.
+
+    python -m docs.make_reference
+
+A test compares the page with what this gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from mnist_cli.cli.app import app
+from mnist_cli.cli.options import common_parameters
+from mnist_cli.pipeline.config import Config
+from mnist_cli.pipeline.keys import KEYS, SECTIONS
+from mnist_cli.pipeline.template import yaml_value
+
+PAGE = Path(__file__).with_name("reference.md")
+
+_INTRODUCTION = """\
+# Reference
+
+Every command and every configuration key. Written by `python -m docs.make_reference` from the code that reads them.
+
+## Commands
+"""
+_COMMON = """
+### Options of every command
+
+| option | meaning |
+|---|---|
+"""
+_KEYS = """
+## Configuration keys
+
+`pipeline.yaml` in the current folder, or the file that `--config` names; `--set KEY=VALUE` goes before both. The
+commands that use a key often have an option of its own for it.
+"""
+_KEY_TABLE = "| key | default | expected | meaning |\n|---|---|---|---|\n"
+
+
+def reference() -> str:
+    """Return the page."""
+    root: Any = typer.main.get_command(app)
+    common = {parameter.name for parameter in common_parameters()}
+    parts = [_INTRODUCTION]
+    first = True
+    for words, command in _commands(root, "mnist"):
+        parts.append(_command(words, command, common))
+        if first:
+            options = [parameter for parameter in command.params if parameter.name in common]
+            shared, first = _COMMON + "".join(map(_option, options)), False
+    return "".join([*parts, shared, _KEYS, *_sections()])
+
+
+def _commands(group: Any, words: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{words} {name}")
+        elif not command.hidden:
+            yield f"{words} {name}", command
+
+
+def _command(words: str, command: Any, common: set[str]) -> str:
+    own = [parameter for parameter in command.params if parameter.name not in common]
+    arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
+    usage = " ".join([words, *(_argument(argument) for argument in arguments), "[options]"])
+    *paragraphs, example = command.help.split("\n\n")
+    assert example.startswith("Example: "), f"{words}: the help ends without an example"
+    text = "\n\n".join(paragraphs)
+    lines = f"\n### `{words}`\n\n```\n{usage}\n```\n\n{text}\n\nExample: `{example.removeprefix('Example: ')}`\n"
+    options = [parameter for parameter in own if parameter.help]
+    if options:
+        lines += "\n| option | meaning |\n|---|---|\n" + "".join(map(_option, options))
+    return lines
+
+
+def _argument(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    name += "…" if argument.nargs != 1 and "…" not in name and "..." not in name else ""
+    return name if argument.required else f"[{name.strip('[]')}]"
+
+
+def _option(option: Any) -> str:
+    if option.param_type_name == "argument":
+        names = _argument(option)
+    else:
+        names = ", ".join([*option.opts, *option.secondary_opts])
+        names += f" {option.metavar}" if option.metavar else ""
+    return f"| `{names.replace('|', chr(92) + '|')}` | {_cell(option.help)} |\n"
+
+
+def _sections() -> Iterator[str]:
+    defaults = Config()
+    sections = {"": "What holds for all stages", **SECTIONS}
+    for section, meaning in sections.items():
+        yield f"\n### {section or 'General'}\n\n{meaning}.\n\n{_KEY_TABLE}"
+        for path, key in KEYS.items():
+            if path.rpartition(".")[0] == section:
+                option = f"; `{key.option}`" if key.option else ""
+                default = yaml_value(defaults.value(path))
+                yield f"| `{path}`{option} | `{default}` | {_cell(key.expected)} | {_cell(key.meaning)} |\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(), encoding="utf-8")
