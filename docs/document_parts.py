@@ -179,6 +179,8 @@ class TrainRuntime(Document):
 
     device: Literal["cpu", "gpu"] = Field(description="The kind of device that it ran on.")
     tensorflow: str = Field(description="TensorFlow's version.")
+    keras: str = Field(description="The version of Keras, whose optimizers are used.")
+    numpy: str = Field(description="The version of NumPy, which orders the examples.")
     determinism: bool = Field(description="Whether TensorFlow's deterministic operations were switched on.")
     onednn: Literal["0", "1"] = Field(description="Whether TensorFlow computed with oneDNN.")
     replicas: Annotated[int, Field(ge=1)] = Field(description="Devices, here or elsewhere, that shared each step.")
