@@ -215,7 +215,7 @@ class Plot(Printed):
 class Report(Printed):
     """What was written."""
 
-    path: str = Field(description="The page.")
+    file: str = Field(description="The page.")
     bytes: Count = Field(description="Its size.")
     sha256: Digest = Field(description="Of its bytes; equal artifacts give an equal page.")
     accuracy: Share = Field(description="On the evaluated split.")
