@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -254,6 +255,18 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_ones_before(
     monkeypatch.setattr(checkpoints, "write_state", full_disk)
     with pytest.raises(OSError, match="No space"):
         go_on(store, folder)
+    assert names(folder) == ["step-00000020", "step-00000040", "step-00000060"]
+
+
+def test_tensorflow_on_a_full_disk_is_told_in_one_line(store: Path, folder: Path) -> None:
+    # What a full disk does to every file, the kernel does to files that grow beyond a limit; Python ignores its signal.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(OSError, match=r"/weights: cannot be written: File too large\Z"):
+            go_on(store, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert names(folder) == ["step-00000020", "step-00000040", "step-00000060"]
 
 

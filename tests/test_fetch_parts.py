@@ -179,6 +179,24 @@ def test_an_answer_at_the_minimum_speed_is_kept() -> None:
         gauge.add(100)
 
 
+def test_an_answer_that_would_come_too_late_is_too_slow_where_another_mirror_is_left() -> None:
+    hand = Hand()
+    gauge = SpeedGauge(Patience(30, 60, 100, hand.clock), missing=60_000)
+    with pytest.raises(MirrorError, match=r"too slow: 500 B/s, expected at least 1,100 B/s to be done by the deadline"):
+        for _ in range(10):
+            hand.move(1)
+            gauge.add(500)
+    assert hand.time == 110
+
+
+def test_an_answer_that_comes_in_time_is_kept() -> None:
+    hand = Hand()
+    gauge = SpeedGauge(Patience(30, 60, 100, hand.clock), missing=60_000)
+    for _ in range(59):
+        hand.move(1)
+        gauge.add(1_020)
+
+
 def test_the_deadline_counts_from_the_beginning() -> None:
     hand = Hand()
     patience = Patience(30, 60, 0, hand.clock)

@@ -166,6 +166,16 @@ def test_a_redirect_out_of_the_web_is_not_followed(
     assert small.published() == small.files
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "1e3"])
+def test_a_redirect_to_a_port_that_cannot_be_gives_way_to_the_next_mirror(
+    small: Small, mirror: MirrorServer, second: MirrorServer, port: str
+) -> None:
+    mirror.plan(server.redirects(f"http://127.0.0.1:{port}/x"))
+    small.fetch(mirror.url, second.url)
+    assert "redirects to an address that is not well formed; trying" in small.listener.notes[0]
+    assert small.published() == small.files
+
+
 def test_https_is_never_left_for_http(small: Small, secure: MirrorServer, mirror: MirrorServer) -> None:
     secure.plan(server.redirects(mirror.url + small.images + "?token=SECRET"))
     with pytest.raises(FetchError, match=r"redirects from https to http://127.0.0.1:\d+/") as caught:

@@ -202,6 +202,19 @@ def test_a_mirror_that_drips_gives_way(small: Small, mirror: MirrorServer, secon
 
 
 @pytest.mark.usefixtures("stopwatch")
+def test_a_mirror_that_would_not_be_done_by_the_deadline_gives_way(
+    small: Small, mirror: MirrorServer, second: MirrorServer
+) -> None:
+    ticks = count()
+    mirror.plan(server.drips)
+    clock = Clock(now=lambda: next(ticks) / 10)
+    small.fetch(mirror.url, second.url, deadline=300, min_speed=0, clock=clock)
+    assert small.published() == small.files
+    assert "to be done by the deadline; trying" in small.listener.notes[0]
+    assert len(mirror.requests) == 1
+
+
+@pytest.mark.usefixtures("stopwatch")
 @pytest.mark.parametrize("behaviour", [server.silent, server.drips_headers, server.drips, server.silent_after(9)])
 def test_the_deadline_ends_every_wait(small: Small, mirror: MirrorServer, behaviour: Behaviour) -> None:
     mirror.plan(behaviour)

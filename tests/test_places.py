@@ -114,6 +114,29 @@ def test_a_read_only_stage_is_refused_before_any_work(actors: Scene, place: Path
 
 
 @as_root
+def test_a_read_only_folder_of_checkpoints_is_refused_before_any_work(actors: Scene, place: Path) -> None:
+    checkpoints = place / "artifacts/train/checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    give_away(place)
+    os.chown(checkpoints, 0, 0)
+    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    refusal(done, 1, "artifacts/train/checkpoints")
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    "file", ["preprocess/store.h5", "train/history.jsonl", "eval/metrics.json", "eval/manifest.json"]
+)
+def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(actors: Scene, place: Path, file: str) -> None:
+    (place / "artifacts" / file).unlink()
+    (place / "artifacts" / file).mkdir()
+    done = actors.zygote.run("run", folder=place)
+    refusal(done, 5, f"artifacts/{file}: is a folder")
+    assert "hint: remove it" in done.err
+    assert done.out == ""
+
+
+@as_root
 def test_read_only_files_are_replaced(actors: Scene, place: Path) -> None:
     give_away(place)
     for path in (place / "artifacts").rglob("*"):

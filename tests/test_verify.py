@@ -32,7 +32,7 @@ def test_a_finished_run_is_what_it_claims(pipeline: Pipeline) -> None:
     pipeline.run()
     checks = verify(pipeline.artifacts)
     assert all(check.ok for check in checks)
-    assert len(checks) == 4 + 4 + 1 + 2 + 1  # four manifests and every output
+    assert len(checks) == 4 + 4 + 1 + 2 + 1 + 1  # four manifests, every output and the record of the run
 
 
 def test_nothing_to_verify_is_an_error(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from mnist_cli.pipeline import lock as locks
 from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.repair import as_recorded
+from mnist_cli.pipeline.run_names import run_ids
+from mnist_cli.pipeline.runs import read_run
 from mnist_cli.pipeline.verify import verify
 from tests.test_lock_file import CommandLine, mnist, other_history
 from tests.test_pipeline import Pipeline, pipeline
@@ -250,3 +252,34 @@ def test_a_folder_that_cannot_be_written_is_verified_without_the_lock(
 def test_verify_makes_no_folder(tmp_path: Path) -> None:
     assert run_command_line(["verify", "--artifacts", str(tmp_path / "none")]) == 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_record_of_a_run_is_read_again(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.run("train.steps=5")
+    old, new = run_ids(pipeline.artifacts.root)
+    damage(pipeline.file(f"runs/{new}/model.h5"))
+    found = {check.name: check.ok for check in verify(pipeline.artifacts) if check.stage == "runs"}
+    assert found == {old: True, new: False}
+
+
+@pytest.mark.parametrize("how", ["changed", "a file"])
+def test_repair_removes_damaged_records_and_makes_that_of_the_published_run_again(
+    pipeline: Pipeline, mnist: CommandLine, how: str
+) -> None:
+    pipeline.run()
+    old = run_ids(pipeline.artifacts.root)[0]
+    pipeline.run("train.steps=5")
+    (published,) = {*run_ids(pipeline.artifacts.root)} - {old}
+    for name in (old, published):
+        record = pipeline.file(f"runs/{name}")
+        if how == "changed":
+            damage(record / "model.h5")
+        else:
+            shutil.rmtree(record)
+            record.write_bytes(b"")
+    assert mnist("verify") == 6
+    assert mnist("verify", "--repair") == 0
+    assert "2 damaged records removed" in mnist.out
+    assert run_ids(pipeline.artifacts.root) == [published]
+    assert list(read_run(pipeline.artifacts.root, published).evaluations) == ["test"]

@@ -29,11 +29,11 @@ def verify(
     mirror: Mirror = None,
     wait: Wait = 0,
 ) -> None:
-    """Read every artifact and checkpoint again and compare it with its digest.
+    """Read every artifact, checkpoint and record of a run again and compare it with its digest.
 
     No remembered digest is trusted. Exits with 6 when something is not what its manifest says, or when training again
     gives other bits; then it says which parameters, data, runtime or environment differ. With --repair it runs the
-    stages again whose files are wrong, as they were run before, and removes damaged checkpoints.
+    stages again whose files are wrong, as they were run before, and removes damaged checkpoints and records.
 
     Example: mnist verify --repair
     """
@@ -84,6 +84,7 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
     from mnist_cli.cli.running import make_request
     from mnist_cli.pipeline.repair import as_recorded
     from mnist_cli.pipeline.repair import repair as repair_artifacts
+    from mnist_cli.pipeline.run_names import FOLDER
 
     loaded = session.load()
     config, overrides = as_recorded(loaded.config, session.artifacts)
@@ -93,14 +94,15 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
         results = repair_artifacts(request, checks)
     finally:
         request.progress.finish()
-    removed = [check.name for check in checks if check.checkpoint is not None and not check.ok]
-    session.output.document(
-        {"repaired": {"found": [_document(check) for check in checks if not check.ok], "checkpoints": removed}}
-    )
+    found = [check for check in checks if not check.ok]
+    removed = [check.name for check in found if check.checkpoint is not None]
+    session.output.document({"repaired": {"found": [_document(check) for check in found], "checkpoints": removed}})
     checks = _checked(session, wait)
     if all(check.ok for check in checks):
         made = [f"{result.stage} was run again" for result in results]
-        gone = [f"{plural(len(removed), 'damaged checkpoint')} removed"] if removed else []
+        records = sum(check.stage == FOLDER for check in found)
+        lost = (len(removed), "damaged checkpoint"), (records, "damaged record")
+        gone = [f"{plural(count, what)} removed" for count, what in lost if count]
         session.output.line(f"repaired: {'; '.join([*made, *gone])}", bold=True)
     return checks
 

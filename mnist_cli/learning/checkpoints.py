@@ -36,6 +36,7 @@ from mnist_cli.learning.checkpoint_state import (
     temporary_beside,
     write_state,
 )
+from mnist_cli.learning.failures import not_written
 from mnist_cli.learning.settings import Resume
 from mnist_cli.learning.writer import Writer
 from mnist_cli.progress import Progress
@@ -236,7 +237,7 @@ class _Copies:
             try:
                 self._compiled(tf.constant(str(prefix)), values)
             except tf.errors.OpError as error:
-                raise OSError(f"{printable(prefix)}: cannot be written: {printable(error.message, 200)}") from error
+                raise not_written(prefix, error) from error
 
     def _assign_and_write(self, prefix: tf.Tensor, values: list[tf.Tensor]) -> None:
         for copy, value in zip(self._copies.values(), values, strict=True):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_cli.formats.history import Record
-from mnist_cli.text import printable
+from mnist_cli.learning.failures import not_written
 
 # TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be inside.
 _NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
@@ -91,8 +91,7 @@ class EventFiles:
             # Nobody watches a run whose events stay in memory.
             self._writer.flush()
         except tf.errors.OpError as error:
-            message = printable(error.message, 200)
-            raise OSError(f"{printable(self._folder)}: cannot be written: {message}") from error
+            raise not_written(self._folder, error) from error
 
 
 def red_and_blue(weights: Floats) -> npt.NDArray[np.uint8]:

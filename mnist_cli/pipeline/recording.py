@@ -100,7 +100,7 @@ def remove_run(root: Path, name: str) -> None:
     folder = root / FOLDER / name
     going = folder.with_name(f"{files.TEMPORARY_PREFIX}gone-{name}")
     folder.rename(going)
-    shutil.rmtree(going)
+    files.remove(going)
 
 
 def _sweep(folder: Path) -> None:

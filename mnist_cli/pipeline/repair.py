@@ -9,20 +9,23 @@ from typing import Any
 
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.bookkeeping import keep_record, without_record
 from mnist_cli.pipeline.config import Config
-from mnist_cli.pipeline.digests import forget
+from mnist_cli.pipeline.digests import DigestCache, forget
 from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import Manifest
+from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.request import Request, StageResult
+from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.pipeline.runner import run
 from mnist_cli.pipeline.verify import Check, recorded_config
 from mnist_cli.text import printable
 
 
 def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
-    """Remove damaged checkpoints, run the stages that have wrong files, and those that read what then came out anew.
+    """Remove damaged checkpoints and records, run the stages that have wrong files, and those that read what came out.
 
     A stage whose outputs come out as they were causes no other to run. Files that are right are kept: of a download
     only what is wrong is fetched again.
@@ -44,6 +47,8 @@ def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
     for name in STAGES:
         if name in damaged or _reads_other(request.artifacts, name, {result.stage for result in results}):
             results += run(replace(request, stages=(name,)))
+    if FOLDER in damaged:
+        _record_published(request)
     return results
 
 
@@ -89,8 +94,9 @@ def _readable(artifacts: Artifacts) -> dict[str, Manifest]:
 
 
 def _clear_the_way(request: Request, wrong: list[Check]) -> None:
-    """Remove damaged checkpoints, which training would stop at, and the digests that are remembered of wrong files."""
+    """Remove damaged checkpoints, which training would stop at, damaged records, and all remembered digests."""
     from mnist_cli.learning import checkpoint_state
+    from mnist_cli.pipeline.recording import remove_run
 
     with locked(request.artifacts.root, request.command, request.wait):
         forget(request.artifacts.root)
@@ -98,6 +104,19 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
             if check.checkpoint is not None:
                 checkpoint_state.remove(check.checkpoint)
                 request.progress.note(f"removed {check.name}, which is damaged: {check.problem}")
+            elif check.stage == FOLDER:
+                remove_run(request.artifacts.root, check.name)
+                request.progress.note(f"removed {FOLDER}/{check.name}, which is damaged: {check.problem}")
+
+
+def _record_published(request: Request) -> None:
+    """Make the record of what is published again, where it was a damaged one."""
+    with locked(request.artifacts.root, request.command, request.wait):
+        digests = DigestCache(request.artifacts.root)
+        statuses = examine_all(request.config, request.artifacts, digests)
+        for manifest in without_record(request.artifacts, statuses, list(STAGES)):
+            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
+        digests.save()
 
 
 def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:

@@ -13,11 +13,13 @@ from mnist_cli.pipeline.bookkeeping import keep_record, without_record
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.execution import execute
 from mnist_cli.pipeline.lock import locked
+from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, upstream
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.pipeline.workers import assist, excuse_workers_of, share_of_training
+from mnist_cli.text import printable
 
 
 def run(request: Request) -> list[StageResult]:
@@ -28,7 +30,8 @@ def run(request: Request) -> list[StageResult]:
 
     Raises:
         ConfigError: several workers are to train, and other stages are requested too.
-        InputError: a stage that comes before the first requested one is not fresh.
+        InputError: a stage that comes before the first requested one is not fresh, or a folder stands where a file
+            is to be.
         NotAsLocked: a stage would not be run, or did not come out, as promised.
         Locked: another run is at work in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
@@ -100,16 +103,20 @@ def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
             )
 
 
-def _require_writable(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Refuse at once what would fail only when the stages before have run."""
+def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Refuse at once what would fail only when the stages before have run, or at the end of a long training."""
     for name in request.stages:
-        folder = request.artifacts.folder(name)
-        if (
-            (request.insists(name) or not statuses[name].fresh)
-            and folder.is_dir()
-            and not os.access(folder, os.W_OK | os.X_OK)
-        ):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
+        if statuses[name].fresh and not request.insists(name):
+            continue
+        stage, folder = STAGES[name], request.artifacts.folder(name)
+        for place in (folder, folder / stage.scratch):
+            if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(place))
+        for file in (folder / output for output in (*stage.outputs, NAME)):
+            if file.is_dir() and not file.is_symlink():  # a link would be replaced, and what it names left alone
+                raise InputError(
+                    f"{printable(file)}: is a folder, and a file of '{name}' is to be there", hint="remove it"
+                )
 
 
 def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
@@ -117,7 +124,7 @@ def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, statuses)
     _check_upstream(request, statuses)
-    _require_writable(request, statuses)
+    _require_places(request, statuses)
     _warm_up(request, statuses)
     results = []
     for name in request.stages:

@@ -17,17 +17,18 @@ from mnist_cli.pipeline.lock import locked_for_reading
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.plan import Reason
 from mnist_cli.pipeline.registry import STAGES, Job, Stage
+from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.text import printable
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One file or checkpoint that was read again.
+    """One file, checkpoint or record of a run that was read again.
 
     Attributes:
-        stage: whose file it is.
-        name: of the file, of the checkpoint, or of an input of the stage.
+        stage: whose file it is; `runs` for the record of a run.
+        name: of the file, of the checkpoint, or of an input of the stage; the id of a run.
         problem: what is wrong with it, or None.
         sha256: the content digest of an output as it is now, or None.
         checkpoint: the folder, where it is one.
@@ -50,7 +51,7 @@ class Check:
 def verify(
     artifacts: Artifacts, progress: Progress = SILENT, command: str = "mnist verify", wait: float = 0
 ) -> list[Check]:
-    """Read every published file and every checkpoint and compare them with their digests; no cache is used.
+    """Read every published file, checkpoint and record and compare them with their digests; no cache is used.
 
     Also compares each stage's recorded inputs with what the stage before has published; one that differs is outdated.
     A stage that never ran has nothing to check. Holds the lock of the folder meanwhile.
@@ -74,6 +75,7 @@ def verify(
                 checks += _check_stage(stage, artifacts, manifests, progress)
                 progress.finish()
             checks += _check_checkpoints(artifacts, progress)
+            checks += _check_runs(artifacts)
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
     return checks
@@ -94,6 +96,14 @@ def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Che
         yield Check("train", f"{folder.name}/{checkpoint.name}", problem, checkpoint=checkpoint)
         progress.update(done)
     progress.finish()
+
+
+def _check_runs(artifacts: Artifacts) -> list[Check]:
+    from mnist_cli.pipeline.runs import read_runs
+
+    whole, damaged = read_runs(artifacts.root)
+    found = [Check(FOLDER, run.id, None) for run in whole]
+    return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
 
 
 def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:

@@ -65,7 +65,8 @@ def redirect_target(url: str, answer: requests.Response) -> str | None:
         raise MirrorError(f"{status_text(answer.status_code)} without a Location")
     try:
         target = urljoin(url, location)
-        scheme = urlsplit(target).scheme
+        parts = urlsplit(target)
+        scheme, _port = parts.scheme, parts.port  # a bad port shows only when it is read
     except ValueError:
         raise MirrorError("redirects to an address that is not well formed") from None
     if scheme not in ("http", "https"):

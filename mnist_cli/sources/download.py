@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mnist_cli.datasets import DataFile
@@ -74,7 +74,7 @@ class Downloader:
         for mirror, following in itertools.zip_longest(order, order[1:]):
             self._progress.update(min(partial.size(), partial.wanted.size))
             try:
-                self._from(mirror, partial, self._progress.update)
+                self._from(mirror, partial, is_last=following is None)
                 return mirror
             except DeadlineExceeded:
                 raise self._too_late(partial, reasons) from None
@@ -87,19 +87,19 @@ class Downloader:
         head = f"no mirror gives {name}" if order else f"no mirror is known for {name}"
         raise FetchError("\n".join([head, *_lines(reasons)]), hint=_OFFLINE_HINT)
 
-    def _from(self, mirror: Mirror, partial: PartialFile, report: Callable[[int], None]) -> None:
+    def _from(self, mirror: Mirror, partial: PartialFile, *, is_last: bool) -> None:
         if isinstance(mirror, FolderMirror):
-            copy_from_folder(mirror, partial, self._patience, report)
+            copy_from_folder(mirror, partial, self._patience, self._progress.update)
         else:
-            self._from_web(mirror, partial, report)
+            self._from_web(mirror, partial, is_last=is_last)
 
-    def _from_web(self, mirror: WebMirror, partial: PartialFile, report: Callable[[int], None]) -> None:
+    def _from_web(self, mirror: WebMirror, partial: PartialFile, *, is_last: bool) -> None:
         # Here, because a fetch from a folder takes no longer than the import of requests.
         from mnist_cli.sources.web import WebClient, WebDownload
 
         if self._web is None:
             self._web = WebClient(self._patience)
-        WebDownload(self._web, mirror, partial, report).run()
+        WebDownload(self._web, mirror, partial, self._progress.update, is_last=is_last).run()
 
     def _too_late(self, partial: PartialFile, reasons: dict[str, str]) -> FetchError:
         wanted: DataFile = partial.wanted

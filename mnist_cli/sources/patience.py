@@ -104,11 +104,16 @@ class SpeedGauge:
     """Watches the speed of one answer over a sliding window of SPEED_WINDOW seconds.
 
     A read time-out does not do that: one byte before each time-out keeps a connection for ever.
+
+    Args:
+        patience: the bounds of the fetch.
+        missing: bytes to come, where another mirror can take over from one that would not bring them by the deadline.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, missing: int | None = None) -> None:
         self._now = patience.clock.now
-        self._min_speed = patience.min_speed
+        self._patience = patience
+        self._missing = missing
         self._begin = self._now()
         self._arrivals: deque[tuple[float, int]] = deque()
         self._in_window = 0
@@ -117,13 +122,20 @@ class SpeedGauge:
         """Count bytes that came just now.
 
         Raises:
-            MirrorError: the last full window brought less than `min_speed` a second.
+            MirrorError: the last full window brought less than `min_speed` a second, or than the deadline asks for.
+            DeadlineExceeded: the time is over.
         """
         now = self._now()
         self._arrivals.append((now, count))
         self._in_window += count
         while self._arrivals[0][0] <= now - SPEED_WINDOW:
             self._in_window -= self._arrivals.popleft()[1]
-        speed = self._in_window / SPEED_WINDOW
-        if now - self._begin >= SPEED_WINDOW and speed < self._min_speed:
-            raise MirrorError(f"too slow: {speed:,.0f} B/s, expected at least {self._min_speed:,.0f} B/s", down=True)
+        if self._missing is not None:
+            self._missing -= count
+        if now - self._begin < SPEED_WINDOW:
+            return
+        speed, least, why = self._in_window / SPEED_WINDOW, self._patience.min_speed, ""
+        if self._missing is not None and (needed := self._missing / self._patience.remaining()) > least:
+            least, why = needed, " to be done by the deadline"
+        if speed < least:
+            raise MirrorError(f"too slow: {speed:,.0f} B/s, expected at least {least:,.0f} B/s{why}", down=True)

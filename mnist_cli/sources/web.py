@@ -121,15 +121,30 @@ class WebClient:
 
 
 class WebDownload:
-    """Brings one file from one web mirror, in as many tries as make sense."""
+    """Brings one file from one web mirror, in as many tries as make sense.
+
+    Args:
+        client: sends the requests.
+        mirror: where to ask.
+        partial: where the file goes.
+        report: is told how many bytes are there.
+        is_last: whether no other mirror can take over from one that would not be done by the deadline.
+    """
 
     def __init__(
-        self, client: WebClient, mirror: WebMirror, partial: PartialFile, report: Callable[[int], None]
+        self,
+        client: WebClient,
+        mirror: WebMirror,
+        partial: PartialFile,
+        report: Callable[[int], None],
+        *,
+        is_last: bool,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._partial = partial
         self._report = report
+        self._is_last = is_last
         self._began_anew = False
 
     def run(self) -> None:
@@ -199,8 +214,8 @@ class WebDownload:
 
     def _write(self, exchange: Exchange, block: bytes, begin: int) -> int:
         """Write the body, of which `block` is the first, and return the position after its last byte."""
-        gauge = SpeedGauge(self._client.patience)
         size = self._partial.wanted.size
+        gauge = SpeedGauge(self._client.patience, None if self._is_last else size - begin)
         position = begin
         with self._partial.append_from(begin) as file:
             while block := block[: size + 1 - position]:
