@@ -79,7 +79,7 @@ def fail_everywhere(scene: Scene, command: str, error: str, every: int = 1) -> F
 
 
 # A path, or the name of one of the files that pass between stages.
-_FILE = re.compile(r"\S+/\S+|\S+\.(gz|h5|json|jsonl)\b")
+_FILE = re.compile(r"^error: \S+: |\S+/\S+: |\S+\.(gz|h5|json|jsonl)\b")
 
 
 def complaints(process: Process) -> list[str]:
