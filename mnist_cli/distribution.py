@@ -1,4 +1,4 @@
-"""Which devices and strategies there are to train on, by name, and which worker of how many this process is."""
+"""Which devices and strategies there are to train on, which worker of how many this process is, and what it runs on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from importlib import metadata
 
 from mnist_cli.errors import ConfigError
 from mnist_cli.text import printable
@@ -85,3 +86,11 @@ def _by_tf_config(text: str) -> Worker:
 def onednn_setting() -> str:
     """Return "1" where TensorFlow computes with oneDNN, as it does unless TF_ENABLE_ONEDNN_OPTS is off, else "0"."""
     return "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1"
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of an installed package, or None where none is found; the package is not imported."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_cli.distribution import onednn_setting
+from mnist_cli.distribution import installed_version, onednn_setting
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.data import ALIGNMENT
 
@@ -55,7 +54,7 @@ def runtime(kind: str, replicas: int) -> dict[str, object]:
     return {
         "device": kind,
         "tensorflow": tf.__version__,
-        "keras": metadata.version("keras"),  # to import it takes a moment that plain gradient descent need not spend
+        "keras": installed_version("keras"),  # to import it takes a moment that plain gradient descent need not spend
         "numpy": np.__version__,
         "determinism": kind == "gpu",
         "onednn": onednn_setting(),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from importlib import metadata
 from pathlib import Path
 
-from mnist_cli.distribution import onednn_setting, this_worker
+from mnist_cli.distribution import installed_version, onednn_setting, this_worker
 from mnist_cli.errors import ConfigError
 
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
@@ -31,7 +30,7 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
     kind = _expected_device() if device == "auto" else device.partition(":")[0]
     return {
         "device": kind,
-        **{package: _version(package) for package in ("tensorflow", "keras", "numpy")},
+        **{package: installed_version(package) for package in ("tensorflow", "keras", "numpy")},
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
         "onednn": onednn_setting(),
@@ -49,10 +48,3 @@ def _expected_replicas(kind: str | None, strategy: str) -> int | None:
 def _expected_device() -> str | None:
     on_linux_without_gpu = sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES)
     return "cpu" if on_linux_without_gpu else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
