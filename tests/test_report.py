@@ -430,3 +430,12 @@ def test_command_and_configuration_give_the_same_parameters(
     told = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
     by_command = load_config(overrides=told).config
     assert [stage.parameters(by_command) for stage in STAGES.values()] == recorded
+
+
+def test_digests_of_hdf5_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
+    manifests = {result.stage: result.manifest for result in pipeline.run()}
+    manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
+    names = [name for name, _ in provenance(manifests).digests]
+    marked = [name for name in names if name.endswith(" (content)")]
+    assert marked == ["preprocess/store.h5 (content)", "train/model.h5 (content)"]
+    assert "eval/metrics.json" in names

@@ -13,7 +13,7 @@ from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
-from mnist_cli.pipeline.digests import DigestCache
+from mnist_cli.pipeline.digests import DigestCache, is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.registry import STAGES
@@ -127,7 +127,7 @@ def provenance(manifests: dict[str, Manifest]) -> Provenance:
     for manifest in manifests.values():
         parameters |= manifest.parameters
     digests = [
-        (f"{stage}/{name}", record.sha256)
+        (f"{stage}/{name}{' (content)' if is_of_content(name) else ''}", record.sha256)
         for stage, manifest in manifests.items()
         for name, record in manifest.outputs.items()
     ]
