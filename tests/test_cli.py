@@ -213,6 +213,19 @@ def test_bad_input_is_one_to_four_lines_and_one_document(
     assert set(document(capsys)["error"]) >= {"code", "message", "hint"}
 
 
+@pytest.mark.parametrize("words", ["predict a.png", "plot weights", "runs list", "diff", "show 0", "verify", "report"])
+def test_a_configuration_file_that_is_not_there_is_refused_by_every_command(
+    empty: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert run_command_line([*words.split(), "--config", "missing.yaml"]) == 3
+    assert "error: missing.yaml: there is no such file" in capsys.readouterr().err
+
+
+def test_config_init_writes_the_file_that_is_not_there_yet(empty: Path) -> None:
+    assert run_command_line(["config", "init", "--config", "new.yaml"]) == 0
+    assert (empty / "new.yaml").is_file()
+
+
 def test_a_bug_is_reported_in_a_line_and_with_a_traceback_on_request(
     empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
