@@ -394,6 +394,12 @@ def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, capsys: py
     assert "not what was published" in capsys.readouterr().err
 
 
+def test_a_dash_is_no_name_for_the_report(finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert report(finished, "--output", "-") == 2
+    assert not Path("-").exists()
+
+
 def test_a_failure_leaves_the_old_report(finished: Pipeline) -> None:
     assert report(finished) == 0
     before = finished.file("report.html").read_bytes()

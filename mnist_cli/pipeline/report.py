@@ -54,10 +54,12 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
 
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
-        UsageError: the target is a folder, or in a folder that is not there.
+        UsageError: the target is a folder, or in a folder that is not there, or `-`.
         OSError: it cannot be written.
     """
     path = target or artifacts.root / NAME
+    if path == Path("-"):  # standard output says what was written
+        raise UsageError("--output: expected the name of a file; received '-'")
     if path.is_dir() or (not path.parent.is_dir() and target):
         received = "a folder" if path.is_dir() else "a file in a folder that is not there"
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
