@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -257,9 +258,19 @@ def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed
     assert "expected images and classes of the model" in capsys.readouterr().err
 
 
-def test_the_text_has_a_bar_for_each_class_and_no_escape_of_a_name(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+def test_in_a_pipe_each_picture_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_of_the_models_shape(folder)
+    assert run_command_line(["predict", "--index", "3", "--index", "0"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2
+    assert re.fullmatch(r"test image 3: \d \(label \d\), \d+\.\d\d %", told[0])
+
+
+def test_on_a_terminal_there_is_a_bar_for_each_class_and_no_escape_of_a_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     name = save("se\x1bven.png", grey())
     assert run_command_line(["predict", name, "gone\x1b"]) == 5
     captured = capsys.readouterr()
@@ -285,7 +296,7 @@ def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(
     save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, ""))
     assert run_command_line(["predict", save("a.png", grey()), "--explain"]) == 0
     text = capsys.readouterr().out.splitlines()
-    drawing, total = text[4:32], text[-1]
+    drawing, total = text[1:29], text[-1]
     assert any("++" in line for line in drawing[:14])
     assert not any("-" in line for line in drawing[:14])
     assert any("--" in line for line in drawing[14:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -51,8 +52,9 @@ def predict(
     """Say which digits are in pictures, and how sure that is.
 
     A digit may be dark on light or light on dark, of any size, anywhere; it is normalised as the images of MNIST were.
+    A terminal shows a bar for each class; a pipe or file gets one line for each picture.
     A picture that cannot be read is told of, and the others go on; then the exit code is 5. With --json each picture
-    is one line.
+    is one line of JSON.
 
     Example: mnist predict three.png photo.jpg --explain
     """
@@ -111,11 +113,14 @@ def _print_prediction(
     truth = "" if label is None else f" (label {printable(model.classes[label])})"
     answer = {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
     record = item | answer | ({"image": pixels.tolist()} if show or explain else {})
-    session.output.line(f"{name}: {printable(model.classes[best])}{truth}", bold=True)
+    line = f"{name}: {printable(model.classes[best])}{truth}"
+    shows_bars = sys.stdout.isatty()
+    session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
     if show:
         for line in drawing(pixels):
             session.output.drawing(line)
-    print_bars(session, model.classes, probabilities, label)
+    if shows_bars:
+        print_bars(session, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
     session.output.record(record)
