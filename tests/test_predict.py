@@ -38,6 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "artifacts/train").mkdir(parents=True)
     model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "")
     save_model(tmp_path / "artifacts/train/model.h5", model)
+    for stage in ("fetch", "preprocess"):
+        (tmp_path / "artifacts" / stage).mkdir()
+        (tmp_path / "artifacts" / stage / "manifest.json").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -208,6 +211,16 @@ def test_without_a_model_there_is_one_error_document(folder: Path, capsys: pytes
     read = json.loads(capsys.readouterr().out)
     assert list(read) == ["error"]
     assert read["error"]["hint"] == "run 'mnist train'"
+
+
+@pytest.mark.parametrize("command", [["predict", "a.png"], ["plot", "weights"], ["plot", "mistakes"],
+                                     ["plot", "history"], ["plot", "confusion"]], ids=" ".join)  # fmt: skip
+def test_where_nothing_was_run_the_whole_pipeline_is_the_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(command) == 5
+    assert "hint: run 'mnist run'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"]])

@@ -12,6 +12,7 @@ import typer
 
 from mnist_cli.cli.drawing import image_shape
 from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.published import command_for, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
@@ -82,14 +83,8 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
         ) from error
 
 
-def _model(session: Session) -> Model:
-    from mnist_cli.formats.model import MODEL_NAME, load_model
-
-    return load_model(session.artifacts.folder("train") / MODEL_NAME)
-
-
 def _weights(session: Session, _split: str) -> tuple[Any, ...]:
-    model = _model(session)
+    model = published_model(session)
     return model, image_shape(session, model)[0]
 
 
@@ -100,7 +95,7 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
     import numpy as np
 
     path = session.artifacts.folder("eval") / "metrics.json"
-    content = _read_file(path, "mnist eval")
+    content = _read_file(path, command_for(session, "eval"))
     try:
         metrics = json.loads(content)
         matrix = np.array(metrics["confusion"])
@@ -118,7 +113,7 @@ def _history(session: Session, _split: str) -> tuple[Any, ...]:
     from mnist_cli.formats.history import HISTORY_NAME, parse_history
 
     path = session.artifacts.folder("train") / HISTORY_NAME
-    content = _read_file(path, "mnist train")
+    content = _read_file(path, command_for(session, "train"))
     try:
         records = parse_history(content)
         if not records:
@@ -135,7 +130,7 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     """Return the worst mistakes, their images [n, height, width], the names of the classes and the title."""
     from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
 
-    model = _model(session)
+    model = published_model(session)
     shape, store = image_shape(session, model, needs_store=True)
     assert store is not None
     examples = getattr(store, split)

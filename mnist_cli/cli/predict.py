@@ -9,6 +9,7 @@ import typer
 
 from mnist_cli.cli.drawing import drawing, evidence_drawing, image_shape, print_bars
 from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.published import published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
@@ -58,11 +59,9 @@ def predict(
 
     Example: mnist predict three.png photo.jpg --explain
     """
-    from mnist_cli.formats.model import MODEL_NAME, load_model
-
     if not files and not index:
         raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
-    model = load_model(session.artifacts.folder("train") / MODEL_NAME)
+    model = published_model(session)
     shape, store = image_shape(session, model, needs_store=bool(index))
     failed = False
     for item, pixels in [*_stored(store, split, index or [])]:
