@@ -154,7 +154,7 @@ FAILURES = {
     "animated GIF": "an animation",
     "animated PNG": "an animation",
     "zero byte": "null byte",
-    "empty": "something else",
+    "empty": "received nothing (0 bytes)",
     "text": "something else",
     "TIFF": "something else",
     "cut": "damaged",
@@ -193,6 +193,17 @@ def test_standard_input_is_read_in_a_process_of_its_own(folder: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["file"] == "-"
     assert json.loads(result.stdout)["prediction"] == 1
+
+
+def test_standard_input_is_read_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Path(save("a.png", grey())).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run_command_line(["predict", "-", "-", "--json"]) == 5
+    first, second = lines(capsys)
+    assert first["class"] == "one"
+    assert second["error"]["message"] == "standard input was read already"
 
 
 def test_predicting_imports_neither_tensorflow_nor_matplotlib(folder: Path) -> None:

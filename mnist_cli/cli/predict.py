@@ -66,8 +66,10 @@ def predict(
     failed = False
     for item, pixels in [*_stored(store, split, index or [])]:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
-    for name in files or []:
+    for number, name in enumerate(files or []):
         try:
+            if name == "-" and name in (files or [])[:number]:
+                raise InputError("standard input was read already")
             pixels = _read(name, shape)
         except InputError as error:
             failed = True
