@@ -159,7 +159,8 @@ def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
 @pytest.mark.parametrize(
     "arguments",
     [["everything"], ["weights", "-o", "a.pdf"], ["weights", "-o", "png"], ["weights", "-o", "-"],
-     ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"]],
+     ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
+     ["history", "--split", "train"]],
 )  # fmt: skip
 def test_what_cannot_be_asked_exits_with_2(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]

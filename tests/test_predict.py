@@ -234,7 +234,7 @@ def test_where_nothing_was_run_the_whole_pipeline_is_the_hint(
     assert "hint: run 'mnist run'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"]])
+@pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"], ["a.png", "--split", "test"]])
 def test_what_cannot_be_asked_exits_with_2(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

@@ -40,7 +40,9 @@ def plot(
     output: Annotated[
         Path | None, option("--output", "-o", metavar="FILE", help="A .png or .svg, instead of artifacts/plots/.")
     ] = None,
-    split: Annotated[Literal["test", "validation", "train"], option("--split", help="Whose mistakes.")] = "test",
+    split: Annotated[
+        Literal["test", "validation", "train"] | None, option("--split", help="Whose mistakes; test if left out.")
+    ] = None,
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
 ) -> None:
     """Draw the model's weights, its confusion matrix, its training or its worst mistakes.
@@ -52,13 +54,15 @@ def plot(
     """
     if show and (output is not None or session.output.as_json):
         raise UsageError("--show draws in the terminal: expected neither --output nor --json beside it")
+    if split and what != "mistakes":
+        raise UsageError(f"--split {split}: expected 'mnist plot mistakes' with it; received 'mnist plot {what}'")
     target = output or session.artifacts.root / "plots" / f"{what}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
         endings = " or ".join(f".{name}" for name in _FORMATS)
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
     read, print_lines = _SUBJECTS[what]
-    content = read(session, split)
+    content = read(session, split or "test")
     if show:
         print_lines(session, *content)
         return

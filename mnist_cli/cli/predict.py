@@ -43,8 +43,9 @@ def predict(
         list[int] | None, option("--index", metavar="N", min=0, help="A stored image; repeatable.")
     ] = None,
     split: Annotated[
-        Literal["test", "validation", "train"], option("--split", help="Which split --index counts in.")
-    ] = "test",
+        Literal["test", "validation", "train"] | None,
+        option("--split", help="Which split --index counts in; test if left out."),
+    ] = None,
     explain: Annotated[
         bool, flag("--explain", help="Draw what speaks for the prediction (blue) and against it (red).")
     ] = False,
@@ -61,10 +62,12 @@ def predict(
     """
     if not files and not index:
         raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
+    if split and not index:
+        raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
     model = published_model(session)
     shape, store = image_shape(session, model, needs_store=bool(index))
     failed = False
-    for item, pixels in [*_stored(store, split, index or [])]:
+    for item, pixels in [*_stored(store, split or "test", index or [])]:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
     for number, name in enumerate(files or []):
         try:
