@@ -445,3 +445,13 @@ def test_digests_of_hdf5_content_are_told_from_those_of_bytes(pipeline: Pipeline
     marked = [name for name in names if name.endswith(" (content)")]
     assert marked == ["preprocess/store.h5 (content)", "train/model.h5 (content)"]
     assert "eval/metrics.json" in names
+
+
+@pytest.mark.parametrize(("recorded", "words"), [(False, "not needed on a CPU"), (True, "switched on")])
+def test_whether_operations_are_deterministic_is_said_in_words(pipeline: Pipeline, recorded: bool, words: str) -> None:
+    manifests = {result.stage: result.manifest for result in pipeline.run()}
+    update = {"metrics": {"model_digest": "ab" * 32}, "runtime": {"determinism": recorded}}
+    manifests["train"] = manifests["train"].model_copy(update=update)
+    told = dict(provenance(manifests).runtime)
+    assert told["deterministic operations"] == words
+    assert "determinism" not in told

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAME = "report.html"
 _NEEDED = ("train", "eval")
+# On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
+_DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def provenance(manifests: dict[str, Manifest]) -> Provenance:
     training = manifests["train"]
     digests.append(("W and b", str(training.metrics["model_digest"])))
     runtime = {**training.environment, **training.runtime}
+    if "determinism" in runtime:
+        runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
     return Provenance(
         command=_command(parameters),
         configuration=_yaml(parameters),
