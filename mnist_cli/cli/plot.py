@@ -16,7 +16,7 @@ from mnist_cli.cli.published import command_for, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
@@ -153,7 +153,7 @@ def _show_weights(session: Session, model: Model, shape: tuple[int, int]) -> Non
     for label, name in enumerate(model.classes):
         column = model.weights[:, label].reshape(shape)
         lines = half_blocks(diverging(column, limit)) if in_colour else signs(column, limit, abs(column) > limit / 20)
-        drawings.append((f"{printable(name)}  b {model.bias[label]:+.2f}", lines))
+        drawings.append((f"{printable(name)}  b {signed(model.bias[label])}", lines))
     width = shape[1] if in_colour else 2 * shape[1]
     for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
         session.output.drawing(line.rstrip())

@@ -13,7 +13,7 @@ from mnist_cli.cli.published import published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +140,7 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict
         session.output.drawing(line)
     name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
     session.output.line(
-        f"for {name}: {speaks_for:+.2f} (blue, +)  against: {against:+.2f} (red, -)  bias: {bias:+.2f}  "
-        f"together: {speaks_for + against + bias:+.2f}"
+        f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  bias: {signed(bias)}  "
+        f"together: {signed(speaks_for + against + bias)}"
     )
     return {"evidence": terms.tolist(), "bias": bias}
