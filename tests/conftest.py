@@ -15,6 +15,8 @@ from mnist_cli.files import sha256_of
 from tests.attacks.scene import Scene, scene
 from tests.idx_files import write_tiny_dataset
 
+pytest_plugins = ["tests.fetch_fixtures"]
+
 os.environ.pop("GITHUB_ACTIONS", None)  # there, errors say more than what the tests of them expect
 
 

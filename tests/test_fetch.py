@@ -21,8 +21,6 @@ from tests.mirror_server import MirrorServer, cut_after, refuses
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
-
 
 def test_a_folder_gives_the_files_without_any_request(small: Small) -> None:
     folder = small.folder()

@@ -20,7 +20,6 @@ from mnist_cli.sources.patience import Clock, Patience, SpeedGauge
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
 
 WANTED = DataFile("train-images-idx3-ubyte.gz", 1000, "0" * 64)
 

@@ -14,8 +14,6 @@ from tests.mirror_server import Behaviour, MirrorServer
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
-
 
 def ranges(mirror: MirrorServer, name: str) -> list[str | None]:
     return [request.headers.get("range") for request in mirror.asked(name)]

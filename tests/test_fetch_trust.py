@@ -21,7 +21,6 @@ from tests.mirror_server import MirrorServer
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
 
 Serve = Callable[[trustme.LeafCert], MirrorServer]
 

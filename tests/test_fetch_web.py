@@ -20,8 +20,6 @@ from tests.mirror_server import Behaviour, MirrorServer
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
-
 
 @pytest.fixture
 def stopwatch() -> Iterator[list[float]]:

@@ -41,8 +41,8 @@ def test_another_error_is_annotated_without_a_place(actions: Path, capsys: pytes
 
 
 def test_what_an_error_says_cannot_become_a_command(actions: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    github.annotate(ConfigError(["a,b:c%\n::error::x.yaml:1:2: no\n::warning::really"]))
-    github.annotate(InputError("50 %\n::set-output name=x::y"))
+    github.tell_failure(ConfigError(["a,b:c%\n::error::x.yaml:1:2: no\n::warning::really"]))
+    github.tell_failure(InputError("50 %\n::set-output name=x::y"))
     assert capsys.readouterr().err.splitlines() == [
         "::error title=mnist,file=a%2Cb%3Ac%25%0A%3A%3Aerror%3A%3Ax.yaml,line=1,col=2::no%0A::warning::really",
         "::error title=mnist::50 %25%0A::set-output name=x::y",
@@ -73,6 +73,11 @@ def test_a_summary_that_cannot_be_written_fails_nothing(
     assert github.append_summary([], "fine") == "$GITHUB_STEP_SUMMARY cannot be written: Is a directory"
 
 
+def test_a_failure_stands_in_the_summary(actions: Path) -> None:
+    assert run_command_line(["eval", "--quiet"]) == 5
+    assert actions.read_text(encoding="utf-8").startswith("**mnist failed:** 'eval' needs 'fetch'")
+
+
 def test_markdown_in_a_result_is_literal(actions: Path) -> None:
     assert github.append_summary([], "<b>|`x`*") is None
     assert "**&#60;b&#62;&#124;&#96;x&#96;&#42;**" in actions.read_text(encoding="utf-8")
@@ -86,6 +91,6 @@ def test_elsewhere_there_is_nothing_of_it(
         monkeypatch.delenv("GITHUB_ACTIONS")
     else:
         monkeypatch.setenv("GITHUB_ACTIONS", value)
-    github.annotate(InputError("x"))
+    github.tell_failure(InputError("x"))
     assert github.append_summary([], "x") is None
     assert capsys.readouterr().err == "" and not actions.exists()

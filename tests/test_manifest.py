@@ -123,6 +123,16 @@ def test_a_remembered_digest_is_used_until_the_file_changes(tmp_path: Path) -> N
     assert DigestCache(tmp_path).digest(path) == files.sha256_of(path)
 
 
+def test_what_is_gone_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    cache = DigestCache(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"one")
+        cache.remember(tmp_path / name, "remembered")
+    (tmp_path / "a").unlink()
+    cache.save()
+    assert list(json.loads((tmp_path / ".digests.json").read_bytes())) == ["b"]
+
+
 def test_a_changed_time_makes_a_file_be_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"one")

@@ -345,7 +345,7 @@ def test_the_command_writes_the_page_and_says_what_it_is(
     assert report(finished, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     content = finished.file("report.html").read_bytes()
-    assert said["path"] == str(finished.file("report.html"))
+    assert said["file"] == str(finished.file("report.html"))
     assert said["bytes"] == len(content)
     assert said["sha256"] == hashlib.sha256(content).hexdigest()
     assert said["accuracy"] == json.loads(finished.file("eval/metrics.json").read_bytes())["accuracy"]

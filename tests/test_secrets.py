@@ -19,7 +19,6 @@ from tests.mirror_server import Behaviour, Conversation, MirrorServer
 if TYPE_CHECKING:
     from tests.fetch_fixtures import Small
 
-pytest_plugins = ["tests.fetch_fixtures"]
 
 USER, PASSWORD = "us3r-SECRET", "p4ss-SECRET"
 SIGNATURE = "X-Amz-Signature=s1gned-SECRET&token=t0ken-SECRET"

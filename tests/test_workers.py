@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.cli.workers import _free_addresses
+from mnist_cli.cli import workers as local_workers
+from mnist_cli.cli.workers import _free_addresses, run_workers
 from mnist_cli.distribution import this_worker
-from mnist_cli.errors import ConfigError
+from mnist_cli.errors import ConfigError, WorkerLost
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
 from tests.small_stores import write_small_store
@@ -357,3 +358,57 @@ def test_several_stages_at_once_are_refused_under_multiworker(prepared: Path) ->
     process = mnist(prepared, "run", "--strategy", "multiworker")
     assert "trains with 'mnist train'" in process.communicate(timeout=60)[1]
     assert process.returncode == 3
+
+
+CHIEF = """
+import pathlib, signal, sys, time
+
+def stop(*_):
+    print('{"error": "interrupted"}', flush=True)
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path("ready").touch()
+while pathlib.Path("wait").exists():
+    time.sleep(0.01)
+print('{"stages": []}')
+"""
+LOST = """
+import os, pathlib, signal, time
+
+while not pathlib.Path("ready").exists():
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
+    """Programs, by number, that are started in the place of the workers."""
+    programs = {0: CHIEF, 1: ""}
+
+    def start(_addresses: list[str], index: int, output: int | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", programs[index]], stdin=subprocess.DEVNULL, stdout=output)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_workers, "_start", start)
+    monkeypatch.setattr(local_workers, "_HEARING", 0.1)
+    return programs
+
+
+def test_the_document_of_local_workers_is_the_chiefs(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run_workers(2, as_json=True)
+    assert json.loads(capfd.readouterr().out) == {"stages": []}
+
+
+def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stand_ins[1] = LOST
+    Path("wait").touch()
+    with pytest.raises(WorkerLost, match="worker 1 of 2 ended with signal SIGKILL"):
+        run_workers(2, as_json=True)
+    assert capfd.readouterr().out == ""

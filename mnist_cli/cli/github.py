@@ -24,14 +24,18 @@ _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)"
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|#!~]")
 
 
-def annotate(error: MnistError | Interrupted) -> None:
-    """Write an error as annotations on stderr, on GitHub Actions; each problem of the configuration at its place."""
+def tell_failure(error: MnistError | Interrupted) -> None:
+    """Write an error as annotations on stderr and into the summary of the step, on GitHub Actions.
+
+    Each problem of the configuration is annotated at its place.
+    """
     if os.environ.get("GITHUB_ACTIONS") != "true" or isinstance(error, Interrupted):
         return
     texts = error.problems if isinstance(error, ConfigError) else (error.message,)
     with suppress(OSError):
         for text in texts:
             print(_annotation(text), file=sys.stderr, flush=True)
+    _append(f"**mnist failed:** {_literal(error.message)}\n\n")
 
 
 def append_summary(results: list[StageResult], sentence: str | None) -> str | None:
@@ -44,12 +48,19 @@ def append_summary(results: list[StageResult], sentence: str | None) -> str | No
     Returns:
         Why it could not be written, or None. A summary is worth no failure.
     """
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    return _append(_summary(results, sentence))
+
+
+def _append(text: str) -> str | None:
+    """Append to the summary of the step; return why that failed, or None."""
     name = os.environ.get("GITHUB_STEP_SUMMARY")
-    if os.environ.get("GITHUB_ACTIONS") != "true" or not name:
+    if not name:
         return None
     try:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(_summary(results, sentence))
+            file.write(text)
     except OSError as error:
         return f"$GITHUB_STEP_SUMMARY cannot be written: {error.strerror}"
     return None

@@ -82,7 +82,7 @@ class Output:
             say("error:", error.message, fg="red")
             if error.hint:
                 say("hint:", error.hint, fg="green")
-        github.annotate(error)
+        github.tell_failure(error)
 
     def finish(self) -> None:
         """Print the JSON document, if that is what was asked for."""

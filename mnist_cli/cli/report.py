@@ -39,7 +39,7 @@ def report(
     written = write_report(session.load(kept).config, session.artifacts, output)
     session.output.document(
         {
-            "path": str(written.path),
+            "file": str(written.path),
             "bytes": written.bytes,
             "sha256": written.sha256,
             "accuracy": written.metrics["accuracy"],

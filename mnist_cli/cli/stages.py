@@ -71,7 +71,7 @@ def train(
         config = session.load().config  # a mistake in it is told once, not by every worker
         if config.train.strategy == "mirrored" or config.train.device.startswith("gpu"):
             raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
-        run_workers(workers)
+        run_workers(workers, as_json=session.output.as_json)
     _single(session, "train", force=force, resume=resume, wait=wait)
 
 

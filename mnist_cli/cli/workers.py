@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from typing import Annotated, NoReturn
 
 from mnist_cli.cli import session
 from mnist_cli.cli.options import option
+from mnist_cli.cli.terminal import write
 from mnist_cli.errors import Interrupted, WorkerLost
 from mnist_cli.meeting import PATIENCE_VARIABLE
 
@@ -28,27 +32,50 @@ _PATIENCE = "60"  # seconds, for processes of one machine to start
 _TERMINATED = 128 + signal.SIGTERM
 
 
-def run_workers(count: int) -> NoReturn:
+def run_workers(count: int, *, as_json: bool = False) -> NoReturn:
     """Run this command in so many processes and leave when all are done; the first one, the chief, tells the results.
+
+    Args:
+        count: how many.
+        as_json: whether what the chief tells is one document.
 
     Raises:
         WorkerLost: one ended before its time; the others were ended too.
         SystemExit: with the chief's exit code, or after a signal, which the workers were given too.
     """
     addresses = _free_addresses(count)
-    workers = [_start(addresses, index) for index in range(count)]
-    try:
-        _watch(workers)
-    except Interrupted as stop:
-        for worker in workers:
-            worker.send_signal(stop.exit_code - 128)
-        _wait(workers)
-        raise SystemExit(stop.exit_code) from None
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+    with _told_by_chief(as_json) as output:
+        workers = [_start(addresses, index, output if index == 0 else subprocess.DEVNULL) for index in range(count)]
+        try:
+            _watch(workers)
+        except Interrupted as stop:
+            for worker in workers:
+                worker.send_signal(stop.exit_code - 128)
+            _wait(workers)
+            raise SystemExit(stop.exit_code) from None
+        finally:
+            for worker in workers:
+                if worker.poll() is None:
+                    worker.kill()
+                    worker.wait()
+
+
+@contextlib.contextmanager
+def _told_by_chief(as_json: bool) -> Iterator[int | None]:
+    """Give where the chief's standard output goes: lines appear at once, a document only if it is the one.
+
+    A chief that is ended because another worker was lost tells of an interruption; this process knows better.
+    """
+    if not as_json:
+        yield None
+        return
+    with tempfile.TemporaryFile() as held:
+        try:
+            yield held.fileno()
+        except SystemExit:
+            held.seek(0)
+            write(held.read().decode(sys.stdout.encoding, "backslashreplace"), flush=True)
+            raise
 
 
 def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
@@ -79,7 +106,7 @@ def _wait(workers: list[subprocess.Popen[bytes]], seconds: float = _GRACE) -> No
         time.sleep(0.05)
 
 
-def _start(addresses: list[str], index: int) -> subprocess.Popen[bytes]:
+def _start(addresses: list[str], index: int, output: int | None) -> subprocess.Popen[bytes]:
     cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     quiet = [] if index == 0 else ["--quiet"]
     arguments = [*_without_workers(session.typed), "--strategy", "multiworker", "--device", "cpu", *quiet]
@@ -88,7 +115,7 @@ def _start(addresses: list[str], index: int) -> subprocess.Popen[bytes]:
         env={PATIENCE_VARIABLE: _PATIENCE, **os.environ, "TF_CONFIG": json.dumps(cluster)},
         # It closes when this process ends, and then the worker does.
         stdin=subprocess.PIPE,
-        stdout=None if index == 0 else subprocess.DEVNULL,
+        stdout=output,
         # A Ctrl-C reaches them once, through this process, and not a second time from the terminal.
         start_new_session=True,
     )

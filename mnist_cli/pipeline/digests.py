@@ -61,6 +61,8 @@ class DigestCache:
     def save(self) -> None:
         """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""
         if self._changed:
+            # What is gone would be carried along for ever.
+            self._entries = {name: entry for name, entry in self._entries.items() if (self._root / name).exists()}
             with contextlib.suppress(OSError):
                 files.write_json(self._root / _NAME, self._entries)
             self._changed = False

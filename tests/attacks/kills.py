@@ -24,7 +24,10 @@ def kill_at_random(scene: Scene, command: str, kills: int, thorough: bool = True
             process = scene.zygote.start(*arguments(folder, command), folder=folder)
             time.sleep(chance.uniform(0, seconds))  # this is the attack, not a wait for something
             scene.zygote.kill(process)
-            figures.hits += scene.zygote.wait(process).code == -9
+            hit = scene.zygote.wait(process).code == -9
+            figures.hits += hit
+            # How long the command takes changes with what else the machine does: most kills have to hit it.
+            seconds *= 1.05 if hit else 0.8
             figures.violations += scene.judge(folder) + scene.recover(folder, *up_to)
     return figures
 
