@@ -87,6 +87,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def signed(value: float) -> str:
+    """Return a number with its sign and two digits behind the point; what rounds to nothing is `0.00`, without one."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
 def file_size(count: float) -> str:
     """Return a number of bytes as people read it: `812 B`, `28.9 kB`, `9.9 MB` (powers of 1000)."""
     for unit in ("B", "kB", "MB"):

@@ -16,6 +16,13 @@ from mnist_cli.cli.progress import LineProgress
 from mnist_cli.errors import Interrupted
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0, "0.00"), (-0.004, "0.00"), (0.004, "0.00"), (-0.006, "-0.01"), (1.5, "+1.50")]
+)
+def test_what_rounds_to_nothing_has_no_sign(value: float, shown: str) -> None:
+    assert text.signed(value) == shown
+
+
 def test_a_published_file_is_there_whole_and_nothing_else_is(tmp_path: Path) -> None:
     files.write_bytes(tmp_path / "a", b"content")
     assert (tmp_path / "a").read_bytes() == b"content"

@@ -12,11 +12,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 
 from mnist_cli.cli.app import run_command_line
+from mnist_cli.cli.refusal import refusal
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import Interrupted
 from tests.test_structure import imported_by
@@ -211,6 +214,53 @@ def test_bad_input_is_one_to_four_lines_and_one_document(
     assert "Traceback" not in captured.err
     assert run_command_line([*arguments, "--json"]) == code
     assert set(document(capsys)["error"]) >= {"code", "message", "hint"}
+
+
+@pytest.mark.parametrize("words", ["predict a.png", "plot weights", "runs list", "diff", "show 0", "verify", "report"])
+def test_a_configuration_file_that_is_not_there_is_refused_by_every_command(
+    empty: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert run_command_line([*words.split(), "--config", "missing.yaml"]) == 3
+    assert "error: missing.yaml: there is no such file" in capsys.readouterr().err
+
+
+def test_config_init_writes_the_file_that_is_not_there_yet(empty: Path) -> None:
+    assert run_command_line(["config", "init", "--config", "new.yaml"]) == 0
+    assert (empty / "new.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("predict --split nope", "--split: expected test, validation or train; received 'nope'"),
+        ("predict --index -1", "--index: expected 0 or more; received '-1'"),
+        ("predict --index x", "--index: expected a whole number; received 'x'"),
+        ("train --workers 99", "--workers: expected 64 or less; received '99'"),
+        ("show first", "N: expected a whole number; received 'first'"),
+        ("show", "N: expected a value; received none"),
+        ("plot everything", "WHAT: expected weights, confusion, history or mistakes; received 'everything'"),
+        ("plot", "WHAT: expected weights, confusion, history or mistakes; received none"),
+    ],
+)
+def test_what_typer_refuses_is_told_as_expected_and_received(
+    empty: Path, capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    assert run_command_line(words.split()) == 2
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {message}"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("'nope' is not one of 'a', 'b'.", "--index: expected a or b; received 'nope'"),
+        ("'x' is not a valid integer.", "--index: expected a whole number; received 'x'"),
+        ("-1 is not in the range x>=0.", "--index: expected a number in x>=0; received -1"),
+        ("Value error, something\x1belse", "--index: something\\u001belse"),
+    ],
+)
+def test_the_words_of_other_versions_of_typer_are_understood_too(message: str, told: str) -> None:
+    parameter: Any = SimpleNamespace(param_type_name="option", opts=["--index"], get_error_hint=lambda *_: "--index")
+    assert refusal(typer.BadParameter(message, param=parameter)).message == told
 
 
 def test_a_bug_is_reported_in_a_line_and_with_a_traceback_on_request(

@@ -176,6 +176,13 @@ def test_a_gate_on_what_was_not_measured_is_not_passed(two: Pipeline, text: str)
         holds(parse_condition(text), compared(two))
 
 
+def test_the_hint_of_such_a_gate_names_what_both_have(two: Pipeline) -> None:
+    two.run("seed=3", stages=("train",))
+    with pytest.raises(InputError) as caught:
+        holds(parse_condition("accuracy < 0"), compared(two))
+    assert str(caught.value.hint).startswith("use validation_accuracy, which both have")
+
+
 def test_a_gate_on_p_without_a_test_is_not_passed(two: Pipeline) -> None:
     two.file("preprocess/store.h5").unlink()
     with pytest.raises(InputError, match="there is no paired test"):
@@ -190,11 +197,30 @@ def test_the_command_compares_previous_and_latest(two: Pipeline, capsys: pytest.
     assert "b = " in text
 
 
-def test_noise_is_called_noise(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("p", "verdict"), [(0.2, "p = 0.20: within noise"), (0.01, "p = 0.01: a real difference")])
+def test_noise_is_called_noise(
+    two: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, p: float, verdict: str
+) -> None:
+    monkeypatch.setattr("mnist_cli.pipeline.comparison.mcnemar", lambda *_counts: p)
+    assert run_command_line(["diff"]) == 0
+    assert verdict in capsys.readouterr().out
+
+
+def test_of_the_same_model_there_is_no_test_to_tell(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["diff", "latest", "latest"]) == 0
     text = capsys.readouterr().out
-    assert "p = 1.00: within noise" in text
-    assert "the same model, to the bit" in text
+    assert text.splitlines()[-1] == "the same model, to the bit"
+    assert "noise" not in text
+
+
+def test_what_neither_run_has_measured_is_left_out(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    two.run("seed=3", stages=("train",))
+    two.run("seed=4", stages=("train",))
+    assert run_command_line(["diff"]) == 0
+    text = capsys.readouterr().out
+    assert "validation_accuracy" in text
+    assert "cross_entropy" not in text
+    assert "(not measured)" not in text
 
 
 def test_a_condition_that_holds_exits_with_6(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,8 +27,9 @@ CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a store, a model that knows nothing, its metrics and a history."""
-    for name in ("preprocess", "train", "eval"):
+    for name in ("fetch", "preprocess", "train", "eval"):
         (tmp_path / "artifacts" / name).mkdir(parents=True)
+        (tmp_path / "artifacts" / name / "manifest.json").touch()
     store = write_small_store(tmp_path / "artifacts/preprocess/store.h5", classes=CLASSES)
     weights = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
     model = tmp_path / "artifacts/train/model.h5"
@@ -157,8 +158,9 @@ def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["everything"], ["weights", "-o", "a.pdf"], ["weights", "-o", "png"], ["weights", "--show", "-o", "a.png"],
-     ["weights", "--show", "--json"]],
+    [["everything"], ["weights", "-o", "a.pdf"], ["weights", "-o", "png"], ["weights", "-o", "-"],
+     ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
+     ["history", "--split", "train"]],
 )  # fmt: skip
 def test_what_cannot_be_asked_exits_with_2(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -37,6 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "artifacts/train").mkdir(parents=True)
     model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "")
     save_model(tmp_path / "artifacts/train/model.h5", model)
+    for stage in ("fetch", "preprocess"):
+        (tmp_path / "artifacts" / stage).mkdir()
+        (tmp_path / "artifacts" / stage / "manifest.json").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -150,7 +154,7 @@ FAILURES = {
     "animated GIF": "an animation",
     "animated PNG": "an animation",
     "zero byte": "null byte",
-    "empty": "something else",
+    "empty": "received nothing (0 bytes)",
     "text": "something else",
     "TIFF": "something else",
     "cut": "damaged",
@@ -191,6 +195,17 @@ def test_standard_input_is_read_in_a_process_of_its_own(folder: Path) -> None:
     assert json.loads(result.stdout)["prediction"] == 1
 
 
+def test_standard_input_is_read_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Path(save("a.png", grey())).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run_command_line(["predict", "-", "-", "--json"]) == 5
+    first, second = lines(capsys)
+    assert first["class"] == "one"
+    assert second["error"]["message"] == "standard input was read already"
+
+
 def test_predicting_imports_neither_tensorflow_nor_matplotlib(folder: Path) -> None:
     program = (
         "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
@@ -209,7 +224,17 @@ def test_without_a_model_there_is_one_error_document(folder: Path, capsys: pytes
     assert read["error"]["hint"] == "run 'mnist train'"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"]])
+@pytest.mark.parametrize("command", [["predict", "a.png"], ["plot", "weights"], ["plot", "mistakes"],
+                                     ["plot", "history"], ["plot", "confusion"]], ids=" ".join)  # fmt: skip
+def test_where_nothing_was_run_the_whole_pipeline_is_the_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(command) == 5
+    assert "hint: run 'mnist run'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"], ["a.png", "--split", "test"]])
 def test_what_cannot_be_asked_exits_with_2(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
@@ -257,9 +282,19 @@ def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed
     assert "expected images and classes of the model" in capsys.readouterr().err
 
 
-def test_the_text_has_a_bar_for_each_class_and_no_escape_of_a_name(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+def test_in_a_pipe_each_picture_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_of_the_models_shape(folder)
+    assert run_command_line(["predict", "--index", "3", "--index", "0"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2
+    assert re.fullmatch(r"test image 3: \d \(label \d\), \d+\.\d\d %", told[0])
+
+
+def test_on_a_terminal_there_is_a_bar_for_each_class_and_no_escape_of_a_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     name = save("se\x1bven.png", grey())
     assert run_command_line(["predict", name, "gone\x1b"]) == 5
     captured = capsys.readouterr()
@@ -285,7 +320,7 @@ def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(
     save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, ""))
     assert run_command_line(["predict", save("a.png", grey()), "--explain"]) == 0
     text = capsys.readouterr().out.splitlines()
-    drawing, total = text[4:32], text[-1]
+    drawing, total = text[1:29], text[-1]
     assert any("++" in line for line in drawing[:14])
     assert not any("-" in line for line in drawing[:14])
     assert any("--" in line for line in drawing[14:])

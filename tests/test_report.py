@@ -394,6 +394,12 @@ def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, capsys: py
     assert "not what was published" in capsys.readouterr().err
 
 
+def test_a_dash_is_no_name_for_the_report(finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert report(finished, "--output", "-") == 2
+    assert not Path("-").exists()
+
+
 def test_a_failure_leaves_the_old_report(finished: Pipeline) -> None:
     assert report(finished) == 0
     before = finished.file("report.html").read_bytes()
@@ -430,3 +436,22 @@ def test_command_and_configuration_give_the_same_parameters(
     told = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
     by_command = load_config(overrides=told).config
     assert [stage.parameters(by_command) for stage in STAGES.values()] == recorded
+
+
+def test_digests_of_hdf5_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
+    manifests = {result.stage: result.manifest for result in pipeline.run()}
+    manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
+    names = [name for name, _ in provenance(manifests).digests]
+    marked = [name for name in names if name.endswith(" (content)")]
+    assert marked == ["preprocess/store.h5 (content)", "train/model.h5 (content)"]
+    assert "eval/metrics.json" in names
+
+
+@pytest.mark.parametrize(("recorded", "words"), [(False, "not needed on a CPU"), (True, "switched on")])
+def test_whether_operations_are_deterministic_is_said_in_words(pipeline: Pipeline, recorded: bool, words: str) -> None:
+    manifests = {result.stage: result.manifest for result in pipeline.run()}
+    update = {"metrics": {"model_digest": "ab" * 32}, "runtime": {"determinism": recorded}}
+    manifests["train"] = manifests["train"].model_copy(update=update)
+    told = dict(provenance(manifests).runtime)
+    assert told["deterministic operations"] == words
+    assert "determinism" not in told

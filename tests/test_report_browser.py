@@ -229,6 +229,15 @@ def test_any_class_can_be_asked_for_its_evidence(opened: Browser) -> None:
     assert opened.text("#pad-class") == str(predicted)
 
 
+def test_an_empty_pad_tells_of_no_evidence_until_a_class_is_asked_for(blank: Browser) -> None:
+    names = ("class", "for", "against", "bias", "logit")
+    assert [blank.text(f"#pad-{name}") for name in names] == ["–"] * 5
+    assert blank.run("return document.querySelector('#pad-classes input[type=radio]:checked')") is None
+    blank.click("[data-class='3'] input")
+    assert blank.text("#pad-class") == "3"
+    assert blank.text("#pad-for") == "0.00"
+
+
 def test_the_pad_can_be_used_with_keys_alone(blank: Browser) -> None:
     blank.run("document.getElementById('pad-drawing').focus()")
     blank.keys(Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.SPACE, *[Keys.ARROW_DOWN] * 5, Keys.SPACE, Keys.ARROW_RIGHT)

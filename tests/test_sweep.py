@@ -239,6 +239,27 @@ def test_after_ctrl_c_the_same_sweep_ends_as_if_undisturbed(
     assert sum(result.state is PointState.KEPT for result in results) == 2
 
 
+def test_a_sweep_leaves_the_checkpoints_of_another_that_was_interrupted(
+    calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        run_sweep(tmp_path / "artifacts", tiny_mirror, progress=Interrupting())
+    run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.2,0.3")
+    results = run_sweep(tmp_path / "artifacts", tiny_mirror)
+    assert table(results) == calm[1]
+    assert sum(result.run.train.metrics["resumed_from"] > 0 for result in results if result.run) == 1
+    assert not (tmp_path / "artifacts" / "runs" / ".sweep").exists()
+
+
+def test_of_interrupted_sweeps_the_latest_points_stay(tiny_mirror: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "artifacts" / "runs" / ".sweep"
+    for age in range(20):
+        (scratch / f"point{age:02}").mkdir(parents=True)
+        os.utime(scratch / f"point{age:02}", (10**9 - age, 10**9 - age))
+    run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.1,0.2")
+    assert sorted(path.name for path in scratch.iterdir()) == [f"point{age:02}" for age in range(16)]
+
+
 # TensorFlow is imported once and may be forked as long as it has done nothing. Each child is killed by itself at
 # another moment: after so many words of its progress, or between publishing a point and recording it.
 KILLS = """

@@ -28,6 +28,7 @@ from mnist_cli.cli import (
     verify,
 )
 from mnist_cli.cli.output import Output
+from mnist_cli.cli.refusal import refusal
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
 from mnist_cli.signals import raise_on_signals, received_signal
@@ -107,14 +108,12 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None) -> in
 
 def _refuse(arguments: list[str], error: Exception) -> int:
     """Report a command line that cannot be understood."""
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "mnist"
-    if not message:  # no command was given, and Typer has printed the help
+    refused = refusal(error)
+    if not refused.message:  # no command was given, and Typer has printed the help
         return UsageError.exit_code
     wants_json = "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
     output = Output(as_json=wants_json)
-    output.fail(UsageError(message.rstrip("."), hint=f"run '{path} --help'"))
+    output.fail(refused)
     output.finish()
     return UsageError.exit_code
 

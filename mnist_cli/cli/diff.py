@@ -81,12 +81,14 @@ def _print(session: Session, comparison: Comparison) -> None:
             columns((printable(difference.name), 28), (values, 0))
     if not comparison.differences:
         line("the same parameters, data, runtime and environment")
-    for change in comparison.changes:
+    measured = [change for change in comparison.changes if (change.first, change.second) != (None, None)]
+    for change in measured:
         where = f" ({comparison.split})" if change.name in ("accuracy", "cross_entropy") and comparison.split else ""
         columns((change.name + where, 28), (_change(change), 0))
     if comparison.same_model:
-        line("the same model, to the bit")
-    line(_sentence(comparison), bold=True)
+        line("the same model, to the bit", bold=True)
+    else:
+        line(_sentence(comparison), bold=True)
 
 
 def _sentence(comparison: Comparison) -> str:

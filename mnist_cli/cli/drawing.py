@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mnist_cli.cli.published import command_for
 from mnist_cli.cli.session import Session
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import InputError
@@ -68,8 +69,9 @@ def image_shape(session: Session, model: Model, *, needs_store: bool = False) ->
         return square_shape(model), None
     try:
         store = open_store(path)
-    except InputError:
+    except InputError as error:
         if needs_store:
+            error.hint = f"run '{command_for(session, 'preprocess')}'"
             raise
         return square_shape(model), None
     height, width = store.image_shape

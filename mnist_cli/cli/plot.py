@@ -12,10 +12,11 @@ import typer
 
 from mnist_cli.cli.drawing import image_shape
 from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.published import command_for, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
@@ -39,7 +40,9 @@ def plot(
     output: Annotated[
         Path | None, option("--output", "-o", metavar="FILE", help="A .png or .svg, instead of artifacts/plots/.")
     ] = None,
-    split: Annotated[Literal["test", "validation", "train"], option("--split", help="Whose mistakes.")] = "test",
+    split: Annotated[
+        Literal["test", "validation", "train"] | None, option("--split", help="Whose mistakes; test if left out.")
+    ] = None,
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
 ) -> None:
     """Draw the model's weights, its confusion matrix, its training or its worst mistakes.
@@ -51,13 +54,15 @@ def plot(
     """
     if show and (output is not None or session.output.as_json):
         raise UsageError("--show draws in the terminal: expected neither --output nor --json beside it")
+    if split and what != "mistakes":
+        raise UsageError(f"--split {split}: expected 'mnist plot mistakes' with it; received 'mnist plot {what}'")
     target = output or session.artifacts.root / "plots" / f"{what}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
         endings = " or ".join(f".{name}" for name in _FORMATS)
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
     read, print_lines = _SUBJECTS[what]
-    content = read(session, split)
+    content = read(session, split or "test")
     if show:
         print_lines(session, *content)
         return
@@ -82,14 +87,8 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
         ) from error
 
 
-def _model(session: Session) -> Model:
-    from mnist_cli.formats.model import MODEL_NAME, load_model
-
-    return load_model(session.artifacts.folder("train") / MODEL_NAME)
-
-
 def _weights(session: Session, _split: str) -> tuple[Any, ...]:
-    model = _model(session)
+    model = published_model(session)
     return model, image_shape(session, model)[0]
 
 
@@ -100,7 +99,7 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
     import numpy as np
 
     path = session.artifacts.folder("eval") / "metrics.json"
-    content = _read_file(path, "mnist eval")
+    content = _read_file(path, command_for(session, "eval"))
     try:
         metrics = json.loads(content)
         matrix = np.array(metrics["confusion"])
@@ -118,7 +117,7 @@ def _history(session: Session, _split: str) -> tuple[Any, ...]:
     from mnist_cli.formats.history import HISTORY_NAME, parse_history
 
     path = session.artifacts.folder("train") / HISTORY_NAME
-    content = _read_file(path, "mnist train")
+    content = _read_file(path, command_for(session, "train"))
     try:
         records = parse_history(content)
         if not records:
@@ -135,7 +134,7 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     """Return the worst mistakes, their images [n, height, width], the names of the classes and the title."""
     from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
 
-    model = _model(session)
+    model = published_model(session)
     shape, store = image_shape(session, model, needs_store=True)
     assert store is not None
     examples = getattr(store, split)
@@ -154,7 +153,7 @@ def _show_weights(session: Session, model: Model, shape: tuple[int, int]) -> Non
     for label, name in enumerate(model.classes):
         column = model.weights[:, label].reshape(shape)
         lines = half_blocks(diverging(column, limit)) if in_colour else signs(column, limit, abs(column) > limit / 20)
-        drawings.append((f"{printable(name)}  b {model.bias[label]:+.2f}", lines))
+        drawings.append((f"{printable(name)}  b {signed(model.bias[label])}", lines))
     width = shape[1] if in_colour else 2 * shape[1]
     for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
         session.output.drawing(line.rstrip())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mnist_cli.cli.drawing import drawing, evidence_drawing, image_shape, print_bars
 from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.published import published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +43,9 @@ def predict(
         list[int] | None, option("--index", metavar="N", min=0, help="A stored image; repeatable.")
     ] = None,
     split: Annotated[
-        Literal["test", "validation", "train"], option("--split", help="Which split --index counts in.")
-    ] = "test",
+        Literal["test", "validation", "train"] | None,
+        option("--split", help="Which split --index counts in; test if left out."),
+    ] = None,
     explain: Annotated[
         bool, flag("--explain", help="Draw what speaks for the prediction (blue) and against it (red).")
     ] = False,
@@ -51,22 +54,25 @@ def predict(
     """Say which digits are in pictures, and how sure that is.
 
     A digit may be dark on light or light on dark, of any size, anywhere; it is normalised as the images of MNIST were.
+    A terminal shows a bar for each class; a pipe or file gets one line for each picture.
     A picture that cannot be read is told of, and the others go on; then the exit code is 5. With --json each picture
-    is one line.
+    is one line of JSON.
 
     Example: mnist predict three.png photo.jpg --explain
     """
-    from mnist_cli.formats.model import MODEL_NAME, load_model
-
     if not files and not index:
         raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
-    model = load_model(session.artifacts.folder("train") / MODEL_NAME)
+    if split and not index:
+        raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
+    model = published_model(session)
     shape, store = image_shape(session, model, needs_store=bool(index))
     failed = False
-    for item, pixels in [*_stored(store, split, index or [])]:
+    for item, pixels in [*_stored(store, split or "test", index or [])]:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
-    for name in files or []:
+    for number, name in enumerate(files or []):
         try:
+            if name == "-" and name in (files or [])[:number]:
+                raise InputError("standard input was read already")
             pixels = _read(name, shape)
         except InputError as error:
             failed = True
@@ -111,11 +117,14 @@ def _print_prediction(
     truth = "" if label is None else f" (label {printable(model.classes[label])})"
     answer = {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
     record = item | answer | ({"image": pixels.tolist()} if show or explain else {})
-    session.output.line(f"{name}: {printable(model.classes[best])}{truth}", bold=True)
+    line = f"{name}: {printable(model.classes[best])}{truth}"
+    shows_bars = sys.stdout.isatty()
+    session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
     if show:
         for line in drawing(pixels):
             session.output.drawing(line)
-    print_bars(session, model.classes, probabilities, label)
+    if shows_bars:
+        print_bars(session, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
     session.output.record(record)
@@ -131,7 +140,7 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict
         session.output.drawing(line)
     name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
     session.output.line(
-        f"for {name}: {speaks_for:+.2f} (blue, +)  against: {against:+.2f} (red, -)  bias: {bias:+.2f}  "
-        f"together: {speaks_for + against + bias:+.2f}"
+        f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  bias: {signed(bias)}  "
+        f"together: {signed(speaks_for + against + bias)}"
     )
     return {"evidence": terms.tolist(), "bias": bias}

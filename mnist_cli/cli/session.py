@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SettingT = TypeVar("SettingT")
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
+_WRITES_CONFIG = "mnist config init"  # to the file that --config names
 
 # What stands behind `mnist` on the command line, for messages that say what to type; set by the application.
 typed: list[str] = []
@@ -91,9 +92,14 @@ class Session:
 
         Raises:
             UsageError: --format is neither text nor json.
+            ConfigError: the file that --config names is not there, whether the command would read it or not.
         """
         if self._format not in ("text", "json"):
             raise UsageError(f"--format: expected text or json; received '{printable(self._format)}'")
+        file = self._config_file
+        # Path.exists would raise an OSError for a name that is too long.
+        if file is not None and not os.path.exists(file) and self.command != _WRITES_CONFIG:  # noqa: PTH110
+            raise ConfigError([f"{printable(file)}: there is no such file"], hint="run 'mnist config init'")
 
     def overrides(self) -> tuple[list[Override], list[ConfigError]]:
         """Return what the command line sets, --set first, and what of it cannot be read."""

@@ -78,6 +78,9 @@ def _decode(file: BinaryIO) -> Image.Image:
 
 
 def _load(file: BinaryIO) -> Image.Image:
+    if not file.read(1):
+        raise InputError(f"expected {_EXPECTED}; received nothing (0 bytes)")
+    file.seek(0)
     image = Image.open(file, formats=_FORMATS)  # reads the header only
     if image.width * image.height > _MAX_PIXELS:
         raise _too_large(f"{image.width:,} × {image.height:,}")

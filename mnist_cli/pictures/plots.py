@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mnist_cli.pictures.colours import BLUE, RED, WHITE
 from mnist_cli.pictures.mistakes import Mistake
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def weights(model: Model, shape: tuple[int, int]) -> Figure:
         if label < len(model.bias):
             picture = model.weights[:, label].reshape(shape)
             image = one.imshow(picture, cmap=_DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
-            one.set_title(f"{printable(model.classes[label])}  (b {model.bias[label]:+.2f})")
+            one.set_title(f"{printable(model.classes[label])}  (b {signed(model.bias[label])})")
     assert image is not None
     figure.colorbar(image, ax=axes, label="weight", shrink=0.8).outline.set_visible(False)
     return figure

@@ -21,6 +21,8 @@ from mnist_cli.text import printable
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _PART = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
 _NAMES = (*METRICS, "p")
+# What training measures of the same kind, on the validation split.
+_ON_VALIDATION = {"accuracy": "validation_accuracy", "cross_entropy": "validation_loss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,16 @@ def _holds(part: Part, comparison: Comparison) -> bool:
             lacking = comparison.first.id if change.first is None else comparison.second.id
             raise InputError(
                 f"--fail-if: {part.name} of run {lacking} was not measured on a split that both have",
-                hint="run 'mnist eval' after each training",
+                hint=_how_to_measure(part.name, comparison),
             )
         value = change.amount
     return bool(_OPERATORS[part.operator](value, part.bound))
+
+
+def _how_to_measure(name: str, comparison: Comparison) -> str:
+    """Return what to do about a metric that one of the runs lacks; points of a sweep are not evaluated, on purpose."""
+    if name not in _ON_VALIDATION:
+        return "train with a validation split (preprocess.validation_size)"
+    other = next(change for change in comparison.changes if change.name == _ON_VALIDATION[name])
+    instead = "" if other.amount is None else f"use {other.name}, which both have; "
+    return f"{instead}'mnist eval' after a training measures {name}"

@@ -13,7 +13,7 @@ from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
-from mnist_cli.pipeline.digests import DigestCache
+from mnist_cli.pipeline.digests import DigestCache, is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.registry import STAGES
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAME = "report.html"
 _NEEDED = ("train", "eval")
+# On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
+_DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
 
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
-        UsageError: the target is a folder, or in a folder that is not there.
+        UsageError: the target is a folder, or in a folder that is not there, or `-`.
         OSError: it cannot be written.
     """
     path = target or artifacts.root / NAME
+    if path == Path("-"):  # standard output says what was written
+        raise UsageError("--output: expected the name of a file; received '-'")
     if path.is_dir() or (not path.parent.is_dir() and target):
         received = "a folder" if path.is_dir() else "a file in a folder that is not there"
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
@@ -127,13 +131,15 @@ def provenance(manifests: dict[str, Manifest]) -> Provenance:
     for manifest in manifests.values():
         parameters |= manifest.parameters
     digests = [
-        (f"{stage}/{name}", record.sha256)
+        (f"{stage}/{name}{' (content)' if is_of_content(name) else ''}", record.sha256)
         for stage, manifest in manifests.items()
         for name, record in manifest.outputs.items()
     ]
     training = manifests["train"]
     digests.append(("W and b", str(training.metrics["model_digest"])))
     runtime = {**training.environment, **training.runtime}
+    if "determinism" in runtime:
+        runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
     return Provenance(
         command=_command(parameters),
         configuration=_yaml(parameters),

@@ -9,6 +9,7 @@ Nothing is evaluated on the test split: a number that nobody has seen cannot be 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import shutil
@@ -33,6 +34,7 @@ from mnist_cli.pipeline.runs import Run, read_run, read_runs
 
 _SCRATCH = ".sweep"
 _ALL_RUNS = 10**9  # a sweep prunes nothing: it would begin with its own points
+_LEFTOVERS = 16  # points of other sweeps that were interrupted; each leaves one, of a few checkpoints
 
 
 class PointState(StrEnum):
@@ -107,7 +109,7 @@ def sweep(request: Request, points: list[Point], told: Callable[[PointResult], N
                 error.reached = f"point {done + 1} of {len(points)}{step}"
                 raise
             told(results[-1])
-        shutil.rmtree(scratch, ignore_errors=True)
+        _tidy(scratch, points)
     if all(result.state is PointState.DIVERGED for result in results):
         raise TrainingDiverged(
             f"every point diverged; the first: {results[0].problem}", hint="try smaller learning rates"
@@ -125,7 +127,7 @@ def _find(point: Point, runs: list[Run], statuses: dict[str, StageStatus]) -> Ru
 
 def _train(request: Request, point: Point, scratch: Path) -> PointResult:
     """Train one point in a folder of its own, which is gone once its run is recorded."""
-    folder = scratch / document_digest(STAGES["train"].parameters(point.config))[:ID_DIGITS]
+    folder = _folder(scratch, point)
     elsewhere = Artifacts(request.artifacts.root, {"train": folder})
     # In the folder that goes neither checkpoints of the end nor event files are of use.
     train = point.config.train.model_copy(update={"keep_checkpoints": 0, "tensorboard": False})
@@ -146,6 +148,25 @@ def _train(request: Request, point: Point, scratch: Path) -> PointResult:
         record(elsewhere, manifest, _ALL_RUNS)
     shutil.rmtree(folder, ignore_errors=True)
     return PointResult(point, PointState.TRAINED, read_run(elsewhere.root, run_id(manifest.key)))
+
+
+def _folder(scratch: Path, point: Point) -> Path:
+    """Return where a point is trained, whichever sweep it is of."""
+    return scratch / document_digest(STAGES["train"].parameters(point.config))[:ID_DIGITS]
+
+
+def _tidy(scratch: Path, points: Iterable[Point]) -> None:
+    """Remove what is left of these points; other sweeps, which were interrupted, go on from what they left.
+
+    Of those the latest stay, so that sweeps that nobody takes up again do not fill the disk.
+    """
+    for point in points:
+        shutil.rmtree(_folder(scratch, point), ignore_errors=True)
+    with contextlib.suppress(OSError):
+        latest_first = sorted(scratch.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for old in latest_first[_LEFTOVERS:]:
+            shutil.rmtree(old, ignore_errors=True)
+        scratch.rmdir()  # where nothing is left
 
 
 def _silent(_: object) -> None:

@@ -17,7 +17,7 @@ from mnist_cli.report import charts, figures
 from mnist_cli.report.examples import Examples, pad_data
 from mnist_cli.report.pictures import weight_image
 from mnist_cli.report.subject import Subject
-from mnist_cli.text import printable
+from mnist_cli.text import printable, signed
 
 _MATRIX = 26  # classes at most for which a matrix can be read; of more, the most frequent confusions are listed
 _PAIRS = 40
@@ -44,7 +44,7 @@ def render(subject: Subject) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "short": _short, "count": "{:,}".format}
+    environment.filters |= {"percent": _percent, "short": _short, "count": "{:,}".format, "signed": _signed}
     style, script = _text("report.css"), f"(() => {{\n{_text('model.js')}\n{_text('pad.js')}}})();\n"
     # Both are ours; everything else on the page is escaped.
     inlined = {"style": Markup(style), "script": Markup(script)}
@@ -236,6 +236,10 @@ def _percent(share: float | None, digits: int = 2) -> str:
     if 0 < share < least / 2:
         return f"< {least * 100:.{digits}f}\N{NO-BREAK SPACE}%"
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def _signed(value: float) -> str:
+    return signed(value).replace("-", "−")
 
 
 def _short(value: float | None) -> str:

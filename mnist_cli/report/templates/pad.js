@@ -22,7 +22,10 @@ let cursor = {x: ink.width / 2, y: ink.height / 2, down: false, visible: false};
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const percent = share => `${(100 * share).toFixed(1)} %`;
 const nameOf = index => `${data.images[index].name}, label ${data.classes[data.images[index].label]}`;
-const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+const signed = value => {
+  const size = Math.abs(value).toFixed(2);
+  return size === "0.00" ? size : `${value < 0 ? "−" : "+"}${size}`;
+};
 
 const load = bytes => {
   ink.at.forEach((_, index) => {
@@ -107,18 +110,20 @@ const paintEvidence = (state, k) => {
 };
 
 const write = (state, k, parts) => {
+  // Of an empty pad nothing is predicted: there is evidence for nothing, unless a class was asked for.
+  const idle = state.empty && chosen === null;
   rows.forEach((row, index) => {
     row.querySelector("[data-bar]").style.transform = `scaleX(${state.empty ? 0 : state.probabilities[index]})`;
     row.querySelector("[data-probability]").textContent = state.empty ? "–" : percent(state.probabilities[index]);
-    row.querySelector("input").checked = index === k;
+    row.querySelector("input").checked = index === k && !idle;
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
   const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
-  byId("pad-class").textContent = data.classes[k];
-  byId("pad-for").textContent = signed(sum(value => value > 0));
-  byId("pad-against").textContent = signed(sum(value => value < 0)).replace("+0.00", "−0.00");
-  byId("pad-bias").textContent = signed(model.bias[k]);
-  byId("pad-logit").textContent = signed(state.logits[k]);
+  byId("pad-class").textContent = idle ? "–" : data.classes[k];
+  byId("pad-for").textContent = idle ? "–" : signed(sum(value => value > 0));
+  byId("pad-against").textContent = idle ? "–" : signed(sum(value => value < 0));
+  byId("pad-bias").textContent = idle ? "–" : signed(model.bias[k]);
+  byId("pad-logit").textContent = idle ? "–" : signed(state.logits[k]);
   const last = actions.at(-1);
   byId("pad-loaded").textContent = last?.kind === "image" ? nameOf(last.index) : "";
   byId("pad-says").textContent = state.empty
