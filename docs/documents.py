@@ -110,7 +110,7 @@ class Status(Printed):
 class Check(Document):
     """One file, checkpoint or input that was read again."""
 
-    stage: StageName = Field(description="Whose it is.")
+    stage: StageName | Literal["runs"] = Field(description="Whose it is; `runs` for the record of a run.")
     file: str = Field(description="A file, checkpoints/step-N, or `input stage/file`.")
     sha256: Digest | None = Field(description="Of an output's content as it is now; null for anything else.")
     problem: str | None = Field(
