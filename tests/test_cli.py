@@ -462,3 +462,14 @@ def test_a_signal_ends_a_run_with_its_code_and_a_hint(tmp_path: Path, number: si
 def test_the_report_is_written_without_tensorflow(finished: Path) -> None:
     assert imported_by(["report", "--quiet"], finished).isdisjoint({"tensorflow", "keras", "matplotlib", "requests"})
     assert b"synthetic" in (finished / "artifacts" / "report.html").read_bytes()
+
+
+def test_training_alone_beside_named_workers_is_said(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    assert run_command_line(["train"]) == 5
+    assert "note: TF_CONFIG names 2 workers, and this one trains alone" in capsys.readouterr().err
+    run_command_line(["train", "--strategy", "multiworker"])
+    assert "trains alone" not in capsys.readouterr().err

@@ -16,6 +16,7 @@ import pytest
 
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats.model import load_model
+from mnist_cli.progress import Progress
 from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
@@ -36,6 +37,16 @@ for folder, settings in runs:
     result = train(store, folder, device="cpu", strategy="mirrored", **settings)
     print(json.dumps([result.resumed_from, result.runtime["replicas"]]))
 """
+
+
+class Notes(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 def train_mirrored(store: Path, replicas: int, *runs: tuple[Path, dict[str, Any]]) -> list[list[int]]:
@@ -98,8 +109,10 @@ def test_another_number_of_replicas_does_not_go_on_from_a_checkpoint(small: Path
 
 def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path: Path) -> None:
     train(small, tmp_path / "single", steps=50)
-    train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored")
+    told = Notes()
+    train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored", progress=told)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "mirrored")
+    assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

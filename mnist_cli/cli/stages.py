@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,7 +22,7 @@ from mnist_cli.cli.running import (
 )
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.workers import Workers, run_workers
-from mnist_cli.errors import NothingToTrain, UsageError
+from mnist_cli.errors import ConfigError, NothingToTrain, UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -72,7 +74,22 @@ def train(
         if config.train.strategy == "mirrored" or config.train.device.startswith("gpu"):
             raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
         run_workers(workers, as_json=session.output.as_json)
+    _tell_of_workers(session)
     _single(session, "train", force=force, resume=resume, wait=wait)
+
+
+def _tell_of_workers(session: Session) -> None:
+    """Say that the workers that the environment names are not asked: each of them would train by itself."""
+    if "TF_CONFIG" not in os.environ:
+        return
+    from mnist_cli.distribution import this_worker
+
+    with contextlib.suppress(ConfigError):  # what is wrong with it matters to those who use it
+        count = this_worker().count
+        if count > 1 and session.load().config.train.strategy != "multiworker":
+            session.output.note(
+                f"TF_CONFIG names {count} workers, and this one trains alone; --strategy multiworker joins them"
+            )
 
 
 def evaluate(session: Session, *, force: Force = False, wait: Wait = 0) -> None:

@@ -97,6 +97,8 @@ class Run:
         self._last_step = settings.total_steps(len(data.labels))
         self._cluster = Cluster(settings.device) if settings.strategy == "multiworker" else None
         replicas = self._cluster.replicas if self._cluster else make_replicas(settings.strategy, settings.device)
+        if settings.strategy == "mirrored" and replicas.count == 1:
+            progress.note("there is one device for train.strategy mirrored: it trains as single does")
         self._runtime = runtime(replicas.devices[0].kind, replicas.count)
         with stopwatch.on("compile"):
             self._loop = TrainingLoop(data, settings, replicas)
