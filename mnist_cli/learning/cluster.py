@@ -45,7 +45,7 @@ def losses_told() -> Iterator[None]:
         first = printable((error.message or "no message").strip().splitlines()[0], 160)
         raise WorkerLost(
             f"another worker ended or does not answer any more\nTensorFlow: {first}",
-            hint="see what the others say; once all are started again, they go on from the newest checkpoint",
+            hint="start all workers again: they go on from the newest checkpoint, unless one says what is to be mended first",
         ) from error
 
 
