@@ -42,11 +42,18 @@ def losses_told() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        first = printable((error.message or "no message").strip().splitlines()[0], 160)
+        first = printable(_reason(error.message or "no message"), 160)
         raise WorkerLost(
             f"another worker ended or does not answer any more\nTensorFlow: {first}",
-            hint="start all workers again: they go on from the newest checkpoint, unless one says what is to be mended first",
+            hint="start all workers again: they go on from the newest checkpoint, unless one says what to mend first",
         ) from error
+
+
+def _reason(message: str) -> str:
+    """Return the first line of TensorFlow's message that says what happened, rather than where in its graph."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    places = ("Graph execution error", "Detected at", "File ", "<stack", "[[{{")
+    return next((line for line in lines if not line.startswith(places)), lines[0])
 
 
 class Cluster:
