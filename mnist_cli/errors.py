@@ -199,3 +199,8 @@ class Interrupted(KeyboardInterrupt):
     def document(self) -> dict[str, object]:
         """Return what `--json` prints under "error"."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def in_one_line(error: MnistError | OSError) -> str:
+    """Return what went wrong in one line, without the hint; of an OSError its reason, without the file."""
+    return error.message.replace("\n", "; ") if isinstance(error, MnistError) else str(error.strerror)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mnist_cli.errors import MnistError
+from mnist_cli.errors import MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.plan import StageStatus
@@ -23,8 +23,7 @@ def keep_record(artifacts: Artifacts, manifest: Manifest, keep: int, progress: P
     try:
         recording.record(artifacts, manifest, keep)
     except (MnistError, OSError) as error:
-        reason = error.message if isinstance(error, MnistError) else error.strerror
-        progress.warn(f"no record of it is kept in artifacts/runs: {printable(reason)}")
+        progress.warn(f"no record of it is kept in artifacts/runs: {printable(in_one_line(error))}")
 
 
 def without_record(artifacts: Artifacts, statuses: dict[str, StageStatus], stages: Collection[str]) -> list[Manifest]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mnist_cli.errors import MnistError
+from mnist_cli.errors import MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache
@@ -173,7 +173,7 @@ def changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str
 
 def _problem(name: str, error: MnistError | OSError) -> Reason:
     if isinstance(error, MnistError):
-        text = printable(error.message.replace("\n", "; "))
+        text = printable(in_one_line(error))
         return Reason(text if name in text else f"{name}: {text}")
     return Reason(f"{printable(error.filename or name)}: cannot be read: {error.strerror}")
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mnist_cli import files
-from mnist_cli.errors import FormatError, MnistError
+from mnist_cli.errors import FormatError, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, document_digest, read_manifest, read_sealed
 from mnist_cli.pipeline.run_names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
@@ -109,8 +109,7 @@ def read_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
         try:
             whole.append(read_run(root, name))
         except (MnistError, OSError) as error:
-            problem = error.message.replace("\n", "; ") if isinstance(error, MnistError) else str(error.strerror)
-            damaged.append(DamagedRun(name, printable(problem)))
+            damaged.append(DamagedRun(name, printable(in_one_line(error))))
     return sorted(whole, key=lambda run: (run.record.created, run.id)), damaged
 
 

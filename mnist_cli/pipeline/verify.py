@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.errors import FormatError, InputError, MnistError
+from mnist_cli.errors import FormatError, InputError, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config, TrainConfig
 from mnist_cli.pipeline.digests import content_digest
@@ -224,7 +224,5 @@ def _differences(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[Re
 
 def _text(error: MnistError | OSError) -> str:
     """Return what is wrong with a file in one line, without the file: the check names it."""
-    if isinstance(error, OSError):
-        return str(error.strerror)
-    text = error.message.replace("\n", "; ")
+    text = in_one_line(error)
     return text.removeprefix(f"{printable(error.path)}: ") if isinstance(error, FormatError) else text
