@@ -13,7 +13,7 @@ from typing import Any
 
 import typer.main
 
-from mnist_cli.cli.app import app
+from mnist_cli.cli.app import application
 from mnist_cli.cli.options import common_parameters
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.keys import KEYS, SECTIONS
@@ -45,7 +45,7 @@ _KEY_TABLE = "| key | default | expected | meaning |\n|---|---|---|---|\n"
 
 def reference() -> str:
     """Return the page."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(application())
     common = {parameter.name for parameter in common_parameters()}
     parts = [_INTRODUCTION]
     first = True

@@ -14,7 +14,7 @@ import typer.main
 import yaml
 
 from docs.make_reference import PAGE, reference
-from mnist_cli.cli.app import app, run_command_line
+from mnist_cli.cli.app import application, run_command_line
 from mnist_cli.datasets import FILE_NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def test_every_command_can_be_parsed(page: Path) -> None:
     for words in commands(page):
         if ">" in words:
             words = words[: words.index(">")]
-        root: Any = typer.main.get_command(app)
+        root: Any = typer.main.get_command(application())
         context = root.make_context("mnist", list(words))
         while hasattr(root, "commands"):
             found, root, words = root.resolve_command(context, words)
@@ -70,7 +70,7 @@ def test_every_command_can_be_parsed(page: Path) -> None:
 
 
 def test_the_parser_of_commands_refuses_what_is_not_one() -> None:
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(application())
     _, command, rest = root.resolve_command(root.make_context("mnist", ["train", "--stepz", "3"]), ["train", "--stepz"])
     with pytest.raises(typer.BadParameter.__mro__[1], match="--stepz"):
         command.make_context("train", rest)

@@ -18,7 +18,7 @@ from docs.document_models import Show
 from docs.document_parts import Error, Failed, HistoryRecord
 from docs.documents import COMMANDS, adapter
 from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
-from mnist_cli.cli.app import app, run_command_line
+from mnist_cli.cli.app import application, run_command_line
 from mnist_cli.errors import Interrupted, MnistError, NothingToTrain
 from mnist_cli.pipeline.lock import locked
 from tests.conftest import register_dataset
@@ -297,7 +297,7 @@ def test_every_command_is_documented() -> None:
             else:
                 yield " ".join((*words, name))
 
-    assert set(commands(typer.main.get_command(app))) == set(COMMANDS)
+    assert set(commands(typer.main.get_command(application()))) == set(COMMANDS)
 
 
 def test_every_code_of_an_error_is_documented() -> None:

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import mnist_cli
+from mnist_cli.cli.app import application
 
 PACKAGE = Path(mnist_cli.__file__).parent
 # A room may import those to its right; what is in one place is beside each other and may not.
@@ -101,6 +104,14 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Pat
 
 def test_help_does_not_pay_for_the_configuration(tmp_path: Path) -> None:
     assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.pipeline.config"})
+
+
+def test_a_command_is_whole_without_the_others() -> None:
+    everything: Any = typer.main.get_command(application())
+    for name, command in everything.commands.items():
+        alone: Any = typer.main.get_command(application(name))
+        assert [each.name for each in alone.commands[name].params] == [each.name for each in command.params]
+        assert set(alone.commands) < set(everything.commands), f"{name} brings all others"
 
 
 def test_importing_the_package_imports_nothing(tmp_path: Path) -> None:

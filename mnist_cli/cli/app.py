@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from itertools import pairwise
@@ -11,22 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mnist_cli import __version__
-from mnist_cli.cli import (
-    config,
-    diff,
-    lock,
-    plot,
-    predict,
-    report,
-    run,
-    runs,
-    session,
-    show,
-    stages,
-    status,
-    sweep,
-    verify,
-)
+from mnist_cli.cli import session
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.cli.terminal import OutputLost, say, write
@@ -35,21 +21,40 @@ from mnist_cli.signals import raise_on_signals, received_signal
 
 _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 
+# Where each command is declared, in the order of the help.
+_HOMES = {
+    "run": "run",
+    "fetch": "stages",
+    "preprocess": "stages",
+    "train": "stages",
+    "eval": "stages",
+    "status": "status",
+    "verify": "verify",
+    "lock": "lock",
+    "config": "config",
+    "show": "show",
+    "sweep": "sweep",
+    "runs": "runs",
+    "diff": "diff",
+    "predict": "predict",
+    "plot": "plot",
+    "report": "report",
+}
 _NAMES = {"help_option_names": ["-h", "--help"]}
-app = typer.Typer(context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
-run.register(app)
-stages.register(app)
-status.register(app)
-verify.register(app)
-lock.register(app)
-config.register(app)
-show.register(app)
-sweep.register(app)
-runs.register(app)
-diff.register(app)
-predict.register(app)
-plot.register(app)
-report.register(app)
+_EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"
+
+
+def application(command: str | None = None) -> typer.Typer:
+    """Return the application: with all commands, or, sooner, with one and those that are declared beside it.
+
+    Args:
+        command: the one that is to be run; with a name that there is not, all are there to choose from.
+    """
+    app = typer.Typer(context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback(epilog=_EPILOG)(_root)
+    for home in [_HOMES[command]] if command in _HOMES else dict.fromkeys(_HOMES.values()):
+        importlib.import_module(f"mnist_cli.cli.{home}").register(app)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,8 +63,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0")
-def root(
+def _root(
     version: Annotated[
         bool,
         typer.Option(
@@ -94,6 +98,7 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None) -> in
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         session.typed[:] = arguments if typed is None else typed
+        app = application(next(iter(arguments), None))
         code = app(arguments, prog_name="mnist", standalone_mode=False)
         if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
             return 128 + number

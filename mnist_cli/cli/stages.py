@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.options import option
 from mnist_cli.cli.running import (
     EVAL_KEYS,
     TRAIN_KEYS,
@@ -21,13 +22,17 @@ from mnist_cli.cli.running import (
     run_request,
 )
 from mnist_cli.cli.session import Session, command
-from mnist_cli.cli.workers import Workers, run_workers
 from mnist_cli.errors import ConfigError, NothingToTrain, UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.loading import LoadedConfig
     from mnist_cli.pipeline.request import StageResult
+
+Workers = Annotated[
+    int | None,
+    option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +75,8 @@ def train(
     Example: mnist train --steps 2000 --learning-rate 0.3
     """
     if workers is not None:
+        from mnist_cli.cli.workers import run_workers
+
         config = session.load().config  # a mistake in it is told once, not by every worker
         if config.train.strategy == "mirrored" or config.train.device.startswith("gpu"):
             raise UsageError("--workers: expected processes on the CPU; received another device or strategy")

@@ -12,18 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 from mnist_cli.cli import session
-from mnist_cli.cli.options import option
 from mnist_cli.cli.terminal import write
 from mnist_cli.errors import Interrupted, WorkerLost
 from mnist_cli.meeting import PATIENCE_VARIABLE
 
-Workers = Annotated[
-    int | None,
-    option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
-]
 # For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
 _HEARING = 15.0
 # Then a worker has written its checkpoint, or is hung.
