@@ -14,12 +14,17 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY_PREFIX = ".tmp-"
 _BLOCK = 1 << 20
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a new name in the same folder that no reader takes for the thing itself, and that is swept if left."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{secrets.token_hex(4)}")
 
 
 @contextlib.contextmanager
@@ -29,7 +34,7 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
     """
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}-{secrets.token_hex(4)}")
+    temporary = temporary_beside(target)
     # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -103,6 +108,17 @@ def remove(path: Path) -> None:
         raise
 
 
+def remove_at_once(path: Path) -> None:
+    """Remove something that readers may be looking at; also for one that is killed meanwhile it is whole or gone.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    doomed = temporary_beside(path)
+    path.rename(doomed)
+    remove(doomed)
+
+
 def sweep(folder: Path) -> None:
     """Remove the temporary files that killed writers left in `folder`; call it under the lock only."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -141,3 +157,9 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document's canonical JSON, as 64 hexadecimal digits."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +68,7 @@ def write_state(folder: Path, state: State, run: Mapping[str, object]) -> None:
         "pending": base64.b64encode(state.pending.astype("<f4").tobytes()).decode(),
         "files": {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())},
     }
-    document["sha256"] = _self_digest(document)
+    document["sha256"] = files.document_digest(document)
     (folder / STATE_NAME).write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 
 
@@ -86,7 +84,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise Damaged(f"{STATE_NAME} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{STATE_NAME} cannot be read ({printable(error, 100)})") from error
-    if not isinstance(document, dict) or document.pop("sha256", None) != _self_digest(document):
+    if not isinstance(document, dict) or document.pop("sha256", None) != files.document_digest(document):
         raise Damaged(f"{STATE_NAME} is not what was written")
     if document["schema"] != SCHEMA:
         raise Damaged(f"{STATE_NAME} is of another version: expected {SCHEMA}; received {document['schema']}")
@@ -102,22 +100,6 @@ def check(checkpoint: Path) -> None:
         Damaged: it is not what was written.
     """
     check_files(checkpoint, read_state(checkpoint)["files"])
-
-
-def remove(checkpoint: Path) -> None:
-    """Remove a checkpoint, damaged or not; half removed it does not look like one.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
-    doomed = temporary_beside(checkpoint)
-    checkpoint.rename(doomed)
-    files.remove(doomed)
-
-
-def temporary_beside(checkpoint: Path) -> Path:
-    """Return a new name in the same folder that no reader takes for a checkpoint."""
-    return checkpoint.with_name(f"{files.TEMPORARY_PREFIX}{checkpoint.name}-{secrets.token_hex(4)}")
 
 
 def check_files(folder: Path, digests: Mapping[str, str]) -> None:
@@ -139,7 +121,3 @@ def state_of(folder: Path, document: Mapping[str, Any]) -> State:
     """Return the state of a checkpoint whose document and files were found right."""
     pending = np.frombuffer(base64.b64decode(document["pending"]), "<f4").astype(np.float32)
     return State(document["step"], pending, parse_history((folder / HISTORY_NAME).read_bytes()))
-
-
-def _self_digest(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

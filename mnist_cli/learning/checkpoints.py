@@ -30,10 +30,8 @@ from mnist_cli.learning.checkpoint_state import (
     check_files,
     newest_first,
     read_state,
-    remove,
     state_of,
     step_of,
-    temporary_beside,
     write_state,
 )
 from mnist_cli.learning.failures import not_written
@@ -143,7 +141,7 @@ class Checkpoints:
             self._remove_foreign()
             self._foreign_removed = True
         target = self._folder / f"step-{state.step:08}"
-        temporary = temporary_beside(target)
+        temporary = files.temporary_beside(target)
         temporary.mkdir()
         try:
             self._copies.write(temporary / _WEIGHTS, values)
@@ -160,12 +158,12 @@ class Checkpoints:
         # What was just written stays, also when a longer run left later ones.
         others = [folder for folder in self._newest_first() if folder != target]
         for folder in others[max(0, self._keep - 1) :]:
-            remove(folder)
+            files.remove_at_once(folder)
 
     def clear(self) -> None:
         """Remove every checkpoint."""
         for folder in self._newest_first():
-            remove(folder)
+            files.remove_at_once(folder)
 
     def _newest_first(self, last_step: int | None = None) -> list[Path]:
         found = newest_first(self._folder)
@@ -200,11 +198,11 @@ class Checkpoints:
             except Damaged:
                 is_own = False
             if not is_own:
-                remove(folder)
+                files.remove_at_once(folder)
 
     def _replace(self, temporary: Path, target: Path) -> None:
         if target.exists():
-            remove(target)
+            files.remove_at_once(target)
         temporary.rename(target)
         files.sync_folder(self._folder)
 

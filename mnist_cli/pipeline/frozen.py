@@ -32,7 +32,7 @@ from mnist_cli.errors import ConfigError, NotAsLocked
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.layers import shown
 from mnist_cli.pipeline.loading import DEFAULT_FILE
-from mnist_cli.pipeline.manifest import Digest, Manifest, document_digest, stage_key
+from mnist_cli.pipeline.manifest import Digest, Manifest, stage_key
 from mnist_cli.pipeline.plan import Reason
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
@@ -84,7 +84,7 @@ class LockFile(_Model):
     def render(self) -> bytes:
         """Return the file's bytes."""
         content = self.model_dump(by_alias=True, exclude={"sha256"})
-        lines = _lines({**content, "sha256": document_digest(content)}, "")
+        lines = _lines({**content, "sha256": files.document_digest(content)}, "")
         return (_HEADER + "".join(f"{line}\n" for line in lines)).encode()
 
     def before(self, config: Config) -> Differences:
@@ -272,11 +272,9 @@ def _edits(document: Document, lock: LockFile) -> Iterator[tuple[Place, str]]:
             )
             return
     content = {name: value for name, value in document.content.items() if name != "sha256"}
-    if document_digest(content) != lock.sha256:
-        yield (
-            _place(document, ("sha256",)),
-            f"the file was edited: its digest is {document_digest(content)[:12]}…, not {printable(lock.sha256[:12])}…",
-        )
+    if (digest := files.document_digest(content)) != lock.sha256:
+        what = f"the file was edited: its digest is {digest[:12]}…, not {printable(lock.sha256[:12])}…"
+        yield _place(document, ("sha256",)), what
 
 
 def _place(document: Document, path: tuple[int | str, ...]) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
@@ -70,7 +69,7 @@ class Manifest(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the manifest as it is written, with its own digest."""
         content = self.model_dump(by_alias=True, exclude={"sha256"})
-        return {**content, "sha256": document_digest(content)}
+        return {**content, "sha256": files.document_digest(content)}
 
 
 def stage_key(
@@ -78,7 +77,7 @@ def stage_key(
 ) -> str:
     """Return the SHA-256 of the canonical JSON of all that decides a stage's outputs, as 64 hexadecimal digits."""
     decisive = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime}
-    return document_digest(decisive)
+    return files.document_digest(decisive)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -128,7 +127,7 @@ def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | Non
         raise FormatError(path, f"{printable(place)} is wrong", expected=expected, received=received) from None
     except (ValueError, RecursionError):
         raise FormatError(path, "not JSON", expected=expected, received="something else") from None
-    digest = document_digest({name: value for name, value in document.items() if name != "sha256"})
+    digest = files.document_digest({name: value for name, value in document.items() if name != "sha256"})
     if digest != sealed.sha256:
         raise FormatError(
             path,
@@ -137,9 +136,3 @@ def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | Non
             received=f"{digest[:12]}…",
         )
     return sealed
-
-
-def document_digest(document: dict[str, Any]) -> str:
-    """Return the SHA-256 of a document's canonical JSON, as 64 hexadecimal digits."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Collection
@@ -78,12 +79,13 @@ def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
     written = {}
     for name in train.outputs:
         source = artifacts.folder("train") / name
-        files.write_bytes(folder / name, source.read_bytes())
-        written[name] = OutputRecord(sha256=files.sha256_of(source), bytes=source.stat().st_size)
+        content = files.read_regular(source)
+        files.write_bytes(folder / name, content)
+        written[name] = OutputRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
     store = artifacts.manifest("preprocess")
     data = dict(store.parameters) if store else {}
-    content = RunRecord(created=_now(), data=data, train=_sealed(train), files=written)
-    files.write_json(folder / RUN_NAME, content.document())
+    record = RunRecord(created=_now(), data=data, train=_sealed(train), files=written)
+    files.write_json(folder / RUN_NAME, record.document())
 
 
 def _sealed(manifest: Manifest) -> Manifest:
@@ -97,16 +99,13 @@ def remove_run(root: Path, name: str) -> None:
     Raises:
         OSError: it cannot be removed.
     """
-    folder = root / FOLDER / name
-    going = folder.with_name(f"{files.TEMPORARY_PREFIX}gone-{name}")
-    folder.rename(going)
-    files.remove(going)
+    files.remove_at_once(root / FOLDER / name)
 
 
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left in the folder of the runs."""
     for leftover in folder.glob(f"{files.TEMPORARY_PREFIX}*"):
-        shutil.rmtree(leftover)
+        files.remove(leftover)
 
 
 def _prune(root: Path, keep: int, protected: Collection[str | None]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from mnist_cli import files
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.bookkeeping import keep_record, without_record
@@ -95,14 +96,13 @@ def _readable(artifacts: Artifacts) -> dict[str, Manifest]:
 
 def _clear_the_way(request: Request, wrong: list[Check]) -> None:
     """Remove damaged checkpoints, which training would stop at, damaged records, and all remembered digests."""
-    from mnist_cli.learning import checkpoint_state
     from mnist_cli.pipeline.recording import remove_run
 
     with locked(request.artifacts.root, request.command, request.wait):
         forget(request.artifacts.root)
         for check in wrong:
             if check.checkpoint is not None:
-                checkpoint_state.remove(check.checkpoint)
+                files.remove_at_once(check.checkpoint)
                 request.progress.note(f"removed {check.name}, which is damaged: {check.problem}")
             elif check.stage == FOLDER:
                 remove_run(request.artifacts.root, check.name)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mnist_cli import files
 from mnist_cli.errors import FormatError, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import Manifest, OutputRecord, document_digest, read_manifest, read_sealed
+from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, read_sealed
 from mnist_cli.pipeline.run_names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
 from mnist_cli.text import printable
 
@@ -54,7 +54,7 @@ class RunRecord(BaseModel):
     def document(self) -> dict[str, Any]:
         """Return the record as it is written, with its own digest."""
         content = self.model_dump(by_alias=True, exclude={"sha256", "train"}) | {"train": self.train.document()}
-        return {**content, "sha256": document_digest(content)}
+        return {**content, "sha256": files.document_digest(content)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def read_run(root: Path, name: str) -> Run:
     record = read_sealed(folder / RUN_NAME, RunRecord, f"the record of a run ({SCHEMA})")
     if record is None:
         raise _damaged(folder, f"{RUN_NAME} is missing", "the record of a run", "none")
-    if run_id(record.train.key) != name or document_digest(_sealed_content(record.train)) != record.train.sha256:
+    if run_id(record.train.key) != name or files.document_digest(_sealed_content(record.train)) != record.train.sha256:
         raise _damaged(folder, "it is the record of another training", name, run_id(record.train.key))
     for file, stated in record.files.items():
         path = folder / file

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from mnist_cli import files
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.grid import Point
 from mnist_cli.pipeline.lock import locked
-from mnist_cli.pipeline.manifest import document_digest
 from mnist_cli.pipeline.plan import StageStatus, changes, examine_all
 from mnist_cli.pipeline.recording import record
 from mnist_cli.pipeline.registry import STAGES
@@ -152,7 +152,7 @@ def _train(request: Request, point: Point, scratch: Path) -> PointResult:
 
 def _folder(scratch: Path, point: Point) -> Path:
     """Return where a point is trained, whichever sweep it is of."""
-    return scratch / document_digest(STAGES["train"].parameters(point.config))[:ID_DIGITS]
+    return scratch / files.document_digest(STAGES["train"].parameters(point.config))[:ID_DIGITS]
 
 
 def _tidy(scratch: Path, points: Iterable[Point]) -> None:
