@@ -183,6 +183,9 @@ class TrainRuntime(Document):
     numpy: str = Field(description="The version of NumPy, which orders the examples.")
     determinism: bool = Field(description="Whether TensorFlow's deterministic operations were switched on.")
     onednn: Literal["0", "1"] = Field(description="Whether TensorFlow computed with oneDNN.")
+    instructions: str = Field(
+        description="The processor's architecture and, on x86, its widest vector instructions, as in x86_64 avx2."
+    )
     replicas: Annotated[int, Field(ge=1)] = Field(description="Devices, here or elsewhere, that shared each step.")
 
 

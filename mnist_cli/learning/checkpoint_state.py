@@ -121,3 +121,16 @@ def state_of(folder: Path, document: Mapping[str, Any]) -> State:
     """Return the state of a checkpoint whose document and files were found right."""
     pending = np.frombuffer(base64.b64decode(document["pending"]), "<f4").astype(np.float32)
     return State(document["step"], pending, parse_history((folder / HISTORY_NAME).read_bytes()))
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return in which of what decides its bits one run differs from another, for people."""
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} {_short(old.get(name))} → {_short(new.get(name))}" for name in changed)
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "(not used)"
+    is_digest = isinstance(value, str) and len(value) == 64
+    return printable(str(value)[:12] if is_digest else value, 60)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from mnist_cli.learning.checkpoint_state import (
     Damaged,
     State,
     check_files,
+    difference,
     newest_first,
     read_state,
     state_of,
@@ -177,16 +178,16 @@ class Checkpoints:
                 f"damaged: {', '.join(damaged)[:200]}",
                 hint=_RESTART,
             )
-        difference = _difference(foreign, self._run) if foreign is not None else ""
+        changed = difference(foreign, self._run) if foreign is not None else ""
         if how == "require":
             none = f"there is none up to step {last_step}"
-            found = f"those there belong to another run: {difference}" if foreign is not None else none
+            found = f"those there belong to another run: {changed}" if foreign is not None else none
             raise InputError(
                 f"{place}: no checkpoint to go on from; {found}", hint="leave --resume away to start at step 0"
             )
         if foreign is not None:
             self._progress.note(
-                f"the checkpoints belong to another run ({difference}); "
+                f"the checkpoints belong to another run ({changed}); "
                 "training starts at step 0, and its own will replace them"
             )
 
@@ -248,16 +249,3 @@ def _sync(folder: Path) -> None:
         with path.open("rb") as file:
             os.fsync(file.fileno())
     files.sync_folder(folder)
-
-
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    names: Iterable[str] = sorted({*old, *new})
-    changed = [name for name in names if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {_short(old.get(name))} → {_short(new.get(name))}" for name in changed)
-
-
-def _short(value: object) -> str:
-    if value is None:
-        return "(not used)"
-    # A digest is known by its beginning.
-    return printable(value if not isinstance(value, str) else value[:12], 60)

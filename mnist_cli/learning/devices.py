@@ -11,6 +11,7 @@ import tensorflow as tf
 from mnist_cli.distribution import installed_version, onednn_setting
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.data import ALIGNMENT
+from mnist_cli.processor import vector_instructions
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def runtime(kind: str, replicas: int) -> dict[str, object]:
         "numpy": np.__version__,
         "determinism": kind == "gpu",
         "onednn": onednn_setting(),
+        "instructions": vector_instructions(),
         "replicas": replicas,
     }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from mnist_cli import __version__
+from mnist_cli.processor import cpu_name
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow")
 
@@ -20,7 +19,7 @@ def environment() -> dict[str, Any]:
         "mnist-cli": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         **{name: package_version(name) for name in _PACKAGES},
     }
@@ -32,11 +31,3 @@ def package_version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mnist_cli.distribution import installed_version, onednn_setting, this_worker
 from mnist_cli.errors import ConfigError
+from mnist_cli.processor import vector_instructions
 
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -24,7 +25,8 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
         `device`: "cpu", "gpu", or None when only TensorFlow can tell; `tensorflow`, `keras` (the optimizers) and
         `numpy` (the order of the examples): their versions, None when one is not installed; `determinism`: whether
         TensorFlow's deterministic operations are switched on, None when the device is not known; `onednn`: "0" or
-        "1"; `replicas`: devices that share a step, None when only TensorFlow can tell.
+        "1"; `instructions`: the processor's, such as "x86_64 avx2"; `replicas`: devices that share a step, None when
+        only TensorFlow can tell.
         The runtime of a run that took place has the same keys.
     """
     kind = _expected_device() if device == "auto" else device.partition(":")[0]
@@ -34,6 +36,7 @@ def expected_runtime(device: str, strategy: str = "single") -> dict[str, object]
         # On a CPU the operations that training uses are deterministic by themselves.
         "determinism": None if kind is None else kind == "gpu",
         "onednn": onednn_setting(),
+        "instructions": vector_instructions(),
         "replicas": _expected_replicas(kind, strategy),
     }
 
