@@ -98,8 +98,8 @@ def small_idx(dimensions: tuple[int, ...], content: bytes) -> bytes:
     return gzip.compress(header + content, mtime=0)
 
 
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+def small_data_set(root: Path) -> tuple[Small, Dataset]:
+    """Return a small data set, to be fetched into `root`, and its entry in the table of data sets."""
     noise = random.Random(1)
     contents = {
         "train-images": small_idx((6, 28, 28), noise.randbytes(6 * 784)),
@@ -111,12 +111,19 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
         role: DataFile(FILE_NAMES[role], len(content), hashlib.sha256(content).hexdigest())
         for role, content in contents.items()
     }
-    monkeypatch.setitem(DATASETS, "small", Dataset("small", table, mirrors=(), classes=tuple("0123456789")))
+    small = Small(root, {FILE_NAMES[role]: content for role, content in contents.items()})
+    return small, Dataset("small", table, mirrors=(), classes=tuple("0123456789"))
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+    small, data_set = small_data_set(tmp_path)
+    monkeypatch.setitem(DATASETS, "small", data_set)
     # A proxy of the machine that runs the tests has no way to loopback.
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    return Small(tmp_path, {FILE_NAMES[role]: content for role, content in contents.items()})
+    return small
 
 
 @pytest.fixture

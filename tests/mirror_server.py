@@ -59,12 +59,14 @@ class Conversation:
 class MirrorServer:
     """Serves `files` below /mnist/; `plan` says what to do instead, request by request, for a file or for all ("").
 
-    The last behaviour of a plan stays. Everything that was asked is in `requests`.
+    The last behaviour of a plan stays. Everything that was asked is in `requests`; `bytes_sent` counts what was sent,
+    with heads, and with what the client never took from the socket.
     """
 
     def __init__(self, files: Mapping[str, bytes], tls: ssl.SSLContext | None = None) -> None:
         self.files = dict(files)
         self.requests: list[Request] = []
+        self.bytes_sent = 0
         self.stopping = threading.Event()
         self._plans: dict[str, list[Behaviour]] = defaultdict(lambda: [honest])
         self._server = _Server(("127.0.0.1", 0), _handler_for(self))
@@ -130,10 +132,14 @@ def _handler_for(mirror: MirrorServer) -> type[BaseHTTPRequestHandler]:
             request = Request(self.path, headers)
             mirror.requests.append(request)
             name = self.path.split("?")[0].rsplit("/", 1)[-1]
-            conversation = Conversation(request, mirror.files.get(name, b""), mirror, self.wfile.write)
+            conversation = Conversation(request, mirror.files.get(name, b""), mirror, self.send)
             with contextlib.suppress(OSError):
                 mirror.next_behaviour(name)(conversation)
             self.close_connection = not conversation.keep_alive
+
+        def send(self, data: bytes) -> None:
+            self.wfile.write(data)
+            mirror.bytes_sent += len(data)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 # Corpus → random inputs where they are random.
-COUNTS = {"idx": 10_000, "hdf5": 1000, "records": 1000, "configuration": 2000, "text": 1}
+COUNTS = {"idx": 10_000, "hdf5": 1000, "records": 1000, "configuration": 2000, "mirrors": 500, "text": 1}
 COLUMNS = ("tried", "refused", "harmless", "accepted", "crashed", "unclear")
 
 
