@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ _BLOCK = 1 << 20
 
 def temporary_beside(path: Path) -> Path:
     """Return a new name in the same folder that no reader takes for the thing itself, and that is swept if left."""
-    return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{secrets.token_hex(4)}")
+    return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.urandom(4).hex()}")
 
 
 @contextlib.contextmanager

