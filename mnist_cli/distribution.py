@@ -7,8 +7,10 @@ import os
 import re
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from mnist_cli.errors import ConfigError
+from mnist_cli.files import naming
 from mnist_cli.text import printable
 
 STRATEGIES = ("single", "mirrored", "multiworker")
@@ -92,7 +94,8 @@ def onednn_setting() -> str:
 def installed_version(package: str) -> str | None:
     """Return the version of an installed package, or None where none is found; the package is not imported."""
     try:
-        described = metadata.distribution(package).read_text("METADATA") or ""
+        with naming(Path(f"{package}.dist-info/METADATA")):
+            described = metadata.distribution(package).read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return None
     # `metadata.version` has the whole file parsed as an e-mail, which takes 10 ms and comes to the same line.

@@ -40,7 +40,12 @@ def attack(folder: Path, count: int) -> Iterator[Tally]:
     with _data_set(folder) as small:
         names = list(small.files) if count >= 100 else [small.images]
         alone, before = Tally("mirrors: hostile, alone"), Tally("mirrors: hostile, before an honest one")
-        for (what, start), name in itertools.product(_hostile_mirrors(folder, small).items(), names):
+        # With a wrong certificate nothing is asked for, and the first file is the one that is missed.
+        pairs = itertools.chain(
+            itertools.product(_hostile_mirrors(small).items(), names),
+            itertools.product(_without_trust(folder, small).items(), [small.images]),
+        )
+        for (what, start), name in pairs:
             with ExitStack() as running:
                 bad = start(running, name)
                 alone.attempt(f"{what}, {name}", name, partial(_fetch, small, [bad]))
@@ -111,7 +116,7 @@ def _data_set(folder: Path) -> Iterator[Small]:
 Start = Callable[[ExitStack, str], MirrorServer]
 
 
-def _hostile_mirrors(folder: Path, small: Small) -> dict[str, Start]:
+def _hostile_mirrors(small: Small) -> dict[str, Start]:
     """Return what starts each mirror, that is hostile when it is asked for a file."""
 
     def behaving(behaviour: Behaviour) -> Start:
@@ -122,8 +127,7 @@ def _hostile_mirrors(folder: Path, small: Small) -> dict[str, Start]:
 
         return start
 
-    found = {what: behaving(behaviour) for what, behaviour in HOSTILE.items()}
-    return {**found, **_without_trust(folder, small)}
+    return {what: behaving(behaviour) for what, behaviour in HOSTILE.items()}
 
 
 def _without_trust(folder: Path, small: Small) -> dict[str, Start]:
