@@ -228,7 +228,7 @@ def _failed(model: type[Printed]) -> type[Document]:
     for name, field in model.model_fields.items():
         parts = field.asdict()
         kept = Field(**parts["attributes"] | {"default": ABSENT})
-        fields[name] = (Annotated[(parts["annotation"], *parts["metadata"], kept)], ABSENT)  # noqa: F821
+        fields[name] = (Annotated[(parts["annotation"], *parts["metadata"], kept)], ABSENT)  # noqa: F821  # keys of a dictionary, no forward references
     about = f"{(model.__doc__ or '').splitlines()[0]} Here the command failed: what it had by then, and why."
     error = (Error, Field(description="What ended the command."))
     return create_model(f"{model.__name__}Failed", __base__=Document, __doc__=about, **fields, error=error)

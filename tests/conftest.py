@@ -67,3 +67,11 @@ def register_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = 
         path = folder / file_name
         pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
     monkeypatch.setitem(DATASETS, name, Dataset(name, pinned, (), tuple("0123456789")))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, as the current one; no mirror is set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNIST_MIRRORS", "")
+    return tmp_path

@@ -64,14 +64,6 @@ def tree(finished_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-@pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, as the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MNIST_MIRRORS", "")
-    return tmp_path
-
-
 def command_of(arguments: list[str]) -> str:
     return next(words for words in (" ".join(arguments[:2]), arguments[0]) if words in COMMANDS)
 
@@ -187,7 +179,7 @@ def test_what_a_failing_command_prints_is_as_documented(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(
-    bare: Path, capsys: pytest.CaptureFixture[str], command: str
+    empty: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert [*told_by([*command.split(), "--nonsense"], capsys, 2)] == ["error"]
 
@@ -196,7 +188,7 @@ def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(
     "line",
     ["run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"],
 )
-def test_mistakes_in_the_configuration_are_listed(bare: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+def test_mistakes_in_the_configuration_are_listed(empty: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
     told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], capsys, 3)
     assert len(told["error"]["problems"]) == 2
 
@@ -206,7 +198,7 @@ def test_mistakes_in_the_configuration_are_listed(bare: Path, capsys: pytest.Cap
     ["train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"],
 )
 def test_without_artifacts_the_error_is_as_documented(
-    bare: Path, capsys: pytest.CaptureFixture[str], line: str
+    empty: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
     assert told_by(line.split(), capsys, 5)["error"]["hint"]
 
@@ -247,7 +239,7 @@ def test_damaged_runs_and_manifests_are_as_documented(tree: Path, capsys: pytest
 
 
 def test_an_internal_error_is_as_documented(
-    bare: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -257,7 +249,7 @@ def test_an_internal_error_is_as_documented(
 
 
 def test_an_interrupted_command_is_as_documented(
-    bare: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_arguments: object, **_options: object) -> None:
         raise Interrupted(15, reached="step 300")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_cli.cli.completion import run_names
-from mnist_cli.cli.options import option
+from mnist_cli.cli.options import option, run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
 from mnist_cli.pipeline.run_names import LATEST, PREVIOUS
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.conditions import Condition
 
 
-def _run(metavar: str, meaning: str) -> Any:
-    return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
-
-
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     command(app, "diff")(diff)
@@ -30,14 +25,8 @@ def register(app: typer.Typer) -> None:
 
 def diff(
     session: Session,
-    first: Annotated[
-        str,
-        _run("[A]", "The run to compare with; previous if left out."),
-    ] = PREVIOUS,
-    second: Annotated[
-        str,
-        _run("[B]", "The run to look at; latest if left out."),
-    ] = LATEST,
+    first: Annotated[str, run_argument("[A]", "The run to compare with; previous if left out.")] = PREVIOUS,
+    second: Annotated[str, run_argument("[B]", "The run to look at; latest if left out.")] = LATEST,
     *,
     fail_if: Annotated[
         list[str] | None,

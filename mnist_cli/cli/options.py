@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mnist_cli.cli.completion import config_keys, values_of
+from mnist_cli.cli.completion import config_keys, run_names, values_of
 from mnist_cli.pipeline.keys import KEYS
 
 _COMMON = "Common options"
@@ -23,6 +23,11 @@ def option(*declarations: str, **settings: Any) -> Any:
 def flag(*declarations: str, **settings: Any) -> Any:
     """Return an option without a value; the empty metavar keeps Typer from writing `<bool>` behind it."""
     return option(*declarations, metavar="", **settings)
+
+
+def run_argument(metavar: str, meaning: str) -> Any:
+    """Return an argument that names a run, and that a shell completes."""
+    return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
 def common_parameters() -> list[inspect.Parameter]:

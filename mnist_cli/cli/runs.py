@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_cli.cli.completion import run_names
+from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
 from mnist_cli.text import plural, printable
@@ -15,15 +15,8 @@ if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
     from mnist_cli.pipeline.runs import Run
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="An id or its beginning, latest, previous or published.",
-        show_default=False,
-        autocompletion=run_names,
-    ),
-]
+Name = Annotated[str, run_argument("RUN", "An id or its beginning, latest, previous or published.")]
+Names = Annotated[list[str], run_argument("RUN...", "Ids, or their beginnings.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -116,12 +109,7 @@ def show(session: Session, name: Name) -> None:
 
 def remove(
     session: Session,
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN...", help="Ids, or their beginnings.", show_default=False, autocompletion=run_names
-        ),
-    ],
+    names: Names,
 ) -> None:
     """Remove runs from artifacts/runs, damaged ones too.
 

@@ -47,7 +47,7 @@ def open_picture(name: str | Path) -> Image.Image:
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device ('-' reads standard input)"
             raise InputError(f"expected {_EXPECTED}; received {kind}")
-        with open(name, "rb") as file:  # noqa: PTH123
+        with open(name, "rb") as file:  # noqa: PTH123  # likewise
             return _decode(file)
     except FileNotFoundError as error:
         raise InputError("no such file") from error
