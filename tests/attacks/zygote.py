@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -269,7 +270,7 @@ def _become(order: Order, gate: int, ready: int) -> None:
         os.setuid(order.user)
     sys.argv = ["mnist", *order.arguments]
     os.close(ready)
-    os.read(gate, 1)
+    select.select([gate], [], [])  # not a read: those are counted, and made to fail
     os.close(gate)
     main()
 
