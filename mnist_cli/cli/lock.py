@@ -40,10 +40,13 @@ def lock(
 
     Example: mnist lock --check
     """
-    from mnist_cli.pipeline.frozen import lock_of, lock_path, write_lock
+    from mnist_cli.pipeline.frozen import SCHEMA, lock_of, lock_path, write_lock
+    from mnist_cli.pipeline.output_files import check_output
 
     loaded = session.load()
     path = output or lock_path(loaded.file)
+    if output and not check:
+        check_output(output, session.artifacts, SCHEMA.encode())
     promise = read_promise(loaded, path) if check else None
     if promise:
         promise.check_before(loaded.config)

@@ -15,6 +15,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache, is_of_content
 from mnist_cli.pipeline.manifest import Manifest
+from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.template import yaml_value
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mnist_cli.report.subject import Provenance, Subject
 
 NAME = "report.html"
+_MARK = b"<!doctype html>"
 _NEEDED = ("train", "eval")
 # On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
 _DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
@@ -56,7 +58,7 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
 
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
-        UsageError: the target is a folder, or in a folder that is not there, or `-`.
+        UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no report.
         OSError: it cannot be written.
     """
     path = target or artifacts.root / NAME
@@ -65,6 +67,8 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
     if path.is_dir() or (not path.parent.is_dir() and target):
         received = "a folder" if path.is_dir() else "a file in a folder that is not there"
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
+    if target:
+        check_output(target, artifacts, _MARK)
     manifests = _fresh_manifests(config, artifacts)
     from mnist_cli.report.page import render
 
