@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,16 @@ def test_the_command_exits_with_6_and_names_the_file(pipeline: Pipeline, capsys:
     pipeline.file("eval/metrics.json").write_bytes(b"{}")
     assert run_command_line(arguments) == 6
     assert "1 file not as published: eval/metrics.json" in capsys.readouterr().err
+
+
+def test_a_stage_that_is_gone_altogether_is_missed_by_those_that_read_it(pipeline: Pipeline) -> None:
+    pipeline.run()
+    shutil.rmtree(pipeline.artifacts.folder("train"))
+    assert wrong(pipeline.artifacts) == [("train", "manifest.json")]
+
+
+def test_a_file_in_the_place_of_a_stages_folder_is_found(pipeline: Pipeline) -> None:
+    pipeline.run()
+    shutil.rmtree(pipeline.artifacts.folder("eval"))
+    pipeline.artifacts.folder("eval").write_bytes(b"")
+    assert wrong(pipeline.artifacts) == [("eval", "manifest.json")]

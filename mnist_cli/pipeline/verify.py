@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.errors import FormatError, InputError, MnistError, in_one_line
+from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.config import Config, TrainConfig
 from mnist_cli.pipeline.digests import content_digest
@@ -74,11 +74,20 @@ def verify(
                 progress.start(f"verify {name}", len(stage.outputs), "files")
                 checks += _check_stage(stage, artifacts, manifests, progress)
                 progress.finish()
+            checks += _missed_stages(manifests, {check.stage for check in checks})
             checks += _check_checkpoints(artifacts, progress)
             checks += _check_runs(artifacts)
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
     return checks
+
+
+def _missed_stages(manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
+    """Find stages of which nothing is left, and that others were made from."""
+    for name in STAGES:
+        users = [user for user in manifests if any(source == name for source, _ in STAGES[user].inputs)]
+        if name not in checked and users:
+            yield Check(name, NAME, f"it is missing, and {' and '.join(users)} read what it tells of")
 
 
 def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Check]:
@@ -113,6 +122,8 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
     except (MnistError, OSError) as error:
         return [Check(stage.name, NAME, _text(error))]
     if manifest is None:
+        if folder.exists() and not folder.is_dir():
+            return [Check(stage.name, NAME, f"a file stands in the place of the folder {printable(folder)}; remove it")]
         files = any((folder / name).exists() for name in stage.outputs)
         return [Check(stage.name, NAME, "it is missing, and there are files that it should tell of")] if files else []
     manifests[stage.name] = manifest
@@ -188,7 +199,11 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
             reuse=False,
             progress=progress,
         )
-        outcome = stage.run(job)
+        try:
+            outcome = stage.run(job)
+        except Interrupted as stop:
+            stop.reached = None  # its checkpoints go with the folder
+            raise
         digests = {name: outcome.digests.get(name) or content_digest(new / name) for name in stage.outputs}
     outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
     data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in stage.inputs}
