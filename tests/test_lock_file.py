@@ -292,3 +292,11 @@ def test_frozen_commands_tell_what_differs(lock: Path, mnist: CommandLine, comma
     error = json.loads(mnist.out)["error"]
     assert error["code"] == "not-as-locked"
     assert error["differences"][0]["text"] == "train.learning_rate 0.5 → 0.3"
+
+
+def test_the_accuracy_that_a_lock_tells_its_reader_is_held_to(pipeline: Pipeline, lock: Path) -> None:
+    manifests = {name: one.manifest for name, one in pipeline.statuses().items() if one.manifest}
+    told = read_lock(lock)
+    assert not any(told.after(manifests).values())
+    differences = told.model_copy(update={"accuracy": 0.99}).after(manifests)
+    assert [str(reason) for reason in differences["eval"]] == ["accuracy 0.99 → 0.9"]

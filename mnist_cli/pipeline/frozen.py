@@ -70,7 +70,7 @@ class LockFile(_Model):
 
     Attributes:
         dataset: its name.
-        accuracy: for the reader of a change; what is compared is the digest of metrics.json.
+        accuracy: for the reader of a change; it has to be that of the evaluation.
         stages: by name, in pipeline order.
         sha256: digest of all the rest.
     """
@@ -113,6 +113,9 @@ class LockFile(_Model):
         yield from _changed("", stage.outputs, outputs)
         if manifest.inputs != self.inputs(manifest.stage):
             yield Reason("it read other inputs than those that were promised")
+        accuracy = manifest.metrics.get("accuracy")
+        if manifest.stage == "eval" and accuracy != self.accuracy:
+            yield Reason("accuracy", self.accuracy, accuracy)
 
     def inputs(self, stage: str) -> dict[str, str]:
         """Return what a stage reads, as its manifest records it."""

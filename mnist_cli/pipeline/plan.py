@@ -74,12 +74,13 @@ class StageStatus:
     def why(self) -> str:
         """Return the reasons in a line, without those that follow from others.
 
-        Of several inputs it says only that they changed; and where a value changed, parameters that came and went with
-        it (an optimizer's) are left out. `reasons` has them all.
+        Of several inputs it says only that they changed; and where the optimizer or the schedule changed, parameters
+        that came and went with it are left out. `reasons` has them all.
         """
         inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
         others = [reason for reason in self.reasons if reason not in inputs]
-        main = [reason for reason in others if _UNUSED not in (reason.old, reason.new)] or others
+        is_another = any(reason.what in ("train.optimizer", "train.schedule") for reason in others)
+        main = [reason for reason in others if not is_another or _UNUSED not in (reason.old, reason.new)]
         told = [*map(str, main), *(map(str, inputs) if len(inputs) < 2 else [f"{len(inputs)} inputs changed"])]
         return "; ".join(told)
 
