@@ -33,7 +33,8 @@ def raise_on_signals() -> None:
 def deferred_signals() -> Iterator[StopRequest]:
     """Inside the block the first SIGINT or SIGTERM only sets `signal_number`; the second raises `Interrupted`.
 
-    In a thread other than the main one no handler can be set, and the request stays empty.
+    One that is ignored stays so, as for a shell's background job. In a thread other than the main one no handler can
+    be set, and the request stays empty.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -45,7 +46,8 @@ def deferred_signals() -> Iterator[StopRequest]:
             raise Interrupted(number)
         request.signal_number = number
 
-    previous = {number: signal.signal(number, remember) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, remember) for number in heard}
     try:
         yield request
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.idx_files import write_tiny_dataset
 
 pytest_plugins = ["tests.fetch_fixtures"]
 
+# A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("GITHUB_ACTIONS", None)  # there, errors say more than what the tests of them expect
 
 

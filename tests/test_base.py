@@ -196,3 +196,14 @@ def test_a_line_in_a_log_tells_the_time_left_of_what_was_not_done_before(capsys:
     now[0] = 20.0
     progress.update(500, "loss 0.4")
     assert capsys.readouterr().err == "train: 500 of 1,000 steps (loss 0.4, 1:40 left)\n"
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals.deferred_signals() as request:
+            signal.raise_signal(signal.SIGINT)
+        assert request.signal_number is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

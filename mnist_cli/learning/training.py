@@ -37,6 +37,7 @@ from mnist_cli.signals import StopRequest, deferred_signals
 _CHUNK_SECONDS = 0.3
 # The first chunk, whose speed nobody knows: a hundred steps of the tutorial.
 _FIRST_CHUNK_EXAMPLES = 10_000
+_FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds however small the batch
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
 # Of how steps and records are computed; checkpoints of another one are another run's. To be bumped with the stage's.
@@ -227,7 +228,7 @@ class Run:
     def _chunk_steps(self) -> int:
         """Return how many steps to do at once; it does not touch the result."""
         if self._steps_per_second is None:
-            wanted = _FIRST_CHUNK_EXAMPLES // self._batch
+            wanted = min(_FIRST_CHUNK_STEPS, _FIRST_CHUNK_EXAMPLES // self._batch)
         else:
             wanted = int(self._steps_per_second * _CHUNK_SECONDS)
         wanted = max(1, min(wanted, _MAX_CHUNK_EXAMPLES // self._batch))
