@@ -58,7 +58,15 @@ def this_worker() -> Worker:
     if os.environ.get("TF_CONFIG"):
         return _by_tf_config(os.environ["TF_CONFIG"])
     if "SLURM_PROCID" in os.environ and "SLURM_STEP_NUM_TASKS" in os.environ:
-        return Worker(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"]), "Slurm")
+        task, tasks = os.environ["SLURM_PROCID"], os.environ["SLURM_STEP_NUM_TASKS"]
+        if not (task.isdecimal() and tasks.isdecimal() and int(task) < int(tasks)):
+            raise ConfigError(
+                [
+                    "SLURM_PROCID and SLURM_STEP_NUM_TASKS: expected a task and a larger number of tasks; "
+                    f"received '{printable(task, 40)}' and '{printable(tasks, 40)}'"
+                ]
+            )
+        return Worker(int(task), int(tasks), "Slurm")
     raise ConfigError(
         ["train.strategy: multiworker: expected TF_CONFIG, or Slurm's variables under srun; received neither"],
         hint="run 'mnist train --workers 2' to try it on this machine; see docs/distributed.md",

@@ -412,3 +412,14 @@ def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
     with pytest.raises(WorkerLost, match="worker 1 of 2 ended with signal SIGKILL"):
         run_workers(2, as_json=True)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("task", "tasks"), [("x", "2"), ("2", "2"), ("-1", "2"), ("0", "")])
+def test_senseless_variables_of_slurm_are_a_mistake_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, task: str, tasks: str
+) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv("SLURM_PROCID", task)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    with pytest.raises(ConfigError, match="SLURM_PROCID and SLURM_STEP_NUM_TASKS"):
+        this_worker()

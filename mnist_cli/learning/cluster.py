@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_cli.distribution import Worker, this_worker
-from mnist_cli.errors import InputError, NothingToTrain, WorkerLost
+from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
 from mnist_cli.learning.checkpoint_state import State, difference
 from mnist_cli.learning.devices import available_devices
@@ -187,7 +187,13 @@ def _resolver(worker: Worker) -> Any:
         return resolvers.TFConfigClusterResolver()
     # srun has given each task its GPUs already; the number only has to be one for each task of a node, or more.
     resolver = resolvers.SlurmClusterResolver(gpus_per_node=worker.count, gpus_per_task=1, auto_set_gpu=False)
-    resolver.cluster_spec()  # only then does it know its task
+    try:
+        resolver.cluster_spec()  # only then does it know its task
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ConfigError(
+            [f"Slurm's variables: expected those of a task under srun; {printable(error, 160)}"],
+            hint="start it with srun; see docs/distributed.md",
+        ) from error
     return resolver
 
 
