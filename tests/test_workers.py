@@ -414,6 +414,17 @@ def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
     assert capfd.readouterr().out == ""
 
 
+def test_a_lost_worker_is_named_where_the_chief_only_tells_of_a_loss(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_workers, "_HEARING", 10)
+    stand_ins[0] = "import pathlib, sys, time\npathlib.Path('ready').touch()\ntime.sleep(0.5)\nsys.exit(9)"
+    stand_ins[1] = LOST
+    with pytest.raises(SystemExit, match="9"):
+        run_workers(2)
+    assert "note: it was worker 1 of 2, which ended with signal SIGKILL" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("task", "tasks"), [("x", "2"), ("2", "2"), ("-1", "2"), ("0", "")])
 def test_senseless_variables_of_slurm_are_a_mistake_of_the_configuration(
     monkeypatch: pytest.MonkeyPatch, task: str, tasks: str

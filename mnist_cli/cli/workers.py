@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from mnist_cli.cli import session
-from mnist_cli.cli.terminal import write
+from mnist_cli.cli.terminal import is_terminal, say, write
 from mnist_cli.errors import Interrupted, WorkerLost
 from mnist_cli.meeting import PATIENCE_VARIABLE
 
@@ -24,6 +24,7 @@ _HEARING = 15.0
 # Then a worker has written its checkpoint, or is hung.
 _GRACE = 20.0
 _PATIENCE = "60"  # seconds, for processes of one machine to start
+_SHOW_CURSOR = "\x1b[?25h"
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -53,6 +54,9 @@ def run_workers(count: int, *, as_json: bool = False) -> NoReturn:
                 if worker.poll() is None:
                     worker.kill()
                     worker.wait()
+            if is_terminal(sys.stderr):  # a chief that was killed had hidden the cursor for its bar
+                sys.stderr.write(_SHOW_CURSOR)
+                sys.stderr.flush()
 
 
 @contextlib.contextmanager
@@ -84,11 +88,12 @@ def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
     for worker in workers:
         worker.terminate()
     _wait(workers)
-    chief = workers[0].poll()
-    if chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED):
-        raise SystemExit(chief)
-    code = workers[lost].returncode
+    chief, code = workers[0].poll(), workers[lost].returncode
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED):
+        if lost != 0 and code < 0:  # the chief has told of a loss, and did not know whose
+            say("note:", f"it was worker {lost} of {len(workers)}, which ended with {how}")
+        raise SystemExit(chief)
     raise WorkerLost(
         f"worker {lost} of {len(workers)} ended with {how}; the others were ended too",
         hint="the same command goes on from the newest checkpoint",
