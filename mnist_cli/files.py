@@ -35,7 +35,11 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     """
     temporary = temporary_beside(target)
     # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        error.filename = os.fspath(target)  # what was asked for
+        raise
     try:
         file = os.fdopen(descriptor, "w+b")
         try:
