@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ def idx_bytes(array: npt.NDArray[Any]) -> bytes:
 def write_idx(path: Path, array: npt.NDArray[Any], *, compress: bool = True) -> None:
     """Write an array as an IDX file; equal arrays give equal bytes."""
     content = idx_bytes(array)
-    path.write_bytes(gzip.compress(content, mtime=0) if compress else content)
+    # gzip.compress writes another header from Python 3.13 on; with wbits=31 it is zlib's own.
+    path.write_bytes(zlib.compress(content, 9, wbits=31) if compress else content)
 
 
 def tiny_examples(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
