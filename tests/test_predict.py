@@ -153,7 +153,7 @@ FAILURES = {
     "one pixel": "blank",
     "animated GIF": "an animation",
     "animated PNG": "an animation",
-    "zero byte": "null",
+    "zero byte": "null byte",
     "empty": "received nothing (0 bytes)",
     "text": "something else",
     "TIFF": "something else",

@@ -53,8 +53,8 @@ def open_picture(name: str | Path) -> Image.Image:
         raise InputError("no such file") from error
     except OSError as error:
         raise InputError(error.strerror or printable(error)) from error
-    except ValueError as error:  # a name with a zero byte
-        raise InputError(printable(error)) from error
+    except ValueError as error:  # each version of Python has other words for a zero byte
+        raise InputError("a null byte in the name" if "\0" in str(name) else printable(error)) from error
 
 
 def _read(stream: BinaryIO) -> bytes:
