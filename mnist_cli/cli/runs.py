@@ -107,10 +107,7 @@ def show(session: Session, name: Name) -> None:
     )
 
 
-def remove(
-    session: Session,
-    names: Names,
-) -> None:
+def remove(session: Session, names: Names) -> None:
     """Remove runs from artifacts/runs, damaged ones too.
 
     The one in artifacts/train stays: the next 'mnist run' would keep it again. All are looked up before one is removed.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import trustme
 
@@ -102,15 +103,12 @@ def _fetch_all_the_same(small: Small, mirrors: Sequence[MirrorServer]) -> bool:
 
 @contextmanager
 def _data_set(folder: Path) -> Iterator[Small]:
-    small, DATASETS["small"] = small_data_set(folder)
-    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    for name in proxies:
-        del os.environ[name]
-    try:
+    small, data_set = small_data_set(folder)
+    with mock.patch.dict(DATASETS, small=data_set), mock.patch.dict(os.environ):
+        # A proxy of the machine that runs this has no way to loopback.
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            del os.environ[name]
         yield small
-    finally:
-        del DATASETS["small"]
-        os.environ.update(proxies)
 
 
 Start = Callable[[ExitStack, str], MirrorServer]
@@ -140,9 +138,7 @@ def _without_trust(folder: Path, small: Small) -> dict[str, Start]:
 
     def secure(certificate: trustme.LeafCert, behaviour: Behaviour = server.honest) -> Start:
         def start(running: ExitStack, name: str) -> MirrorServer:
-            before = os.environ.get("REQUESTS_CA_BUNDLE")
-            os.environ["REQUESTS_CA_BUNDLE"] = str(bundle)
-            running.callback(_restore, "REQUESTS_CA_BUNDLE", before)
+            running.enter_context(mock.patch.dict(os.environ, REQUESTS_CA_BUNDLE=str(bundle)))
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             certificate.configure_cert(context)
             mirror = running.enter_context(MirrorServer(small.files, tls=context))
@@ -162,13 +158,6 @@ def _without_trust(folder: Path, small: Small) -> dict[str, Start]:
         "another host's certificate": secure(authority.issue_cert("mnist.example")),
         "a redirect from https to http": secure(authority.issue_cert(address), downgrades),
     }
-
-
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        del os.environ[name]
-    else:
-        os.environ[name] = value
 
 
 def _compressed(talk: Conversation) -> None:
