@@ -15,9 +15,9 @@ import typer.main
 
 from mnist_cli.cli.app import application
 from mnist_cli.cli.options import common_parameters
-from mnist_cli.pipeline.config import Config
-from mnist_cli.pipeline.keys import KEYS, SECTIONS
-from mnist_cli.pipeline.template import yaml_value
+from mnist_cli.config.config import Config
+from mnist_cli.config.keys import KEYS, SECTIONS
+from mnist_cli.config.template import yaml_value
 
 PAGE = Path(__file__).with_name("reference.md")
 

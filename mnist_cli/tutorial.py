@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli import order
 from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+from mnist_cli.maps import order
 
 _PATIENCE = 600.0  # seconds; the default deadline of a fetch
 
@@ -141,7 +141,7 @@ def _pinned_store(path: Path, dataset: str, validation_size: int) -> Store | Non
 
 def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mirrors: Sequence[str]) -> Store:
     # A ready store must be opened without waiting for what only fetching needs.
-    from mnist_cli.pipeline.lock import locked
+    from mnist_cli.pipeline.mutex import locked
     from mnist_cli.stages.fetch import fetch
     from mnist_cli.stages.preprocess import check_whole, preprocess
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 # pytest last: its summary is the last line that is printed.
 CHECKS = (
     ("ruff", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
-    ("audit", ["tests.audit"]),
+    ("audit", ["tests.support.advisories"]),
     ("pytest", ["pytest"]),
 )
 

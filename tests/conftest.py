@@ -14,9 +14,9 @@ from hypothesis import settings
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
 from tests.attacks.scene import Scene, scene
-from tests.idx_files import write_tiny_dataset
+from tests.support.idx_files import write_tiny_dataset
 
-pytest_plugins = ["tests.fetch_fixtures"]
+pytest_plugins = ["tests.support.fetch_fixtures"]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests import audit, check
+from tests import check
+from tests.support import ROOT
+from tests.support import advisories as audit
 
-ROOT = Path(__file__).parent.parent
 PROJECT = "mnist-cli"
 LINE = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.+!]+")
 
@@ -160,4 +160,4 @@ def test_without_a_network_one_line_says_so_and_passes(service: Service, capsys:
 
 
 def test_the_check_command_audits() -> None:
-    assert "tests.audit" in [module for _, (module, *_) in check.CHECKS]
+    assert "tests.support.advisories" in [module for _, (module, *_) in check.CHECKS]

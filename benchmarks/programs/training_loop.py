@@ -14,8 +14,8 @@ from benchmarks.peers.timed_loop import BATCH, LEARNING_RATE, STEPS, Parameters,
 from mnist_cli.learning.data import load_data
 from mnist_cli.learning.settings import Settings
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
+from mnist_cli.maps.order import rows_at
 from mnist_cli.optimizers import Optimizer, Schedule
-from mnist_cli.order import rows_at
 
 # The tutorial's training, and nothing beside it.
 PLAIN = Settings(
@@ -43,8 +43,8 @@ def main(store: Path, folder: Path) -> None:
     """Time the loop."""
     data = load_data(store)
     import_tensorflow()
+    from mnist_cli.learning.distributed.replicas import make_replicas
     from mnist_cli.learning.loop import TrainingLoop
-    from mnist_cli.learning.replicas import make_replicas
 
     training = TrainingLoop(data, PLAIN, make_replicas("single", "auto"))
     training.compile()

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from mnist_cli.cli.workers import _free_addresses
 from mnist_cli.learning.data import TrainingData, load_data
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
-from mnist_cli.order import rows_at
+from mnist_cli.maps.order import rows_at
 
 if TYPE_CHECKING:
-    from mnist_cli.learning.replicas import Replicas
+    from mnist_cli.learning.distributed.replicas import Replicas
 
 STEPS = 1000
 LOOPS = 5  # fixed, as workers have to do the same number
@@ -44,8 +44,8 @@ def work(store: Path, who: str) -> dict[str, float]:
     """Time the loops of one of the processes; return the seconds of a step."""
     data = load_data(store)
     import_tensorflow()
-    from mnist_cli.learning.cluster import Cluster
-    from mnist_cli.learning.replicas import make_replicas
+    from mnist_cli.learning.distributed.cluster import Cluster
+    from mnist_cli.learning.distributed.replicas import make_replicas
 
     if who == "one":
         replicas = make_replicas("single", "cpu")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from mnist_cli.pipeline.keys import KEYS
+from mnist_cli.config.keys import KEYS
 
 STAGES = ("fetch", "preprocess", "train", "eval")  # the registry's, without importing it for --help
 
@@ -46,7 +46,7 @@ def run_names(incomplete: str) -> list[str]:
     """Return the ids of the runs that are kept, and the words for some of them, that begin with what is there."""
     from pathlib import Path
 
-    from mnist_cli.pipeline.run_names import LATEST, PREVIOUS, PUBLISHED, run_ids
+    from mnist_cli.runs.names import LATEST, PREVIOUS, PUBLISHED, run_ids
 
     # Options are not read while the shell completes: a folder that --artifacts names is not looked into.
     root = Path(os.environ.get("MNIST_ARTIFACTS") or "artifacts")

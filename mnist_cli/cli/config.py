@@ -12,7 +12,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.text import HIDDEN, printable, without_secrets
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.config import Config
+    from mnist_cli.config.config import Config
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +35,8 @@ def init(
     Example: mnist config init
     """
     from mnist_cli import files
-    from mnist_cli.pipeline.loading import DEFAULT_FILE, NO_FILE, load_config
-    from mnist_cli.pipeline.template import render
+    from mnist_cli.config.loading import DEFAULT_FILE, NO_FILE, load_config
+    from mnist_cli.config.template import render
 
     path = session.config_file or DEFAULT_FILE
     if path.exists() and not force:
@@ -69,8 +69,8 @@ def show(
 
     Example: mnist config show --origin --set train.steps=2000
     """
-    from mnist_cli.pipeline.keys import KEYS
-    from mnist_cli.pipeline.template import render, yaml_value
+    from mnist_cli.config.keys import KEYS
+    from mnist_cli.config.template import render, yaml_value
 
     loaded = session.load()
     config = _without_secrets(loaded.config)
@@ -98,7 +98,7 @@ def schema(session: Session) -> None:
     """
     import json
 
-    from mnist_cli.pipeline.config import Config
+    from mnist_cli.config.config import Config
 
     content = Config.model_json_schema()
     session.output.document(content)

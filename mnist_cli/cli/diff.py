@@ -9,13 +9,13 @@ import typer
 from mnist_cli.cli.options import option, run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
-from mnist_cli.pipeline.run_names import LATEST, PREVIOUS
+from mnist_cli.runs.names import LATEST, PREVIOUS
 from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
-    from mnist_cli.mcnemar import PairedTest
-    from mnist_cli.pipeline.comparison import Change, Comparison
-    from mnist_cli.pipeline.conditions import Condition
+    from mnist_cli.runs.comparison import Change, Comparison
+    from mnist_cli.runs.conditions import Condition
+    from mnist_cli.runs.mcnemar import PairedTest
 
 
 def register(app: typer.Typer) -> None:
@@ -45,9 +45,9 @@ def diff(
 
     Example: mnist diff previous latest --fail-if 'accuracy < -0.002'
     """
-    from mnist_cli.pipeline.comparison import compare
-    from mnist_cli.pipeline.conditions import holds, parse_condition
-    from mnist_cli.pipeline.runs import find_run
+    from mnist_cli.runs.comparison import compare
+    from mnist_cli.runs.conditions import holds, parse_condition
+    from mnist_cli.runs.runs import find_run
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     root = session.artifacts.root

@@ -14,7 +14,7 @@ from mnist_cli.errors import WorkNeeded
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.config import Config
+    from mnist_cli.config.config import Config
     from mnist_cli.pipeline.manifest import Manifest
 
 
@@ -40,7 +40,7 @@ def lock(
 
     Example: mnist lock --check
     """
-    from mnist_cli.pipeline.frozen import SCHEMA, lock_of, lock_path, write_lock
+    from mnist_cli.audit.lock_file import SCHEMA, lock_of, lock_path, write_lock
     from mnist_cli.pipeline.output_files import check_output
 
     loaded = session.load()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mnist_cli.cli.completion import config_keys, run_names, values_of
-from mnist_cli.pipeline.keys import KEYS
+from mnist_cli.config.keys import KEYS
 
 _COMMON = "Common options"
 _CONFIGURATION = "Configuration"

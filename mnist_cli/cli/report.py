@@ -33,7 +33,7 @@ def report(
     """
     from mnist_cli.cli.summaries import accuracy_sentence
     from mnist_cli.pipeline.overrides import kept_overrides
-    from mnist_cli.pipeline.report import write_report
+    from mnist_cli.report.writing import write_report
 
     kept = kept_overrides(session.artifacts, "eval", itself=True)
     written = write_report(session.load(kept).config, session.artifacts, output)

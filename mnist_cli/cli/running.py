@@ -12,8 +12,8 @@ from mnist_cli.cli.session import Session
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mnist_cli.pipeline.frozen import Promise
-    from mnist_cli.pipeline.loading import LoadedConfig
+    from mnist_cli.audit.lock_file import Promise
+    from mnist_cli.config.loading import LoadedConfig
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.pipeline.request import Request, StageResult
 
@@ -94,7 +94,7 @@ def make_request(
 
 def read_promise(loaded: LoadedConfig, path: Path | None = None) -> Promise:
     """Read the lock at `path`, or beside the configuration; errors as `read_lock`."""
-    from mnist_cli.pipeline.frozen import Promise, lock_path, read_lock
+    from mnist_cli.audit.lock_file import Promise, lock_path, read_lock
 
     path = path or lock_path(loaded.file)
     return Promise(read_lock(path), path)

@@ -13,7 +13,7 @@ from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
-    from mnist_cli.pipeline.runs import Run
+    from mnist_cli.runs.runs import Run
 
 Name = Annotated[str, run_argument("RUN", "An id or its beginning, latest, previous or published.")]
 Names = Annotated[list[str], run_argument("RUN...", "Ids, or their beginnings.")]
@@ -36,7 +36,7 @@ def list_runs(session: Session) -> None:
     Example: mnist runs list
     """
     from mnist_cli.cli.summaries import percent
-    from mnist_cli.pipeline.runs import published_id, read_runs
+    from mnist_cli.runs.runs import published_id, read_runs
 
     root = session.artifacts.root
     whole, damaged = read_runs(root)
@@ -68,7 +68,7 @@ def show(session: Session, name: Name) -> None:
     Example: mnist runs show latest
     """
     from mnist_cli.formats.history import HISTORY_NAME, parse_history
-    from mnist_cli.pipeline.runs import find_run
+    from mnist_cli.runs.runs import find_run
 
     run = find_run(session.artifacts.root, name)
     history = parse_history((run.folder / HISTORY_NAME).read_bytes())
@@ -114,10 +114,10 @@ def remove(session: Session, names: Names) -> None:
 
     Example: mnist runs rm 3f9a
     """
-    from mnist_cli.pipeline.lock import locked
-    from mnist_cli.pipeline.recording import remove_run
-    from mnist_cli.pipeline.run_names import find_id
-    from mnist_cli.pipeline.runs import published_id, read_runs
+    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.runs.names import find_id
+    from mnist_cli.runs.recording import remove_run
+    from mnist_cli.runs.runs import published_id, read_runs
 
     root = session.artifacts.root
     published = published_id(root)
@@ -134,9 +134,9 @@ def remove(session: Session, names: Names) -> None:
 
 def _unusual(run: Run) -> str:
     """Return the parameters that are not as by default, as one would type them."""
-    from mnist_cli.pipeline.config import Config
+    from mnist_cli.config.config import Config
+    from mnist_cli.config.template import yaml_value
     from mnist_cli.pipeline.registry import STAGES
-    from mnist_cli.pipeline.template import yaml_value
 
     usual = STAGES["preprocess"].parameters(Config()) | STAGES["train"].parameters(Config())
     told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]

@@ -19,14 +19,14 @@ import typer
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
+from mnist_cli.config.keys import KEYS
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
-from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
+    from mnist_cli.config.loading import LoadedConfig, Override
     from mnist_cli.pipeline.artifacts import Artifacts
-    from mnist_cli.pipeline.grid import Axis
-    from mnist_cli.pipeline.loading import LoadedConfig, Override
+    from mnist_cli.runs.grid import Axis
 
 SettingT = TypeVar("SettingT")
 
@@ -103,19 +103,19 @@ class Session:
 
     def overrides(self) -> tuple[list[Override], list[ConfigError]]:
         """Return what the command line sets, --set first, and what of it cannot be read."""
-        from mnist_cli.pipeline.loading import read_override
+        from mnist_cli.config.loading import read_override
 
         return self._read_settings(read_override)
 
     def axes(self) -> tuple[list[Axis], list[ConfigError]]:
         """Return the same, each key with all the values that it is to take."""
-        from mnist_cli.pipeline.grid import read_axis
+        from mnist_cli.runs.grid import read_axis
 
         return self._read_settings(read_axis)
 
     def _read_settings(self, read: Callable[[str, str, str], SettingT]) -> tuple[list[SettingT], list[ConfigError]]:
         """Read key, text and option of all that the command line sets."""
-        from mnist_cli.pipeline.loading import split_setting
+        from mnist_cli.config.loading import split_setting
 
         options = [(path, text) for path, text in self._key_options.items() if text is not None]
         typed: list[SettingT] = []
@@ -129,7 +129,7 @@ class Session:
 
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
         """Read the configuration with what the command line sets; errors as `load_config`."""
-        from mnist_cli.pipeline.loading import load_config
+        from mnist_cli.config.loading import load_config
 
         overrides, mistakes = self.overrides()
         return load_config(self._config_file, overrides, kept, mistakes)

@@ -26,7 +26,7 @@ from mnist_cli.errors import ConfigError, NothingToTrain, UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.loading import LoadedConfig
+    from mnist_cli.config.loading import LoadedConfig
     from mnist_cli.pipeline.request import StageResult
 
 Workers = Annotated[

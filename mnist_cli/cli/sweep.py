@@ -14,8 +14,8 @@ from mnist_cli.cli.session import Session, command
 from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.grid import Point
-    from mnist_cli.pipeline.sweep import PointResult
+    from mnist_cli.runs.grid import Point
+    from mnist_cli.runs.sweep import PointResult
 
 _COLOURS = {"trained": "green", "kept": "cyan", "waiting": "yellow", "diverged": "red"}
 
@@ -40,9 +40,9 @@ def sweep(
 
     Example: mnist sweep --set train.learning_rate=0.1,0.3,0.5 --set train.batch_size=50,100
     """
-    from mnist_cli.pipeline import sweep as pipeline
-    from mnist_cli.pipeline.grid import grid
-    from mnist_cli.pipeline.loading import LoadedConfig
+    from mnist_cli.config.loading import LoadedConfig
+    from mnist_cli.runs import sweep as pipeline
+    from mnist_cli.runs.grid import grid
 
     axes, mistakes = session.axes()
     points = grid(axes, session.config_file, mistakes)
@@ -104,7 +104,7 @@ def _command(session: Session, point: Point) -> str:
     """Return the command that makes a point the published training."""
     import shlex
 
-    from mnist_cli.pipeline.template import yaml_value
+    from mnist_cli.config.template import yaml_value
 
     words = ["mnist", "run"]
     if session.names_artifacts:

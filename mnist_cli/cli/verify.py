@@ -13,7 +13,7 @@ from mnist_cli.errors import GateFailed
 from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.verify import Check, Rerun
+    from mnist_cli.audit.verify import Check, Rerun
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def verify(
 
 
 def _checked(session: Session, wait: float) -> list[Check]:
-    from mnist_cli.pipeline import verify as pipeline
+    from mnist_cli.audit import verify as pipeline
 
     progress = session.output.progress()
     try:
@@ -81,10 +81,10 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
     """Repair what is wrong, tell it, and check everything once more."""
     from dataclasses import replace
 
+    from mnist_cli.audit.repair import as_recorded
+    from mnist_cli.audit.repair import repair as repair_artifacts
     from mnist_cli.cli.running import make_request
-    from mnist_cli.pipeline.repair import as_recorded
-    from mnist_cli.pipeline.repair import repair as repair_artifacts
-    from mnist_cli.pipeline.run_names import FOLDER
+    from mnist_cli.runs.names import FOLDER
 
     loaded = session.load()
     config, overrides = as_recorded(loaded.config, session.artifacts)
@@ -108,7 +108,7 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
 
 
 def _rerun(session: Session) -> None:
-    from mnist_cli.pipeline import verify as pipeline
+    from mnist_cli.audit import verify as pipeline
     from mnist_cli.pipeline.overrides import kept_overrides
 
     progress = session.output.progress()

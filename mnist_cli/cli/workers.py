@@ -17,7 +17,7 @@ from typing import NoReturn
 from mnist_cli.cli import session
 from mnist_cli.cli.terminal import is_terminal, say, write
 from mnist_cli.errors import Interrupted, WorkerLost
-from mnist_cli.meeting import PATIENCE_VARIABLE
+from mnist_cli.learning.distributed.rendezvous import PATIENCE_VARIABLE
 
 # For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
 _HEARING = 15.0

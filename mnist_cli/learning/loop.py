@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import Device, resident
-from mnist_cli.learning.replicas import Replicas
+from mnist_cli.learning.distributed.replicas import Replicas
 from mnist_cli.learning.rules import make_rule
 from mnist_cli.learning.settings import Settings
 

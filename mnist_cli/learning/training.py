@@ -21,15 +21,15 @@ from mnist_cli.formats.scoring import score
 from mnist_cli.formats.store import scaled
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
-from mnist_cli.learning.cluster import Cluster, losses_told
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import runtime
+from mnist_cli.learning.distributed.cluster import Cluster, losses_told
+from mnist_cli.learning.distributed.replicas import make_replicas
 from mnist_cli.learning.events import EventFiles
 from mnist_cli.learning.loop import Chunk, TrainingLoop
-from mnist_cli.learning.replicas import make_replicas
 from mnist_cli.learning.settings import Resume, Settings
 from mnist_cli.learning.stopwatch import Stopwatch
-from mnist_cli.order import rows_at
+from mnist_cli.maps.order import rows_at
 from mnist_cli.progress import Progress
 from mnist_cli.signals import StopRequest, deferred_signals
 

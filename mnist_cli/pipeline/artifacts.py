@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mnist_cli import files
 from mnist_cli.pipeline import manifest as manifests
-from mnist_cli.pipeline.lock import HOLDER_NAME
+from mnist_cli.pipeline.mutex import HOLDER_NAME
 
 _NEW = ".new"
 

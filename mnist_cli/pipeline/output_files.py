@@ -7,7 +7,7 @@ from pathlib import Path
 from mnist_cli.errors import UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.pipeline.run_names import FOLDER
+from mnist_cli.runs.names import FOLDER
 from mnist_cli.text import printable
 
 _LOOKED_AT = 4096  # bytes: a file tells its kind at its beginning

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from mnist_cli.config.keys import KEYS
 from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.keys import KEYS
 from mnist_cli.pipeline.registry import STAGES, upstream
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mnist_cli.config.config import Config
 from mnist_cli.errors import MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.registry import STAGES, Stage

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mnist_cli.config.config import Config
 from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.optimizers import OPTIMIZERS
-from mnist_cli.pipeline.config import Config
 from mnist_cli.progress import Progress
 
 Resume = Literal["auto", "require", "never"]

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mnist_cli.config.config import Config
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.config import Config
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.plan import StageStatus
 from mnist_cli.pipeline.registry import STAGES, Resume
 from mnist_cli.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from mnist_cli.pipeline.frozen import Promise
+    from mnist_cli.audit.lock_file import Promise
 
 
 @dataclass(frozen=True)

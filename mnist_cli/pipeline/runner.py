@@ -9,16 +9,16 @@ from collections.abc import Collection
 
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.bookkeeping import keep_record, without_record
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.execution import execute
-from mnist_cli.pipeline.lock import locked
 from mnist_cli.pipeline.manifest import NAME
+from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
 from mnist_cli.pipeline.registry import STAGES, upstream
 from mnist_cli.pipeline.request import Request, StageResult
-from mnist_cli.pipeline.run_names import FOLDER
 from mnist_cli.pipeline.workers import assist, excuse_workers_of, share_of_training
+from mnist_cli.runs.bookkeeping import keep_record, without_record
+from mnist_cli.runs.names import FOLDER
 from mnist_cli.text import printable
 
 

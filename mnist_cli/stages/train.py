@@ -201,6 +201,6 @@ def excuse_workers() -> None:
     from mnist_cli.learning import tensorflow_setup
 
     tensorflow_setup.import_tensorflow()
-    from mnist_cli.learning.cluster import excuse_workers
+    from mnist_cli.learning.distributed.cluster import excuse_workers
 
     excuse_workers()

@@ -7,6 +7,6 @@
     operations.py   SIGKILL, ENOSPC or EIO at every file operation, and the order of the operations that publish
     crowd.py        many processes in one folder at once
 
-`python -m tests.attacks` runs the long version and prints what it found as a table; tests/test_attacks.py runs a short
-one.
+`python -m tests.attacks` runs the long version and prints what it found as a table;
+tests/attacks/test_attacks.py runs a short one.
 """

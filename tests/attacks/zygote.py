@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support import ROOT
+
 DEADLINE = 120.0  # seconds; whatever takes longer hangs
 
 
@@ -92,7 +94,7 @@ class Zygote:
         environment = {**os.environ, "MNIST_MIRRORS": "", "NO_COLOR": "1"}
         environment.pop("MNIST_ARTIFACTS", None)
         command = [sys.executable, "-W", "ignore", "-m", "tests.attacks.zygote", named]
-        root = Path(__file__).parents[2]
+        root = ROOT
         self._server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment
         )

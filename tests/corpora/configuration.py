@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from mnist_cli.config.keys import KEYS
+from mnist_cli.config.loading import load_config
 from mnist_cli.errors import ConfigError
-from mnist_cli.pipeline.keys import KEYS
-from mnist_cli.pipeline.loading import load_config
 from tests.corpora.tally import Tally
 
 _PLACE = re.compile(r"[^\n]*pipeline\.yaml:\d+:\d+: [^\n]+|and \d+ more problems")

@@ -21,10 +21,10 @@ import trustme
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import MnistError
 from mnist_cli.sources.patience import Clock
-from tests import mirror_server as server
 from tests.corpora.tally import Tally
-from tests.fetch_fixtures import Small, small_data_set
-from tests.mirror_server import Behaviour, Conversation, MirrorServer
+from tests.support import mirror_server as server
+from tests.support.fetch_fixtures import Small, small_data_set
+from tests.support.mirror_server import Behaviour, Conversation, MirrorServer
 
 # The clock of the fetches runs faster, so that ten seconds of dripping are one.
 _HURRY = 10

@@ -1,0 +1,1 @@
+"""What holds artifacts to their word: verify, repair, the lock file."""

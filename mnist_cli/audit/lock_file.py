@@ -1,0 +1,297 @@
+"""pipeline.lock: a promise, to be committed, of what every stage of a pipeline gives, to the bit.
+
+    schema: "mnist-lock/1"
+    dataset: "mnist"
+    accuracy: 0.9157
+    stages:
+      fetch:
+        key: "…"           as in the manifest, over all that decides the outputs
+        version: 1
+        parameters: {…}    a line each, so that a difference can be told by name
+        runtime: {…}
+        outputs: {…}       file → content digest; those of the stages before are a stage's inputs
+    sha256: "…"            of all the rest: an edit by hand is noticed
+
+It holds no times, paths or machine names: equal artifacts give equal bytes. `run` compares twice. Before any work it
+compares what is known then: versions, parameters, runtime. After a stage has run, and before its files are published,
+it compares the whole manifest; files that are not as promised never replace those that are there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist_cli import files
+from mnist_cli.config.config import Config
+from mnist_cli.config.layers import shown
+from mnist_cli.config.loading import DEFAULT_FILE
+from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
+from mnist_cli.errors import ConfigError, NotAsLocked
+from mnist_cli.pipeline.manifest import Digest, Manifest, stage_key
+from mnist_cli.pipeline.plan import Reason
+from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.text import printable
+
+Schema = Literal["mnist-lock/1"]
+SCHEMA: Schema = "mnist-lock/1"
+
+_HEADER = """\
+# What this pipeline gives, to the bit. 'mnist run --frozen' refuses anything else.
+# Written by 'mnist lock'; commit it, and do not edit it: the last line is the digest of the others.
+"""
+_AGAIN = "run 'mnist lock' to write it again from fresh artifacts, or take it from version control"
+_MEANT = "if the change is meant: 'mnist run', then 'mnist lock'"
+
+Differences = dict[str, tuple[Reason, ...]]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class LockedStage(_Model):
+    """What one stage is run with, and gives; as in `Manifest`."""
+
+    key: Digest
+    version: int
+    parameters: dict[str, Any]
+    runtime: dict[str, Any]
+    outputs: dict[str, Digest]
+
+
+class LockFile(_Model):
+    """What every stage of a pipeline gives.
+
+    Attributes:
+        dataset: its name.
+        accuracy: for the reader of a change; it has to be that of the evaluation.
+        stages: by name, in pipeline order.
+        sha256: digest of all the rest.
+    """
+
+    schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
+    dataset: str
+    accuracy: float | None
+    stages: dict[str, LockedStage]
+    sha256: str = ""
+
+    def render(self) -> bytes:
+        """Return the file's bytes."""
+        content = self.model_dump(by_alias=True, exclude={"sha256"})
+        lines = _lines({**content, "sha256": files.document_digest(content)}, "")
+        return (_HEADER + "".join(f"{line}\n" for line in lines)).encode()
+
+    def before(self, config: Config) -> Differences:
+        """Return, by stage, what would be run with something else than promised: versions, parameters, runtime."""
+        return _by_stage(
+            {
+                name: _compared(
+                    self.stages[name],
+                    stage.version,
+                    stage.parameters(config),
+                    {fact: value for fact, value in stage.runtime(config).items() if value is not None},
+                )
+                for name, stage in STAGES.items()
+            }
+        )
+
+    def after(self, manifests: Mapping[str, Manifest]) -> Differences:
+        """Return, by stage, where manifests say something else than promised; a stage without one says nothing."""
+        return _by_stage({name: self._recorded(manifest) for name, manifest in manifests.items()})
+
+    def _recorded(self, manifest: Manifest) -> Iterator[Reason]:
+        stage = self.stages[manifest.stage]
+        runtime = {**dict.fromkeys(stage.runtime), **manifest.runtime}
+        yield from _compared(stage, manifest.version, manifest.parameters, runtime)
+        outputs = {name: record.sha256 for name, record in manifest.outputs.items()}
+        yield from _changed("", stage.outputs, outputs)
+        if manifest.inputs != self.inputs(manifest.stage):
+            yield Reason("it read other inputs than those that were promised")
+        accuracy = manifest.metrics.get("accuracy")
+        if manifest.stage == "eval" and accuracy != self.accuracy:
+            yield Reason("accuracy", self.accuracy, accuracy)
+
+    def inputs(self, stage: str) -> dict[str, str]:
+        """Return what a stage reads, as its manifest records it."""
+        return {f"{source}/{file}": self.stages[source].outputs[file] for source, file in STAGES[stage].inputs}
+
+
+def lock_path(config_file: Path | None) -> Path:
+    """Return where the lock of a configuration is: beside it, as pipeline.lock is beside pipeline.yaml."""
+    return (config_file or DEFAULT_FILE).with_suffix(".lock")
+
+
+def lock_of(manifests: Mapping[str, Manifest]) -> LockFile:
+    """Return the promise that the manifests of all stages make."""
+    stages = {
+        name: LockedStage(
+            key=manifests[name].key,
+            version=manifests[name].version,
+            parameters=manifests[name].parameters,
+            runtime=manifests[name].runtime,
+            outputs={file: record.sha256 for file, record in manifests[name].outputs.items()},
+        )
+        for name in STAGES
+    }
+    accuracy = manifests["eval"].metrics.get("accuracy")
+    return LockFile(dataset=manifests["fetch"].parameters["dataset"], accuracy=accuracy, stages=stages)
+
+
+def write_lock(path: Path, lock: LockFile) -> bool:
+    """Write the lock where it is not so already; return whether it was written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    content = lock.render()
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    files.write_bytes(path, content)
+    return True
+
+
+def read_lock(path: Path) -> LockFile:
+    """Read and check a lock.
+
+    Raises:
+        ConfigError: there is none, it is not one of this version, or it is not what was written; with its line.
+    """
+    name = printable(path)
+    try:
+        with files.open_regular(path) as file:
+            text = file.read(SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        raise ConfigError([f"{name}: there is no such file"], hint="run 'mnist lock' to write it") from None
+    except OSError as error:
+        raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+    document = read_yaml(text)
+    problems = document.problems or list(_problems(document))
+    if problems:
+        raise ConfigError([f"{name}:{line}:{column}: {what}" for (line, column), what in problems], hint=_AGAIN)
+    return LockFile.model_validate(document.content)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A lock that a run is held to, and the file that it stands in, for messages."""
+
+    lock: LockFile
+    path: Path
+
+    def check_before(self, config: Config, stages: Collection[str] = tuple(STAGES)) -> None:
+        """Compare what these stages would be run with; raises NotAsLocked."""
+        differences = self.lock.before(config)
+        self.refuse({name: differences[name] for name in stages if name in differences}, "nothing was run")
+
+    def check_published(self, manifests: Mapping[str, Manifest]) -> None:
+        """Compare what was published before; raises NotAsLocked."""
+        self.refuse(self.lock.after(manifests), "that is how it was published before")
+
+    def check_new(self, manifest: Manifest) -> None:
+        """Compare what a stage has just made, before it is published; raises NotAsLocked."""
+        self.refuse(self.lock.after({manifest.stage: manifest}), "nothing of it was published")
+
+    def refuse(self, differences: Differences, what: str) -> None:
+        """Name each stage that is not as promised, and why.
+
+        Args:
+            differences: by stage; where there are none, nothing happens.
+            what: what became of it.
+
+        Raises:
+            NotAsLocked: a stage is not as promised.
+        """
+        if not differences:
+            return
+        lines = [f"{stage}: {'; '.join(map(str, reasons))}" for stage, reasons in differences.items()]
+        documents = [
+            {"stage": stage, **reason.document()} for stage, reasons in differences.items() for reason in reasons
+        ]
+        head = f"not what {printable(self.path)} promises; {what}"
+        raise NotAsLocked("\n".join([head, *lines]), differences=documents, hint=_MEANT)
+
+
+def _compared(
+    stage: LockedStage, version: int, parameters: Mapping[str, Any], runtime: Mapping[str, Any]
+) -> Iterator[Reason]:
+    if stage.version != version:
+        yield Reason("the stage's version", stage.version, version)
+    yield from _changed("", stage.parameters, parameters)
+    # What is not known before the stage has run is compared after it.
+    yield from _changed("runtime ", {name: stage.runtime.get(name) for name in runtime}, runtime)
+
+
+def _changed(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Reason]:
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield Reason(f"{kind}{name}", *("(none)" if side.get(name) is None else side[name] for side in (old, new)))
+
+
+def _by_stage(found: Mapping[str, Iterator[Reason]]) -> Differences:
+    listed = {name: tuple(reasons) for name, reasons in found.items()}
+    return {name: reasons for name, reasons in listed.items() if reasons}
+
+
+def _problems(document: Document) -> Iterator[tuple[Place, str]]:
+    """Say what is wrong with a lock that is YAML, each with its line and column."""
+    content = document.content
+    if not isinstance(content, dict):
+        yield (1, 1), f"expected a lock ({SCHEMA}); received {shown(content)}"
+        return
+    if content.get("schema") != SCHEMA:
+        yield _place(document, ("schema",)), f"schema: expected '{SCHEMA}'; received {shown(content.get('schema'))}"
+        return
+    try:
+        lock = LockFile.model_validate(content)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
+            dotted = printable(".".join(map(str, detail["loc"])))
+            yield _place(document, detail["loc"]), f"{dotted}: {printable(detail['msg'])}"
+        return
+    for name, stage in STAGES.items():
+        if name not in lock.stages or set(lock.stages[name].outputs) != set(stage.outputs):
+            yield _place(document, ("stages", name, "outputs")), f"expected the stage {name} with its outputs"
+            return
+    if extra := set(lock.stages) - set(STAGES):
+        yield _place(document, ("stages", min(extra))), f"expected {', '.join(STAGES)}; received another stage"
+        return
+    yield from _edits(document, lock)
+
+
+def _edits(document: Document, lock: LockFile) -> Iterator[tuple[Place, str]]:
+    """Find what was changed by hand: a key says it of its own stage, the digest at the end of everything."""
+    for name, stage in lock.stages.items():
+        key = stage_key(name, stage.version, stage.parameters, lock.inputs(name), stage.runtime)
+        if key != stage.key:
+            yield (
+                _place(document, ("stages", name)),
+                f"{name} was edited: the key of what stands here is {key[:12]}…, not {stage.key[:12]}…",
+            )
+            return
+    content = {name: value for name, value in document.content.items() if name != "sha256"}
+    if (digest := files.document_digest(content)) != lock.sha256:
+        what = f"the file was edited: its digest is {digest[:12]}…, not {printable(lock.sha256[:12])}…"
+        yield _place(document, ("sha256",)), what
+
+
+def _place(document: Document, path: tuple[int | str, ...]) -> Place:
+    """Return where the key at a path stands, or the nearest one above it that is there."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in document.key_places:
+            return document.key_places[path[:length]]
+    return 1, 1
+
+
+def _lines(content: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in content.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{name}:"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {json.dumps(value)}"  # which YAML is, too

@@ -1,0 +1,243 @@
+"""Looks at everything again, trusting nothing that was remembered; and trains again, to see the same bits come out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_cli.config.config import Config, TrainConfig
+from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.digests import content_digest
+from mnist_cli.pipeline.environment import environment
+from mnist_cli.pipeline.manifest import NAME, Manifest
+from mnist_cli.pipeline.mutex import locked_for_reading
+from mnist_cli.pipeline.plan import Reason
+from mnist_cli.pipeline.registry import STAGES, Job, Stage
+from mnist_cli.progress import SILENT, Progress
+from mnist_cli.runs.names import FOLDER
+from mnist_cli.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One file, checkpoint or record of a run that was read again.
+
+    Attributes:
+        stage: whose file it is; `runs` for the record of a run.
+        name: of the file, of the checkpoint, or of an input of the stage; the id of a run.
+        problem: what is wrong with it, or None.
+        sha256: the content digest of an output as it is now, or None.
+        checkpoint: the folder, where it is one.
+        outdated: whether nothing is wrong with the file, but the stage before has published another one since.
+    """
+
+    stage: str
+    name: str
+    problem: str | None
+    sha256: str | None = None
+    checkpoint: Path | None = None
+    outdated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is what its manifest says."""
+        return self.problem is None or self.outdated
+
+
+def verify(
+    artifacts: Artifacts, progress: Progress = SILENT, command: str = "mnist verify", wait: float = 0
+) -> list[Check]:
+    """Read every published file, checkpoint and record and compare them with their digests; no cache is used.
+
+    Also compares each stage's recorded inputs with what the stage before has published; one that differs is outdated.
+    A stage that never ran has nothing to check. Holds the lock of the folder meanwhile.
+
+    Args:
+        artifacts: where the files are.
+        progress: hears how it goes.
+        command: what was typed, for those who find the folder locked.
+        wait: seconds to wait for a run in the same folder.
+
+    Raises:
+        InputError: no stage ever ran.
+        Locked: a run is at work in the folder.
+    """
+    checks: list[Check] = []
+    manifests: dict[str, Manifest] = {}
+    if artifacts.root.is_dir():
+        with locked_for_reading(artifacts.root, command, wait):
+            for name, stage in STAGES.items():
+                progress.start(f"verify {name}", len(stage.outputs), "files")
+                checks += _check_stage(stage, artifacts, manifests, progress)
+                progress.finish()
+            checks += _missed_stages(manifests, {check.stage for check in checks})
+            checks += _check_checkpoints(artifacts, progress)
+            checks += _check_runs(artifacts)
+    if not checks:
+        raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
+    return checks
+
+
+def _missed_stages(manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
+    """Find stages of which nothing is left, and that others were made from."""
+    for name in STAGES:
+        users = [user for user in manifests if any(source == name for source, _ in STAGES[user].inputs)]
+        if name not in checked and users:
+            yield Check(name, NAME, f"it is missing, and {' and '.join(users)} read what it tells of")
+
+
+def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Check]:
+    from mnist_cli.learning import checkpoint_state  # without TensorFlow, but with NumPy
+
+    folder = artifacts.folder("train") / STAGES["train"].scratch
+    found = checkpoint_state.newest_first(folder)
+    progress.start("verify checkpoints", len(found), "checkpoints")
+    for done, checkpoint in enumerate(found, start=1):
+        problem = None
+        try:
+            checkpoint_state.check(checkpoint)
+        except checkpoint_state.Damaged as damage:
+            problem = str(damage)
+        yield Check("train", f"{folder.name}/{checkpoint.name}", problem, checkpoint=checkpoint)
+        progress.update(done)
+    progress.finish()
+
+
+def _check_runs(artifacts: Artifacts) -> list[Check]:
+    from mnist_cli.runs.runs import read_runs
+
+    whole, damaged = read_runs(artifacts.root)
+    found = [Check(FOLDER, run.id, None) for run in whole]
+    return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
+
+
+def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
+    folder = artifacts.folder(stage.name)
+    try:
+        manifest = artifacts.manifest(stage.name)
+    except (MnistError, OSError) as error:
+        return [Check(stage.name, NAME, _text(error))]
+    if manifest is None:
+        if folder.exists() and not folder.is_dir():
+            return [Check(stage.name, NAME, f"a file stands in the place of the folder {printable(folder)}; remove it")]
+        files = any((folder / name).exists() for name in stage.outputs)
+        return [Check(stage.name, NAME, "it is missing, and there are files that it should tell of")] if files else []
+    manifests[stage.name] = manifest
+    checks = [Check(stage.name, NAME, None)]
+    for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
+        digest = None
+        try:
+            digest = content_digest(folder / name)
+            wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
+        except (MnistError, OSError) as error:
+            wrong = _text(error)
+        checks.append(Check(stage.name, name, wrong, digest))
+        progress.update(done)
+    for source, file in stage.inputs:
+        if source in manifests:
+            published = manifests[source].outputs.get(file)
+            read = manifest.inputs.get(f"{source}/{file}")
+            if published is None or read != published.sha256:
+                problem = str(Reason("was another one:", read, published and published.sha256))
+                checks.append(Check(stage.name, f"input {source}/{file}", problem, outdated=True))
+    return checks
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What training again came to.
+
+    Attributes:
+        identical: whether every output has the same content digest.
+        outputs: file → (recorded digest, digest now).
+        differences: what is not as it was: parameters in the configuration, data, runtime, environment, outputs.
+    """
+
+    identical: bool
+    outputs: dict[str, tuple[str, str]]
+    differences: tuple[Reason, ...]
+
+
+def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SILENT) -> Rerun:
+    """Train again in a temporary folder with the recorded parameters, and compare the outputs bit for bit.
+
+    Args:
+        config: the configuration as it is now; where its parameters differ from the recorded ones, that is reported.
+        artifacts: with a finished training.
+        progress: hears how it goes.
+
+    Raises:
+        InputError: there is no finished training, or no store; or several processes trained the model together.
+    """
+    stage = STAGES["train"]
+    manifest = artifacts.manifest(stage.name)
+    if manifest is None:
+        raise InputError(
+            f"{printable(artifacts.folder('train'))}: there is no finished training", hint="run 'mnist train'"
+        )
+    if manifest.parameters.get("train.strategy") == "multiworker":
+        count = manifest.runtime.get("replicas")
+        raise InputError(
+            f"the model was trained by {count} workers together, and this is one process",
+            hint="train with as many workers and another --artifacts, and compare the models' digests",
+        )
+    with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        job = Job(
+            config=recorded_config(config, manifest.parameters),
+            root=artifacts.root,
+            new=new,
+            current=new,
+            scratch=Path(scratch) / stage.scratch,
+            mirrors=(),
+            resume="never",
+            reuse=False,
+            progress=progress,
+        )
+        try:
+            outcome = stage.run(job)
+        except Interrupted as stop:
+            stop.reached = None  # its checkpoints go with the folder
+            raise
+        digests = {name: outcome.digests.get(name) or content_digest(new / name) for name in stage.outputs}
+    outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
+    data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in stage.inputs}
+    differences = [
+        *_differences("parameter ", manifest.parameters, stage.parameters(config)),
+        *_differences("data ", manifest.inputs, data),
+        *_differences("runtime ", manifest.runtime, outcome.runtime),
+        *_differences("environment ", manifest.environment, environment()),
+        *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
+    ]
+    return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(differences))
+
+
+def recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
+    """Return the configuration that was trained with, from the parameters in the manifest of the training.
+
+    What is not recorded did not count, and is as by default.
+    """
+    content = config.model_dump()
+    content["train"] = TrainConfig(device=config.train.device, strategy=config.train.strategy).model_dump()
+    for path, value in parameters.items():
+        section, _, name = path.rpartition(".")
+        (content[section] if section else content)[name] = value
+    if "train.steps" in parameters:
+        content["train"]["epochs"] = None  # either is recorded, never both
+    return Config.model_validate(content)
+
+
+def _differences(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[Reason]:
+    names = dict.fromkeys([*old, *new])
+    return [Reason(f"{kind}{name}", old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def _text(error: MnistError | OSError) -> str:
+    """Return what is wrong with a file in one line, without the file: the check names it."""
+    text = in_one_line(error)
+    return text.removeprefix(f"{printable(error.path)}: ") if isinstance(error, FormatError) else text

@@ -1,0 +1,1 @@
+"""The machinery of parameters: declarations, layers, overrides, places for errors."""

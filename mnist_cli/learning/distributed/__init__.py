@@ -1,0 +1,1 @@
+"""Training with several devices, processes and machines."""

@@ -1,0 +1,209 @@
+"""Training together with other processes: joining them, telling them something, and hearing that one is gone.
+
+The chief alone reads and writes files. What it knows when training starts, and how many steps to do next, it tells the
+others by the same sums that add up the gradients.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from mnist_cli.distribution import Worker, this_worker
+from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
+from mnist_cli.formats.history import history_line, parse_history
+from mnist_cli.learning.checkpoint_state import State, difference
+from mnist_cli.learning.devices import available_devices
+from mnist_cli.learning.distributed.rendezvous import listen, patience, tell
+from mnist_cli.learning.distributed.replicas import Replicas
+from mnist_cli.text import printable
+
+# What TensorFlow says when a process is gone, or was started again, or when the others gave up.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+)
+
+# Workers on processors of several kinds train well together; only the same ones in the same places repeat the bits.
+_MAY_DIFFER = ("instructions",)
+
+
+@contextlib.contextmanager
+def losses_told() -> Iterator[None]:
+    """Turn what TensorFlow raises when it cannot reach another worker into `WorkerLost`."""
+    try:
+        yield
+    except _LOST as error:
+        first = printable(_reason(error.message or "no message"), 160)
+        raise WorkerLost(
+            f"another worker ended or does not answer any more\nTensorFlow: {first}",
+            hint="start all workers again: they go on from the newest checkpoint, unless one says what to mend first",
+        ) from error
+
+
+def _reason(message: str) -> str:
+    """Return the first line of TensorFlow's message that says what happened, rather than where in its graph."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    places = ("Graph execution error", "Detected at", "File ", "<stack", "[[{{")
+    return next((line for line in lines if not line.startswith(places)), lines[0])
+
+
+class Cluster:
+    """The other processes of a training; made once in a process, before TensorFlow does anything else.
+
+    Args:
+        device: `auto`, `cpu` or `gpu`.
+
+    Raises:
+        ConfigError: nobody says who the workers are, or a GPU is wanted that TensorFlow does not see.
+        WorkerLost: they cannot be reached.
+        NothingToTrain: the chief says so.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.worker = this_worker()
+        _meet(self.worker)
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        with losses_told():
+            # A ring adds in the same order each time, and every worker gets the same bits.
+            options = tf.distribute.experimental.CommunicationOptions(
+                implementation=tf.distribute.experimental.CommunicationImplementation.RING
+            )
+            self._strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(self.worker), options)
+        count = self._strategy.num_replicas_in_sync
+        # TensorFlow lists the devices of all workers by now; every worker has as many.
+        devices = available_devices(device)[: count // self.worker.count]
+        self.replicas = Replicas(devices, count, self._strategy)
+        signature = [tf.TensorSpec([None], tf.float32)]
+        self._compiled = tf.function(self._sum, input_signature=signature, autograph=False)
+
+    def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return the sum of every worker's float32 [n]; it returns when all have called it.
+
+        Raises:
+            WorkerLost: one does not.
+        """
+        with losses_told():
+            total: npt.NDArray[np.float32] = self._compiled(tf.constant(values, tf.float32)).numpy()
+        return total
+
+    def part(self) -> None:
+        """Return when every worker has called it; then each may leave, and no other takes that for a loss.
+
+        Raises:
+            WorkerLost: one left before.
+        """
+        self.sum([])
+        # Who has its part of a sum may be gone before another one has got it from there. This sum only tells that
+        # everybody has that of the one before.
+        with contextlib.suppress(WorkerLost):
+            self.sum([])
+
+    def tell(self, content: bytes) -> bytes:
+        """Return the chief's content, on every worker; the others' is not looked at; errors as `sum`."""
+        own = np.frombuffer(content if self.worker.is_chief else b"", np.uint8)
+        # float32 holds a length only up to 2^24.
+        high, low = map(int, self.sum(divmod(len(own), 2**20)))
+        length = high * 2**20 + low
+        return self.sum(own if self.worker.is_chief else np.zeros(length)).astype(np.uint8).tobytes()
+
+    def share_state(
+        self, run: Mapping[str, object], state: State | None, variables: Mapping[str, tf.Variable]
+    ) -> State | None:
+        """Give every worker the chief's state and variables.
+
+        Args:
+            run: what decides the run's bits; it has to be the chief's.
+            state: what the chief goes on from; the others' is not looked at.
+            variables: of the same names and shapes on all workers; assigned.
+
+        Raises:
+            InputError: this worker's run is not the chief's.
+            WorkerLost: a worker is gone.
+        """
+        document = {"run": dict(run), "state": None if state is None else _state_document(state, variables)}
+        received = json.loads(self.tell(json.dumps(document).encode()))
+        own = {name: value for name, value in run.items() if name not in _MAY_DIFFER}
+        chief = {name: value for name, value in received["run"].items() if name not in _MAY_DIFFER}
+        if chief != json.loads(json.dumps(own)):
+            raise InputError(
+                f"worker {self.worker.index} would train something else than the chief: {difference(chief, own)}",
+                hint="give all workers the same configuration and store",
+            )
+        told = received["state"]
+        if told is None or self.worker.is_chief:
+            return state
+        for name, variable in variables.items():
+            values = np.frombuffer(base64.b64decode(told["variables"][name]), variable.dtype.as_numpy_dtype)
+            variable.assign(values.reshape(variable.shape))
+        pending = np.frombuffer(base64.b64decode(told["pending"]), np.float32)
+        return State(told["step"], pending, parse_history(base64.b64decode(told["history"])))
+
+    def _sum(self, values: tf.Tensor) -> tf.Tensor:
+        def own(values: tf.Tensor) -> tf.Tensor:
+            number = int(tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group))
+            # One replica speaks for a worker that has several.
+            return values if number % len(self.replicas.devices) == 0 else tf.zeros_like(values)
+
+        shares = self._strategy.run(own, args=(values,))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
+
+
+def excuse_workers() -> None:
+    """As the chief, tell the others that there is nothing to train; errors as `meeting.tell`."""
+    tell("rest", _addresses(this_worker())[1:], patience())
+
+
+def _meet(worker: Worker) -> None:
+    addresses = _addresses(worker)
+    if worker.is_chief:
+        tell("train", addresses[1:], patience())
+    elif listen(addresses[worker.index], addresses[0], patience()) == "rest":
+        raise NothingToTrain("nothing to do: the chief's model is fresh")
+
+
+def _addresses(worker: Worker) -> tuple[str, ...]:
+    if worker.addresses:
+        return worker.addresses
+    cluster = _resolver(worker).cluster_spec()
+    return tuple(cluster.job_tasks("worker"))
+
+
+def _resolver(worker: Worker) -> Any:
+    resolvers = tf.distribute.cluster_resolver
+    if worker.source == "TF_CONFIG":
+        return resolvers.TFConfigClusterResolver()
+    # srun has given each task its GPUs already; the number only has to be one for each task of a node, or more.
+    resolver = resolvers.SlurmClusterResolver(gpus_per_node=worker.count, gpus_per_task=1, auto_set_gpu=False)
+    try:
+        resolver.cluster_spec()  # only then does it know its task
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ConfigError(
+            [f"Slurm's variables: expected those of a task under srun; {printable(error, 160)}"],
+            hint="start it with srun; see docs/distributed.md",
+        ) from error
+    return resolver
+
+
+def _state_document(state: State, variables: Mapping[str, tf.Variable]) -> dict[str, Any]:
+    def text(content: bytes) -> str:
+        return base64.b64encode(content).decode()
+
+    return {
+        "step": state.step,
+        "pending": text(state.pending.astype(np.float32).tobytes()),
+        "history": text(b"".join(map(history_line, state.history))),
+        "variables": {name: text(variable.numpy().tobytes()) for name, variable in variables.items()},
+    }

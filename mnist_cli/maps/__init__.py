@@ -1,0 +1,1 @@
+"""What decides the numbers that training sees, in whole numbers: the order of the examples."""

@@ -1,0 +1,173 @@
+"""What the report is made from: fresh artifacts, and from their manifests how to get them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_cli import files
+from mnist_cli.config.config import Config
+from mnist_cli.config.template import yaml_value
+from mnist_cli.errors import FormatError, InputError, UsageError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.digests import DigestCache, is_of_content
+from mnist_cli.pipeline.manifest import Manifest
+from mnist_cli.pipeline.output_files import check_output
+from mnist_cli.pipeline.plan import examine_all
+from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.report.subject import Provenance, Subject
+
+NAME = "report.html"
+_MARK = b"<!doctype html>"
+_NEEDED = ("train", "eval")
+# On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
+_DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The report that was written.
+
+    Attributes:
+        path: the file.
+        bytes: its size.
+        sha256: digest of its bytes.
+        metrics: the content of metrics.json that it is about.
+    """
+
+    path: Path
+    bytes: int
+    sha256: str
+    metrics: dict[str, Any]
+
+
+def write_report(config: Config, artifacts: Artifacts, target: Path | None = None) -> Written:
+    """Write the report on the artifacts.
+
+    Args:
+        config: what they have to be fresh for.
+        artifacts: with a finished training and evaluation.
+        target: the file to write; None is `report.html` in the artifacts folder.
+
+    Raises:
+        InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
+        UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no report.
+        OSError: it cannot be written.
+    """
+    path = target or artifacts.root / NAME
+    if path == Path("-"):  # standard output says what was written
+        raise UsageError("--output: expected the name of a file; received '-'")
+    if path.is_dir() or (not path.parent.is_dir() and target):
+        received = "a folder" if path.is_dir() else "a file in a folder that is not there"
+        raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
+    if target:
+        check_output(target, artifacts, _MARK)
+    manifests = _fresh_manifests(config, artifacts)
+    from mnist_cli.report.page import render
+
+    subject = _subject(artifacts, manifests)
+    content = render(subject)
+    files.write_bytes(path, content)
+    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(subject.metrics))
+
+
+def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest]:
+    """Return every stage's manifest; errors as `write_report`."""
+    digests = DigestCache(artifacts.root)
+    statuses = examine_all(config, artifacts, digests)
+    digests.save()
+    waiting = [status for status in statuses.values() if not status.fresh]
+    if waiting:
+        first, names = waiting[0], [status.stage for status in waiting]
+        commands = ["mnist run"] if names[0] not in _NEEDED else [f"mnist {name}" for name in names]
+        raise InputError(
+            f"{printable(artifacts.root)}: {first.stage} is {first.state}: {first.why()}\n"
+            f"expected a fresh model and evaluation; received {', '.join(f'{s.stage} {s.state}' for s in waiting)}",
+            hint="run " + " and ".join(f"'{command}'" for command in commands),
+        )
+    return {name: status.manifest for name, status in statuses.items() if status.manifest is not None}
+
+
+def _subject(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Subject:
+    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats.model import MODEL_NAME, load_model
+    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.report.subject import Subject
+
+    history = _published(artifacts, manifests["train"], HISTORY_NAME)
+    return Subject(
+        model=load_model(artifacts.folder("train") / MODEL_NAME),
+        store=open_store(artifacts.folder("preprocess") / STORE_NAME),
+        metrics=json.loads(_published(artifacts, manifests["eval"], "metrics.json")),
+        history=parse_history(history),
+        provenance=provenance(manifests),
+    )
+
+
+def _published(artifacts: Artifacts, manifest: Manifest, name: str) -> bytes:
+    """Return the bytes of an output, read once and compared with the manifest: no remembered digest is trusted."""
+    path = artifacts.folder(manifest.stage) / name
+    content = path.read_bytes()
+    received, expected = hashlib.sha256(content).hexdigest(), manifest.outputs[name].sha256
+    if received != expected:
+        raise FormatError(
+            path,
+            "not what was published",
+            expected=f"SHA-256 {expected}",
+            received=received,
+            hint=f"run 'mnist {manifest.stage} --force'",
+        )
+    return content
+
+
+def provenance(manifests: dict[str, Manifest]) -> Provenance:
+    """Return how to get again what these manifests, one of each stage, record."""
+    from mnist_cli.report.subject import Provenance
+
+    parameters: dict[str, Any] = {}
+    for manifest in manifests.values():
+        parameters |= manifest.parameters
+    digests = [
+        (f"{stage}/{name}{' (content)' if is_of_content(name) else ''}", record.sha256)
+        for stage, manifest in manifests.items()
+        for name, record in manifest.outputs.items()
+    ]
+    training = manifests["train"]
+    digests.append(("W and b", str(training.metrics["model_digest"])))
+    runtime = {**training.environment, **training.runtime}
+    if "determinism" in runtime:
+        runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
+    return Provenance(
+        command=_command(parameters),
+        configuration=_yaml(parameters),
+        digests=tuple(digests),
+        runtime=tuple((printable(name), printable(value)) for name, value in runtime.items()),
+    )
+
+
+def _command(parameters: dict[str, Any]) -> str:
+    """Return the command line for these parameters, where no pipeline.yaml says otherwise."""
+    defaults: dict[str, Any] = {}
+    for stage in STAGES.values():
+        defaults |= stage.parameters(Config())
+    told = {path: value for path, value in parameters.items() if path not in defaults or defaults[path] != value}
+    return shlex.join(["mnist", "run", *(f"--set={path}={yaml_value(value)}" for path, value in told.items())])
+
+
+def _yaml(parameters: dict[str, Any]) -> str:
+    lines = [f"{path}: {yaml_value(value)}" for path, value in parameters.items() if "." not in path]
+    sections: dict[str, list[str]] = {}
+    for path, value in parameters.items():
+        if "." in path:
+            section, name = path.split(".", 1)
+            sections.setdefault(section, []).append(f"  {name}: {yaml_value(value)}")
+    for section, content in sections.items():
+        lines += [f"{section}:", *content]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Kept runs: record, list, compare, sweep."""

@@ -1,0 +1,159 @@
+"""Two runs side by side: what was set, what came out, and whether the difference is more than noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_cli.errors import InputError, MnistError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.runs.mcnemar import PairedTest, mcnemar
+from mnist_cli.runs.runs import Run
+
+TRAINING_METRICS = ("loss", "validation_loss", "validation_accuracy")
+EVALUATION_METRICS = ("accuracy", "cross_entropy")
+METRICS = (*TRAINING_METRICS, *EVALUATION_METRICS)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that two runs do not share; None where one of them does not have it.
+
+    Attributes:
+        kind: parameter, data, runtime or environment.
+        name: which one.
+        first, second: the two values.
+    """
+
+    kind: str
+    name: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric of two runs; None where it was not measured.
+
+    Attributes:
+        name: of METRICS.
+        first, second: the two values.
+    """
+
+    name: str
+    first: float | None
+    second: float | None
+
+    @property
+    def amount(self) -> float | None:
+        """How much the second is more than the first."""
+        return None if self.first is None or self.second is None else self.second - self.first
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side.
+
+    Attributes:
+        first, second: the runs.
+        same_model: whether they have the same weights, to the bit.
+        differences: what was not the same when they were made.
+        changes: every metric, in the order of METRICS.
+        split: what accuracy and cross-entropy were measured on; None when not on the same split.
+        test: the paired test, or None.
+        tested_on: the split that it was made on, or None.
+        no_test: why there is none.
+    """
+
+    first: Run
+    second: Run
+    same_model: bool
+    differences: tuple[Difference, ...]
+    changes: tuple[Change, ...]
+    split: str | None
+    test: PairedTest | None
+    tested_on: str | None
+    no_test: str | None
+
+
+def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
+    """Compare two runs.
+
+    Accuracy and cross-entropy are compared on a split that both were evaluated on, the test split first. The paired
+    test is made there too, or else on the validation split, from the two models and the store as it is now.
+    """
+    split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
+    tested_on = split or "validation"
+    test, no_test = None, None
+    try:
+        test = _paired_test(first, second, artifacts, tested_on)
+    except (MnistError, OSError) as error:
+        no_test = error.message.splitlines()[0] if isinstance(error, MnistError) else str(error)
+    return Comparison(
+        first=first,
+        second=second,
+        same_model=first.train.outputs.get("model.h5") == second.train.outputs.get("model.h5"),
+        differences=tuple(_differences(first, second)),
+        changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
+        split=split,
+        test=test,
+        tested_on=tested_on if test else None,
+        no_test=no_test,
+    )
+
+
+def _evaluated(split: str, *runs: Run) -> bool:
+    return all(split in run.evaluations for run in runs)
+
+
+def _metric(run: Run, name: str, split: str | None) -> float | None:
+    """Return a metric as it was measured; None where it was not, or is no number.
+
+    Where no split is common to both runs, what one of them got on the test split is still worth seeing.
+    """
+    if name in TRAINING_METRICS:
+        value = run.train.metrics.get(name)
+    else:
+        evaluation = run.evaluations.get(split or "test")
+        value = evaluation.metrics.get(name) if evaluation else None
+    return value if isinstance(value, int | float) else None
+
+
+def _differences(first: Run, second: Run) -> Iterator[Difference]:
+    one, other = first.train, second.train
+    tables = (
+        ("parameter", first.parameters, second.parameters),
+        ("data", one.inputs, other.inputs),
+        ("runtime", {"train version": one.version, **one.runtime}, {"train version": other.version, **other.runtime}),
+        ("environment", one.environment, other.environment),
+    )
+    for kind, old, new in tables:
+        for name in dict.fromkeys([*old, *new]):
+            if old.get(name) != new.get(name):
+                yield Difference(kind, name, old.get(name), new.get(name))
+
+
+def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:
+    """Let both models answer every example of a split.
+
+    Raises:
+        MnistError: they were trained on different stores, the store is another one now, or something is damaged.
+    """
+    if first.store_digest != second.store_digest:
+        raise InputError("they were trained on different data")
+    from mnist_cli.formats.model import load_model
+    from mnist_cli.formats.store import STORE_NAME, open_store
+
+    store = open_store(artifacts.folder("preprocess") / STORE_NAME)
+    if store.digest != first.store_digest:
+        raise InputError("the store is not the one that they were trained on any more")
+    examples = getattr(store, split)
+    if not len(examples):
+        raise InputError(f"the {split} split is empty")
+    right = []
+    for run in (first, second):
+        model = load_model(run.model_file)
+        right.append(model.predict(examples.pixels) == examples.labels)
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))

@@ -1,0 +1,178 @@
+"""Finished trainings, kept small: parameters, metrics, digests, history and model of each.
+
+    artifacts/runs/<id>/run.json           when it was, what it was trained on, the manifest of the training
+                        model.h5           as published; its predictions can be computed again on any split
+                        history.jsonl
+                        eval-<split>.json  the manifest of an evaluation of that model, one for each split
+
+A run is known by the first digits of its training's key: the same training again is the same run. Records are made
+from what is published, after it is; they are for people who compare, and decide nothing about what is fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mnist_cli import files
+from mnist_cli.errors import FormatError, MnistError, in_one_line
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, read_sealed
+from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
+from mnist_cli.text import printable
+
+Schema = Literal["mnist-run/1"]
+SCHEMA: Schema = "mnist-run/1"
+MODEL_NAME = "model.h5"
+_STORE = "preprocess/store.h5"
+
+
+class RunRecord(BaseModel):
+    """The content of run.json.
+
+    Attributes:
+        created: when the training was published, UTC, as 2026-11-23T21:28:40.123456Z.
+        data: the parameters of the store that it was trained on.
+        train: the manifest of the training.
+        files: the other files of the record → SHA-256 of their bytes, and size.
+        sha256: digest of all the rest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
+    data: dict[str, Any]
+    train: Manifest
+    files: dict[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9]+$")], OutputRecord]
+    sha256: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as it is written, with its own digest."""
+        content = self.model_dump(by_alias=True, exclude={"sha256", "train"}) | {"train": self.train.document()}
+        return {**content, "sha256": files.document_digest(content)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, read and found whole.
+
+    Attributes:
+        id: the first digits of the training's key.
+        folder: of its record.
+        record: what run.json says.
+        evaluations: split → manifest of the evaluation of its model.
+    """
+
+    id: str
+    folder: Path
+    record: RunRecord
+    evaluations: dict[str, Manifest]
+
+    @property
+    def train(self) -> Manifest:
+        """The manifest of its training."""
+        return self.record.train
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The configuration keys that decided it, with their values: those of the store, then those of training."""
+        return self.record.data | self.train.parameters
+
+    @property
+    def store_digest(self) -> str | None:
+        """The content digest of the store that it was trained on."""
+        return self.train.inputs.get(_STORE)
+
+    @property
+    def model_file(self) -> Path:
+        """Its model."""
+        return self.folder / MODEL_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRun:
+    """A record that cannot be used, and what is wrong with it."""
+
+    id: str
+    problem: str
+
+
+def read_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
+    """Read every run of an artifacts folder, the oldest first; and those that are damaged, by id."""
+    whole, damaged = [], []
+    for name in run_ids(root):
+        try:
+            whole.append(read_run(root, name))
+        except (MnistError, OSError) as error:
+            damaged.append(DamagedRun(name, printable(in_one_line(error))))
+    return sorted(whole, key=lambda run: (run.record.created, run.id)), damaged
+
+
+def read_run(root: Path, name: str) -> Run:
+    """Read and check every file of one run.
+
+    Raises:
+        FormatError: one of them is missing, or is not what was written.
+        OSError: one of them cannot be read.
+    """
+    folder = root / FOLDER / name
+    record = read_sealed(folder / RUN_NAME, RunRecord, f"the record of a run ({SCHEMA})")
+    if record is None:
+        raise _damaged(folder, f"{RUN_NAME} is missing", "the record of a run", "none")
+    if run_id(record.train.key) != name or files.document_digest(_sealed_content(record.train)) != record.train.sha256:
+        raise _damaged(folder, "it is the record of another training", name, run_id(record.train.key))
+    for file, stated in record.files.items():
+        path = folder / file
+        digest = files.sha256_of(path) if path.is_file() else "no such file"
+        if digest != stated.sha256:
+            raise _damaged(path, "not what was written", f"SHA-256 {stated.sha256[:12]}…", digest[:12])
+    return Run(name, folder, record, dict(_evaluations(folder, record.train)))
+
+
+def _sealed_content(manifest: Manifest) -> dict[str, Any]:
+    return manifest.model_dump(by_alias=True, exclude={"sha256"})
+
+
+def _evaluations(folder: Path, train: Manifest) -> Iterator[tuple[str, Manifest]]:
+    for path in sorted(folder.glob("eval-*.json")):
+        manifest = read_manifest(path)
+        assert manifest is not None, "it is there"
+        if not is_evaluation_of(manifest, train):
+            raise _damaged(path, "not of this run", "an evaluation of its model", "one of another model")
+        yield evaluated_split(manifest), manifest
+
+
+def _damaged(path: Path, problem: str, expected: str, received: str) -> FormatError:
+    return FormatError(path, problem, expected=expected, received=received, hint="run 'mnist runs rm' with its id")
+
+
+def find_run(root: Path, name: str) -> Run:
+    """Return the run that is meant by an id, its beginning, `latest`, `previous` or `published`.
+
+    Raises:
+        UsageError: several runs begin like that.
+        InputError: there is no such run, or it is damaged.
+        OSError: it cannot be read.
+    """
+    oldest_first = [run.id for run in read_runs(root)[0]]
+    return read_run(root, find_id(name, root, oldest_first, published_id(root)))
+
+
+def published_id(root: Path) -> str | None:
+    """Return the id of the published training, if there is one that can be read."""
+    try:
+        train = Artifacts(root).manifest("train")
+    except (MnistError, OSError):
+        return None
+    return run_id(train.key) if train else None
+
+
+def is_evaluation_of(evaluation: Manifest, train: Manifest) -> bool:
+    """Tell whether an evaluation measured the model that a training gave."""
+    model = train.outputs.get(MODEL_NAME)
+    return model is not None and evaluation.inputs.get(f"train/{MODEL_NAME}") == model.sha256

@@ -1,0 +1,64 @@
+"""What the shell offers after TAB, asked for as the shells ask."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.cli.completion import config_keys, values_of
+from mnist_cli.config.config import Config
+from mnist_cli.config.keys import KEYS
+from mnist_cli.pipeline.registry import STAGES
+
+
+def offered(words: list[str], cwd: Path) -> list[str]:
+    """Return what bash would offer for the last of the words."""
+    environment = {
+        **os.environ,
+        "_MNIST_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    program = "from mnist_cli.__main__ import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=cwd, env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+def test_stage_names_complete(tmp_path: Path) -> None:
+    assert offered(["mnist", "run", "--from", ""], tmp_path) == list(STAGES)
+    assert offered(["mnist", "run", "--to", "pre"], tmp_path) == ["preprocess"]
+
+
+def test_configuration_keys_complete(tmp_path: Path) -> None:
+    keys = offered(["mnist", "status", "--set", "train.che"], tmp_path)
+    assert keys == ["train.checkpoint_every", "train.checkpoint_seconds"]
+
+
+def test_the_values_of_an_option_complete(tmp_path: Path) -> None:
+    assert offered(["mnist", "train", "--optimizer", "ada"], tmp_path) == ["adam", "adamw", "adamax", "adagrad"]
+
+
+def test_the_ids_of_kept_runs_complete(tmp_path: Path) -> None:
+    for name in ("3f9a0000", "3fff0000", "41aa0000", ".tmp-1"):
+        (tmp_path / "artifacts" / "runs" / name).mkdir(parents=True)
+    assert offered(["mnist", "runs", "show", "3f"], tmp_path) == ["3f9a0000", "3fff0000"]
+    assert offered(["mnist", "diff", "l"], tmp_path) == ["latest"]
+
+
+def test_every_key_is_offered_with_its_meaning() -> None:
+    assert config_keys("") == [(path, key.meaning) for path, key in KEYS.items()]
+
+
+@pytest.mark.parametrize("path", KEYS)
+def test_every_offered_value_is_a_valid_one(path: str) -> None:
+    section, _, name = path.rpartition(".")
+    for value in values_of(path, ""):
+        content = {section: {name: value}} if section else {name: value}
+        assert Config.model_validate(content).value(path) == value

@@ -1,0 +1,128 @@
+"""What the documentation says is true: its commands run, its links lead somewhere, its tables are the code's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from docs.make_reference import PAGE, reference
+from mnist_cli.cli.app import application, run_command_line
+from mnist_cli.datasets import FILE_NAMES
+from tests.support import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def name(page: Path) -> str:
+    return page.name
+
+
+def blocks(page: Path, *languages: str) -> Iterator[tuple[str, str]]:
+    """Yield language and text of each fenced block in one of the languages."""
+    for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if match[1] in languages:
+            yield match[1], match[2]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return what stands behind `mnist` in each command line of a page."""
+    lines = []
+    for language, text in blocks(page, "console", "bash", "yaml"):
+        for line in text.splitlines():
+            shown = line.removeprefix("$ ") if language == "console" else line.strip().removeprefix("- ")
+            shown = shown.removeprefix("run: ")
+            if (language != "console" or line.startswith("$ ")) and shown.startswith("mnist "):
+                lines.append(shlex.split(shown, comments=True)[1:])
+    return lines
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == reference(), "run 'python -m docs.make_reference'"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, _ in _LINK.findall(page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_can_be_parsed(page: Path) -> None:
+    for words in commands(page):
+        if ">" in words:
+            words = words[: words.index(">")]
+        root: Any = typer.main.get_command(application())
+        context = root.make_context("mnist", list(words))
+        while hasattr(root, "commands"):
+            found, root, words = root.resolve_command(context, words)
+            context = root.make_context(found, list(words), parent=context)
+
+
+def test_the_parser_of_commands_refuses_what_is_not_one() -> None:
+    root: Any = typer.main.get_command(application())
+    _, command, rest = root.resolve_command(root.make_context("mnist", ["train", "--stepz", "3"]), ["train", "--stepz"])
+    with pytest.raises(typer.BadParameter.__mro__[1], match="--stepz"):
+        command.make_context("train", rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_yaml_in_the_pages_is_yaml(page: Path) -> None:
+    for _, text in blocks(page, "yaml"):
+        assert isinstance(yaml.safe_load(text), dict)
+
+
+@pytest.fixture
+def beginners_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, bool]:
+    """An empty current folder, and whether the real files can be fetched; else digits are rendered."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    mirrors = os.environ.get("MNIST_MIRRORS", "").split()
+    real = any(all((Path(mirror) / file).is_file() for file in FILE_NAMES.values()) for mirror in mirrors)
+    if not real:
+        monkeypatch.setenv("MNIST_MIRRORS", "")
+        Path("pipeline.yaml").write_text("dataset: synthetic\n", encoding="utf-8")
+    return tmp_path, real
+
+
+def shape_of(output: str) -> str:
+    """Return an output without its numbers, digests and spaces, which differ from machine to machine."""
+    output = re.sub(r"\(/\S+\)|\b[0-9a-f]{12}\b", "·", output)
+    return re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "0", output)).strip()
+
+
+def test_the_tutorial_runs(beginners_folder: tuple[Path, bool], capsys: pytest.CaptureFixture[str]) -> None:
+    _, real = beginners_folder
+    names: dict[str, Any] = {}
+    for language, text in blocks(ROOT / "docs" / "tutorial.md", "console", "python"):
+        if language == "python":
+            exec(compile(text, "tutorial.md", "exec"), names)
+            continue
+        for part in text.split("$ mnist ")[1:]:
+            line, _, shown = part.partition("\n")
+            capsys.readouterr()
+            assert run_command_line(shlex.split(line)) == 0, f"mnist {line}: {capsys.readouterr().err}"
+            printed = capsys.readouterr().out
+            if real and shown.strip():
+                assert shape_of(printed) == shape_of(shown), f"mnist {line}"
+
+
+def test_the_way_from_the_old_module_runs(beginners_folder: tuple[Path, bool]) -> None:
+    _, real = beginners_folder
+    if not real:
+        pytest.skip("read_data_sets would look for MNIST on the network: MNIST_MIRRORS names no folder with its files")
+    names: dict[str, Any] = {}
+    for _, text in blocks(ROOT / "docs" / "migration.md", "python"):
+        if not text.startswith("# before"):
+            exec(compile(text, "migration.md", "exec"), names)
+    assert float(names["tf"].reduce_mean(names["tf"].cast(names["right"], "float32"))) > 0.9

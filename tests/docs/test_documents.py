@@ -1,0 +1,363 @@
+"""The JSON documents are what docs/json.md says: those that commands print, when they fail too, and those in files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer.main
+from PIL import Image
+from pydantic import BaseModel, ValidationError
+
+from docs.document_files import FILES
+from docs.document_models import Show
+from docs.document_parts import Error, Failed, HistoryRecord
+from docs.documents import COMMANDS, adapter
+from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
+from mnist_cli.cli.app import application, run_command_line
+from mnist_cli.errors import Interrupted, MnistError, NothingToTrain
+from mnist_cli.pipeline.mutex import locked
+from tests.conftest import register_dataset
+from tests.pictures.test_normalize import digit
+from tests.support.idx_files import write_tiny_dataset
+
+CONFIGURATION = """\
+dataset: tiny
+fetch:
+  mirrors: [mirror]
+preprocess:
+  validation_size: 20
+train:
+  steps: 40
+  batch_size: 10
+  validate_every: 10
+"""
+
+
+@pytest.fixture(scope="module")
+def finished_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a lock, a picture, and the artifacts of two trainings on a tiny data set, the second evaluated."""
+    folder = tmp_path_factory.mktemp("documents")
+    with pytest.MonkeyPatch.context() as patch:
+        write_tiny_dataset(folder / "mirror")
+        register_dataset(folder / "mirror", patch)
+        patch.setenv("MNIST_MIRRORS", "")
+        patch.chdir(folder)
+        Path("pipeline.yaml").write_text(CONFIGURATION, encoding="utf-8")
+        Image.fromarray(digit()).save("seven.png")
+        Path("broken.png").write_bytes(b"no picture")
+        for arguments in (["run", "--learning-rate", "0.01"], ["run"], ["lock"]):
+            assert run_command_line([*arguments, "--quiet"]) == 0
+        yield folder
+
+
+@pytest.fixture
+def tree(finished_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished tree, as the current folder."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished_tree, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def command_of(arguments: list[str]) -> str:
+    return next(words for words in (" ".join(arguments[:2]), arguments[0]) if words in COMMANDS)
+
+
+def fits(text: str, model: type[BaseModel]) -> bool:
+    try:
+        adapter(model).validate_json(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def told_by(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> dict[str, Any]:
+    """Run a command; check each document that it prints against its models; return the last one."""
+    capsys.readouterr()
+    received = run_command_line([*arguments, "--json"])
+    printed = capsys.readouterr().out
+    assert received == code, printed
+    models: list[type[BaseModel]] = [*COMMANDS[command_of(arguments)].values()]
+    if arguments[0] == "predict":
+        models.append(Failed)
+    # What ends predict before its first line is a document like any other.
+    texts = printed.splitlines() if arguments[0] == "predict" and not printed.startswith("{\n") else [printed]
+    assert texts
+    for text in texts:
+        if not any(fits(text, model) for model in models):
+            adapter(models[0]).validate_json(text)  # for what it says
+            raise AssertionError(f"neither of {models} fits {text}")
+    told = json.loads(texts[-1])
+    assert isinstance(told, dict)
+    assert ("error" in told) == (code != 0), told
+    return told
+
+
+SUCCESSES = [
+    "run",
+    "run --force",
+    "run --restart",
+    "run --to preprocess",
+    "run --dry-run --learning-rate 0.3",
+    "run --frozen",
+    "fetch",
+    "fetch --force",
+    "preprocess",
+    "train --steps 60 --optimizer adam --schedule cosine",
+    "train --batch-size full",
+    "eval --split validation",
+    "status",
+    "status --seed 1",
+    "verify",
+    "verify --rerun",
+    "lock",
+    "lock --check",
+    "config init --force",
+    "config check",
+    "config show",
+    "config schema",
+    "show 3",
+    "sweep --set train.learning_rate=0.01,0.2",
+    "sweep --set train.learning_rate=0.01,0.2 --dry-run",
+    "sweep --set train.learning_rate=0.1,1e38",
+    "runs list",
+    "runs show latest",
+    "runs rm previous",
+    "diff",
+    "diff --fail-if accuracy<-1",
+    "predict seven.png",
+    "predict --index 1 --index 2 --split train --explain seven.png",
+    "plot weights",
+    "plot confusion --output matrix.svg",
+    "report",
+]
+
+
+@pytest.mark.parametrize("line", SUCCESSES)
+def test_what_a_command_prints_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    told_by(line.split(), capsys, 0)
+
+
+FAILURES = [
+    ("show 20", 2, "usage"),
+    ("run --from nowhere", 2, "usage"),
+    ("config init", 2, "usage"),
+    ("runs rm published", 2, "usage"),
+    ("diff --fail-if nonsense", 2, "usage"),
+    ("predict", 2, "usage"),
+    ("predict seven.png --index 20", 2, "usage"),
+    ("plot weights --output weights.txt", 2, "usage"),
+    ("sweep --set seed=1 --set train.epocs=1", 3, "config"),
+    ("status --check --seed 1", 4, "work-needed"),
+    ("lock --seed 1", 4, "work-needed"),
+    ("lock --check --seed 1", 4, "not-as-locked"),
+    ("run --frozen --seed 1", 4, "not-as-locked"),
+    ("status --frozen --set train.steps=7", 4, "not-as-locked"),
+    ("preprocess --validation-size 10 --artifacts elsewhere", 5, "input"),
+    ("runs show ffffffff", 5, "input"),
+    ("predict broken.png missing.png", 5, "input"),
+    ("eval --min-accuracy 1 --split validation --set train.steps=1", 5, "input"),
+    ("run --steps 1 --batch-size 1 --min-accuracy 1", 6, "gate"),
+    ("diff --fail-if accuracy>=0", 6, "gate"),
+    ("train --learning-rate 1e38", 6, "diverged"),
+    ("sweep --set train.learning_rate=1e38,2e38", 6, "diverged"),
+    ("fetch --set fetch.mirrors=[nowhere] --force", 8, "fetch"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "kind"), FAILURES)
+def test_what_a_failing_command_prints_is_as_documented(
+    tree: Path, capsys: pytest.CaptureFixture[str], line: str, code: int, kind: str
+) -> None:
+    assert told_by(line.split(), capsys, code)["error"]["code"] == kind
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(
+    empty: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert [*told_by([*command.split(), "--nonsense"], capsys, 2)] == ["error"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"],
+)
+def test_mistakes_in_the_configuration_are_listed(empty: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], capsys, 3)
+    assert len(told["error"]["problems"]) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"],
+)
+def test_without_artifacts_the_error_is_as_documented(
+    empty: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    assert told_by(line.split(), capsys, 5)["error"]["hint"]
+
+
+@pytest.mark.parametrize("line", ["run --force", "verify", "sweep --set train.ema=0.9,0.8", "runs rm previous"])
+def test_a_folder_where_another_run_is_at_work_is_an_error_as_documented(
+    tree: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    with locked(tree / "artifacts", "mnist run"):
+        assert told_by(line.split(), capsys, 7)["error"]["code"] == "locked"
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_verify_finds_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(tree / "artifacts/eval/metrics.json")
+    assert told_by(["verify"], capsys, 6)["ok"] is False
+    repaired = told_by(["verify", "--repair"], capsys, 0)
+    assert [check["file"] for check in repaired["repaired"]["found"]] == ["metrics.json"]
+    assert [stage["stage"] for stage in repaired["stages"]] == ["eval"]
+
+
+def test_training_that_is_not_repeated_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = told_by(["verify", "--rerun", "--set", "seed=1"], capsys, 0)
+    assert [reason["what"] for reason in told["differences"]] == ["parameter seed"]
+
+
+def test_damaged_runs_and_manifests_are_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tree / "artifacts/runs").glob("*/run.json"):
+        damage(path)
+    damage(tree / "artifacts/fetch/manifest.json")
+    assert len(told_by(["runs", "list"], capsys, 0)["damaged"]) == 2
+    assert told_by(["status"], capsys, 0)["stages"][0]["state"] == "corrupt"
+
+
+def test_an_internal_error_is_as_documented(
+    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("mnist_cli.config.loading.load_config", fail)
+    assert told_by(["status"], capsys, 1)["error"]["code"] == "internal"
+
+
+def test_an_interrupted_command_is_as_documented(
+    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise Interrupted(15, reached="step 300")
+
+    monkeypatch.setattr("mnist_cli.pipeline.overrides.kept_overrides", interrupt)
+    assert told_by(["train"], capsys, 143)["error"]["code"] == "interrupted"
+
+
+def lines_or_document(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines() if path.suffix == ".jsonl" else [text]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_are_as_documented(tree: Path, name: str) -> None:
+    model, places = FILES[name]
+    with locked(tree / "artifacts", "mnist run"):
+        for place in places:
+            found = [*(tree / "artifacts").glob(place)]
+            assert found, place
+            for text in [text for path in found for text in lines_or_document(path)]:
+                adapter(model).validate_json(text)
+
+
+def test_every_json_file_is_documented(tree: Path) -> None:
+    with locked(tree / "artifacts", "mnist run"):
+        artifacts = tree / "artifacts"
+        known = {path for _, places in FILES.values() for place in places for path in artifacts.glob(place)}
+        assert set(artifacts.rglob("*.json*")) == known
+
+
+def test_every_command_is_documented() -> None:
+    def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[str]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from commands(command, (*words, name))
+            else:
+                yield " ".join((*words, name))
+
+    assert set(commands(typer.main.get_command(application()))) == set(COMMANDS)
+
+
+def test_every_code_of_an_error_is_documented() -> None:
+    def below(kind: type[MnistError]) -> Iterator[str]:
+        yield kind.code
+        for other in kind.__subclasses__():
+            yield from below(other)
+
+    codes = {*below(MnistError), Interrupted.code} - {NothingToTrain.code}  # which is told as a result
+    assert set(get_args(Error.model_fields["code"].annotation)) == codes
+
+
+def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run 'python -m docs.make_schemas'"
+    written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
+    assert written == schemas(), "run 'python -m docs.make_schemas'"
+
+
+@pytest.mark.parametrize(("name", "model"), [one for one in documents() if one[0] not in WITHOUT_EXAMPLE])
+def test_every_document_has_an_example_that_fits(name: str, model: type[BaseModel]) -> None:
+    adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+RECORD = {"step": 1, "loss": 0.5, "validation_loss": None, "validation_accuracy": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"surplus": 1},
+        {"step": "1"},
+        {"step": 1.5},
+        {"step": 0},
+        {"loss": None},
+        {"loss": float("nan")},
+        {"validation_accuracy": 1.01},
+        {"validation_accuracy": True},
+    ],
+    ids=str,
+)
+def test_a_document_that_is_wrong_does_not_fit(change: dict[str, Any]) -> None:
+    assert fits(json.dumps(RECORD), HistoryRecord)
+    assert not fits(json.dumps(RECORD | change), HistoryRecord)
+
+
+def test_a_document_that_lacks_a_field_does_not_fit() -> None:
+    for name in RECORD:
+        assert not fits(json.dumps({key: value for key, value in RECORD.items() if key != name}), HistoryRecord)
+
+
+SHOWN = {"split": "test", "index": 0, "label": 3, "image": [[0, 255]]}
+ERROR = {"code": "format", "message": "model.h5: damaged", "hint": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (SHOWN, True),
+        (SHOWN | {"prediction": 3, "probabilities": [0.5, 0.5]}, True),
+        (SHOWN | {"prediction": None}, False),
+        ({"split": "test"}, False),
+        ({"split": "test", "error": ERROR}, True),
+        ({"error": ERROR}, True),
+        ({"error": ERROR, "surplus": 1}, False),
+        ({"error": ERROR, "index": -1}, False),
+        ({"error": ERROR | {"code": "unheard-of"}}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_failed_command_may_leave_fields_out(content: dict[str, Any], expected: bool) -> None:
+    assert fits(json.dumps(content), Show) is expected

@@ -1,0 +1,163 @@
+"""The model file and the answers of a model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mnist_cli.errors import FormatError, InputError
+from mnist_cli.formats.model import Model, linear_blocks, load_model, save_model
+from tests.support import reference
+
+CLASSES = tuple("0123456789")
+
+
+def random_model(seed: int = 0, pixels: int = 784) -> Model:
+    random = np.random.default_rng(seed)
+    weights = random.normal(0, 0.3, (pixels, 10)).astype(np.float32)
+    bias = random.normal(0, 1, 10).astype(np.float32)
+    return Model(weights, bias, CLASSES, step=1000, seed=2**63 - 1, store_digest="ab" * 32)
+
+
+def random_images(*shape: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_model(tmp_path / "model.h5", random_model())
+    return tmp_path / "model.h5"
+
+
+def test_a_saved_model_loads_as_it_was(saved: Path) -> None:
+    model, loaded = random_model(), load_model(saved)
+    assert (loaded.weights == model.weights).all()
+    assert (loaded.bias == model.bias).all()
+    for name in ("classes", "step", "seed", "store_digest"):
+        assert getattr(loaded, name) == getattr(model, name)
+
+
+def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "again.h5", random_model())
+    assert saved.read_bytes() == (tmp_path / "again.h5").read_bytes()
+
+
+def test_the_digest_is_that_of_the_bytes_of_both_arrays() -> None:
+    model = random_model()
+    content = model.weights.astype("<f4").tobytes() + model.bias.astype("<f4").tobytes()
+    assert model.digest == hashlib.sha256(content).hexdigest()
+
+
+def test_probabilities_agree_with_the_reference() -> None:
+    model, images = random_model(), random_images(2500, 784)
+    expected = reference.probabilities(images, model.weights.astype(float), model.bias.astype(float))
+    received = model.probabilities(images)
+    assert received.dtype == np.float32
+    assert np.abs(received - expected).max() < 1e-5
+    assert (model.predict(images) == expected.argmax(axis=1)).all()
+
+
+def test_probabilities_survive_large_logits() -> None:
+    model = Model(np.full((4, 2), 1e30, np.float32), np.array([0, 1e38], np.float32), ("a", "b"), 1, 0, "")
+    assert model.probabilities(np.full(4, 255, np.uint8)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("shape", [(1, 784), (784,), (1, 28, 28), (28, 28)])
+def test_a_single_image_may_come_in_any_shape(shape: tuple[int, ...]) -> None:
+    image = random_images(784)
+    expected = random_model().probabilities(image[np.newaxis])
+    assert (random_model().probabilities(image.reshape(shape)) == expected).all()
+
+
+def test_bytes_and_their_255th_parts_mean_the_same() -> None:
+    images = random_images(3, 28, 28)
+    scaled = images.astype(np.float32) / np.float32(255)
+    assert (random_model().logits(images) == random_model().logits(scaled)).all()
+
+
+def test_no_images_give_no_answers() -> None:
+    assert random_model().probabilities(np.empty((0, 784), np.uint8)).shape == (0, 10)
+    assert random_model().predict(np.empty((0, 28, 28), np.float32)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("images", "complaint"),
+    [
+        (np.zeros((2, 784)), "received float64"),
+        (np.zeros((2, 784), np.int64), "received int64"),
+        (np.zeros((2, 783), np.uint8), r"received \[2, 783\]"),
+        (np.zeros((2, 28, 27), np.uint8), r"received \[2, 28, 27\]"),
+        (np.zeros((1, 2, 28, 14), np.uint8), r"received \[1, 2, 28, 14\]"),
+        (np.uint8(3), r"received \[\]"),
+        (np.full(784, 255, np.float32), "received 255 to 255"),
+        (np.full(784, -0.1, np.float32), "received -0.1 to -0.1"),
+        (np.full(784, np.nan, np.float32), "received nan to nan"),
+    ],
+)
+def test_images_of_another_kind_are_refused(images: Any, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        random_model().predict(images)
+
+
+def test_a_missing_model_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file") as caught:
+        load_model(tmp_path / "model.h5")
+    assert caught.value.hint == "run 'mnist train'"
+
+
+def replace_array(file: h5py.File, name: str, array: npt.NDArray[Any]) -> None:
+    del file[name]
+    file[name] = array
+
+
+def set_item(file: h5py.File, name: str, position: Any, value: float) -> None:
+    file[name][position] = value
+
+
+DAMAGE: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
+    "another schema": (lambda file: file.attrs.modify("schema", np.bytes_(b"other/1")), "not a model of this version"),
+    "no schema": (lambda file: file.attrs.__delitem__("schema"), "no attribute 'schema'"),
+    "no b": (lambda file: file.__delitem__("b"), "not the arrays of a model"),
+    "one more array": (lambda file: file.__setitem__("c", [1.0]), "not the arrays of a model"),
+    "float64": (lambda file: replace_array(file, "W", np.zeros((784, 10))), "/W is of another kind"),
+    "flat W": (lambda file: replace_array(file, "W", np.zeros(7840, np.float32)), "/W is of another kind"),
+    "long b": (lambda file: replace_array(file, "b", np.zeros(11, np.float32)), "do not fit"),
+    "NaN": (lambda file: set_item(file, "W", (3, 3), np.nan), "/W is of no use"),
+    "infinity": (lambda file: set_item(file, "b", 3, np.inf), "/b is of no use"),
+    "another weight": (lambda file: set_item(file, "W", (3, 3), 0.25), "not what was written"),
+    "classes no JSON": (lambda file: file.attrs.modify("classes", np.bytes_(b"[")), "is not JSON"),
+    "classes no list": (lambda file: file.attrs.modify("classes", np.bytes_(b"{}")), "attribute 'classes' is wrong"),
+    "no step": (lambda file: file.attrs.__delitem__("step"), "attribute 'step' is wrong"),
+    "seed no number": (lambda file: file.attrs.create("seed", 0.5), "attribute 'seed' is wrong"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_model_is_refused(saved: Path, damage: str) -> None:
+    do_damage, complaint = DAMAGE[damage]
+    with h5py.File(saved, "r+") as file:
+        do_damage(file)
+    with pytest.raises(FormatError, match=complaint) as caught:
+        load_model(saved)
+    assert caught.value.hint == "run 'mnist train'"
+
+
+def test_what_is_no_hdf5_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.h5").write_bytes(b"<html>")
+    with pytest.raises(FormatError):
+        load_model(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_one_thread_computes_what_many_do(dtype: type) -> None:
+    model, pixels = random_model(), random_images(1234, 784)
+    images = pixels if dtype == np.uint8 else np.divide(pixels, np.float32(255), dtype=np.float32)
+    blocks = [block for _, block in linear_blocks(model.weights, model.bias, images, one_thread=True)]
+    assert np.concatenate(blocks) == pytest.approx(model.logits(pixels), rel=1e-4, abs=1e-4)

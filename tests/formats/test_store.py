@@ -1,0 +1,235 @@
+"""The store: what is read is what was written, or it is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mnist_cli.errors import FormatError, InputError
+from mnist_cli.formats.hdf5 import content_digest, write_text
+from mnist_cli.formats.store import SPLITS, Store, open_store
+from mnist_cli.formats.store_writer import CHUNK_ROWS, write_store
+from tests.support.idx_files import tiny_examples
+
+COUNTS = {"train": 300, "validation": 7, "test": 20}
+EXAMPLES = {split: tiny_examples(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
+
+
+def write(path: Path, block: int = 128) -> str:
+    with write_store(path, COUNTS, 784) as writer:
+        for split, (images, labels) in EXAMPLES.items():
+            for start in range(0, len(labels), block):
+                rows = slice(start, start + block)
+                writer.append(split, images[rows].reshape(-1, 784), labels[rows])
+        return writer.describe(
+            dataset="tiny",
+            split_rule="by hand",
+            image_shape=(28, 28),
+            classes=[f"class {number}" for number in range(10)],
+            sources={"train-images": "0" * 64},
+        )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(tmp_path / "store.h5")
+    return tmp_path / "store.h5"
+
+
+def read_all(store: Store) -> None:
+    for split in (store.train, store.validation, store.test):
+        _ = split.pixels, split.labels
+
+
+class TestReading:
+    def test_pixels_and_labels_come_back(self, path: Path) -> None:
+        store = open_store(path)
+        for split in (store.train, store.validation, store.test):
+            images, labels = EXAMPLES[split.name]
+            assert np.array_equal(split.pixels, images.reshape(-1, 784))
+            assert np.array_equal(split.labels, labels)
+            assert split.pixels.dtype == split.labels.dtype == np.uint8
+
+    def test_images_are_the_bytes_over_255_in_float32(self, path: Path) -> None:
+        images = open_store(path).train.images
+        expected = (EXAMPLES["train"][0].reshape(-1, 784).astype(np.float64) / 255).astype(np.float32)
+        assert images.dtype == np.float32
+        assert np.array_equal(images, expected)
+        assert 0 <= images.min() <= images.max() <= 1
+
+    def test_one_hot_labels_are_1_at_the_label(self, path: Path) -> None:
+        one_hot = open_store(path).test.one_hot
+        assert one_hot.dtype == np.float32
+        assert one_hot.shape == (20, 10)
+        assert np.array_equal(one_hot.argmax(axis=1), EXAMPLES["test"][1])
+        assert np.array_equal(one_hot.sum(axis=1), np.ones(20))
+
+    def test_each_split_knows_its_length(self, path: Path) -> None:
+        store = open_store(str(path))
+        assert {name: len(getattr(store, name)) for name in SPLITS} == COUNTS
+        assert store.train.num_examples == 300
+
+    def test_the_description_comes_back(self, path: Path) -> None:
+        store = open_store(path)
+        assert (store.path, store.dataset, store.split_rule) == (path, "tiny", "by hand")
+        assert store.image_shape == (28, 28)
+        assert store.classes[3] == "class 3"
+        assert store.sources == {"train-images": "0" * 64}
+
+    def test_arrays_are_read_once_and_cannot_be_changed(self, path: Path) -> None:
+        train = open_store(path).train
+        assert train.pixels is train.pixels
+        assert not train.pixels.flags.writeable
+
+    def test_pixels_can_be_read_into_memory_of_the_caller(self, path: Path) -> None:
+        memory = np.zeros((300, 784), np.uint8)
+        open_store(path).train.read_pixels(memory)
+        assert np.array_equal(memory, EXAMPLES["train"][0].reshape(-1, 784))
+        assert memory.flags.writeable
+
+    def test_memory_of_another_shape_is_refused(self, path: Path) -> None:
+        with pytest.raises(FormatError, match="another kind"):
+            open_store(path).train.read_pixels(np.zeros((299, 784), np.uint8))
+
+    def test_no_file_stays_open(self, path: Path) -> None:
+        store = open_store(path)
+        read_all(store)
+        assert not [link for link in Path("/proc/self/fd").iterdir() if link.exists() and link.samefile(path)]
+
+    def test_a_missing_store_says_how_to_make_one(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError) as caught:
+            open_store(tmp_path / "store.h5")
+        assert "mnist preprocess" in str(caught.value.hint)
+
+
+class TestWriting:
+    def test_the_digest_is_known_when_the_store_is_written(self, tmp_path: Path) -> None:
+        digest = write(tmp_path / "store.h5")
+        assert digest == content_digest(tmp_path / "store.h5") == open_store(tmp_path / "store.h5").digest
+
+    def test_blocks_of_any_size_give_the_same_content(self, tmp_path: Path) -> None:
+        assert write(tmp_path / "a.h5", block=128) == write(tmp_path / "b.h5", block=37)
+
+    def test_equal_examples_give_equal_bytes(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.h5")
+        write(tmp_path / "b.h5")
+        assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+    def test_any_hdf5_reader_finds_the_arrays_and_their_digests(self, path: Path) -> None:
+        with h5py.File(path) as file:
+            images = file["train/images"]
+            assert (images.shape, images.dtype, images.chunks, images.fletcher32) == (
+                (300, 784),
+                np.uint8,
+                (CHUNK_ROWS, 784),
+                True,
+            )
+            stated = json.loads(file.attrs["sha256"])["/train/images"]
+        assert stated == hashlib.sha256(EXAMPLES["train"][0].tobytes()).hexdigest()
+
+    def test_an_empty_split_is_written_and_read(self, tmp_path: Path) -> None:
+        with write_store(tmp_path / "store.h5", {"train": 0, "validation": 0, "test": 0}, 784) as writer:
+            writer.describe(dataset="none", split_rule="", image_shape=(28, 28), classes=["0"], sources={})
+        validation = open_store(tmp_path / "store.h5").validation
+        assert (validation.pixels.shape, validation.labels.shape) == ((0, 784), (0,))
+        assert (validation.images.shape, validation.one_hot.shape) == ((0, 784), (0, 1))
+
+
+class TestDamage:
+    def altered(self, path: Path, change: Callable[[h5py.File], object]) -> FormatError:
+        with h5py.File(path, "r+") as file:
+            change(file)
+        with pytest.raises(FormatError) as caught:
+            read_all(open_store(path))
+        assert str(path) in caught.value.message
+        return caught.value
+
+    def test_a_pixel_changed_through_hdf5_does_not_match_its_sha256(self, path: Path) -> None:
+        def change(file: h5py.File) -> None:
+            file["train/images"][17, 300] ^= 1
+
+        error = self.altered(path, change)
+        assert "/train/images is not what was written" in error.message
+        assert "mnist preprocess" in str(error.hint)
+
+    def test_a_byte_changed_in_the_file_fails_its_checksum(self, path: Path) -> None:
+        with h5py.File(path) as file:
+            place = file["train/images"].id.get_chunk_info(1).byte_offset
+        content = bytearray(path.read_bytes())
+        content[place + 1000] ^= 1
+        path.write_bytes(content)
+        store = open_store(path)
+        with pytest.raises(FormatError, match="damaged") as caught:
+            _ = store.train.pixels
+        assert "mnist preprocess" in str(caught.value.hint)
+
+    def test_a_label_that_is_no_class_is_named_with_its_position(self, tmp_path: Path) -> None:
+        labels = np.array([1, 2, 10, 3], np.uint8)
+        with write_store(tmp_path / "store.h5", {"train": 4, "validation": 0, "test": 0}, 4) as writer:
+            writer.append("train", np.zeros((4, 4), np.uint8), labels)
+            writer.describe(dataset="x", split_rule="", image_shape=(2, 2), classes=["a"] * 10, sources={})
+        with pytest.raises(FormatError, match=r"/train/labels\[2\] is no class") as caught:
+            _ = open_store(tmp_path / "store.h5").train.labels
+        assert caught.value.received == 10
+
+    @pytest.mark.parametrize(
+        ("what", "change"),
+        [
+            ("no attribute 'schema'", lambda file: file.attrs.__delitem__("schema")),
+            ("not a store of this version", lambda file: write_text(file, "schema", "mnist-store/2")),
+            ("not JSON", lambda file: write_text(file, "classes", "[1,")),
+            ("not JSON", lambda file: write_text(file, "classes", "[" * 100_000)),
+            ("attribute of the store is wrong", lambda file: write_text(file, "classes", "[1]")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "sha256", "{}")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "image_shape", "[784]")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "image_shape", "[true, 784]")),
+            ("of another kind", lambda file: write_text(file, "image_shape", "[28, 29]")),
+            ("not the arrays of a store", lambda file: file.__delitem__("test/images")),
+            ("not the arrays of a store", lambda file: file.create_dataset("more", data=1)),
+            ("of another kind", lambda file: replace(file, "train/labels", np.zeros(299, np.uint8))),
+            ("of another kind", lambda file: replace(file, "train/labels", np.zeros(300, np.int8))),
+            ("of another kind", lambda file: replace(file, "train/labels", np.zeros((300, 1), np.uint8))),
+            ("of another kind", lambda file: replace(file, "test/images", np.zeros((20, 28, 28), np.uint8))),
+            ("symbolic or external link", lambda file: replace(file, "test/images", h5py.SoftLink("/train/images"))),
+            ("symbolic or external link", lambda file: replace(file, "test", h5py.ExternalLink("other.h5", "/test"))),
+        ],
+    )
+    def test_what_is_not_as_the_schema_says_is_refused(
+        self, path: Path, what: str, change: Callable[[h5py.File], object]
+    ) -> None:
+        assert what in self.altered(path, change).message
+
+    def test_a_file_exchanged_after_opening_is_refused(self, path: Path) -> None:
+        store = open_store(path)
+        with h5py.File(path, "w") as file:
+            file["other"] = 1
+        with pytest.raises(FormatError):
+            _ = store.train.pixels
+
+    def test_random_damage_is_found_before_a_wrong_array_is_given_out(self, path: Path) -> None:
+        content = path.read_bytes()
+        random = np.random.default_rng(0)
+        found = 0
+        for _ in range(150):
+            damaged = np.frombuffer(content, np.uint8).copy()
+            damaged[random.integers(0, len(content), 3)] ^= np.uint8(1 << random.integers(8))
+            path.write_bytes(damaged.tobytes())
+            try:
+                store = open_store(path)
+                for split in (store.train, store.validation, store.test):
+                    assert np.array_equal(split.pixels.reshape(-1, 28, 28), EXAMPLES[split.name][0])
+                    assert np.array_equal(split.labels, EXAMPLES[split.name][1])
+            except FormatError:
+                found += 1
+        assert found > 100
+
+
+def replace(file: h5py.File, name: str, value: object) -> None:
+    del file[name]
+    file[name] = value

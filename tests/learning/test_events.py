@@ -1,0 +1,113 @@
+"""Event files for TensorBoard: what is in them, and that a resumed run goes on where it was."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnist_cli.formats.history import parse_history
+from mnist_cli.formats.model import load_model
+from mnist_cli.stages.train import train
+from tests.learning.test_training import Failing
+from tests.support.small_stores import CLASSES, write_small_store
+
+SETTINGS: dict[str, Any] = {"batch_size": 10, "validate_every": 10, "checkpoint_every": 10}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_store(tmp_path_factory.mktemp("events") / "store.h5")
+
+
+def events(folder: Path) -> list[Any]:
+    """Read the files as TensorFlow reads them, in the order in which TensorBoard does."""
+    import tensorflow as tf
+
+    records = tf.data.TFRecordDataset([str(path) for path in sorted(folder.iterdir())])
+    return [tf.compat.v1.Event.FromString(record) for record in records.as_numpy_iterator()]
+
+
+def shown(folder: Path) -> dict[int, dict[str, float]]:
+    """Return step → tag → value, without what a START event takes back."""
+    found: dict[int, dict[str, float]] = {}
+    for event in events(folder):
+        if event.HasField("session_log"):
+            found = {step: values for step, values in found.items() if step < event.step}
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                told = found.setdefault(event.step, {})
+                assert value.tag not in told, f"{value.tag} of step {event.step} is told twice"
+                told[value.tag] = value.simple_value
+    return found
+
+
+def test_the_history_is_told_as_scalars(store: Path, tmp_path: Path) -> None:
+    train(store, tmp_path, steps=25, tensorboard=tmp_path / "events", **SETTINGS)
+    records = parse_history((tmp_path / "history.jsonl").read_bytes())
+    told = shown(tmp_path / "events")
+    assert list(told) == [10, 20, 25]
+    for record, values in zip(records, told.values(), strict=True):
+        expected = {
+            "loss": record.loss,
+            "validation/loss": record.validation_loss,
+            "validation/accuracy": record.validation_accuracy,
+        }
+        assert values == pytest.approx(expected)
+
+
+def test_weights_are_one_image_for_each_class(store: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    train(store, tmp_path, steps=10, tensorboard=tmp_path / "events", **SETTINGS)
+    images = {
+        value.tag: tf.io.decode_png(value.image.encoded_image_string).numpy()
+        for event in events(tmp_path / "events")
+        for value in event.summary.value
+        if value.HasField("image")
+    }
+    assert list(images) == [f"W/{name}" for name in CLASSES]
+    weights = load_model(tmp_path / "model.h5").weights
+    for label, image in enumerate(images.values()):
+        red, _, blue = (image[..., channel].astype(int).ravel() for channel in range(3))
+        shade = np.rint(weights[:, label] / np.abs(weights).max() * 255)
+        assert math.isqrt(len(weights)) == image.shape[0] == image.shape[1]
+        assert np.abs((red - blue) - shade).max() <= 1
+
+
+def test_a_resumed_run_tells_no_step_twice(store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    for crash in (30, 60):
+        with pytest.raises(RuntimeError, match="crash"):
+            train(store, tmp_path, steps=95, tensorboard=folder, progress=Failing(crash), **SETTINGS)
+    train(store, tmp_path, steps=95, tensorboard=folder, **SETTINGS)
+    train(store, tmp_path, steps=110, tensorboard=folder, **SETTINGS)
+    told = shown(folder)
+    assert list(told) == [*range(10, 101, 10), 110]
+    train(store, tmp_path / "calm", steps=110, tensorboard=tmp_path / "calm" / "events", **SETTINGS)
+    assert told == shown(tmp_path / "calm" / "events")
+
+
+def test_a_run_from_the_start_drops_the_files_of_the_one_before(store: Path, tmp_path: Path) -> None:
+    train(store, tmp_path, steps=50, tensorboard=tmp_path / "events", **SETTINGS)
+    (tmp_path / "events" / "notes.txt").write_text("mine")
+    train(store, tmp_path, steps=20, tensorboard=tmp_path / "events", resume="never", **SETTINGS)
+    assert (tmp_path / "events" / "notes.txt").read_text() == "mine"
+    (tmp_path / "events" / "notes.txt").unlink()
+    assert list(shown(tmp_path / "events")) == [10, 20]
+
+
+def test_event_files_do_not_touch_the_model(store: Path, tmp_path: Path) -> None:
+    train(store, tmp_path / "without", steps=30, **SETTINGS)
+    train(store, tmp_path / "with", steps=30, tensorboard=tmp_path / "events", **SETTINGS)
+    for name in ("model.h5", "history.jsonl"):
+        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        train(store, tmp_path, steps=10, tensorboard=tmp_path / "file" / "events", **SETTINGS)

@@ -1,0 +1,277 @@
+"""Optimizers, schedules, averages, early stopping and selection: against formulas, and through interruptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnist_cli.config.config import Config
+from mnist_cli.config.keys import KEYS
+from mnist_cli.config.loading import load_config, parse_override
+from mnist_cli.errors import ConfigError
+from mnist_cli.formats.model import load_model
+from mnist_cli.formats.store import open_store
+from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.progress import Progress
+from mnist_cli.stages.train import train
+from tests.support import ROOT, reference, reference_rules
+from tests.support.reference import Array
+from tests.support.small_stores import write_small_store
+
+STEPS = 40
+RUN: dict[str, Any] = {"steps": STEPS, "batch_size": 20, "validate_every": 10, "seed": 3}
+
+
+class Failing(Progress):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def update(self, done: int, detail: str = "") -> None:
+        if done >= self.step:
+            raise RuntimeError("crash")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_store(tmp_path_factory.mktemp("small") / "store.h5")
+
+
+def expected(
+    store: Path, rule: str, rate: float, schedule: str = "constant", total: int = STEPS, l2: float = 0.0
+) -> tuple[list[tuple[Array, Array]], list[float]]:
+    """Return W and b after each step, and the losses."""
+    memories: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    course = []
+
+    def update(step: int, values: tuple[Array, Array], gradients: tuple[Array, Array]) -> tuple[Array, Array]:
+        now = rate * reference_rules.SCHEDULES[schedule](step - 1, total)
+        parts = zip(values, gradients, memories, strict=True)
+        new = [reference_rules.UPDATES[rule](value, slope, memory, step, now) for value, slope, memory in parts]
+        course.append((new[0], new[1]))
+        return new[0], new[1]
+
+    split = open_store(store).train
+    *_, losses = reference.train(
+        split.pixels, split.labels, steps=STEPS, batch=20, rate=rate, seed=3, l2=l2, update=update
+    )
+    return course, losses
+
+
+def weights(folder: Path) -> Any:
+    return load_model(folder / "model.h5").weights
+
+
+def outputs(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_first_steps_agree_with_the_formula(small: Path, tmp_path: Path, name: str) -> None:
+    train(small, tmp_path, optimizer=name, schedule="polynomial", **RUN)
+    course, _ = expected(small, name, OPTIMIZERS[name]["learning_rate"], "polynomial")
+    differences = np.abs(weights(tmp_path) - course[-1][0])
+    # The weights have moved by up to 0.4. The sign of a gradient that is zero but for rounding is anybody's guess.
+    bound = np.quantile(differences, 0.99) if name == "lion" else differences.max()
+    assert bound < 1e-4
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_agree_with_their_formula(small: Path, tmp_path: Path, name: str) -> None:
+    train(small, tmp_path, schedule=name, **RUN)
+    assert np.abs(weights(tmp_path) - expected(small, "sgd", 0.5, name)[0][-1][0]).max() < 5e-6
+
+
+def test_a_schedule_of_its_own_length_with_a_warm_up(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        reference_rules.SCHEDULES, "cosine", lambda done, total: reference_rules.cosine(done, total, 5, 0.1)
+    )
+    train(small, tmp_path, schedule=Schedule("cosine", decay_steps=20, end_fraction=0.1, warmup_steps=5), **RUN)
+    assert np.abs(weights(tmp_path) - expected(small, "sgd", 0.5, "cosine", 20)[0][-1][0]).max() < 5e-6
+
+
+def test_a_warm_up_that_outlasts_the_epochs_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train.warmup_steps: expected at most the \d+ steps of the run"):
+        train(small, tmp_path, schedule=Schedule("cosine", warmup_steps=99), epochs=1, batch_size=100)
+
+
+def test_parameters_reach_the_optimizer(small: Path, tmp_path: Path) -> None:
+    train(small, tmp_path / "usual", optimizer=Optimizer("adam", beta_1=0.9, epsilon=1e-7), **RUN)
+    train(small, tmp_path / "named", optimizer="adam", **RUN)
+    assert outputs(tmp_path / "usual") == outputs(tmp_path / "named")
+    train(small, tmp_path / "other", optimizer=Optimizer("adam", beta_1=0.5), **RUN)
+    assert outputs(tmp_path / "usual") != outputs(tmp_path / "other")
+
+
+def test_l2_adds_its_gradient_and_leaves_the_recorded_loss_the_cross_entropy(small: Path, tmp_path: Path) -> None:
+    train(small, tmp_path, l2=0.1, **RUN)
+    course, losses = expected(small, "sgd", 0.5, l2=0.1)
+    assert np.abs(weights(tmp_path) - course[-1][0]).max() < 2e-6
+    assert history(tmp_path)[-1]["loss"] == pytest.approx(np.mean(losses[-10:]), abs=1e-6)
+
+
+def test_weight_decay_of_gradient_descent_shrinks_weights_and_not_the_bias(small: Path, tmp_path: Path) -> None:
+    # (1 − 0.5 · 1.0)W − 0.5 g: what l2 = 0.5 gives, as 2 · l2 = 1.
+    train(small, tmp_path, optimizer=Optimizer("sgd", weight_decay=1.0), **RUN)
+    course, _ = expected(small, "sgd", 0.5, l2=0.5)
+    assert np.abs(weights(tmp_path) - course[-1][0]).max() < 2e-6
+    assert np.abs(load_model(tmp_path / "model.h5").bias - course[-1][1]).max() < 2e-6
+
+
+def test_the_moving_average_is_what_is_published_and_validated(small: Path, tmp_path: Path) -> None:
+    train(small, tmp_path, ema=0.9, **RUN)
+    course, _ = expected(small, "sgd", 0.5)
+    mean_weights, mean_bias = course[0]
+    for step_weights, step_bias in course[1:]:
+        mean_weights = 0.9 * mean_weights + 0.1 * step_weights
+        mean_bias = 0.9 * mean_bias + 0.1 * step_bias
+    assert np.abs(weights(tmp_path) - mean_weights).max() < 2e-6
+    split = open_store(small).validation
+    loss = reference.mean_cross_entropy(split.pixels, split.labels, mean_weights, mean_bias)
+    assert history(tmp_path)[-1]["validation_loss"] == pytest.approx(loss, abs=1e-6)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{name: {"optimizer": name} for name in OPTIMIZERS if name != "sgd"},
+    "rmsprop with momentum": {"optimizer": Optimizer("rmsprop", momentum=0.5)},
+    "cosine": {"schedule": Schedule("cosine", warmup_steps=4)},
+    "average": {"ema": 0.95},
+    "everything": {"optimizer": "nadam", "schedule": "exponential", "ema": 0.9, "l2": 1e-3, "select": "best"},
+    "best": {"learning_rate": 30.0, "select": "best"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_that_crashed_goes_on_to_the_bit(small: Path, tmp_path: Path, variant: str) -> None:
+    settings = RUN | VARIANTS[variant] | {"checkpoint_every": 7}
+    train(small, tmp_path / "calm", **settings)
+    for step in (15, 22):
+        with pytest.raises(RuntimeError, match="crash"):
+            train(small, tmp_path / "rough", progress=Failing(step), **settings)
+    assert train(small, tmp_path / "rough", **settings).resumed_from in (21, 28)
+    assert outputs(tmp_path / "calm") == outputs(tmp_path / "rough")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "resumed"), [("constant", STEPS), (Schedule("cosine", decay_steps=30), STEPS), ("cosine", 0)]
+)
+def test_a_longer_run_goes_on_unless_the_schedule_depends_on_its_length(
+    small: Path, tmp_path: Path, schedule: Any, resumed: int
+) -> None:
+    settings = RUN | {"optimizer": "adam", "schedule": schedule}
+    train(small, tmp_path / "raised", **settings)
+    assert train(small, tmp_path / "raised", **(settings | {"steps": 70})).resumed_from == resumed
+    train(small, tmp_path / "scratch", **(settings | {"steps": 70}))
+    assert outputs(tmp_path / "raised") == outputs(tmp_path / "scratch")
+
+
+# A rate at which the validation loss goes up and down.
+RESTLESS = RUN | {"steps": 300, "learning_rate": 30.0, "batch_size": 5, "validate_every": 4}
+
+
+def test_the_best_model_is_that_of_the_lowest_validation_loss(small: Path, tmp_path: Path) -> None:
+    result = train(small, tmp_path / "best", select="best", **RESTLESS)
+    records = history(tmp_path / "best")
+    best = min(records, key=lambda record: record["validation_loss"])
+    assert (result.model_step, result.validation_loss) == (best["step"], best["validation_loss"])
+    assert result.steps == 300 > result.model_step
+    train(small, tmp_path / "until", **(RESTLESS | {"steps": best["step"]}))
+    assert (weights(tmp_path / "best") == weights(tmp_path / "until")).all()
+
+
+def test_early_stopping_ends_after_so_many_records_without_a_lower_loss(small: Path, tmp_path: Path) -> None:
+    result = train(small, tmp_path, early_stopping=3, **RESTLESS)
+    losses = [record["validation_loss"] for record in history(tmp_path)]
+    assert result.steps == 4 * len(losses) < 300
+    assert losses.index(min(losses)) == len(losses) - 4
+    before = outputs(tmp_path)
+    again = train(small, tmp_path, early_stopping=3, **(RESTLESS | {"steps": 400}))
+    assert (again.resumed_from, outputs(tmp_path)) == (result.steps, before)
+
+
+def test_stopping_and_selecting_need_a_validation_split(tmp_path: Path) -> None:
+    store = write_small_store(tmp_path / "store.h5", validation=0)
+    with pytest.raises(ConfigError) as caught:
+        train(store, tmp_path, early_stopping=2, select="best")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["train.early_stopping", "train.select"]
+    with pytest.raises(ConfigError, match=r"--set: train.select: needs preprocess.validation_size above 0"):
+        load_config(overrides=[parse_override("train.select=best"), parse_override("preprocess.validation_size=0")])
+
+
+def test_a_parameter_that_the_optimizer_lacks_is_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train.rho: the optimizer adam has none; it belongs to rmsprop"):
+        train(small, tmp_path, optimizer=Optimizer("adam", rho=0.5))
+    with pytest.raises(ConfigError, match=r"--set: train.momentum: the optimizer sgd has none"):
+        load_config(overrides=[parse_override("train.momentum=0.9")])
+    with pytest.raises(ConfigError, match=r"train.power: the schedule cosine has none; it belongs to polynomial"):
+        load_config(overrides=[parse_override("train.power=2"), parse_override("train.schedule=cosine")])
+
+
+def test_values_out_of_range_are_refused(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        train(
+            small,
+            tmp_path,
+            optimizer=Optimizer("adam", beta_1=1.0),
+            schedule=Schedule("cosine", decay_steps=0),
+            ema=1.0,
+            l2=-1.0,
+            early_stopping=0,
+            select="first",  # type: ignore[arg-type]
+        )
+    named = [problem.split(":")[0].removeprefix("train.") for problem in caught.value.problems]
+    assert named == ["early_stopping", "l2", "ema", "select", "beta_1", "decay_steps"]
+    with pytest.raises(ConfigError, match=r"train.optimizer: expected one of sgd, momentum, .*; received sdg"):
+        train(small, tmp_path, optimizer="sdg")
+    with pytest.raises(ConfigError, match=r"train.optimizer: expected sgd, momentum, .*; received 'sdg'"):
+        load_config(overrides=[parse_override("train.optimizer=sdg")])
+
+
+def test_the_texts_of_the_keys_name_every_optimizer_and_schedule() -> None:
+    for path, table in (("train.optimizer", OPTIMIZERS), ("train.schedule", SCHEDULES)):
+        for name in table:
+            assert name in KEYS[path].meaning
+            assert name in KEYS[path].expected
+    parameters = {name for table in (*OPTIMIZERS.values(), *SCHEDULES.values()) for name in table}
+    assert {f"train.{name}" for name in parameters} <= KEYS.keys()
+
+
+def decided(*settings: str) -> dict[str, Any]:
+    return STAGES["train"].parameters(load_config(overrides=[parse_override(text) for text in settings]).config)
+
+
+def test_only_parameters_that_apply_count_and_defaults_are_filled_in() -> None:
+    assert STAGES["train"].parameters(Config()) == {
+        "seed": 0,
+        "train.steps": 1000,
+        "train.batch_size": 100,
+        "train.validate_every": 100,
+        "train.optimizer": "sgd",
+        "train.schedule": "constant",
+        "train.learning_rate": 0.5,
+        "train.weight_decay": 0.0,
+    }
+    adam = decided("train.optimizer=adam")
+    assert (adam["train.learning_rate"], adam["train.beta_1"]) == (0.005, 0.9)
+    assert adam == decided("train.optimizer=adam", "train.beta_1=0.9", "train.learning_rate=0.005")
+    assert decided("train.ema=0.9", "train.select=best").keys() - decided().keys() == {"train.ema", "train.select"}
+    assert decided("train.checkpoint_seconds=1", "train.checkpoint_every=null") == decided()
+
+
+def test_the_documentation_has_every_optimizer_and_schedule_with_its_learning_rate() -> None:
+    rows = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
+    for name, parameters in OPTIMIZERS.items():
+        row = next(row for row in rows if row.startswith("|") and f"`{name}`" in row)
+        assert row.split("|")[2].strip() == f"{parameters['learning_rate']:g}"
+    for name in SCHEDULES:
+        assert any(row.startswith(f"| `{name}` |") for row in rows)

@@ -1,0 +1,436 @@
+"""Several processes that train together, and what happens to the rest when one of them is killed, asked to stop, or
+configured otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cli.cli import workers as local_workers
+from mnist_cli.cli.workers import _free_addresses, run_workers
+from mnist_cli.distribution import this_worker
+from mnist_cli.errors import ConfigError, WorkerLost
+from mnist_cli.stages.runtime import expected_runtime
+from mnist_cli.stages.train import train
+from tests.learning.test_mirrored import difference, outputs
+from tests.support import ROOT
+from tests.support.small_stores import write_small_store
+
+WORKER_LOST = 9
+PROGRAM = """
+import json, sys
+from mnist_cli.errors import Interrupted, MnistError
+from mnist_cli.progress import Progress
+from mnist_cli.signals import raise_on_signals
+from mnist_cli.stages.train import train
+
+class Speaking(Progress):
+    def update(self, done, detail=""):
+        print(done, flush=True)
+
+raise_on_signals()
+try:
+    result = train(sys.argv[1], sys.argv[2], device="cpu", strategy="multiworker", progress=Speaking(),
+                   **json.loads(sys.argv[3]))
+    print("resumed", result.resumed_from, result.runtime["replicas"])
+except (Interrupted, MnistError) as error:
+    print(error)
+    sys.stdout.flush()
+    import os
+    os._exit(error.exit_code)
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_store(tmp_path_factory.mktemp("small") / "store.h5")
+
+
+@contextmanager
+def workers(store: Path, folder: Path, *each: dict[str, Any]) -> Iterator[list[subprocess.Popen[str]]]:
+    """Run one process for each of the settings; each has a folder of its own, as on machines that share none."""
+    addresses = _free_addresses(len(each))
+    started = []
+    for index, settings in enumerate(each):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", PROGRAM, str(store), f"{folder}-{index}", json.dumps(settings)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
+            )
+        )
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def run_two(store: Path, folder: Path, **settings: Any) -> list[str]:
+    """Train with two workers; return the last line of each."""
+    with workers(store, folder, settings, settings) as processes:
+        lines = [process.communicate(timeout=100)[0].splitlines()[-1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], lines
+    return lines
+
+
+def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
+    assert process.stdout is not None
+    assert any(line.strip().isdigit() and int(line) >= step for line in process.stdout)
+
+
+def test_two_workers_train_as_one_replica_the_same_bits_each_time_also_through_a_resume(
+    small: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"steps": 1000, "batch_size": 33, "validate_every": 150}
+    assert run_two(small, tmp_path / "calm", **settings) == ["resumed 0 2"] * 2
+    train(small, tmp_path / "single", **settings)
+    assert difference(tmp_path / "single", tmp_path / "calm-0") < 1e-5
+    run_two(small, tmp_path / "cut", **settings | {"steps": 500})
+    # The chief tells the other, which has no checkpoint, where to go on.
+    assert run_two(small, tmp_path / "cut", **settings) == ["resumed 500 2"] * 2
+    assert outputs(tmp_path / "calm-0") == outputs(tmp_path / "cut-0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm-0", "cut-0", "single"]  # the others write nothing
+
+
+def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 60, "optimizer": "momentum", "select": "best", "validate_every": 20}
+    run_two(small, tmp_path / "cut", **settings | {"steps": 40})
+    assert run_two(small, tmp_path / "cut", **settings) == ["resumed 40 2"] * 2
+    train(small, tmp_path / "single", **settings)
+    assert difference(tmp_path / "single", tmp_path / "cut-0") < 1e-5
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again(
+    small: Path, tmp_path: Path, killed: int
+) -> None:
+    settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10, "checkpoint_every": 100}
+    with workers(small, tmp_path / "run", settings, settings) as processes:
+        wait_for_step(processes[killed], 400)
+        processes[killed].kill()
+        at = time.monotonic()
+        last = processes[1 - killed].communicate(timeout=60)[0]
+        assert time.monotonic() - at < 60
+        # Where the process that coordinates the others dies, TensorFlow may be the one that ends them.
+        assert processes[1 - killed].returncode == WORKER_LOST, last[-2000:]
+        assert "start all workers again" in last
+    steps = 20_000
+    resumed = run_two(small, tmp_path / "run", **settings | {"steps": steps})[0].split()
+    assert int(resumed[1]) >= 100
+
+
+def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10}
+    with workers(small, tmp_path / "run", settings, settings) as processes:
+        wait_for_step(processes[1], 100)
+        processes[1].send_signal(signal.SIGTERM)
+        said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+        assert [process.returncode for process in processes] == [143, 143], [lines[-3:] for lines in said]
+    assert said[0][-1] == said[1][-1]
+    reached = re.fullmatch(r"interrupted at step (\d+); the same call goes on from there", said[0][-1])
+    assert reached, said[0][-1]
+    assert (tmp_path / "run-0" / "checkpoints" / f"step-{int(reached[1]):08}").is_dir()
+
+
+def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path: Path) -> None:
+    with workers(small, tmp_path / "run", {"seed": 0}, {"seed": 7}) as processes:
+        said = [process.communicate(timeout=60)[0] for process in processes]
+        assert [process.returncode for process in processes] == [WORKER_LOST, 5], said
+    assert "worker 1 would train something else than the chief: seed 0 → 7" in said[1]
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: int
+) -> None:
+    monkeypatch.setenv("MNIST_WORKERS_PATIENCE", "0.5")
+    with workers(small, tmp_path / "run", {}, {}) as processes:
+        processes[1 - alone].kill()
+        said = processes[alone].communicate(timeout=60)[0]
+        assert processes[alone].returncode == WORKER_LOST, said
+    assert "expected every worker to start within 0.5 s; no answer from 127.0.0.1:" in said
+
+
+def mnist(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mnist_cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    process = mnist(folder, "run", "--to", "preprocess", "--mirror", str(real_mnist))
+    said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return folder
+
+
+def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path, tmp_path: Path) -> None:
+    process = mnist(prepared, "train", "--workers", "2", "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["stages"][0]["ran"]
+    train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path)
+    assert difference(tmp_path, prepared / "artifacts" / "train") < 1e-5
+    again = mnist(prepared, "train", "--workers=2")
+    assert "nothing to do" in again.communicate(timeout=60)[0]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: signal.Signals, code: int) -> None:
+    checkpoints = prepared / "artifacts" / "train" / "checkpoints"
+    before = set(checkpoints.glob("step-*"))
+    process = mnist(prepared, "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200")
+    end = time.monotonic() + 60
+    while set(checkpoints.glob("step-*")) <= before and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    reached = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("step-*"))
+    command = "mnist train --workers 2 --steps 5000000 --set train.checkpoint_every=200"
+    assert f"run '{command}' to go on from step {reached}" in said[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_is_killed(prepared: Path) -> None:
+    checkpoints = prepared / "artifacts" / "train" / "checkpoints"
+    settings = ("--steps", "5000000", "--seed", "4")
+    process = mnist(prepared, "train", "--workers", "2", *settings)
+    assert process.stderr is not None
+    # It runs as soon as it says so.
+    assert any("steps/s" in line or "belong to another run" in line for line in process.stderr)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 60
+    while any(is_running(int(child)) for child in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(is_running(int(child)) for child in children)
+    process.communicate()
+    assert list(checkpoints.glob("step-*"))
+
+
+def is_running(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where synthetic digits are ready, with a configuration that says so."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    (folder / "pipeline.yaml").write_text(
+        "dataset: synthetic\ntrain: {steps: 20, strategy: multiworker, device: cpu}\n"
+    )
+    process = mnist(folder, "run", "--to", "preprocess", "--set", "train.strategy=single")
+    said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    return folder
+
+
+def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
+    """Run `mnist train` as two workers, each on its artifacts; return the exit code and the last line of each."""
+    addresses = _free_addresses(2)
+    processes = []
+    for index, name in enumerate(artifacts):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        variables = {"TF_CONFIG": json.dumps(cluster), "MNIST_WORKERS_PATIENCE": "50"}
+        processes.append(mnist(folder, "train", "--artifacts", name, **variables))
+    try:
+        said = [process.communicate(timeout=100) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    codes = [process.returncode for process in processes]
+    return [(code, out.splitlines()[-1] if out else err) for code, (out, err) in zip(codes, said, strict=True)]
+
+
+def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> None:
+    shutil.copytree(synthetic / "artifacts", synthetic / "other")
+    done = (0, "done: this worker's share; the chief publishes the model")
+    assert mnist_pair(synthetic, "artifacts", "other")[1] == done
+    ours = (0, "nothing to do: it is fresh (--force runs it all the same)")
+    theirs = (0, "nothing to do: the chief's model is fresh")
+    assert mnist_pair(synthetic, "artifacts", "other") == [ours, theirs]
+    # What lies in a worker's own folder does not matter.
+    assert mnist_pair(synthetic, "artifacts", "artifacts") == [ours, theirs]
+    assert mnist_pair(synthetic, "other", "artifacts")[1] == done
+
+
+@pytest.mark.parametrize(("device", "hidden"), [("cpu", [([], "GPU")]), ("auto", [])])
+def test_on_the_cpu_tensorflow_is_told_to_see_no_gpu_before_it_looks_for_devices(
+    monkeypatch: pytest.MonkeyPatch, device: str, hidden: list[Any]
+) -> None:
+    import tensorflow as tf
+
+    from mnist_cli.learning.distributed.cluster import Cluster
+
+    class Looked(Exception):
+        pass
+
+    def look(*_: object) -> None:
+        raise Looked
+
+    told: list[Any] = []
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}})
+    )
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", look)
+    with pytest.raises(Looked):
+        Cluster(device)
+    assert told == hidden
+
+
+TF_CONFIG = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
+
+
+def test_tf_config_says_which_worker_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", json.dumps(TF_CONFIG))
+    worker = this_worker()
+    assert (worker.index, worker.count, worker.is_chief) == (2, 3, False)
+    assert expected_runtime("cpu", "multiworker")["replicas"] == 3
+    monkeypatch.setenv("TF_CONFIG", json.dumps(TF_CONFIG | {"task": {"type": "chief", "index": 0}}))
+    assert this_worker().is_chief
+
+
+def test_slurm_says_which_worker_this_is_where_tf_config_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    slurm = {"PROCID": "3", "STEP_NUM_TASKS": "4", "STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "2(x2)"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    worker = this_worker()
+    assert (worker.index, worker.count, worker.source) == (3, 4, "Slurm")
+    from mnist_cli.learning.distributed.cluster import _resolver
+
+    resolver = _resolver(worker)
+    assert (resolver.task_type, resolver.task_id) == ("worker", 3)
+    assert resolver.cluster_spec().as_dict() == {"worker": ["n1:8888", "n1:8889", "n2:8888", "n2:8889"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", json.dumps(TF_CONFIG | {"task": {"type": "ps", "index": 0}}), '{"cluster": 3}']
+)
+def test_a_tf_config_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match="TF_CONFIG: expected"):
+        this_worker()
+    assert expected_runtime("cpu", "multiworker")["replicas"] is None
+
+
+def test_without_a_word_on_the_workers_training_is_refused(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TF_CONFIG", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="expected TF_CONFIG, or Slurm"):
+        train(small, tmp_path, strategy="multiworker")
+
+
+def test_several_stages_at_once_are_refused_under_multiworker(prepared: Path) -> None:
+    process = mnist(prepared, "run", "--strategy", "multiworker")
+    assert "trains with 'mnist train'" in process.communicate(timeout=60)[1]
+    assert process.returncode == 3
+
+
+CHIEF = """
+import pathlib, signal, sys, time
+
+def stop(*_):
+    print('{"error": "interrupted"}', flush=True)
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path("ready").touch()
+while pathlib.Path("wait").exists():
+    time.sleep(0.01)
+print('{"stages": []}')
+"""
+LOST = """
+import os, pathlib, signal, time
+
+while not pathlib.Path("ready").exists():
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
+    """Programs, by number, that are started in the place of the workers."""
+    programs = {0: CHIEF, 1: ""}
+
+    def start(_addresses: list[str], index: int, output: int | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", programs[index]], stdin=subprocess.DEVNULL, stdout=output)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_workers, "_start", start)
+    monkeypatch.setattr(local_workers, "_HEARING", 0.1)
+    return programs
+
+
+def test_the_document_of_local_workers_is_the_chiefs(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run_workers(2, as_json=True)
+    assert json.loads(capfd.readouterr().out) == {"stages": []}
+
+
+def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stand_ins[1] = LOST
+    Path("wait").touch()
+    with pytest.raises(WorkerLost, match="worker 1 of 2 ended with signal SIGKILL"):
+        run_workers(2, as_json=True)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_lost_worker_is_named_where_the_chief_only_tells_of_a_loss(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_workers, "_HEARING", 10)
+    stand_ins[0] = "import pathlib, sys, time\npathlib.Path('ready').touch()\ntime.sleep(0.5)\nsys.exit(9)"
+    stand_ins[1] = LOST
+    with pytest.raises(SystemExit, match="9"):
+        run_workers(2)
+    assert "note: it was worker 1 of 2, which ended with signal SIGKILL" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("task", "tasks"), [("x", "2"), ("2", "2"), ("-1", "2"), ("0", "")])
+def test_senseless_variables_of_slurm_are_a_mistake_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, task: str, tasks: str
+) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv("SLURM_PROCID", task)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    with pytest.raises(ConfigError, match="SLURM_PROCID and SLURM_STEP_NUM_TASKS"):
+        this_worker()

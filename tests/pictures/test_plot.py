@@ -1,0 +1,186 @@
+"""`mnist plot`: pictures that open, say what they should and come out the same again."""
+
+from __future__ import annotations
+
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_cli.cli.app import run_command_line
+from mnist_cli.formats.history import Record, write_history
+from mnist_cli.formats.model import Model, save_model
+from mnist_cli.pictures.colours import BLUE, RED, WHITE, diverging, over_drawing
+from mnist_cli.pictures.mistakes import worst_mistakes
+from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side, signs
+from mnist_cli.stages.evaluate import evaluate
+from tests.support.small_stores import write_small_store
+
+SUBJECTS = ["weights", "confusion", "history", "mistakes"]
+CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a store, a model that knows nothing, its metrics and a history."""
+    for name in ("fetch", "preprocess", "train", "eval"):
+        (tmp_path / "artifacts" / name).mkdir(parents=True)
+        (tmp_path / "artifacts" / name / "manifest.json").touch()
+    store = write_small_store(tmp_path / "artifacts/preprocess/store.h5", classes=CLASSES)
+    weights = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
+    model = tmp_path / "artifacts/train/model.h5"
+    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, ""))
+    evaluate(model, store, tmp_path / "artifacts/eval")
+    records = [Record(100, 0.6, 0.5, 0.8), Record(200, 0.4, 0.3, 0.9)]
+    write_history(tmp_path / "artifacts/train/history.jsonl", records)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_every_plot_is_a_picture_in_the_artifacts_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    assert run_command_line(["plot", what, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"plot": what, "file": f"artifacts/plots/{what}.png"}
+    assert captured.err == ""
+    with Image.open(folder / "artifacts/plots" / f"{what}.png") as image:
+        image.load()
+        assert min(image.size) > 300
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
+    assert run_command_line(["plot", what, "--output", "plot.SVG"]) == 0
+    assert ElementTree.parse("plot.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_the_same_plot_has_the_same_bytes(folder: Path, what: str, ending: str) -> None:
+    for name in ("first", "second"):
+        assert run_command_line(["plot", what, "--output", f"{name}.{ending}"]) == 0
+    assert Path(f"first.{ending}").read_bytes() == Path(f"second.{ending}").read_bytes()
+
+
+def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) -> None:
+    weights = np.zeros((784, 2), np.float32)
+    weights[:392, 0], weights[392:, 0] = -1, 1
+    (folder / "artifacts/preprocess/store.h5").unlink()
+    save_model(folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, ""))
+    assert run_command_line(["plot", "weights"]) == 0
+    pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
+    left = pixels[:, : pixels.shape[1] // 2]
+    red_rows, blue_rows = (np.flatnonzero((left == colour).all(axis=2).sum(axis=1) > 50) for colour in (RED, BLUE))
+    assert len(red_rows) > 50
+    assert len(blue_rows) == pytest.approx(len(red_rows), abs=2)
+    assert red_rows.max() < blue_rows.min()
+    right = pixels[:, pixels.shape[1] // 2 : pixels.shape[1] * 3 // 4]
+    nearly_white = abs(right.astype(int) - WHITE).max(axis=2) <= 2  # the map's 256 colours have none in the middle
+    assert nearly_white.sum() > 5000
+
+
+def test_the_scale_goes_from_red_over_white_to_blue() -> None:
+    assert diverging(np.array([-2, -1, 0, 1, 2.0]), 1).tolist() == [list(c) for c in (RED, RED, WHITE, BLUE, BLUE)]
+
+
+def test_evidence_colours_what_it_speaks_of_and_leaves_the_drawing_grey() -> None:
+    against, none, speaks_for = over_drawing(np.array([[-1.0, 0, 1]]), np.array([[255, 255, 255]], np.uint8))[
+        0
+    ].tolist()
+    assert against[0] > 200 > against[2]
+    assert none[0] == none[1] == none[2] > 0
+    assert speaks_for[2] > 200 > speaks_for[0]
+
+
+def test_half_blocks_hold_two_rows_each() -> None:
+    image = np.array([[[1, 2, 3]], [[4, 5, 6]], [[7, 8, 9]]], np.uint8)
+    assert half_blocks(image) == [
+        "\x1b[38;2;1;2;3;48;2;4;5;6m▀\x1b[0m",
+        "\x1b[38;2;7;8;9;48;2;0;0;0m▀\x1b[0m",
+    ]
+
+
+def test_characters_say_sign_and_size() -> None:
+    values = np.array([[-3, -1.5, -0.1, 0.1, 1.5, 3]])
+    assert signs(values, 3) == ["-- - · · +++"]
+    assert signs(values, 3, values > 0) == ["       · +++"]
+    assert shades(np.array([[0, 255]], np.uint8)) == ["  @@"]
+
+
+def test_drawings_stand_beside_each_other_as_far_as_there_is_room() -> None:
+    drawings = [(title, [title * 2]) for title in "abc"]
+    assert side_by_side(drawings, cells=2, columns=6) == ["a   b", "aa  bb", "", "c", "cc", ""]
+
+
+def test_the_surest_mistake_comes_first() -> None:
+    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "")
+    pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
+    found, wrong = worst_mistakes(model, pixels, np.array([0, 0, 1, 2], np.uint8), 2)
+    assert wrong == 3
+    assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
+    assert found[0].probability > found[1].probability > 0.9
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_every_plot_can_be_shown_in_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    assert run_command_line(["plot", what, "--show"]) == 0
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) > 2
+    assert "\x1b" not in text
+    assert not (folder / "artifacts/plots").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "missing", "hint"),
+    [
+        ("weights", "train/model.h5", "mnist train"),
+        ("confusion", "eval/metrics.json", "mnist eval"),
+        ("history", "train/history.jsonl", "mnist train"),
+        ("mistakes", "preprocess/store.h5", "mnist preprocess"),
+    ],
+)
+def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
+    folder: Path, capsys: pytest.CaptureFixture[str], what: str, missing: str, hint: str
+) -> None:
+    (folder / "artifacts" / missing).write_bytes(b'{"step": "x"}')
+    assert run_command_line(["plot", what]) == 5
+    assert f"run '{hint}" in capsys.readouterr().err
+    (folder / "artifacts" / missing).unlink()
+    assert run_command_line(["plot", what]) == 5
+    assert f"hint: run '{hint}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["everything"], ["weights", "-o", "a.pdf"], ["weights", "-o", "png"], ["weights", "-o", "-"],
+     ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
+     ["history", "--split", "train"]],
+)  # fmt: skip
+def test_what_cannot_be_asked_exits_with_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run_command_line(["plot", *arguments]) == 2
+    if "-o" in arguments and "--show" not in arguments:
+        assert "ends in .png or .svg" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["plot", "weights", "-o", "nowhere/a.png"]) == 1
+    assert "error: nowhere/a.png: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(folder: Path) -> None:
+    write_history(folder / "artifacts/train/history.jsonl", [Record(1, 2.3, None, None)])
+    store = write_small_store(folder / "artifacts/preprocess/store.h5", test=0, classes=CLASSES)
+    assert store.exists()
+    for what in ("history", "mistakes"):
+        assert run_command_line(["plot", what]) == 0
+        assert Image.open(io.BytesIO((folder / f"artifacts/plots/{what}.png").read_bytes())).size[0] > 300

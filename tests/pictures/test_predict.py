@@ -1,0 +1,357 @@
+"""`mnist predict`: pictures of every kind through the real command, and the same in Python."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mnist_cli
+from mnist_cli.cli.app import run_command_line
+from mnist_cli.errors import InputError
+from mnist_cli.formats.model import Model, save_model
+from mnist_cli.formats.store import open_store
+from mnist_cli.pictures.opening import open_picture
+from mnist_cli.pictures.predicting import evidence
+from tests.pictures.test_normalize import digit
+from tests.support.small_stores import write_small_store
+
+NAMES = ("zero", "one", "t\x1bwo")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a model of three classes: ink at the top says `one`, at the bottom `two`."""
+    weights = np.zeros((784, 3), np.float32)
+    weights[:392, 1] = weights[392:, 2] = 0.1
+    (tmp_path / "artifacts/train").mkdir(parents=True)
+    model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "")
+    save_model(tmp_path / "artifacts/train/model.h5", model)
+    for stage in ("fetch", "preprocess"):
+        (tmp_path / "artifacts" / stage).mkdir()
+        (tmp_path / "artifacts" / stage / "manifest.json").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def save(name: str, image: Image.Image, **options: Any) -> str:
+    image.save(name, **options)
+    return name
+
+
+def grey() -> Image.Image:
+    return Image.fromarray(digit())
+
+
+def picture(kind: str) -> str:
+    """Write the seven of `digit` as a file of some kind and return its name."""
+    deep = Image.fromarray(digit().astype(np.uint16) * 257)
+    clear = Image.fromarray(np.dstack([np.zeros((200, 200, 3), np.uint8), 255 - digit()]))
+    palette = clear.quantize()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    match kind:
+        case "16 bits":
+            return save("a.png", deep)
+        case "transparent":
+            return save("a.png", clear)
+        case "palette with transparency":
+            return save("a.png", palette)
+        case "transparent colour":
+            return save("a.png", grey().convert("RGB"), transparency=(255, 255, 255))
+        case "1 bit":
+            return save("a.png", grey().convert("1"))
+        case "CMYK":
+            return save("a.jpg", grey().convert("CMYK"))
+        case "turned":
+            return save("a.jpg", grey().rotate(90), exif=exif)
+        case "inverted":
+            return save("a.png", Image.fromarray(255 - digit()))
+        case _:
+            return save(f"a.{kind}", grey())
+
+
+KINDS = ["png", "jpg", "gif", "bmp", "16 bits", "transparent", "palette with transparency", "transparent colour",
+         "1 bit", "CMYK", "turned", "inverted"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_digit_in_any_kind_of_file_is_the_same(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    expected = mnist_cli.predict(grey(), "artifacts/train/model.h5")
+    assert run_command_line(["predict", picture(kind), "--json"]) == 0
+    (read,) = lines(capsys)
+    assert read["prediction"] == expected.labels[0] == 1
+    assert read["probabilities"] == pytest.approx(expected.probabilities[0], abs=0.05)
+    assert read["class"] == "one"
+
+
+def bomb() -> bytes:
+    """A PNG whose header declares 60,000 × 60,000 pixels and that holds next to none."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def bad_file(kind: str) -> str:
+    png = Path(save("whole.png", grey())).read_bytes()
+    name = "bad.png"
+    match kind:
+        case "missing":
+            return "nothing.png"
+        case "folder":
+            Path(name).mkdir()
+        case "pipe":
+            os.mkfifo(name)
+        case "device":
+            return "/dev/zero"
+        case "blank":
+            return save(name, Image.new("L", (50, 50), 255))
+        case "one pixel":
+            return save(name, Image.new("L", (1, 1), 0))
+        case "animated GIF" | "animated PNG":
+            name = "bad.gif" if "GIF" in kind else name
+            return save(name, grey(), save_all=True, append_images=[grey().rotate(5)])
+        case "zero byte":
+            return "a\0b"
+        case _:
+            contents = {"empty": b"", "text": b"seven", "cut": png[: len(png) // 2], "bomb": bomb(),
+                        "damaged": png[:60] + bytes(20) + png[80:], "TIFF": tiff()}  # fmt: skip
+            Path(name).write_bytes(contents[kind])
+    return name
+
+
+def tiff() -> bytes:
+    content = io.BytesIO()
+    grey().save(content, "TIFF")
+    return content.getvalue()
+
+
+FAILURES = {
+    "missing": "no such file",
+    "folder": "received a folder",
+    "pipe": "received a pipe or device",
+    "device": "received a pipe or device",
+    "blank": "blank",
+    "one pixel": "blank",
+    "animated GIF": "an animation",
+    "animated PNG": "an animation",
+    "zero byte": "null byte",
+    "empty": "received nothing (0 bytes)",
+    "text": "something else",
+    "TIFF": "something else",
+    "cut": "damaged",
+    "damaged": "damaged",
+    "bomb": "too large",
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_file_that_is_no_digit_is_told_of_and_the_others_go_on(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    bad, good = bad_file(kind), save("good.png", grey())
+    assert run_command_line(["predict", good, bad, good]) == 5
+    captured = capsys.readouterr()
+    assert captured.out.count("good.png: one") == 2
+    assert FAILURES[kind] in captured.err
+    assert run_command_line(["predict", bad, good, "--json"]) == 5
+    failed, predicted = lines(capsys)
+    assert failed["file"] == bad
+    assert FAILURES[kind] in failed["error"]["message"]
+    assert predicted["prediction"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(save("closed.png", grey())).chmod(0)
+    assert run_command_line(["predict", "closed.png"]) == 5
+    assert "closed.png: Permission denied" in capsys.readouterr().err
+
+
+def test_standard_input_is_read_in_a_process_of_its_own(folder: Path) -> None:
+    content = Path(save("a.png", grey())).read_bytes()
+    command = [sys.executable, "-m", "mnist_cli", "predict", "-", "--json"]
+    result = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["file"] == "-"
+    assert json.loads(result.stdout)["prediction"] == 1
+
+
+def test_standard_input_is_read_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Path(save("a.png", grey())).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run_command_line(["predict", "-", "-", "--json"]) == 5
+    first, second = lines(capsys)
+    assert first["class"] == "one"
+    assert second["error"]["message"] == "standard input was read already"
+
+
+def test_predicting_imports_neither_tensorflow_nor_matplotlib(folder: Path) -> None:
+    program = (
+        "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
+        "code = run_command_line(['predict', sys.argv[1], '--explain', '-q'])\n"
+        "sys.exit(code or bool({'tensorflow', 'matplotlib', 'requests'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, save("a.png", grey())]
+    assert subprocess.run(command, cwd=folder, check=False).returncode == 0
+
+
+def test_without_a_model_there_is_one_error_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "artifacts/train/model.h5").unlink()
+    assert run_command_line(["predict", save("a.png", grey()), "--json"]) == 5
+    read = json.loads(capsys.readouterr().out)
+    assert list(read) == ["error"]
+    assert read["error"]["hint"] == "run 'mnist train'"
+
+
+@pytest.mark.parametrize("command", [["predict", "a.png"], ["plot", "weights"], ["plot", "mistakes"],
+                                     ["plot", "history"], ["plot", "confusion"]], ids=" ".join)  # fmt: skip
+def test_where_nothing_was_run_the_whole_pipeline_is_the_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(command) == 5
+    assert "hint: run 'mnist run'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"], ["a.png", "--split", "test"]])
+def test_what_cannot_be_asked_exits_with_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    store_of_the_models_shape(folder)
+    assert run_command_line(["predict", *arguments]) == 2
+
+
+def store_of_the_models_shape(folder: Path) -> Path:
+    """A store of 50 test images that have the sides of the tiny ones, and a model that takes them."""
+    path = folder / "artifacts/preprocess/store.h5"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_small_store(path)
+    pixels = open_store(path).test.pixels.shape[1]
+    weights = np.random.default_rng(0).normal(0, 1, (pixels, 10)).astype(np.float32)
+    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, "")
+    save_model(folder / "artifacts/train/model.h5", model)
+    return path
+
+
+def test_stored_images_are_predicted_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = open_store(store_of_the_models_shape(folder))
+    assert run_command_line(["predict", "--index", "3", "--index", "0", "--json"]) == 0
+    read = lines(capsys)
+    expected = mnist_cli.load_model("artifacts/train/model.h5").predict(store.test.pixels[[3, 0]])
+    assert [line["prediction"] for line in read] == expected.tolist()
+    assert [(line["split"], line["index"], line["label"]) for line in read] == [
+        ("test", 3, store.test.labels[3]),
+        ("test", 0, store.test.labels[0]),
+    ]
+
+
+def test_a_stored_image_needs_a_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["predict", "--index", "0"]) == 5
+    assert "run 'mnist preprocess'" in capsys.readouterr().err
+
+
+def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = (folder / "artifacts/train/model.h5").read_bytes()
+    store_of_the_models_shape(folder)
+    (folder / "artifacts/train/model.h5").write_bytes(model)
+    assert run_command_line(["predict", save("a.png", grey())]) == 0
+    assert run_command_line(["predict", "--index", "0"]) == 5
+    assert "expected images and classes of the model" in capsys.readouterr().err
+
+
+def test_in_a_pipe_each_picture_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_of_the_models_shape(folder)
+    assert run_command_line(["predict", "--index", "3", "--index", "0"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2
+    assert re.fullmatch(r"test image 3: \d \(label \d\), \d+\.\d\d %", told[0])
+
+
+def test_on_a_terminal_there_is_a_bar_for_each_class_and_no_escape_of_a_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    name = save("se\x1bven.png", grey())
+    assert run_command_line(["predict", name, "gone\x1b"]) == 5
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == "se\\u001bven.png: one"
+    assert sum(" % " in line or line.endswith(" %") for line in captured.out.splitlines()) == 3
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_the_evidence_and_the_bias_add_up_to_the_logit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = mnist_cli.load_model("artifacts/train/model.h5")
+    assert run_command_line(["predict", save("a.png", grey()), "--explain", "--json"]) == 0
+    (read,) = lines(capsys)
+    logits = model.logits(np.array(read["image"], np.uint8))[0]
+    assert np.sum(read["evidence"]) + read["bias"] == pytest.approx(logits[read["prediction"]], rel=1e-4)
+
+
+def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = mnist_cli.load_model("artifacts/train/model.h5")
+    weights = model.weights.copy()
+    weights[392:] = 0, -0.1, 0
+    save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, ""))
+    assert run_command_line(["predict", save("a.png", grey()), "--explain"]) == 0
+    text = capsys.readouterr().out.splitlines()
+    drawing, total = text[1:29], text[-1]
+    assert any("++" in line for line in drawing[:14])
+    assert not any("-" in line for line in drawing[:14])
+    assert any("--" in line for line in drawing[14:])
+    assert not any("+" in line for line in drawing[14:])
+    assert "bias: +0.50" in total
+
+
+def test_evidence_is_the_terms_of_the_sum() -> None:
+    model = Model(np.array([[1, -2], [3, 4]], np.float32), np.zeros(2, np.float32), ("a", "b"), 1, 0, "")
+    assert evidence(model, np.array([255, 51], np.uint8), 1) == pytest.approx([-2, 0.8])
+
+
+def test_in_python_arrays_pictures_and_names_are_predicted(folder: Path) -> None:
+    model = mnist_cli.load_model("artifacts/train/model.h5")
+    name = save("a.png", grey())
+    image = mnist_cli.normalize(grey())
+    by_array, by_picture = mnist_cli.predict(image, model), mnist_cli.predict(grey(), model)
+    by_names, by_path = mnist_cli.predict([name, name], model), mnist_cli.predict(Path(name), model)
+    for answer in (by_array, by_picture, by_names, by_path):
+        assert answer.probabilities[-1] == pytest.approx(model.probabilities(image)[0])
+        assert answer.labels.dtype == np.uint8
+        assert answer.classes == NAMES
+    assert by_names.labels.shape == (2,)
+
+
+def test_in_python_a_bad_file_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.png: no such file"):
+        mnist_cli.predict("gone.png")
+
+
+def test_a_photograph_for_three_dimensions_is_its_first_picture(folder: Path) -> None:
+    grey().convert("RGB").save("a.mpo", append_images=[Image.new("RGB", (200, 200))], save_all=True)
+    with open_picture("a.mpo") as opened:
+        assert (mnist_cli.normalize(opened) > 0).any()

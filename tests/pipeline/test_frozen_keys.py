@@ -1,0 +1,25 @@
+"""The keys of manifests, frozen: a redesign of the configuration must not make anybody's artifacts stale.
+
+frozen_keys.json holds what some fifty configurations gave before the parameters were declared where they are now, with
+no inputs and no runtime. A key that changes on purpose is changed there, in the commit that says why.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mnist_cli.config.loading import NO_FILE, load_config, parse_override
+from mnist_cli.pipeline.manifest import stage_key
+from mnist_cli.pipeline.registry import STAGES
+
+FROZEN: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("frozen_keys.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("typed", FROZEN)
+def test_a_configuration_keeps_its_keys(typed: str) -> None:
+    config = load_config(NO_FILE, [parse_override(text) for text in typed.split()]).config
+    keys = {name: stage_key(name, stage.version, stage.parameters(config), {}, {}) for name, stage in STAGES.items()}
+    assert keys == FROZEN[typed]

@@ -1,0 +1,295 @@
+"""The report in a real browser: it opens without a network, and its pad computes what Python computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from mnist_cli.pictures.normalize import normalize
+from mnist_cli.report.page import render
+from mnist_cli.report.subject import Subject
+from mnist_cli.text import printable
+from tests.support.browser import Browser, start_browser
+from tests.support.report_subjects import make_subject
+
+PAD = "#pad-drawing"
+SEVEN = [(0.3, 0.25), (0.5, 0.25), (0.72, 0.25), (0.6, 0.5), (0.5, 0.8)]
+STATE = """
+    const state = mnistReport.examine();
+    return {pixels: [...state.pixels], logits: state.logits, probabilities: state.probabilities, empty: state.empty,
+            predicted: state.predicted};
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    yield from start_browser(tmp_path_factory.mktemp("profile"))
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    return make_subject(tmp_path_factory.mktemp("subject"))
+
+
+@pytest.fixture(scope="module")
+def page(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_bytes(render(subject))
+    return path
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Iterator[Browser]:
+    """The report, just opened; in the end the console must hold no error that the test has not looked at."""
+    browser.prefer("light")
+    browser.open(page)
+    yield browser
+    assert browser.messages(only_errors=True) == []
+
+
+@pytest.fixture
+def blank(opened: Browser) -> Browser:
+    """The report with an empty pad."""
+    opened.click("#pad-clear")
+    assert opened.text("#pad-says") == "nothing yet"
+    return opened
+
+
+def painted(browser: Browser) -> int:
+    """Return how many pixels of the evidence are coloured: as far from grey as red and blue are."""
+    script = """
+        const canvas = document.getElementById("pad-seen");
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let at = 0; at < data.length; at += 4) {
+          const [low, high] = [Math.min(...data.slice(at, at + 3)), Math.max(...data.slice(at, at + 3))];
+          count += data[at + 3] > 40 && high - low > 60;
+        }
+        return count;
+    """
+    return int(browser.run(script))
+
+
+def shown_probabilities(browser: Browser) -> list[float]:
+    texts = browser.run("return [...document.querySelectorAll('[data-probability]')].map(item => item.textContent)")
+    return [float(text.removesuffix(" %")) / 100 for text in texts]
+
+
+def normalised(ink: npt.NDArray[np.float64], height: int, width: int) -> npt.NDArray[np.float64]:
+    """Return what a drawing becomes, in 0 to 255, not rounded: areas by the integral of the ink, not by overlaps."""
+    rows, columns = np.flatnonzero((ink > 0.1).any(axis=1)), np.flatnonzero((ink > 0.1).any(axis=0))
+    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = min(round(height * 20 / 28) / len(digit), round(width * 20 / 28) / len(digit.T))
+    for _axis in range(2):
+        size = max(1, round(len(digit) * scale))
+        integral = np.vstack([np.zeros(len(digit.T)), np.cumsum(digit, axis=0)])
+        edges = np.linspace(0, len(digit), size + 1)
+        at_edges = np.array([np.interp(edges, np.arange(len(integral)), column) for column in integral.T])
+        digit = np.diff(at_edges) * size / len(digit)  # transposed: next the other axis, then the first one again
+    result = np.zeros((height, width))
+    offsets = []
+    for axis, side in enumerate((height, width)):
+        profile = digit.sum(axis=1 - axis)
+        centre = (profile * np.arange(len(profile))).sum() / profile.sum()
+        offsets.append(min(max(int(np.floor(side / 2 - centre + 0.5)), 0), side - len(profile)))
+    result[offsets[0] : offsets[0] + len(digit), offsets[1] : offsets[1] + len(digit.T)] = 255 * digit / digit.max()
+    return result
+
+
+def test_the_page_opens_from_a_file_without_errors_and_without_the_network(opened: Browser) -> None:
+    assert opened.run("return location.protocol") == "file:"
+    opened.draw(PAD, SEVEN)
+    opened.click("#pad-random")
+    assert opened.messages() == []
+    assert opened.requests_to_the_network() == []
+
+
+def test_the_security_policy_refuses_the_network_even_to_the_page_itself(opened: Browser) -> None:
+    script = """
+        const done = arguments[arguments.length - 1];
+        fetch("http://127.0.0.1:9/").then(() => done("sent"), error => done(error.name));
+    """
+    assert opened.driver.execute_async_script(script) == "TypeError"
+    assert any("Content Security Policy" in message for message in opened.messages())
+
+
+@pytest.mark.parametrize("kind", ["mouse", "pen", "touch"])
+def test_a_drawn_digit_gets_probabilities_and_evidence(blank: Browser, kind: str) -> None:
+    assert painted(blank) == 0
+    blank.draw(PAD, SEVEN, kind)
+    state = blank.run(STATE)
+    assert sum(state["probabilities"]) == pytest.approx(1, abs=1e-12)
+    assert sum(shown_probabilities(blank)) == pytest.approx(1, abs=0.006)
+    assert blank.text("#pad-says").startswith(f"{state['predicted']}, ")
+    assert painted(blank) > 500
+
+
+def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    script = """
+        const {model, evidence} = mnistReport;
+        const {pixels, logits} = mnistReport.examine();
+        return logits.map((logit, k) => [evidence(model, pixels, k).reduce((a, b) => a + b) + model.bias[k], logit]);
+    """
+    for total, logit in blank.run(script):
+        assert total == pytest.approx(logit, abs=1e-9)
+    told = [blank.text(f"#pad-{name}") for name in ("for", "against", "bias", "logit")]
+    in_favour, against, bias, logit = (float(text.replace("−", "-")) for text in told)
+    assert in_favour + against + bias == pytest.approx(logit, abs=0.021)
+
+
+def drawn(browser: Browser) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [28, 28]."""
+    ink = browser.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
+    pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
+    return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(28, 28)
+
+
+def test_what_is_seen_is_the_drawing_normalised_as_mnist_is(blank: Browser, subject: Subject) -> None:
+    blank.draw(PAD, [(0.1, 0.15), (0.35, 0.2), (0.3, 0.55)])
+    ink, pixels = drawn(blank)
+    assert 20 < np.count_nonzero(pixels) < 400
+    np.testing.assert_allclose(pixels, normalised(ink.astype(np.float64), 28, 28), atol=0.51)
+    in_python = subject.model.probabilities(pixels.reshape(1, -1))[0]
+    np.testing.assert_allclose(blank.run(STATE)["probabilities"], in_python, atol=1e-5)
+
+
+@pytest.mark.parametrize("points", [SEVEN, [(0.2, 0.5), (0.8, 0.5)], [(0.05, 0.05), (0.2, 0.95)]])
+def test_the_page_and_mnist_predict_normalise_alike(blank: Browser, points: list[tuple[float, float]]) -> None:
+    blank.draw(PAD, points)
+    ink, pixels = drawn(blank)
+    np.testing.assert_allclose(pixels, normalize(ink).astype(float), atol=1)
+
+
+def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:
+    def looks(points: list[tuple[float, float]]) -> npt.NDArray[np.float64]:
+        blank.click("#pad-clear")
+        blank.draw(PAD, points)
+        return np.array(blank.run(STATE)["pixels"], float).reshape(28, 28)
+
+    here = looks(SEVEN)
+    there = looks([(x - 0.2, y + 0.1) for x, y in SEVEN])
+    assert np.abs(here - there).mean() < 4
+
+
+def test_loaded_images_get_what_python_gives_them(opened: Browser, subject: Subject) -> None:
+    images = opened.run("return mnistReport.data.images.map(({index}) => index)")
+    for position in [*range(5), *range(len(images) - 5, len(images))]:
+        opened.run("mnistReport.loadImage(arguments[0])", position)
+        state = opened.run(STATE)
+        pixels = subject.store.test.pixels[images[position]]
+        assert state["pixels"] == pixels.tolist()
+        assert state["predicted"] == subject.model.predict(pixels)[0]
+        np.testing.assert_allclose(state["probabilities"], subject.model.probabilities(pixels)[0], atol=1e-5)
+        assert f"test image {images[position]:,}, label" in opened.text("#pad-loaded")
+
+
+def test_one_click_loads_an_image_of_the_gallery(opened: Browser, subject: Subject) -> None:
+    opened.click("[data-load='3']")
+    index = opened.run("return mnistReport.data.images[3].index")
+    assert opened.run(STATE)["pixels"] == subject.store.test.pixels[index].tolist()
+    assert opened.run("return document.activeElement.id") == "pad-drawing"
+
+
+def test_drawing_over_a_loaded_image_keeps_it(opened: Browser) -> None:
+    before = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+    opened.draw(PAD, SEVEN)
+    after = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+    assert after > before > 0
+
+
+def test_undo_takes_back_strokes_clearing_and_images(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    one = blank.run(STATE)["pixels"]
+    blank.draw(PAD, [(0.2, 0.9), (0.8, 0.9)])
+    two = blank.run(STATE)["pixels"]
+    assert one != two
+    blank.click("#pad-clear")
+    assert blank.run(STATE)["empty"]
+    blank.click("#pad-undo")
+    assert blank.run(STATE)["pixels"] == two
+    blank.click("#pad-undo")
+    assert blank.run(STATE)["pixels"] == one
+
+
+def test_any_class_can_be_asked_for_its_evidence(opened: Browser) -> None:
+    predicted = opened.run(STATE)["predicted"]
+    other = (predicted + 1) % 10
+    opened.click(f"[data-class='{other}'] input")
+    assert opened.text("#pad-class") == str(other)
+    assert not opened.find("#pad-follow").is_selected()
+    bias = opened.run("return mnistReport.model.bias[arguments[0]]", other)
+    assert float(opened.text("#pad-bias").replace("−", "-")) == pytest.approx(bias, abs=0.0051)
+    opened.click("#pad-follow")
+    assert opened.text("#pad-class") == str(predicted)
+
+
+def test_an_empty_pad_tells_of_no_evidence_until_a_class_is_asked_for(blank: Browser) -> None:
+    names = ("class", "for", "against", "bias", "logit")
+    assert [blank.text(f"#pad-{name}") for name in names] == ["–"] * 5
+    assert blank.run("return document.querySelector('#pad-classes input[type=radio]:checked')") is None
+    blank.click("[data-class='3'] input")
+    assert blank.text("#pad-class") == "3"
+    assert blank.text("#pad-for") == "0.00"
+
+
+def test_the_pad_can_be_used_with_keys_alone(blank: Browser) -> None:
+    blank.run("document.getElementById('pad-drawing').focus()")
+    blank.keys(Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.SPACE, *[Keys.ARROW_DOWN] * 5, Keys.SPACE, Keys.ARROW_RIGHT)
+    line = blank.run(STATE)
+    assert not line["empty"]
+    assert "Pen up. The model says" in blank.run("return document.getElementById('pad-told').textContent")
+    blank.keys(*[Keys.ARROW_RIGHT] * 3)
+    assert blank.run(STATE)["pixels"] == line["pixels"], "a lifted pen draws nothing"
+    blank.undo()
+    assert blank.run(STATE)["empty"]
+    blank.keys(Keys.SPACE, Keys.ARROW_RIGHT, Keys.SPACE, Keys.DELETE)
+    assert blank.run(STATE)["empty"]
+    blank.keys(Keys.TAB)
+    assert blank.run("return document.activeElement.id") != "pad-drawing", "the pad does not hold the focus"
+
+
+def test_dark_mode_is_dark_and_the_pad_follows(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    ink_and_paper = """
+        const canvas = document.getElementById("pad-drawing");
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const ink = data[data.findIndex((value, at) => at % 4 === 3 && value > 200) - 1];
+        const paper = Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]);
+    """
+    assert blank.becomes(ink_and_paper + "return ink < 60 && paper > 240")
+    blank.prefer("dark")
+    assert blank.becomes(ink_and_paper + "return ink > 200 && paper < 40")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_width_needs_scrolling_sideways(opened: Browser, width: int) -> None:
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    opened.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        assert opened.run("return document.documentElement.scrollWidth") <= width
+    finally:
+        opened.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_images_of_another_size_and_classes_with_names_work_too(browser: Browser, tmp_path: Path) -> None:
+    hostile = "</script><img src=x onerror=document.title='broken'>"
+    subject = make_subject(tmp_path, classes=("ankle boot", hostile, "<b>bag</b>"), shape=(21, 14))
+    path = tmp_path / "#report?.html"
+    path.write_bytes(render(subject))
+    browser.open(path)
+    browser.click("#pad-clear")
+    browser.draw(PAD, SEVEN)
+    state = browser.run(STATE)
+    assert len(state["pixels"]) == 21 * 14
+    in_python = subject.model.probabilities(np.array(state["pixels"], np.uint8))[0]
+    np.testing.assert_allclose(state["probabilities"], in_python, atol=1e-5)
+    assert browser.text("#pad-class") == printable(subject.model.classes[state["predicted"]], 40)
+    assert browser.run("return document.title") != "broken"
+    assert browser.messages() == []
+    assert browser.requests_to_the_network() == []

@@ -1,0 +1,313 @@
+"""Finished trainings are kept as runs: what is recorded, when, and what a damaged record does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cli.cli.app import run_command_line
+from mnist_cli.errors import FormatError, InputError, UsageError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
+from mnist_cli.progress import Progress
+from mnist_cli.runs import recording
+from mnist_cli.runs.names import run_ids
+from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
+from tests.pipeline.test_pipeline import Pipeline, fake_evaluate, fake_train, pipeline
+from tests.test_structure import HEAVY, imported_by
+
+__all__ = ["pipeline"]  # the fixture
+
+
+HISTORY = [
+    {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
+    {"step": 2, "loss": 1.0, "validation_loss": 1.25, "validation_accuracy": 0.75},
+]
+
+
+def train_with_a_history(job: Job) -> Outcome:
+    outcome = fake_train(job)
+    lines = "".join(json.dumps(record) + "\n" for record in HISTORY)
+    (job.new / "history.jsonl").write_text(lines, encoding="utf-8")
+    return outcome
+
+
+def evaluate_like_the_stage(job: Job) -> Outcome:
+    outcome = fake_evaluate(job)
+    return Outcome(outcome.metrics | {"cross_entropy": 0.3, "split": job.config.eval.split})
+
+
+def runs(pipeline: Pipeline) -> list[Run]:
+    whole, damaged = read_runs(pipeline.artifacts.root)
+    assert not damaged
+    return whole
+
+
+def test_a_finished_training_is_a_run_with_what_was_published(pipeline: Pipeline) -> None:
+    train = pipeline.run()[2].manifest
+    (run,) = runs(pipeline)
+    assert run.id == train.key[:8]
+    assert run.train.document() == train.document()
+    assert run.parameters["preprocess.validation_size"] == 10
+    assert run.model_file.read_bytes() == pipeline.file("train/model.h5").read_bytes()
+    assert (run.folder / "history.jsonl").read_bytes() == pipeline.file("train/history.jsonl").read_bytes()
+
+
+def test_evaluations_join_the_run_of_their_model(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.run("eval.split=validation")
+    (run,) = runs(pipeline)
+    assert list(run.evaluations) == ["test", "validation"]
+    assert run.evaluations["test"].metrics == {"accuracy": 0.9}
+
+
+def test_the_same_training_again_is_the_same_run(pipeline: Pipeline) -> None:
+    pipeline.run()
+    before = runs(pipeline)[0]
+    pipeline.run("train.learning_rate=0.3")
+    pipeline.run(stages=("train",))
+    assert [run.id for run in runs(pipeline)][-1] == before.id
+    assert runs(pipeline)[-1].record.created > before.record.created
+    assert runs(pipeline)[-1].evaluations == before.evaluations
+
+
+def test_an_evaluation_of_other_bits_does_not_stay(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.run()
+
+    original = STAGES["train"].run
+    other = pipeline.config("train.learning_rate=0.9")
+    differently = dataclasses.replace(STAGES["train"], run=lambda job: original(dataclasses.replace(job, config=other)))
+    monkeypatch.setitem(STAGES, "train", differently)
+    pipeline.run(stages=("train",), force=True)
+    (run,) = runs(pipeline)
+    assert run.evaluations == {}
+
+
+def test_a_run_with_the_bits_of_another_gets_its_evaluation_too(pipeline: Pipeline) -> None:
+    pipeline.run("train.steps=1")
+    assert pipeline.ran("train.steps=2") == ["train"]
+    assert [list(run.evaluations) for run in runs(pipeline)] == [["test"], ["test"]]
+
+
+def test_the_oldest_runs_go_and_the_published_one_stays(pipeline: Pipeline) -> None:
+    ids = [pipeline.run(f"train.steps={steps}", "keep_runs=2")[2].manifest.key[:8] for steps in (1, 2, 3)]
+    assert [run.id for run in runs(pipeline)] == ids[1:]
+    pipeline.run("train.steps=2", "keep_runs=1")
+    assert [run.id for run in runs(pipeline)] == [ids[1]]
+
+
+def test_a_damaged_run_goes_before_any_other(pipeline: Pipeline) -> None:
+    first, second = (pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2))
+    pipeline.file(f"runs/{second}/run.json").write_bytes(b"{")
+    third = pipeline.run("train.steps=3", "keep_runs=2")[2].manifest.key[:8]
+    assert sorted(run.id for run in runs(pipeline)) == sorted([first, third])
+
+
+def test_keep_runs_changes_no_stage(pipeline: Pipeline) -> None:
+    pipeline.run()
+    assert pipeline.states("keep_runs=3") == ["fresh"] * 4
+
+
+def test_a_record_that_was_not_made_is_made_by_the_next_run(pipeline: Pipeline) -> None:
+    pipeline.run()
+    before = runs(pipeline)[0]
+    (before.folder / "eval-test.json").unlink()
+    assert pipeline.ran() == []
+    assert runs(pipeline)[0].evaluations == before.evaluations
+    shutil.rmtree(before.folder)
+    assert pipeline.ran() == []
+    assert runs(pipeline)[0].train == before.train
+    assert runs(pipeline)[0].evaluations == before.evaluations
+
+
+def test_a_record_that_cannot_be_written_does_not_fail_the_training(pipeline: Pipeline) -> None:
+    class Listener(Progress):
+        def __init__(self) -> None:
+            self.warnings: list[str] = []
+
+        def warn(self, message: str) -> None:
+            self.warnings.append(message)
+
+    pipeline.artifacts.root.mkdir()
+    pipeline.file("runs").write_bytes(b"a file where the folder should be")
+    listener = Listener()
+    assert pipeline.ran(progress=listener) == ["fetch", "preprocess", "train", "eval"]
+    assert "no record of it is kept" in listener.warnings[0]
+    assert pipeline.states() == ["fresh"] * 4
+
+
+def test_a_killed_recording_leaves_nothing_that_looks_like_a_run(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "_now", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run()
+    assert run_ids(pipeline.artifacts.root) == []
+    assert pipeline.ran() == ["eval"]
+    assert len(runs(pipeline)) == 1
+    assert not list(pipeline.file("runs").glob(".tmp-*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("run.json", b"{", "not JSON"),
+        ("run.json", b"[]", "the document is wrong"),
+        ("run.json", None, "run.json is missing"),
+        ("model.h5", b"x", "not what was written"),
+        ("model.h5", None, "not what was written"),
+        ("history.jsonl", b"", "not what was written"),
+        ("eval-test.json", b"\xff", "not JSON"),
+    ],
+)
+def test_a_damaged_record_is_reported(pipeline: Pipeline, name: str, content: bytes | None, problem: str) -> None:
+    pipeline.run()
+    path = runs(pipeline)[0].folder / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    whole, damaged = read_runs(pipeline.artifacts.root)
+    assert whole == []
+    assert problem in damaged[0].problem
+
+
+@pytest.mark.parametrize("name", ["run.json", "eval-test.json"])
+def test_a_record_that_was_changed_is_noticed(pipeline: Pipeline, name: str) -> None:
+    pipeline.run()
+    path = runs(pipeline)[0].folder / name
+    path.write_text(path.read_text(encoding="utf-8").replace('"seconds": ', '"seconds": 1'), encoding="utf-8")
+    with pytest.raises(FormatError, match="its content was changed"):
+        read_run(pipeline.artifacts.root, path.parent.name)
+
+
+def test_a_record_under_another_id_is_damaged(pipeline: Pipeline) -> None:
+    pipeline.run()
+    folder = runs(pipeline)[0].folder
+    folder.rename(folder.with_name("00000000"))
+    assert "the record of another training" in read_runs(pipeline.artifacts.root)[1][0].problem
+
+
+def test_runs_have_names(pipeline: Pipeline) -> None:
+    root = pipeline.artifacts.root
+    first, second = (pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2))
+    pipeline.run("train.steps=1")
+    assert find_run(root, "latest").id == find_run(root, "published").id == first
+    assert find_run(root, "previous").id == second
+    length = next(length for length in range(1, 9) if first[:length] != second[:length])
+    assert find_run(root, first[:length].upper()).id == first
+
+
+def test_a_beginning_of_several_ids_is_refused(pipeline: Pipeline) -> None:
+    root = pipeline.artifacts.root
+    for name in ("aa000000", "aa000001"):
+        (root / "runs" / name).mkdir(parents=True)
+    with pytest.raises(UsageError, match="the beginning of several runs: aa000000, aa000001"):
+        find_run(root, "aa")
+
+
+@pytest.mark.parametrize("name", ["", "zz", "latest", "published", "../../etc", "00000000"])
+def test_an_unknown_run_is_an_input_error(pipeline: Pipeline, name: str) -> None:
+    with pytest.raises(InputError, match="there is no run"):
+        find_run(pipeline.artifacts.root, name)
+
+
+def test_run_ids_are_those_of_the_folders(tmp_path: Path) -> None:
+    assert run_ids(tmp_path) == []
+    for name in ("3f9a0b1c", "00000000", ".sweep", "notes", "3f9a0b1c2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert run_ids(tmp_path) == ["00000000", "3f9a0b1c"]
+
+
+@pytest.fixture
+def listed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """Two runs, the second one published and its evaluation as the stage's."""
+    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=train_with_a_history))
+    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=evaluate_like_the_stage))
+    pipeline.run("train.steps=1")
+    pipeline.run("train.steps=2")
+    return pipeline
+
+
+def test_the_list_has_the_latest_first_and_marks_the_published(
+    listed: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["runs", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first, second = runs(listed)
+    assert lines[1].startswith(f"* {second.id}")
+    assert lines[2].startswith(f"  {first.id}")
+    assert lines[2].endswith("dataset=tiny preprocess.validation_size=10 train.steps=1")
+    assert "90.00 %" in lines[1]
+
+
+def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = runs(listed)
+    (first.folder / "run.json").write_bytes(b"")
+    assert run_command_line(["runs", "list", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [run["id"] for run in document["runs"]] == [second.id]
+    assert document["runs"][0]["published"]
+    assert document["damaged"][0]["id"] == first.id
+
+
+def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None:
+    for arguments in (["runs", "list"], ["runs", "show", "latest"]):
+        assert imported_by(arguments, listed.artifacts.root.parent).isdisjoint(HEAVY)
+
+
+def test_show_tells_parameters_metrics_and_digests(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second = runs(listed)
+    assert run_command_line(["runs", "show", "latest"]) == 0
+    text = capsys.readouterr().out
+    assert f"run {second.id}, trained " in text
+    assert "train.steps                    2" in text
+    assert "evaluation on test" in text
+    assert str(second.store_digest) in text
+
+
+def test_show_as_json_has_the_whole_record(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second = runs(listed)
+    assert run_command_line(["runs", "show", second.id, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["train"] == second.train.document()
+    assert document["evaluations"] == {"test": second.evaluations["test"].document()}
+    assert document["history"] == HISTORY
+
+
+def test_an_empty_list_says_what_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["runs", "list"]) == 0
+    assert "'mnist run' keeps one" in capsys.readouterr().out
+
+
+def test_rm_removes_and_refuses_the_published_one(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = runs(listed)
+    assert run_command_line(["runs", "rm", first.id, second.id]) == 2
+    assert len(runs(listed)) == 2
+    assert run_command_line(["runs", "rm", first.id]) == 0
+    assert runs(listed) == [second]
+    assert run_command_line(["runs", "rm", first.id]) == 5
+    assert "hint: run 'mnist runs list'" in capsys.readouterr().err
+
+
+def test_rm_removes_a_damaged_run(listed: Pipeline) -> None:
+    first, _ = runs(listed)
+    (first.folder / "model.h5").unlink()
+    assert run_command_line(["runs", "rm", first.id]) == 0
+    assert not first.folder.exists()
+
+
+def test_a_folder_without_runs_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_runs(Artifacts(tmp_path / "artifacts").root) == ([], [])
+    assert run_command_line(["runs", "show", "latest"]) == 5
+    assert run_command_line(["runs", "rm", "latest"]) == 5
+    assert not (tmp_path / "artifacts").exists()

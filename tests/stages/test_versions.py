@@ -1,0 +1,118 @@
+"""A stage that computes something else needs another version: what a tiny run gives is pinned here, version by version.
+
+When one of these fails and the change is meant, bump the stage's version in mnist_cli/pipeline/registry.py and pin the
+new values. Otherwise artifacts made by the old code would pass as fresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import pytest
+
+import mnist_cli
+from mnist_cli.formats.model import Model, save_model
+from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.sources.synthetic import Split, write_splits
+from tests.support.idx_files import write_tiny_dataset
+
+Value = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("versions")
+    write_tiny_dataset(folder)
+    mnist_cli.preprocess(folder, folder, validation_size=10)
+    return folder / "store.h5"
+
+
+def fetched(folder: Path, _store: Path) -> Value:
+    if PIL.__version__ != "13.0.0":
+        pytest.skip(f"the glyphs depend on Pillow's version: pinned for 13.0.0, this is {PIL.__version__}")
+    write_splits(folder, (Split("train", 0, 30, 2), Split("test", 1, 10, 2)), seed=1)
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.read_bytes())
+    return {"synthetic files": digest.hexdigest()}
+
+
+def preprocessed(_folder: Path, store: Path) -> Value:
+    return {"store": mnist_cli.open_store(store).digest, "bytes": hashlib.sha256(store.read_bytes()).hexdigest()}
+
+
+def trained(folder: Path, store: Path) -> Value:
+    result = mnist_cli.train(store, folder, steps=20, batch_size=7, validate_every=10, seed=3)
+    model = mnist_cli.load_model(folder / "model.h5")
+    history = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    return {
+        # Rounded by `approx` below: the last bits are the processor's business.
+        "loss": result.loss,
+        "weights": float(np.abs(model.weights).sum()),
+        "bias": [float(value) for value in model.bias],
+        "records": len(history),
+    }
+
+
+def evaluated(folder: Path, store: Path) -> Value:
+    random = np.random.default_rng(5)
+    weights = random.normal(size=(784, 10)).astype(np.float32)
+    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, mnist_cli.open_store(store).digest)
+    save_model(folder / "model.h5", model)
+    result = mnist_cli.evaluate(folder / "model.h5", store, folder)
+    return {"correct": result.correct, "interval": list(result.accuracy_interval), "loss": result.cross_entropy}
+
+
+RUNS: dict[str, Callable[[Path, Path], Value]] = {
+    "fetch": fetched,
+    "preprocess": preprocessed,
+    "train": trained,
+    "eval": evaluated,
+}
+PINNED: dict[tuple[str, int], Value] = {
+    ("eval", 1): {"correct": 3, "interval": [0.05236874589621659, 0.36041886474075696], "loss": 9.64978532469968},
+    ("fetch", 1): {"synthetic files": "6f250377b49045e5a4319195e1c3d0af0e07f463399e977a894f4d2a4ce2260d"},
+    ("preprocess", 1): {
+        "bytes": "6c5509d843fc2cbf43bb1be331099676f2ec560c017ad175eee416b74f09373d",
+        "store": "84fc99f137826d99eb92a569a5dfe1a9909b094abedfb9c23a11108fa09fa15a",
+    },
+    ("train", 3): {
+        "bias": [
+            -0.026391522958874702,
+            -0.010430904105305672,
+            0.016921233385801315,
+            -0.014451922848820686,
+            -0.014152138493955135,
+            0.003141538007184863,
+            0.026759985834360123,
+            -0.017064260318875313,
+            0.007495319936424494,
+            0.02817264199256897,
+        ],
+        "loss": 0.029839403554797174,
+        "records": 2,
+        "weights": 156.804443359375,
+    },
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_gives_what_its_version_gave(stage: str, store: Path, tmp_path: Path) -> None:
+    version = STAGES[stage].version
+    assert (stage, version) in PINNED, f"pin what version {version} of {stage} gives"
+    values = RUNS[stage](tmp_path, store)
+    for name, pinned in PINNED[stage, version].items():
+        expected = pinned if isinstance(pinned, str) else pytest.approx(pinned, rel=1e-4, abs=1e-6)
+        assert values[name] == expected, f"{stage}: {name} changed; is it a new version?"
+    assert values.keys() == PINNED[stage, version].keys()
+
+
+def test_checkpoints_and_manifests_go_by_the_same_version_of_training() -> None:
+    from mnist_cli.learning import training  # here, because it brings TensorFlow
+
+    assert STAGES["train"].version == training._VERSION
