@@ -1,67 +1,203 @@
-"""The data sets by name: where their four files come from and what their bytes are."""
+"""What a data set is: its classes, its files and their digests, and where they come from.
+
+Each shipped data set is a YAML file in this folder; nothing else in the package names its files or counts its classes.
+A file is read when its data set is asked for, so that a command pays for one at most.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """One downloadable file: its name, its size in bytes and the SHA-256 of its bytes."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A named data set.
-
-    Attributes:
-        name: what `dataset:` in the configuration says.
-        files: role (one of ROLES) → the pinned file; empty for a data set that is generated.
-        mirrors: base URLs, tried in order; each ends with a slash.
-        classes: the name of each label, by index.
-    """
-
-    name: str
-    files: dict[str, DataFile]
-    mirrors: tuple[str, ...]
-    classes: tuple[str, ...]
-
-
-# The names that the four files have on every mirror, and that a generated data set is written under.
+# The names under which the four files of every data set are published; MNIST's own.
 FILE_NAMES = {
     "train-images": "train-images-idx3-ubyte.gz",
     "train-labels": "train-labels-idx1-ubyte.gz",
     "test-images": "t10k-images-idx3-ubyte.gz",
     "test-labels": "t10k-labels-idx1-ubyte.gz",
 }
-_DIGITS = tuple("0123456789")
 
-# Sizes and digests of the files that Yann LeCun's page served; equal on all three mirrors.
-_MNIST_FILES = {
-    "train-images": (9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-    "train-labels": (28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-    "test-images": (1648877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-    "test-labels": (4542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
-}
 
-MNIST = Dataset(
-    name="mnist",
-    files={role: DataFile(FILE_NAMES[role], size, sha256) for role, (size, sha256) in _MNIST_FILES.items()},
-    # yann.lecun.com is left out on purpose: it answers with an HTML page, or not at all.
-    mirrors=(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-        "https://raw.githubusercontent.com/fgnt/mnist/master/",
-    ),
-    classes=_DIGITS,
-)
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file as its publisher packed it.
 
-SYNTHETIC = Dataset(name="synthetic", files={}, mirrors=(), classes=_DIGITS)
+    Attributes:
+        name: its name on every mirror, or in the archive.
+        size: in bytes; 0 where it is not known, as of a member of an archive.
+        sha256: of its bytes, 64 hexadecimal digits; empty where it is not known.
+        content: SHA-256 of what is in it, unpacked; empty where it is not known.
+    """
 
-DATASETS = {dataset.name: dataset for dataset in (MNIST, SYNTHETIC)}
+    name: str
+    size: int = 0
+    sha256: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A folder with one subfolder of pictures for each class, and how they become images.
+
+    Attributes:
+        folder: where they are; with the subfolders `train` and `test` in it, those hold the classes.
+        size: height and width of the images, or None where all pictures have one size.
+        fit: `resize` scales a picture; `normalise` finds its digit and centres it, as MNIST was made.
+        test_share: the share of each class that becomes the test images, where no folder says which.
+        seed: of that choice, and of the order of the images.
+    """
+
+    folder: Path
+    size: tuple[int, int] | None = None
+    fit: Literal["resize", "normalise"] = "resize"
+    test_share: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set.
+
+    Attributes:
+        name: what `dataset:` in the configuration says, and what is written into the store.
+        files: role (one of ROLES) → the file; empty for a data set that is generated or of one's own.
+        mirrors: base URLs, tried in order; each ends with a slash.
+        classes: the name of each label, by index; empty where the subfolders of `pictures` name them.
+        title: what it is, in a few words.
+        shape: height and width of an image, or None where its files alone say so.
+        archive: the file that holds `files` as its members, or None where each is downloaded by itself.
+        licence: under which the data may be used.
+        source: the address of the page that describes it.
+        transpose: whether rows and columns of the images are exchanged in the files.
+        first_label: the label of the first class in the files.
+        column: where a label file has several numbers for each image, which of them is the label.
+        folder: the user's folder with four IDX files, or None.
+        pictures: the user's folder of pictures, or None.
+        is_own: whether a user described it, so that its name alone does not say what is in it.
+    """
+
+    name: str
+    files: Mapping[str, DataFile]
+    mirrors: tuple[str, ...]
+    classes: tuple[str, ...]
+    title: str = ""
+    shape: tuple[int, int] | None = None
+    archive: DataFile | None = None
+    licence: str = ""
+    source: str = ""
+    transpose: bool = False
+    first_label: int = 0
+    column: int | None = None
+    folder: Path | None = None
+    pictures: Pictures | None = None
+    is_own: bool = field(default=False, kw_only=True)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether it is made from a seed."""
+        return not self.files and self.folder is None and self.pictures is None
+
+    def identity(self, digest_of: Callable[[Path], str]) -> str:
+        """Return what says in a manifest's key which data these are.
+
+        Args:
+            digest_of: gives the content digest of a file of the user's: of a packed one, of what is in it.
+
+        Returns:
+            The name of a shipped data set; of one's own the name and a digest of the content, in which no path counts.
+
+        Raises:
+            InputError: a folder of the user's is not there, or not what a data set needs.
+            OSError: a file cannot be read.
+        """
+        if not self.is_own:
+            return self.name
+        from mnist_cli.datasets import folders
+
+        content: object
+        if self.pictures is not None:
+            found = folders.list_pictures(self.pictures, self.classes)
+            content = [
+                found.classes,
+                self.pictures.size,
+                self.pictures.fit,
+                None if found.is_split else self.pictures.test_share,
+                self.pictures.seed,
+                [[picture.part, picture.label, digest_of(picture.path)] for picture in found.pictures],
+            ]
+        elif self.folder is not None:
+            paths = folders.find_idx_files(self.folder)
+            content = {role: digest_of(path) for role, path in paths.items()}
+        else:
+            content = {role: file.content or file.sha256 or file.name for role, file in self.files.items()}
+            content["archive"] = self.archive.sha256 if self.archive else ""
+        rules = [self.classes, self.shape, self.transpose, self.first_label, self.column]
+        canonical = json.dumps([self.name, content, rules], sort_keys=True)
+        return f"{self.name}@{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+class _Registry(MutableMapping[str, Dataset]):
+    """The shipped data sets by name; each file is read when its data set is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        # The default and the one that needs no network come first.
+        names.sort(key=lambda name: {"mnist": 0, "synthetic": 1}.get(name, 2))
+        self._known: dict[str, Dataset | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Dataset:
+        known = self._known[name]
+        if known is None:
+            from mnist_cli.datasets.description import read_shipped
+
+            known = self._known[name] = read_shipped(self._folder / f"{name}.yaml")
+        return known
+
+    def __setitem__(self, name: str, dataset: Dataset) -> None:
+        self._known[name] = dataset
+
+    def __delitem__(self, name: str) -> None:
+        del self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+DATASETS = _Registry(Path(__file__).parent)
+
+
+def find_dataset(
+    value: object, folder: Path | None = None, where: Callable[[tuple[str | int, ...]], str] = lambda _path: ""
+) -> Dataset:
+    """Return the data set that `dataset:` in a configuration names.
+
+    Args:
+        value: the name of a shipped data set, the path of a YAML file, a mapping such as
+            `{files: FOLDER, classes: [a, b]}` or `{images: FOLDER}`, or a Dataset, which is returned as it is.
+        folder: what relative paths are relative to; the current folder by default.
+        where: says for an error where a key of a mapping stands, such as `pipeline.yaml:3:12`; the empty path is that
+            of the whole value.
+
+    Raises:
+        ConfigError: with everything that is wrong with it.
+    """
+    if isinstance(value, Dataset):
+        return value
+    if isinstance(value, str) and value in DATASETS:
+        return DATASETS[value]
+    from mnist_cli.datasets.description import read_own
+
+    return read_own(value, folder or Path(), where)

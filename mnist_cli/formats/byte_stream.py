@@ -18,8 +18,9 @@ from mnist_cli.text import printable
 
 GZIP_MAGIC = b"\x1f\x8b"
 # Two bits of deflate can stand for 258 bytes at most: https://zlib.net/zlib_tech.html
-_MAX_DEFLATE_RATIO = 1032
+MAX_DEFLATE_RATIO = 1032
 _BLOCK = 1 << 16
+_CONTENT_BLOCK = 1 << 20
 _AS_GZIP = 31
 
 
@@ -57,11 +58,11 @@ class ByteStream:
     @property
     def capacity(self) -> int:
         """The most content, in bytes, that a file of this size can hold."""
-        return self.file_size * _MAX_DEFLATE_RATIO if self.compressed else self.file_size
+        return self.file_size * MAX_DEFLATE_RATIO if self.compressed else self.file_size
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the file's own bytes; complete once `finish` has returned."""
+        """The SHA-256 of the content that has been read; of all of it once `finish` has returned."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
@@ -79,6 +80,7 @@ class ByteStream:
             piece = self._plain_piece(count) if self._inflate is None else self._inflated_piece(count)
             if not piece:
                 break
+            self._digest.update(piece)
             pieces.append(piece)
             count -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -138,7 +140,6 @@ class ByteStream:
             block = self._file.read(_BLOCK)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        self._digest.update(block)
         self._taken += len(block)
         return block
 
@@ -166,6 +167,24 @@ class ByteStream:
             expected=f"the end of the file after {start} bytes",
             received=f"{self.file_size - start} more: {what}",
         )
+
+
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256 of what is in a file: of a packed one, of its content.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+        FormatError: it is empty, or its gzip data are damaged.
+    """
+    stream = ByteStream(path)
+    try:
+        done = 0
+        while block := stream.read(_CONTENT_BLOCK):
+            done += len(block)
+        stream.finish(done)
+    finally:
+        stream.close()
+    return stream.sha256
 
 
 def _open_regular(path: Path) -> BinaryIO:

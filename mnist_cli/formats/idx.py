@@ -106,7 +106,7 @@ class IdxReader:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the file's bytes as they lie there, once the last row has been read."""
+        """The SHA-256 of the file's content, unpacked, once the last row has been read."""
         return self._stream.sha256
 
     def close(self) -> None:

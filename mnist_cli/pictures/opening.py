@@ -17,8 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mnist_cli.errors import InputError
 from mnist_cli.text import file_size, printable
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP")
-_EXPECTED = "a PNG, JPEG, GIF or BMP picture"
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+_EXPECTED = "a PNG, JPEG, GIF, BMP, WebP or TIFF picture"
 # As many as the best telephones take, and 300 MB while they are decoded.
 _MAX_PIXELS = 100_000_000
 _MAX_BYTES = 100_000_000
@@ -85,7 +85,7 @@ def _load(file: BinaryIO) -> Image.Image:
     if image.width * image.height > _MAX_PIXELS:
         raise _too_large(f"{image.width:,} × {image.height:,}")
     # A telephone's JPEG may hold a second picture for three dimensions (MPO): the first one is what was taken.
-    if image.format in ("GIF", "PNG") and getattr(image, "is_animated", False):
+    if image.format in ("GIF", "PNG", "WEBP", "TIFF") and getattr(image, "is_animated", False):
         raise InputError(f"expected {_EXPECTED} that stands still; received an animation")
     if image.format in ("JPEG", "MPO"):
         image.draft(None, _ENOUGH)

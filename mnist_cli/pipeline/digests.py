@@ -1,6 +1,7 @@
 """Content digests of artifacts, remembered by size, modification time and inode.
 
-The digest of an HDF5 file is that of what it says (mnist_cli/formats/hdf5.py), of any other file that of its bytes.
+The digest of an HDF5 file is that of what it says (mnist_cli/formats/hdf5.py), of a gzip file that of its content, and
+of any other file that of its bytes.
 A file whose size, time and inode are as remembered is not read again; that is what makes `mnist status` quick, and
 all that it trusts. The memory is a hint: lost or damaged, it costs a reading.
 """
@@ -39,13 +40,13 @@ class DigestCache:
                 self._entries = entries
 
     def digest(self, path: Path) -> str:
-        """Return the content digest of `path`, which is below the cache's folder.
+        """Return the content digest of a file, below the cache's folder or elsewhere.
 
         Raises:
             OSError: the file is missing or cannot be read.
-            FormatError: it is an HDF5 file by its name and not by its content.
+            FormatError: it is an HDF5 file by its name and not by its content, or a damaged gzip file.
         """
-        name = str(path.relative_to(self._root))
+        name = self._name(path)
         fingerprint = _fingerprint(path)
         entry = self._entries.get(name)
         if isinstance(entry, list) and len(entry) == 4 and entry[:3] == fingerprint and isinstance(entry[3], str):
@@ -58,9 +59,12 @@ class DigestCache:
 
     def remember(self, path: Path, digest: str, fingerprint: list[int] | None = None) -> None:
         """Take a digest that was computed while the file was written."""
-        name = str(path.relative_to(self._root))
+        name = self._name(path)
         self._entries[name] = [*(fingerprint or _fingerprint(path)), digest]
         self._changed = True
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path.absolute())
 
     def save(self) -> None:
         """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""
@@ -84,13 +88,17 @@ def _fingerprint(path: Path) -> list[int]:
 
 def is_of_content(name: str) -> bool:
     """Tell whether the digest of a file of this name is that of what it says, not that of its bytes."""
-    return name.endswith(".h5")
+    return name.endswith((".h5", ".gz"))
 
 
 def content_digest(path: Path) -> str:
     """Return the digest of what a file says; errors as `DigestCache.digest`."""
-    if is_of_content(path.name):
+    if path.suffix == ".h5":
         from mnist_cli.formats import hdf5
 
         return hdf5.content_digest(path)
+    if path.suffix == ".gz":
+        from mnist_cli.formats.byte_stream import content_sha256
+
+        return content_sha256(path)
     return files.sha256_of(path)

@@ -26,13 +26,13 @@ class Downloader:
 
     Args:
         mirrors: in the order in which to try them.
-        patience: how long to wait, for each and for all.
+        patience: how long to wait, for each and for all; an attribute too.
         progress: hears of each file, and of each mirror that is given up.
     """
 
     def __init__(self, mirrors: Sequence[Mirror], patience: Patience, progress: Progress) -> None:
         self._mirrors = tuple(dict.fromkeys(mirrors))
-        self._patience = patience
+        self.patience = patience
         self._progress = progress
         self._down: set[Mirror] = set()
         self._web: WebClient | None = None
@@ -89,7 +89,10 @@ class Downloader:
 
     def _from(self, mirror: Mirror, partial: PartialFile, *, is_last: bool) -> None:
         if isinstance(mirror, FolderMirror):
-            copy_from_folder(mirror, partial, self._patience, self._progress.update)
+            found = copy_from_folder(mirror, partial, self.patience, self._progress.update)
+            if found:
+                name = partial.wanted.name
+                self._progress.note(f"{name}: {mirror.name}: found in {found}; the content is right")
         else:
             self._from_web(mirror, partial, is_last=is_last)
 
@@ -98,13 +101,13 @@ class Downloader:
         from mnist_cli.sources.web import WebClient, WebDownload
 
         if self._web is None:
-            self._web = WebClient(self._patience)
+            self._web = WebClient(self.patience)
         WebDownload(self._web, mirror, partial, self._progress.update, is_last=is_last).run()
 
     def _too_late(self, partial: PartialFile, reasons: dict[str, str]) -> FetchError:
         wanted: DataFile = partial.wanted
         head = (
-            f"the deadline of {self._patience.deadline:g} s has passed: "
+            f"the deadline of {self.patience.deadline:g} s has passed: "
             f"{partial.size():,} of {wanted.size:,} bytes of {wanted.name} are there"
         )
         hint = "run the same command again: it goes on where it stopped; fetch.deadline gives it more time"

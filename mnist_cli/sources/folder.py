@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from mnist_cli import files
+from mnist_cli.datasets.folders import places
+from mnist_cli.formats.byte_stream import MAX_DEFLATE_RATIO
+from mnist_cli.sources import wrappers
 from mnist_cli.sources.failures import MirrorError
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import FolderMirror
@@ -18,8 +23,8 @@ _BLOCK = 1 << 20
 
 def copy_from_folder(
     mirror: FolderMirror, partial: PartialFile, patience: Patience, report: Callable[[int], None]
-) -> None:
-    """Copy the file that `partial` is to become.
+) -> str:
+    """Copy the file that `partial` is to become, from whatever wrapper its content lies in.
 
     Args:
         mirror: where it is.
@@ -27,13 +32,46 @@ def copy_from_folder(
         patience: the deadline; a folder may be on a slow network.
         report: is told how many bytes are there.
 
+    Returns:
+        What was found instead of the file as it is published, such as `mnist.npz (x_train)`; empty for the file itself.
+
     Raises:
         MirrorError: the folder does not have the file, or has another one.
         DeadlineExceeded: the time is over.
         OSError: the partial file cannot be written.
     """
+    try:
+        _copy(mirror, partial, patience, report)
+    except MirrorError as error:
+        if found := rewrapped(mirror.folder, partial, patience):
+            return found
+        raise error from None
+    return ""
+
+
+def rewrapped(folder: Path, partial: PartialFile, patience: Patience) -> str:
+    """Make `partial` from another wrapper of its content in a folder, and say from which; empty where there is none.
+
+    Raises:
+        DeadlineExceeded: the time is over.
+        OSError: the partial file cannot be written.
+    """
     wanted = partial.wanted
-    source = mirror.folder / wanted.name
+    if not wanted.content:
+        return ""
+    for wrapped in wrappers.find(folder, wanted.name, partial.role):
+        partial.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(wrappers.WrongContent):
+            limit = wanted.size * MAX_DEFLATE_RATIO
+            wrappers.save(wrapped, partial.path, wanted.content, limit, lambda _done: patience.check())
+            return wrapped.what
+    return ""
+
+
+def _copy(mirror: FolderMirror, partial: PartialFile, patience: Patience, report: Callable[[int], None]) -> None:
+    wanted = partial.wanted
+    names = [place / wanted.name for place in places(mirror.folder)]
+    source = next((path for path in names if os.path.lexists(path)), names[0])
     try:
         if _size(source) != wanted.size:
             raise MirrorError(f"has {what_it_is(source, wanted)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnist_cli import files
 from mnist_cli.datasets import DATASETS, DataFile
 from mnist_cli.text import printable
 
@@ -16,17 +16,6 @@ _HEAD = 4096
 _GZIP_MAGIC = b"\x1f\x8b"
 _IDX_ITEM_BYTES = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
 
-# MD5, because that is what these data sets' own pages and loaders give. It names a file here and protects nothing.
-_LOOKALIKES = {
-    "8d4fb7e6c68d591d4c3dfef9ec88bf0d": "the training images of Fashion-MNIST",
-    "25c81989df183df01b3e8a0aad5dffbe": "the training labels of Fashion-MNIST",
-    "bef4ecab320f06d8554ea6380940ec79": "the test images of Fashion-MNIST",
-    "bb300cfdad3c16e7a12a480ee83cd310": "the test labels of Fashion-MNIST",
-    "bdb82020997e1d708af4cf47b453dcf7": "the training images of Kuzushiji-MNIST",
-    "e144d726b3acfaa3e44228e80efcd344": "the training labels of Kuzushiji-MNIST",
-    "5c965bf0a639b31b8f53240b1b52f4d7": "the test images of Kuzushiji-MNIST",
-    "7320c461ea6c1c855c0b718fb2a4b134": "the test labels of Kuzushiji-MNIST",
-}
 # A bigger file than this is none of those above, and is not read to the end for a message.
 _LARGEST_LOOKALIKE = 64 << 20
 
@@ -82,13 +71,12 @@ def what_it_is(path: Path, wanted: DataFile) -> str:
 def _known_file(path: Path, size: int) -> str | None:
     if size > _LARGEST_LOOKALIKE:
         return None
-    content = path.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = files.sha256_of(path)
     for dataset in DATASETS.values():
         for file in dataset.files.values():
             if file.sha256 == sha256:
                 return f"{file.name} of {dataset.name}"
-    return _LOOKALIKES.get(hashlib.md5(content, usedforsecurity=False).hexdigest())
+    return None
 
 
 def _inflated(head: bytes) -> bytes:

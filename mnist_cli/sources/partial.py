@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from mnist_cli import files
 from mnist_cli.datasets import DataFile
+from mnist_cli.errors import InputError
+from mnist_cli.formats.byte_stream import content_sha256
 
 _SUFFIX = ".part"
 
@@ -17,12 +19,15 @@ _SUFFIX = ".part"
 class PartialFile:
     """The first bytes of one pinned file, as far as they have come; its name begins with the pinned digest.
 
+    What a folder had in another wrapper stands here only as a whole: other bytes, with the pinned content.
+
     Since the digest is part of the name, the bytes may come from several mirrors, in several runs, and can never be
     taken for the published file or for the beginning of another one.
     """
 
-    def __init__(self, folder: Path, wanted: DataFile) -> None:
+    def __init__(self, folder: Path, wanted: DataFile, role: str = "") -> None:
         self.wanted = wanted
+        self.role = role
         self.path = folder / f"{wanted.sha256[:16]}-{wanted.name}{_SUFFIX}"
 
     def size(self) -> int:
@@ -40,13 +45,29 @@ class PartialFile:
             yield file
 
     def is_right(self) -> bool:
-        """Return whether all bytes are there and have the pinned SHA-256."""
-        return self.size() == self.wanted.size and files.sha256_of(self.path) == self.wanted.sha256
+        """Return whether all bytes are there and have the pinned SHA-256, or their content has."""
+        return is_right(self.path, self.wanted) if self.size() else False
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes only, because those after them are not to be trusted."""
         if self.size() > size:
             os.truncate(self.path, size)
+
+
+def is_right(path: Path, wanted: DataFile) -> bool:
+    """Return whether a file is the wanted one: by its own digest, or by that of its content.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.stat().st_size == wanted.size and files.sha256_of(path) == wanted.sha256:
+        return True
+    if not wanted.content:
+        return False
+    try:
+        return content_sha256(path) == wanted.content
+    except InputError:
+        return False
 
 
 def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:

@@ -68,6 +68,10 @@ class Patience:
             raise DeadlineExceeded
         return left
 
+    def check(self) -> None:
+        """Raise DeadlineExceeded when no time is left."""
+        self.remaining()
+
     def wait(self, receive: Callable[[float], T], limit: float) -> T:
         """Return what `receive(seconds)` gives, within `limit` seconds and the deadline.
 

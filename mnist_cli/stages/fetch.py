@@ -1,20 +1,27 @@
-"""The stage `fetch`: the files of a data set, verified against their pinned SHA-256."""
+"""The stage `fetch`: the four files of a data set, verified by their pinned SHA-256, under four fixed names.
+
+The identity of a file is its content: how it is packed, and under which name it was found, does not count.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from mnist_cli import files
-from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-from mnist_cli.errors import UsageError
+from mnist_cli.datasets import FILE_NAMES, ROLES, DataFile, Dataset, find_dataset
+from mnist_cli.datasets.folders import find_idx_files
+from mnist_cli.errors import FetchError, FormatError
+from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.progress import SILENT, Progress
+from mnist_cli.sources import wrappers
 from mnist_cli.sources.download import Downloader
+from mnist_cli.sources.folder import rewrapped
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import parse_mirror
-from mnist_cli.sources.partial import PartialFile, publish_all, tidy
+from mnist_cli.sources.partial import PartialFile, is_right, publish_all, tidy
 from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
 from mnist_cli.text import printable
 
@@ -29,8 +36,8 @@ class FetchedFile:
     Attributes:
         name: its name in the folder.
         size: in bytes.
-        sha256: of its bytes, 64 hexadecimal digits.
-        source: "already there", "generated", or the mirror (without user, password and query).
+        sha256: of its content, unpacked; 64 hexadecimal digits.
+        source: "already there", "generated", the user's folder, or the mirror (without user, password and query).
     """
 
     name: str
@@ -45,7 +52,7 @@ class FetchResult:
 
     Attributes:
         dataset: its name.
-        files: all files of the data set, in the order of its table.
+        files: the four files, in the order of `datasets.ROLES`.
         requests: HTTP requests that were sent, redirects and further tries included.
         bytes_received: bytes that came from web servers; copying from a folder counts none.
     """
@@ -59,7 +66,7 @@ class FetchResult:
 def fetch(
     folder: Path | str,
     *,
-    dataset: str = "mnist",
+    dataset: object = "mnist",
     seed: int = 0,
     mirrors: Sequence[str] = (),
     timeout: float = 30,
@@ -67,19 +74,21 @@ def fetch(
     min_speed: float = 1024,
     existing: Path | None = None,
     partial: Path | None = None,
+    pins: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = SILENT,
     clock: Clock = SYSTEM_CLOCK,
 ) -> FetchResult:
-    """Put the verified files of a data set into a folder; those that are there already cost no request.
+    """Put the four verified files of a data set into a folder; those that are there already cost no request.
 
     Nothing in `folder` changes before all files that are needed are complete and right. One fetch at a time in a
     folder: the pipeline and `read_data_sets` hold a lock, this function does not.
 
     Args:
         folder: where the files go; made when it is missing.
-        dataset: a name in `mnist_cli.datasets.DATASETS`.
+        dataset: a Dataset, or what `find_dataset` takes: a name, a YAML file, or a mapping.
         seed: for a data set that is generated.
-        mirrors: http://…, https://…, file://… or folders, tried in order before the data set's own.
+        mirrors: http://…, https://…, file://…, folders or archives (.zip, .npz), tried in order before the data set's
+            own.
         timeout: seconds without a sign of a server.
         deadline: seconds for the whole fetch.
         min_speed: bytes a second below which a mirror is given up.
@@ -87,36 +96,158 @@ def fetch(
             copied into `folder`.
         partial: where unfinished downloads stay until the next call (default: `partial` in `folder`); on the same
             file system as `folder`, and removed when everything is published.
+        pins: name of a published file → SHA-256 of its content as it was fetched before, which counts where the data
+            set itself does not say it.
         progress: hears of each file, each mirror that is given up, and each wrong file that was there.
         clock: the time, for tests.
 
     Raises:
-        UsageError: the data set is not known, or a mirror is neither an address nor a folder.
+        ConfigError: the data set is not known, or its description is wrong.
+        UsageError: a mirror is neither an address nor a folder.
         FetchError: no mirror gives a file, or the deadline passed.
+        InputError: a file of the user's own is missing, or not what it should be.
         OSError: a file cannot be written.
     """
-    table = _known_dataset(dataset)
+    table = find_dataset(dataset)
     folder = Path(folder)
     partial = partial or folder / "partial"
-    if not table.files:
-        return _generate(table, folder, seed, partial, progress)
-    parsed = [parse_mirror(mirror) for mirror in (*mirrors, *table.mirrors)]
-    downloader = Downloader(parsed, Patience(timeout, deadline, min_speed, clock), progress)
-    sources = dict.fromkeys(table.files.values(), ALREADY_THERE)
-    moves = []
+    if table.files:
+        parsed = [parse_mirror(mirror) for mirror in (*mirrors, *table.mirrors)]
+        downloader = Downloader(parsed, Patience(timeout, deadline, min_speed, clock), progress)
+        return _Fetch(table, folder, existing, partial, pins, progress).download(downloader)
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(downloader), _nothing_empty_left(partial):
-        for wanted in _missing(table, existing or folder, progress):
-            part = PartialFile(partial, wanted)
-            # Complete since an earlier call that failed later on: that needs no mirror.
-            if not part.is_right():
-                partial.mkdir(parents=True, exist_ok=True)
-                sources[wanted] = downloader.get(part).name
-            moves.append((part.path, folder / wanted.name))
-    publish_all(moves, folder)
+    partial.mkdir(parents=True, exist_ok=True)
+    source = GENERATED
+    if table.folder is not None:
+        source = printable(table.folder)
+        _copy_own(table, partial)
+    elif table.pictures is not None:
+        from mnist_cli.sources.pictures import write_pictures  # it brings Pillow and NumPy
+
+        source = printable(table.pictures.folder)
+        write_pictures(partial, table.pictures, table.classes, progress=progress)
+    else:
+        from mnist_cli.sources.synthetic import write_synthetic  # likewise
+
+        write_synthetic(partial, seed=seed, progress=progress)
+    made = {role: partial / name for role, name in FILE_NAMES.items()}
+    digests = {role: content_sha256(path) for role, path in made.items()}
+    fetched = [FetchedFile(path.name, path.stat().st_size, digests[role], source) for role, path in made.items()]
+    publish_all([(path, folder / path.name) for path in made.values()], folder)
     tidy(partial)
-    fetched = tuple(FetchedFile(file.name, file.size, file.sha256, source) for file, source in sources.items())
-    return FetchResult(table.name, fetched, downloader.requests, downloader.bytes_received)
+    return FetchResult(table.name, tuple(fetched), 0, 0)
+
+
+def _copy_own(table: Dataset, partial: Path) -> None:
+    """Bring a user's four IDX files together; errors as `fetch`."""
+    from mnist_cli.formats.idx import IdxReader  # it brings NumPy
+
+    assert table.folder is not None
+    for role, path in find_idx_files(table.folder).items():
+        with IdxReader(path) as reader:
+            shape = reader.header.shape[1:]
+        expected = table.shape[::-1] if table.shape and table.transpose else table.shape
+        if role.endswith("images") and expected and shape != expected:
+            raise FormatError(path, "images of another size than the data set says", expected=expected, received=shape)
+        wrappers.pack_file(path, partial / FILE_NAMES[role])
+
+
+class _Fetch:
+    """One download of a data set's files.
+
+    Args as `fetch`.
+    """
+
+    def __init__(
+        self,
+        table: Dataset,
+        folder: Path,
+        existing: Path | None,
+        partial: Path,
+        pins: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self._table = table
+        self._folder = folder
+        self._existing = existing
+        self._partial = partial
+        self._progress = progress
+        self._wanted = {
+            role: replace(file, content=file.content or pins.get(FILE_NAMES[role], "")) for role, file in table.files.items()
+        }
+
+    def download(self, downloader: Downloader) -> FetchResult:
+        """Fetch what is missing; errors as `fetch`."""
+        sources = dict.fromkeys(ROLES, ALREADY_THERE)
+        found: dict[str, Path] = {}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(downloader), _nothing_empty_left(self._partial):
+            missing = self._missing()
+            parts = {role: PartialFile(self._partial, self._wanted[role], role) for role in missing}
+            for role, part in parts.items():
+                # Complete since an earlier call that failed later on: that needs no mirror.
+                if self._table.archive is None and not part.is_right() and not self._is_beside(part, downloader):
+                    self._partial.mkdir(parents=True, exist_ok=True)
+                    sources[role] = downloader.get(part).name
+                found[role] = part.path
+            if missing and self._table.archive is not None:
+                sources |= dict.fromkeys(missing, self._unpack(self._table.archive, parts, downloader))
+        paths = {role: found.get(role) or (self._existing or self._folder) / name for role, name in FILE_NAMES.items()}
+        fetched = tuple(self._described(role, path, sources[role]) for role, path in paths.items())
+        publish_all([(path, self._folder / FILE_NAMES[role]) for role, path in found.items()], self._folder)
+        tidy(self._partial)
+        return FetchResult(self._table.name, fetched, downloader.requests, downloader.bytes_received)
+
+    def _missing(self) -> list[str]:
+        """Return the roles whose files are not in the folder, or wrong there, and tell about the wrong ones."""
+        missing = []
+        for role, wanted in self._wanted.items():
+            path = (self._existing or self._folder) / FILE_NAMES[role]
+            if path.is_file():
+                try:
+                    if is_right(path, wanted):
+                        continue
+                    problem = f"is {what_it_is(path, wanted)}" if wanted.size else "is not known to be right"
+                except OSError as error:
+                    problem = f"cannot be read ({error.strerror})"
+                self._progress.warn(f"{printable(path)} {problem}; it is replaced when all files are verified")
+            missing.append(role)
+        return missing
+
+    def _is_beside(self, part: PartialFile, downloader: Downloader) -> bool:
+        """Take a file from another wrapper in the folder itself, such as `raw/` or `mnist.npz`."""
+        if self._existing is not None or not (found := rewrapped(self._folder, part, downloader.patience)):
+            return False
+        self._progress.note(f"{part.wanted.name}: {printable(self._folder)}: found in {found}; the content is right")
+        return True
+
+    def _unpack(self, archive: DataFile, parts: Mapping[str, PartialFile], downloader: Downloader) -> str:
+        """Fetch the archive, take the files out of it, and return where it came from."""
+        whole = PartialFile(self._partial, archive)
+        self._partial.mkdir(parents=True, exist_ok=True)
+        source = ALREADY_THERE if whole.is_right() else downloader.get(whole).name
+        for part in parts.values():
+            wrappers.extract(whole.path, part.wanted.name, part.path)
+            if (wanted := part.wanted.content) and (received := content_sha256(part.path)) != wanted:
+                raise FetchError(
+                    f"{part.wanted.name} in {archive.name} is not what was fetched before\n"
+                    f"expected content {wanted[:12]}…; received {received[:12]}…",
+                    hint="run 'mnist fetch --force' to take the new one",
+                )
+        return source
+
+    def _described(self, role: str, path: Path, source: str) -> FetchedFile:
+        wanted, size = self._wanted[role], path.stat().st_size
+        # What was verified by its own digest, and is described by us, need not be unpacked for the digest of its content.
+        is_known = wanted.content and not self._table.is_own
+        content = wanted.content if is_known else content_sha256(path)
+        if wanted.content and content != wanted.content:
+            raise FetchError(
+                f"{wanted.name} has the right bytes and another content\n"
+                f"expected content {wanted.content[:12]}…; received {content[:12]}…",
+                hint="one of the two digests in the data set's description is wrong",
+            )
+        return FetchedFile(FILE_NAMES[role], size, content, source)
 
 
 @contextlib.contextmanager
@@ -130,43 +261,3 @@ def _nothing_empty_left(partial: Path) -> Iterator[None]:
                 path.unlink()
         with contextlib.suppress(OSError):
             partial.rmdir()
-
-
-def _known_dataset(name: str) -> Dataset:
-    if name not in DATASETS:
-        known = ", ".join(sorted(DATASETS))
-        raise UsageError(f"dataset: expected one of {known}; received {printable(repr(name))}")
-    return DATASETS[name]
-
-
-def _missing(table: Dataset, folder: Path, progress: Progress) -> list[DataFile]:
-    """Return the files of a data set that are not in the folder, or wrong there, and tell about the wrong ones."""
-    missing = []
-    for wanted in table.files.values():
-        path = folder / wanted.name
-        if not path.is_file():
-            missing.append(wanted)
-            continue
-        try:
-            if path.stat().st_size == wanted.size and files.sha256_of(path) == wanted.sha256:
-                continue
-            problem = f"is {what_it_is(path, wanted)}"
-        except OSError as error:
-            problem = f"cannot be read ({error.strerror})"
-        progress.warn(f"{printable(path)} {problem}; it is replaced when all files are verified")
-        missing.append(wanted)
-    return missing
-
-
-def _generate(table: Dataset, folder: Path, seed: int, partial: Path, progress: Progress) -> FetchResult:
-    # Here, because it brings Pillow and NumPy, which no other data set needs.
-    from mnist_cli.sources.synthetic import write_synthetic
-
-    folder.mkdir(parents=True, exist_ok=True)
-    partial.mkdir(parents=True, exist_ok=True)
-    write_synthetic(partial, seed=seed, progress=progress)
-    made = [partial / name for name in FILE_NAMES.values()]
-    fetched = tuple(FetchedFile(p.name, p.stat().st_size, files.sha256_of(p), GENERATED) for p in made)
-    publish_all([(path, folder / path.name) for path in made], folder)
-    tidy(partial)
-    return FetchResult(table.name, fetched, 0, 0)

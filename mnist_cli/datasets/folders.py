@@ -1,0 +1,156 @@
+"""What lies in a folder of data: IDX files under their usual names, and pictures in one subfolder per class."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mnist_cli.datasets import ROLES, Pictures
+from mnist_cli.errors import InputError
+from mnist_cli.text import plural, printable
+
+Part = Literal["train", "test"]
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+MOST_CLASSES = 256
+# `images-idx3-ubyte.gz`: what is in the file, a hyphen or (as some unpackers leave it) a dot, and the IDX type.
+_IDX_NAME = re.compile(r"(?P<stem>.+)[-.](?P<kind>idx\d-\w+?)(?P<packed>\.gz)?\Z")
+_USUAL = {
+    "train-images": ("train-images-idx3-ubyte",),
+    "train-labels": ("train-labels-idx1-ubyte", "train-labels-idx2-int"),
+    "test-images": ("t10k-images-idx3-ubyte", "test-images-idx3-ubyte"),
+    "test-labels": ("t10k-labels-idx1-ubyte", "test-labels-idx1-ubyte", "t10k-labels-idx2-int", "test-labels-idx2-int"),
+}
+_HINT = "run 'mnist dataset check FOLDER'"
+
+
+def usual_names(name: str) -> tuple[str, ...]:
+    """Return the names that a file goes by: packed or not, with a hyphen or a dot; its own name first."""
+    match = _IDX_NAME.match(name)
+    if match is None:
+        return (name,)
+    stem, kind = match["stem"], match["kind"]
+    names = [f"{stem}{separator}{kind}{packed}" for separator in "-." for packed in (".gz", "")]
+    return tuple(dict.fromkeys([name, *names]))
+
+
+def places(folder: Path) -> tuple[Path, ...]:
+    """Return where in a folder the files may lie: there, or in `raw` and `NAME/raw` as torchvision leaves them."""
+    if not os.path.isdir(folder):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+        return (folder,)
+    return (folder, folder / "raw", *sorted(path for path in folder.glob("*/raw") if path.parent.name != "raw"))
+
+
+def idx_candidates(folder: Path, role: str) -> Iterator[Path]:
+    """Give the files in a folder that may be what a role names, the likeliest first."""
+    for place in places(folder):
+        for usual in _USUAL[role]:
+            yield from (place / name for name in usual_names(f"{usual}.gz") if (place / name).is_file())
+
+
+def find_idx_files(folder: Path) -> dict[str, Path]:
+    """Return role → file of a user's four IDX files.
+
+    Raises:
+        InputError: there is no such folder, or files are missing in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{printable(folder)}: no such folder")
+    found = {role: next(idx_candidates(folder, role), None) for role in ROLES}
+    missing = [f"{_USUAL[role][0]}.gz" for role, path in found.items() if path is None]
+    if missing:
+        raise InputError(f"{printable(folder)}: missing {', '.join(missing)}", hint=_HINT)
+    return {role: path for role, path in found.items() if path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture in a folder of pictures.
+
+    Attributes:
+        path: the file.
+        part: `train` or `test`; all are `train` where the folder does not say.
+        label: index of its class.
+    """
+
+    path: Path
+    part: Part
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureList:
+    """The pictures in a folder, by part, class and name.
+
+    Attributes:
+        classes: the name of each label, by index.
+        pictures: all pictures.
+        is_split: whether the subfolders say which are test pictures.
+        others: files that are not pictures by their names; they are left out.
+    """
+
+    classes: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    is_split: bool
+    others: tuple[Path, ...]
+
+
+def list_pictures(source: Pictures, classes: Sequence[str] = ()) -> PictureList:
+    """List the pictures of a folder without opening them.
+
+    Args:
+        source: the folder.
+        classes: the classes in their order; without them the subfolders' names in alphabetical order.
+
+    Raises:
+        InputError: there is no such folder; or its subfolders are not classes, or hold no pictures.
+    """
+    folder = source.folder
+    if not folder.is_dir():
+        raise InputError(f"{printable(folder)}: no such folder")
+    is_split = (folder / "train").is_dir() and (folder / "test").is_dir()
+    parts: dict[Part, Path] = {"train": folder / "train", "test": folder / "test"} if is_split else {"train": folder}
+    names = sorted({path.name for part in parts.values() for path in _subfolders(part)})
+    classes = tuple(classes) or tuple(names)
+    _check_classes(folder, names, classes)
+    pictures: list[Picture] = []
+    others: list[Path] = []
+    for part, place in parts.items():
+        for label, name in enumerate(classes):
+            files = sorted(_files(place / name))
+            found = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+            if not found:
+                raise InputError(f"{printable(place / name)}: expected pictures; received none", hint=_HINT)
+            pictures += [Picture(path, part, label) for path in found]
+            others += [path for path in files if path.suffix.lower() not in PICTURE_SUFFIXES]
+    return PictureList(classes, tuple(pictures), is_split, tuple(others))
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Give the files below a folder, without the hidden ones of file managers."""
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith((".", "__")) for part in relative.parts):
+            yield path
+
+
+def _check_classes(folder: Path, names: list[str], classes: tuple[str, ...]) -> None:
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise InputError(
+            f"{printable(folder)}: expected one subfolder of pictures for each of 2 to {MOST_CLASSES} classes; "
+            f"received {plural(len(names), 'subfolder')}",
+            hint=_HINT,
+        )
+    if sorted(classes) != names:
+        missing, excess = sorted({*classes} - {*names}), sorted({*names} - {*classes})
+        problems = [f"no subfolder '{printable(name, 60)}'" for name in missing[:10]]
+        problems += [f"the subfolder '{printable(name, 60)}' is no class of the data set" for name in excess[:10]]
+        raise InputError(f"{printable(folder)}: " + "; ".join(problems), hint=_HINT)

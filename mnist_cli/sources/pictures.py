@@ -1,0 +1,151 @@
+"""A folder of pictures, one subfolder per class, becomes four IDX files."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli import files
+from mnist_cli.datasets import FILE_NAMES, Pictures
+from mnist_cli.datasets.folders import Part, Picture, PictureList, list_pictures
+from mnist_cli.errors import ConfigError, InputError
+from mnist_cli.maps.permutation import permuted
+from mnist_cli.pictures.luminance import area_average, luminance
+from mnist_cli.pictures.normalize import normalize
+from mnist_cli.pictures.opening import open_picture
+from mnist_cli.progress import SILENT, Progress
+from mnist_cli.sources.wrappers import packing
+from mnist_cli.text import plural, printable
+
+_PROBLEM_LIMIT = 20
+_IDX_UINT8 = 0x0800
+# Streams of the permutation: stream 1 + label divides a class, these order the images of a part.
+_ORDER: dict[Part, int] = {"train": 1000, "test": 1001}
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def write_pictures(
+    folder: Path, source: Pictures, classes: Sequence[str] = (), *, progress: Progress = SILENT
+) -> tuple[str, ...]:
+    """Write the pictures of a folder as four IDX files under the names in FILE_NAMES.
+
+    Training and test images are each mixed by a fixed order of the seed, so that the first ones are of all classes.
+
+    Args:
+        folder: an existing folder for the files.
+        source: the pictures and how they become images.
+        classes: the classes in their order; without them the subfolders' names in alphabetical order.
+        progress: hears how many pictures are done.
+
+    Returns:
+        The names of the classes.
+
+    Raises:
+        InputError: the folder is not one of pictures by class, or pictures in it cannot be used; they are named.
+        ConfigError: the test share leaves a class without a training or a test picture.
+        OSError: a file cannot be written.
+    """
+    listed = list_pictures(source, classes)
+    if listed.others:
+        shown = ", ".join(printable(path.name, 60) for path in listed.others[:3])
+        progress.warn(f"{printable(source.folder)}: left out {plural(len(listed.others), 'file')} by name: {shown}")
+    parts = divided(listed, source)
+    size = source.size or _size_of(parts["train"][0])
+    problems: list[str] = []
+    progress.start("read pictures", sum(map(len, parts.values())), "images")
+    try:
+        done = 0
+        for part, pictures in parts.items():
+            images_path = folder / FILE_NAMES["train-images" if part == "train" else "test-images"]
+            with files.publish(images_path) as file, packing(file) as packed:
+                packed.write(struct.pack(">IIII", _IDX_UINT8 | 3, len(pictures), *size))
+                for image in _images(pictures, source, size, problems):
+                    packed.write(image.tobytes())
+                    done += 1
+                    progress.update(done)
+            labels_path = folder / FILE_NAMES["train-labels" if part == "train" else "test-labels"]
+            with files.publish(labels_path) as file, packing(file) as packed:
+                packed.write(struct.pack(">II", _IDX_UINT8 | 1, len(pictures)))
+                packed.write(bytes(picture.label for picture in pictures))
+    finally:
+        progress.finish()
+    if problems:
+        shown_problems = problems[:_PROBLEM_LIMIT]
+        if len(problems) > _PROBLEM_LIMIT:
+            shown_problems.append(f"and {len(problems) - _PROBLEM_LIMIT} more")
+        raise InputError(
+            "\n".join([f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in shown_problems)]),
+            hint="mend or remove them, then run 'mnist fetch'",
+        )
+    return listed.classes
+
+
+def divided(listed: PictureList, source: Pictures) -> dict[Part, list[Picture]]:
+    """Return training and test pictures, each in a mixed order that depends on the seed and their names alone.
+
+    Raises:
+        ConfigError: the test share leaves a class without a training or a test picture.
+    """
+    parts: dict[Part, list[Picture]] = {"train": [], "test": []}
+    if listed.is_split:
+        for picture in listed.pictures:
+            parts[picture.part].append(picture)
+    else:
+        for label, name in enumerate(listed.classes):
+            own = [picture for picture in listed.pictures if picture.label == label]
+            count = round(len(own) * source.test_share)
+            if not 0 < count < len(own):
+                raise ConfigError(
+                    [
+                        f"dataset: test_share {source.test_share:g} of the {plural(len(own), 'picture')} of "
+                        f"'{printable(name, 60)}': expected at least 1 for training and 1 for testing; received {count}"
+                    ]
+                )
+            places = permuted(source.seed, 1 + label, np.arange(len(own)), len(own))
+            for picture, place in zip(own, places, strict=True):
+                parts["test" if place < count else "train"].append(picture)
+    return {part: _mixed(pictures, source.seed, _ORDER[part]) for part, pictures in parts.items()}
+
+
+def _mixed(pictures: list[Picture], seed: int, stream: int) -> list[Picture]:
+    return [pictures[place] for place in permuted(seed, stream, np.arange(len(pictures)), len(pictures))]
+
+
+def _images(
+    pictures: Sequence[Picture], source: Pictures, size: tuple[int, int], problems: list[str]
+) -> Iterator[Bytes]:
+    """Give each picture's image, uint8 [height, width]; of one that cannot be used, the problem instead."""
+    for picture in pictures:
+        try:
+            yield _image(picture.path, source, size)
+        except InputError as error:
+            shown = printable(picture.path.relative_to(source.folder))
+            problems.append(f"{shown}: {error.message}")
+
+
+def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
+    picture = open_picture(path)
+    if source.fit == "normalise":
+        return normalize(picture, size)
+    if source.size is None and (picture.height, picture.width) != size:
+        raise InputError(
+            f"expected {size[0]} × {size[1]} pixels as the first picture has; received {picture.height} × {picture.width}"
+            " (the data set's size: scales all to one)"
+        )
+    if picture.mode == "L" and (picture.height, picture.width) == size:
+        return np.asarray(picture, np.uint8)
+    grey = area_average(luminance(picture), *size)
+    return np.rint(grey * np.float32(255)).astype(np.uint8)
+
+
+def _size_of(picture: Picture) -> tuple[int, int]:
+    try:
+        opened = open_picture(picture.path)
+    except InputError as error:
+        raise InputError(f"{printable(picture.path)}: {error.message}", hint=error.hint) from None
+    return opened.height, opened.width
