@@ -78,7 +78,7 @@ class DataSet:
             rows = np.arange(self._position, self._position + batch_size, dtype=np.int64) % self.num_examples
         self._position += batch_size
         # Only the batch becomes float32: the bytes of all images are a quarter of the size.
-        return scaled(self._split.pixels[rows]), self.labels[rows]
+        return scaled(self._split.inputs[rows]), self.labels[rows]
 
 
 class DataSets(NamedTuple):

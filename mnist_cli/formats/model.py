@@ -2,7 +2,10 @@
 
     /W                 float32 [D, K]
     /b                 float32 [K]
-    attributes of /    schema, input, classes (JSON), digest, store_digest, each as text; step, seed as int64
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text;
+                       step, seed, input_zero, input_step as int64
+
+x = (q − input_zero) / input_step of a row q of the store. A file of schema mnist-model/1 has no shape and no input_*.
 
 Using a model needs NumPy only.
 """
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +27,12 @@ import numpy.typing as npt
 
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, safe_hdf5_file, walk, write_text
+from mnist_cli.formats.store import STEP, ZERO
 
 MODEL_NAME = "model.h5"
-SCHEMA = "mnist-model/1"
-INPUT = "x = uint8 / 255 as float32, the rows of an image after each other; y = softmax(x W + b)"
+SCHEMA = "mnist-model/2"
+_OLD_SCHEMA = "mnist-model/1"
+INPUT = "x = (uint8 - input_zero) / input_step as float32, the rows of an image after each other; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
 # Float images take four times the bytes; a block of 1,000 stays within 3 MB, near the processor.
 _BLOCK = 1000
@@ -51,6 +57,7 @@ class Model:
         step: training steps that made it.
         seed: seed of the order of its examples.
         store_digest: content digest of the store it was trained on.
+        shape: height and width of an image, D pixels together.
     """
 
     weights: Floats
@@ -59,6 +66,7 @@ class Model:
     step: int
     seed: int
     store_digest: str
+    shape: tuple[int, int]
 
     def __repr__(self) -> str:
         return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
@@ -176,18 +184,23 @@ def save_model(path: Path, model: Model) -> None:
         texts = {
             "schema": SCHEMA,
             "input": INPUT,
+            "shape": json.dumps(model.shape),
             "classes": json.dumps(model.classes),
             "digest": model.digest,
             "store_digest": model.store_digest,
         }
         for name, text in texts.items():
             write_text(file, name, text)
-        for name, number in (("step", model.step), ("seed", model.seed)):
+        numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
+        for name, number in numbers.items():
             file.attrs.create(name, np.int64(number))
 
 
 def load_model(path: Path | str) -> Model:
     """Read a model and verify it: schema, names, shapes, types, finite values and the digest of W and b.
+
+    A file of schema mnist-model/1 does not say what shape its images have: square, where D is a square number, else
+    (1, D).
 
     Raises:
         InputError: there is no such file.
@@ -196,7 +209,7 @@ def load_model(path: Path | str) -> Model:
     path = Path(path)
     with open_hdf5(path, hint=_HINT) as file:
         schema = read_text(path, file, "schema")
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, _OLD_SCHEMA):
             raise _wrong(path, "not a model of this version", f"schema '{SCHEMA}'", repr(schema))
         items = walk(path, file)
         if sorted(items) != ["/", "/W", "/b"]:
@@ -207,7 +220,8 @@ def load_model(path: Path | str) -> Model:
             received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"))
+        shape = _read_shape(path, file, len(weights)) if schema == SCHEMA else _likely_shape(len(weights))
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape)
         stated = read_text(path, file, "digest")
     if model.digest != stated:
         raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", model.digest)
@@ -226,15 +240,34 @@ def _read_array(path: Path, item: h5py.Group | h5py.Dataset, dimensions: int) ->
     return array
 
 
+def _read_shape(path: Path, file: h5py.File, pixels: int) -> tuple[int, int]:
+    zero, step = (_read_count(path, file, name) for name in ("input_zero", "input_step"))
+    if (zero, step) != (ZERO, STEP):
+        raise _wrong(path, "its inputs are not pixels", f"input_zero {ZERO}, input_step {STEP}", f"{zero}, {step}")
+    shape = _read_json(path, file, "shape")
+    is_shape = isinstance(shape, list) and len(shape) == 2 and all(type(size) is int and size > 0 for size in shape)
+    if not is_shape or math.prod(shape) != pixels:
+        raise _wrong(path, "attribute 'shape' is wrong", f"height and width, {pixels} pixels together", shape)
+    return shape[0], shape[1]
+
+
+def _likely_shape(pixels: int) -> tuple[int, int]:
+    side = math.isqrt(pixels)
+    return (side, side) if side * side == pixels else (1, pixels)
+
+
 def _read_classes(path: Path, file: h5py.File) -> tuple[str, ...]:
-    text = read_text(path, file, "classes")
-    try:
-        classes = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(path, "attribute 'classes' is not JSON", "JSON", error) from error
+    classes = _read_json(path, file, "classes")
     if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
-        raise _wrong(path, "attribute 'classes' is wrong", "a list of names", text[:100])
+        raise _wrong(path, "attribute 'classes' is wrong", "a list of names", str(classes)[:100])
     return tuple(classes)
+
+
+def _read_json(path: Path, file: h5py.File, name: str) -> Any:
+    try:
+        return json.loads(read_text(path, file, name))
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, f"attribute '{name}' is not JSON", "JSON", error) from error
 
 
 def _read_count(path: Path, file: h5py.File, name: str) -> int:

@@ -62,7 +62,7 @@ class TrainingLoop:
         self._replicas = replicas
         self._device = device = replicas.devices[0]
         self._examples = [_examples(data, each) for each in replicas.devices]
-        pixels, classes = data.pixels.shape[1], len(data.classes)
+        pixels, classes = data.inputs.shape[1], len(data.classes)
         with tf.device(device.name):
             self.weights = tf.Variable(tf.zeros([classes, pixels]), name="weights")
             self.bias = tf.Variable(tf.zeros([classes]), name="bias")
@@ -165,7 +165,7 @@ def _as_model(variables: Sequence[tf.Variable]) -> tuple[Floats, Floats]:
 def _examples(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the training split on a device: images uint8 [n, D] and labels uint8 [n]."""
     with tf.device(device.name):
-        return resident(data.pixels, device), tf.constant(data.labels)
+        return resident(data.inputs, device), resident(data.labels, device)
 
 
 def loss_and_gradient_sums(

@@ -41,7 +41,7 @@ _FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds howeve
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
 # Of how steps and records are computed; checkpoints of another one are another run's. To be bumped with the stage's.
-_VERSION = 3
+_VERSION = 4
 
 Losses = npt.NDArray[np.float32]
 
@@ -160,7 +160,8 @@ class Run:
         record = lowest(history) if self._settings.select == "best" else history[-1]
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
-        model = Model(*parameters, self._data.classes, record.step, self._settings.seed, self._data.store_digest)
+        data = self._data
+        model = Model(*parameters, data.classes, record.step, self._settings.seed, data.store_digest, data.image_shape)
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
@@ -253,7 +254,7 @@ class Run:
     @cached_property
     def _validation_images(self) -> npt.NDArray[np.float32]:
         """float32 [m, D]: to scale the bytes takes half as long as to measure."""
-        return scaled(self._data.validation_pixels)
+        return scaled(self._data.validation_inputs)
 
     def _count_pending(self) -> int:
         return sum(map(len, self._pending))

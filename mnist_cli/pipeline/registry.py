@@ -242,7 +242,7 @@ STAGES = {
         ),
         Stage(
             name="preprocess",
-            version=1,
+            version=2,
             inputs=tuple(("fetch", name) for name in FILE_NAMES.values()),
             outputs=("store.h5",),
             scratch="partial",
@@ -251,7 +251,7 @@ STAGES = {
         ),
         Stage(
             name="train",
-            version=3,
+            version=4,
             inputs=(_STORE,),
             outputs=("model.h5", "history.jsonl"),
             scratch="checkpoints",

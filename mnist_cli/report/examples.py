@@ -36,7 +36,7 @@ class Examples:
         self.shape = shape
         self.images: list[dict[str, Any]] = []
         # A gallery's image is on the page twice, as a picture and as bytes for the pad.
-        share = min(1.0, _IMAGE_BYTES / ((2 * _MISTAKES + 2 * _UNCERTAIN + _BY_LOT) * split.pixels.shape[1]))
+        share = min(1.0, _IMAGE_BYTES / ((2 * _MISTAKES + 2 * _UNCERTAIN + _BY_LOT) * split.inputs.shape[1]))
         limits = [int(share * wanted) for wanted in (_MISTAKES, _UNCERTAIN, _BY_LOT)]
         self.mistakes = self._cards(figures.worst_mistakes(probabilities, split.labels, limits[0]))
         self.uncertain = self._cards(figures.least_certain(probabilities, limits[1]))
@@ -45,7 +45,7 @@ class Examples:
 
     def _add(self, position: int, *, lot: bool) -> int:
         """Take an image for the pad; return where it is among them."""
-        pixels = base64.b64encode(self._split.pixels[position].tobytes()).decode()
+        pixels = base64.b64encode(self._split.inputs[position].tobytes()).decode()
         name = f"{self._split.name} image {position:,}"
         label = int(self._split.labels[position])
         self.images.append({"name": name, "index": position, "label": label, "pixels": pixels, "lot": lot})
@@ -63,7 +63,7 @@ class Examples:
         return {
             "load": self._add(position, lot=False),
             "position": position,
-            "source": ink_image(self._split.pixels[position].reshape(self.shape)),
+            "source": ink_image(self._split.inputs[position].reshape(self.shape)),
             "label": label,
             "predicted": predicted,
             "listed": [(self.names[k], float(shares[k])) for k in sorted(listed, key=lambda k: -shares[k])],

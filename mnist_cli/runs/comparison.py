@@ -154,6 +154,6 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
     right = []
     for run in (first, second):
         model = load_model(run.model_file)
-        right.append(model.predict(examples.pixels) == examples.labels)
+        right.append(model.predict(examples.inputs) == examples.labels)
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))

@@ -109,7 +109,7 @@ def evaluate(
     _check_fit(trained, opened, Path(store))
     progress.start("eval", len(examples), "images")
     try:
-        measured = score(trained.weights, trained.bias, examples.pixels, examples.labels)
+        measured = score(trained.weights, trained.bias, examples.inputs, examples.labels)
         progress.update(len(examples))
     finally:
         progress.finish()

@@ -17,7 +17,7 @@ from mnist_cli.datasets import DATASETS, FILE_NAMES, ROLES
 from mnist_cli.errors import ConfigError, FormatError, InputError, Interrupted
 from mnist_cli.formats.idx import IdxHeader, IdxReader
 from mnist_cli.formats.store import STORE_NAME, Bytes
-from mnist_cli.formats.store_writer import CHUNK_ROWS, MAX_PIXELS, StoreWriter, write_store
+from mnist_cli.formats.store_writer import MAX_PIXELS, StoreWriter, write_store
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
 from mnist_cli.text import plural, printable
@@ -192,8 +192,7 @@ def _copy_examples(
     readers: Readers, counts: dict[str, int], classes: int, writer: StoreWriter, progress: Progress
 ) -> None:
     row_bytes = readers["train-images"].header.row_bytes
-    # Whole chunks, so that HDF5 writes each one once.
-    rows = max(1, _BLOCK_BYTES // (row_bytes * CHUNK_ROWS)) * CHUNK_ROWS
+    rows = max(1, _BLOCK_BYTES // row_bytes)
     done = 0
     # The store holds signals back while it is open; between two blocks it is safe to heed one.
     with deferred_signals() as stop:

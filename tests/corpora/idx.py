@@ -41,7 +41,7 @@ class Files:
         preprocess(self.folder, self._out, dataset=_NAME, validation_size=10)
         store = open_store(self._out / STORE_NAME)
         splits = (store.train, store.validation, store.test)
-        return [array.tobytes() for split in splits for array in (split.pixels, split.labels)]
+        return [array.tobytes() for split in splits for array in (split.inputs, split.labels)]
 
     def by_structure(self, tally: Tally, name: str, content: bytes, what: str) -> None:
         """Let preprocessing read a wrong file."""

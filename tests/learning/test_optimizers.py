@@ -57,7 +57,7 @@ def expected(
 
     split = open_store(store).train
     *_, losses = reference.train(
-        split.pixels, split.labels, steps=STEPS, batch=20, rate=rate, seed=3, l2=l2, update=update
+        split.inputs, split.labels, steps=STEPS, batch=20, rate=rate, seed=3, l2=l2, update=update
     )
     return course, losses
 
@@ -137,7 +137,7 @@ def test_the_moving_average_is_what_is_published_and_validated(small: Path, tmp_
         mean_bias = 0.9 * mean_bias + 0.1 * step_bias
     assert np.abs(weights(tmp_path) - mean_weights).max() < 2e-6
     split = open_store(small).validation
-    loss = reference.mean_cross_entropy(split.pixels, split.labels, mean_weights, mean_bias)
+    loss = reference.mean_cross_entropy(split.inputs, split.labels, mean_weights, mean_bias)
     assert history(tmp_path)[-1]["validation_loss"] == pytest.approx(loss, abs=1e-6)
 
 

@@ -264,7 +264,7 @@ def test_the_pad_holds_the_bits_of_the_model_and_of_the_images(subject: Subject,
     assert isinstance(images, list)
     for image in images:
         pixels = np.frombuffer(base64.b64decode(image["pixels"]), np.uint8)
-        np.testing.assert_array_equal(pixels, subject.store.test.pixels[image["index"]])
+        np.testing.assert_array_equal(pixels, subject.store.test.inputs[image["index"]])
         assert image["label"] == subject.store.test.labels[image["index"]]
 
 
@@ -320,7 +320,7 @@ def real_enough_train(job: Job) -> Outcome:
     store = open_store(job.root / "preprocess" / "store.h5")
     random = np.random.default_rng(job.config.seed)
     weights = random.normal(0, job.config.train.learning_rate or 0.5, (784, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest)
+    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest, store.image_shape)
     save_model(job.new / "model.h5", model)
     write_history(job.new / "history.jsonl", [Record(3, 1.5, 1.25, 0.5)])
     return Outcome({"steps": 3, "model_digest": model.digest}, runtime={"device": "cpu", "tensorflow": "2"})
