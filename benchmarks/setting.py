@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.figures import Cost, Row, Target
 from benchmarks.measure import BenchmarkError, Entrant, Runner, Sample, race
-from mnist_cli.datasets import FILE_NAMES, MNIST
+from mnist_cli.datasets import DATASETS, FILE_NAMES
 
 PEERS = Path(__file__).parent / "peers"
 _ROOT = Path(__file__).parents[1]
@@ -149,5 +149,5 @@ def draw_data(run: Runner, scratch: Path) -> Data:
 
 
 def _holds_mnist(folder: Path) -> bool:
-    paths = [(folder / file.name, file.size) for file in MNIST.files.values()]
+    paths = [(folder / file.name, file.size) for file in DATASETS["mnist"].files.values()]
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.datasets import FILE_NAMES, Dataset, find_dataset
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
 from mnist_cli.maps import order
+
+if TYPE_CHECKING:
+    from mnist_cli.stages.division import Rule
 
 _PATIENCE = 600.0  # seconds; the default deadline of a fetch
 
@@ -93,33 +97,39 @@ def read_data_sets(
     folder: Path | str,
     one_hot: bool = False,
     *,
-    validation_size: int = 5000,
+    validation_size: int | float = 5000,
+    split: str = "first",
     seed: int = 0,
-    dataset: str = "mnist",
+    dataset: object = "mnist",
     mirrors: Sequence[str] = (),
 ) -> DataSets:
     """Return training, validation and test examples, and fetch them first when they are not in `folder`.
 
     Args:
         folder: a store file, or an artifacts folder with a store in it, which is opened as it is; or any other
-            folder, where the four files and the store are put when they are not there and right.
+            folder, where the four files and the store are put when they are not there and right. Data that lie there
+            in another wrapper, such as `raw/` of torchvision or Keras's `mnist.npz`, are used.
         one_hot: labels as float32 [n, classes] instead of uint8 [n].
-        validation_size: how many of the first training images become the validation split; a store that is
-            opened as it is keeps its own.
-        seed: of the order of the batches, and of a generated data set.
-        dataset: what to fetch.
+        validation_size: how many of the training images become the validation split, or, below 1, which share; a
+            store that is opened as it is keeps its own.
+        split: which ones: `first`, or by seed `shuffled` or `stratified`.
+        seed: of the order of the batches, of that choice, and of a generated data set.
+        dataset: what to fetch: a name, a YAML file, or a mapping such as `{"images": "photos"}`.
         mirrors: URLs or folders to try first; then those in MNIST_MIRRORS, then the data set's own.
 
     Raises:
-        InputError: a store was named that is not there, or is damaged (FormatError).
+        InputError: a store was named that is not there, or is damaged (FormatError); or a file of one's own is.
         FetchError: no mirror gave the right files.
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
         Locked: another program has been filling the folder for more than ten minutes.
         OSError: the folder cannot be written.
     """
-    store = _find_store(Path(folder)) or _pinned_store(Path(folder) / STORE_NAME, dataset, validation_size)
+    store = _find_store(Path(folder))
     if store is None:
-        store = _make_store(Path(folder), dataset, validation_size, seed, mirrors)
+        from mnist_cli.stages.division import Rule
+
+        wanted = _Wanted(find_dataset(dataset), Rule(validation_size, split, seed))
+        store = wanted.pinned_store(Path(folder)) or wanted.made_store(Path(folder), seed, mirrors)
     return DataSets(
         *(DataSet(split, one_hot=one_hot, seed=seed) for split in (store.train, store.validation, store.test))
     )
@@ -132,36 +142,62 @@ def _find_store(place: Path) -> Store | None:
     return open_store(in_artifacts) if in_artifacts.is_file() else None
 
 
-def _pinned_store(path: Path, dataset: str, validation_size: int) -> Store | None:
-    """Open a store that was made from the pinned files: nothing has to be fetched, or written, for it."""
-    table = DATASETS.get(dataset)
-    pinned = {role: file.sha256 for role, file in table.files.items()} if table else {}
-    return open_store(path) if pinned and _is_current(path, dataset, validation_size, pinned) else None
+@dataclass(frozen=True)
+class _Wanted:
+    """What a store must have been made from.
+
+    Attributes:
+        dataset: the data set.
+        rule: how the validation split is chosen.
+    """
+
+    dataset: Dataset
+    rule: Rule
+
+    def pinned_store(self, folder: Path) -> Store | None:
+        """Open a store that was made from the pinned files: nothing has to be fetched, or written, for it."""
+        pinned = {role: file.content for role, file in self.dataset.files.items()}
+        return self._current(folder, pinned) if pinned and all(pinned.values()) else None
+
+    def made_store(self, folder: Path, seed: int, mirrors: Sequence[str]) -> Store:
+        """Fetch the files, make the store unless it is there and right, and open it; errors as `read_data_sets`."""
+        # A ready store must be opened without waiting for what only fetching needs.
+        from mnist_cli.pipeline.mutex import locked
+        from mnist_cli.stages.fetch import fetch
+        from mnist_cli.stages.preprocess import preprocess
+
+        addresses = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
+        with locked(folder, "read_data_sets", wait=_PATIENCE):
+            result = fetch(folder, dataset=self.dataset, seed=seed, mirrors=addresses, pins=self._pins(folder))
+            fetched = {file.name: file.sha256 for file in result.files}
+            sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
+            if self._current(folder, sources) is None:
+                rule = self.rule
+                preprocess(
+                    folder,
+                    folder,
+                    dataset=self.dataset,
+                    validation_size=rule.size,
+                    split=rule.split,
+                    seed=rule.seed,
+                )
+        return open_store(folder / STORE_NAME)
+
+    def _pins(self, folder: Path) -> dict[str, str]:
+        """Return what the store in the folder was made from, where it is one of this data set."""
+        store = _opened(folder / STORE_NAME)
+        if store is None or store.dataset != self.dataset.name:
+            return {}
+        return {name: store.sources[role] for role, name in FILE_NAMES.items() if role in store.sources}
+
+    def _current(self, folder: Path, sources: Mapping[str, str]) -> Store | None:
+        store = _opened(folder / STORE_NAME)
+        expected = (self.dataset.name, str(self.rule), sources)
+        return store if store and (store.dataset, store.split_rule, store.sources) == expected else None
 
 
-def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mirrors: Sequence[str]) -> Store:
-    # A ready store must be opened without waiting for what only fetching needs.
-    from mnist_cli.pipeline.mutex import locked
-    from mnist_cli.stages.fetch import fetch
-    from mnist_cli.stages.preprocess import check_whole, preprocess
-
-    check_whole(validation_size)  # before anything is fetched for it
-
-    wanted = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
-    path = folder / STORE_NAME
-    with locked(folder, "read_data_sets", wait=_PATIENCE):
-        fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=wanted).files}
-        sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
-        if not _is_current(path, dataset, validation_size, sources):
-            preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
-    return open_store(path)
-
-
-def _is_current(path: Path, dataset: str, validation_size: int, sources: Mapping[str, str]) -> bool:
-    if not path.is_file():
-        return False
+def _opened(path: Path) -> Store | None:
     try:
-        store = open_store(path)
+        return open_store(path) if path.is_file() else None
     except FormatError:
-        return False
-    return (store.dataset, len(store.validation), store.sources) == (dataset, validation_size, sources)
+        return None

@@ -30,7 +30,14 @@ ORDER = [
     {"datasets"},
     {"base"},
 ]
-BESIDE = {("pipeline", "runs"), ("runs", "pipeline"), ("config", "sources"), ("pipeline", "audit")}
+BESIDE = {
+    ("datasets", "config"),
+    ("sources", "pictures"),
+    ("pipeline", "runs"),
+    ("runs", "pipeline"),
+    ("config", "sources"),
+    ("pipeline", "audit"),
+}
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # The public door opens every room; the tutorial's interface is a user of the stages like any other.
 OUTSIDE = {"__init__.py", "__main__.py", "tutorial.py"}

@@ -15,6 +15,7 @@ import pytest
 from mnist_cli import datasets
 from mnist_cli.datasets import FILE_NAMES, DataFile, Dataset
 from mnist_cli.errors import ConfigError, InputError
+from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.stages import preprocess as stage
 from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.tutorial import DataSet, read_data_sets
@@ -44,8 +45,8 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pinned = {}
     for role, name in FILE_NAMES.items():
         content = (folder / name).read_bytes()
-        pinned[role] = DataFile(name, len(content), hashlib.sha256(content).hexdigest())
-    tiny = Dataset("mnist", pinned, (), datasets.MNIST.classes)
+        pinned[role] = DataFile(name, len(content), hashlib.sha256(content).hexdigest(), content_sha256(folder / name))
+    tiny = Dataset("mnist", pinned, (), datasets.DATASETS["mnist"].classes)
     monkeypatch.setitem(datasets.DATASETS, "mnist", tiny)
     return folder
 
@@ -182,7 +183,7 @@ def test_a_validation_size_that_is_none_is_a_configuration_error(mirror: Path, t
 
 def test_a_validation_size_that_is_no_number_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        read_data_sets(tmp_path / "data", validation_size=2.5)  # type: ignore[arg-type]
+        read_data_sets(tmp_path / "data", validation_size=2.5)
     assert not (tmp_path / "data").exists()
 
 

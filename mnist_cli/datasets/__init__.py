@@ -103,6 +103,18 @@ class Dataset:
         """Whether it is made from a seed."""
         return not self.files and self.folder is None and self.pictures is None
 
+    def class_names(self) -> tuple[str, ...]:
+        """Return the name of each label; for pictures that of each subfolder, unless the description names them.
+
+        Raises:
+            InputError: the folder of pictures is not there, or not one of pictures by class.
+        """
+        if self.classes or self.pictures is None:
+            return self.classes
+        from mnist_cli.datasets.folders import list_pictures
+
+        return list_pictures(self.pictures).classes
+
     def identity(self, digest_of: Callable[[Path], str]) -> str:
         """Return what says in a manifest's key which data these are.
 

@@ -258,7 +258,11 @@ class _Reader:
         if value is None:
             return None
         expected = f"[height, width], together 1 to {MOST_PIXELS:,} pixels"
-        if isinstance(value, list | tuple) and len(value) == 2 and all(type(side) is int and side > 0 for side in value):
+        if (
+            isinstance(value, list | tuple)
+            and len(value) == 2
+            and all(type(side) is int and side > 0 for side in value)
+        ):
             if value[0] * value[1] <= MOST_PIXELS:
                 return value[0], value[1]
             self._problem((key,), f"{key}: expected {expected}; received {printable([*value], 60)}")

@@ -1,7 +1,7 @@
 """A keyed bijection on 0 … n−1: a shuffle without an array, the same in any language and with any library.
 
-A Feistel network of 8 rounds on 2k bits, 4^k ≥ n, whose rounds are a 32-bit hash; a result of n or more goes through it
-again (cycle walking, less than four times on average). All arithmetic is on unsigned 32-bit integers; n is at most 2^31.
+A Feistel network of 8 rounds on 2k bits, 4^k ≥ n, whose rounds are a 32-bit hash. A result of n or more goes through it
+again (cycle walking, less than four times on average). All arithmetic is on unsigned 32-bit integers; n ≤ 2^31.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mnist_cli.config.config import Config
 from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.errors import MnistError
 from mnist_cli.optimizers import OPTIMIZERS
 from mnist_cli.progress import Progress
 
@@ -126,6 +127,7 @@ def _run_fetch(job: Job) -> Outcome:
         min_speed=settings.min_speed,
         existing=job.current if job.reuse else job.new,
         partial=job.scratch,
+        pins=_published(job) if job.reuse else {},
         progress=job.progress,
     )
     listed = [{"name": file.name, "bytes": file.size, "source": file.source} for file in result.files]
@@ -137,6 +139,17 @@ def _run_fetch(job: Job) -> Outcome:
         "bytes_received": result.bytes_received,
     }
     return Outcome(metrics, digests={file.name: file.sha256 for file in result.files})
+
+
+def _published(job: Job) -> dict[str, str]:
+    """Return file → content digest of what the stage published before, which a later run with its key holds to."""
+    from mnist_cli.pipeline.manifest import NAME, read_manifest
+
+    try:
+        manifest = read_manifest(job.current / NAME)
+    except (MnistError, OSError):
+        return {}
+    return {name: record.sha256 for name, record in manifest.outputs.items()} if manifest else {}
 
 
 def _run_preprocess(job: Job) -> Outcome:
@@ -233,7 +246,7 @@ STAGES = {
     for stage in (
         Stage(
             name="fetch",
-            version=1,
+            version=2,
             inputs=(),
             outputs=tuple(FILE_NAMES.values()),
             scratch="partial",

@@ -79,7 +79,9 @@ def write_pictures(
         if len(problems) > _PROBLEM_LIMIT:
             shown_problems.append(f"and {len(problems) - _PROBLEM_LIMIT} more")
         raise InputError(
-            "\n".join([f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in shown_problems)]),
+            "\n".join(
+                [f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in shown_problems)]
+            ),
             hint="mend or remove them, then run 'mnist fetch'",
         )
     return listed.classes
@@ -134,13 +136,14 @@ def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
         return normalize(picture, size)
     if source.size is None and (picture.height, picture.width) != size:
         raise InputError(
-            f"expected {size[0]} × {size[1]} pixels as the first picture has; received {picture.height} × {picture.width}"
-            " (the data set's size: scales all to one)"
+            f"expected {size[0]} × {size[1]} pixels, as the first picture has; "
+            f"received {picture.height} × {picture.width} (with size: in the description all are scaled to one)"
         )
     if picture.mode == "L" and (picture.height, picture.width) == size:
         return np.asarray(picture, np.uint8)
     grey = area_average(luminance(picture), *size)
-    return np.rint(grey * np.float32(255)).astype(np.uint8)
+    image: Bytes = np.rint(grey * np.float32(255)).astype(np.uint8)
+    return image
 
 
 def _size_of(picture: Picture) -> tuple[int, int]:

@@ -117,25 +117,34 @@ def fetch(
         return _Fetch(table, folder, existing, partial, pins, progress).download(downloader)
     folder.mkdir(parents=True, exist_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
-    source = GENERATED
-    if table.folder is not None:
-        source = printable(table.folder)
-        _copy_own(table, partial)
-    elif table.pictures is not None:
-        from mnist_cli.sources.pictures import write_pictures  # it brings Pillow and NumPy
-
-        source = printable(table.pictures.folder)
-        write_pictures(partial, table.pictures, table.classes, progress=progress)
-    else:
-        from mnist_cli.sources.synthetic import write_synthetic  # likewise
-
-        write_synthetic(partial, seed=seed, progress=progress)
     made = {role: partial / name for role, name in FILE_NAMES.items()}
-    digests = {role: content_sha256(path) for role, path in made.items()}
-    fetched = [FetchedFile(path.name, path.stat().st_size, digests[role], source) for role, path in made.items()]
-    publish_all([(path, folder / path.name) for path in made.values()], folder)
-    tidy(partial)
+    try:
+        source = _make(table, partial, seed, progress)
+        sha256 = {role: content_sha256(path) for role, path in made.items()}
+        fetched = [FetchedFile(path.name, path.stat().st_size, sha256[role], source) for role, path in made.items()]
+        publish_all([(path, folder / path.name) for path in made.values()], folder)
+    finally:
+        for path in made.values():
+            path.unlink(missing_ok=True)
+        tidy(partial)
     return FetchResult(table.name, tuple(fetched), 0, 0)
+
+
+def _make(table: Dataset, folder: Path, seed: int, progress: Progress) -> str:
+    """Write the four files of a data set that is not downloaded, and return what they are from; errors as `fetch`."""
+    # Imported here, because they bring NumPy and Pillow, which a download does not need.
+    if table.folder is not None:
+        _copy_own(table, folder)
+        return printable(table.folder)
+    if table.pictures is not None:
+        from mnist_cli.sources.pictures import write_pictures
+
+        write_pictures(folder, table.pictures, table.classes, progress=progress)
+        return printable(table.pictures.folder)
+    from mnist_cli.sources.synthetic import write_synthetic
+
+    write_synthetic(folder, seed=seed, progress=progress)
+    return GENERATED
 
 
 def _copy_own(table: Dataset, partial: Path) -> None:
@@ -173,7 +182,8 @@ class _Fetch:
         self._partial = partial
         self._progress = progress
         self._wanted = {
-            role: replace(file, content=file.content or pins.get(FILE_NAMES[role], "")) for role, file in table.files.items()
+            role: replace(file, content=file.content or pins.get(FILE_NAMES[role], ""))
+            for role, file in table.files.items()
         }
 
     def download(self, downloader: Downloader) -> FetchResult:
@@ -238,7 +248,7 @@ class _Fetch:
 
     def _described(self, role: str, path: Path, source: str) -> FetchedFile:
         wanted, size = self._wanted[role], path.stat().st_size
-        # What was verified by its own digest, and is described by us, need not be unpacked for the digest of its content.
+        # A shipped description's two digests belong together: no need to unpack what was verified by the first.
         is_known = wanted.content and not self._table.is_own
         content = wanted.content if is_known else content_sha256(path)
         if wanted.content and content != wanted.content:

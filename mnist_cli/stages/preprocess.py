@@ -6,20 +6,21 @@ Images and labels are read, checked and written block by block, so memory stays 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from mnist_cli.datasets import DATASETS, FILE_NAMES, ROLES
-from mnist_cli.errors import ConfigError, FormatError, InputError, Interrupted
+from mnist_cli.datasets import FILE_NAMES, ROLES, Dataset, find_dataset
+from mnist_cli.errors import FormatError, InputError, Interrupted
 from mnist_cli.formats.idx import IdxHeader, IdxReader
 from mnist_cli.formats.store import STORE_NAME, Bytes
 from mnist_cli.formats.store_writer import MAX_PIXELS, StoreWriter, write_store
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
+from mnist_cli.stages.division import Division, Rule
 from mnist_cli.text import plural, printable
 
 _HINT = "run 'mnist fetch'"
@@ -37,7 +38,7 @@ class PreprocessResult:
         dataset: name of the data set.
         train, validation, test: number of examples.
         store_digest: content digest of the store.
-        sources: role of an input file → SHA-256 of its bytes.
+        sources: role of an input file → SHA-256 of its content.
     """
 
     dataset: str
@@ -52,8 +53,10 @@ def preprocess(
     sources: Path | str,
     folder: Path | str,
     *,
-    dataset: str = "mnist",
-    validation_size: int = 5000,
+    dataset: object = "mnist",
+    validation_size: int | float = 5000,
+    split: str = "first",
+    seed: int = 0,
     progress: Progress = SILENT,
 ) -> PreprocessResult:
     """Read the four IDX files in `sources` and write `store.h5` into `folder`.
@@ -61,9 +64,12 @@ def preprocess(
     Args:
         sources: the folder with the four files, named as in FILE_NAMES, with or without `.gz`.
         folder: where the store goes; made when it is not there.
-        dataset: whose classes the labels are.
-        validation_size: how many of the first training images become the validation split.
-        progress: hears how many images are done.
+        dataset: a Dataset, or what `find_dataset` takes; it says how labels and images lie in the files.
+        validation_size: how many of the training images become the validation split, or, below 1, which share.
+        split: which ones: `first` takes the first, `shuffled` chooses by seed, `stratified` too, with the same share
+            of each class.
+        seed: of the choice.
+        progress: hears how many images are done, and what is odd about the split.
 
     Raises:
         InputError: a file is missing or cannot be read.
@@ -71,31 +77,36 @@ def preprocess(
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
         OSError: the store cannot be written.
     """
-    if dataset not in DATASETS:
-        known = ", ".join(DATASETS)
-        raise ConfigError([f"dataset: expected one of {known}; received '{printable(dataset)}'"])
-    classes = DATASETS[dataset].classes
+    table = find_dataset(dataset)
+    classes = table.class_names()
+    rule = Rule(validation_size, split, seed)
     paths = _find_files(Path(sources))
     with contextlib.ExitStack() as stack:
         readers = {role: stack.enter_context(IdxReader(path)) for role, path in paths.items()}
-        _check_headers(readers)
+        _check_headers(readers, table)
         train, test = (readers[role].header.shape[0] for role in ("train-images", "test-images"))
-        _check_validation_size(validation_size, train)
-        counts = {"train": train - validation_size, "validation": validation_size, "test": test}
+        validation = rule.count(train)
+        counts = {"train": train - validation, "validation": validation, "test": test}
         height, width = readers["train-images"].header.shape[1:]
+        shape = (width, height) if table.transpose else (height, width)
         target = Path(folder) / STORE_NAME
         target.parent.mkdir(parents=True, exist_ok=True)
-        with write_store(target, counts, height * width) as writer, _task(progress, train + test):
-            _copy_examples(readers, counts, len(classes), writer, progress)
+        division = Division(rule, _class_counts(paths["train-labels"], table, len(classes)))
+        # The store holds signals back while it is open; between two blocks it is safe to heed one.
+        with (
+            write_store(target, counts, height * width) as writer,
+            _task(progress, train + test),
+            deferred_signals() as stop,
+        ):
+            copy = _Copy(readers, table, len(classes), writer, progress, stop)
+            copy.divide(division)
+            copy.all_of("test")
             digests = {role: reader.sha256 for role, reader in readers.items()}
             digest = writer.describe(
-                dataset=dataset,
-                split_rule=f"validation = the first {validation_size} training images, train = the others",
-                image_shape=(height, width),
-                classes=classes,
-                sources=digests,
+                dataset=table.name, split_rule=str(rule), image_shape=shape, classes=classes, sources=digests
             )
-    return PreprocessResult(dataset, counts["train"], counts["validation"], counts["test"], digest, digests)
+        copy.warn_of_missing_classes(rule, classes)
+    return PreprocessResult(table.name, counts["train"], counts["validation"], counts["test"], digest, digests)
 
 
 def _find_files(sources: Path) -> dict[str, Path]:
@@ -113,7 +124,7 @@ def _find_files(sources: Path) -> dict[str, Path]:
     return paths
 
 
-def _check_headers(readers: Readers) -> None:
+def _check_headers(readers: Readers, table: Dataset) -> None:
     for part in ("train", "test"):
         images, labels = readers[f"{part}-images"], readers[f"{part}-labels"]
         if len(images.header.shape) == 1 and len(labels.header.shape) == 3:
@@ -125,7 +136,7 @@ def _check_headers(readers: Readers) -> None:
                 hint=_HINT,
             )
         _check_kind(images, 3, "images")
-        _check_kind(labels, 1, "labels")
+        _check_labels(labels, table)
         if images.header.shape[0] != labels.header.shape[0]:
             raise FormatError(
                 labels.path,
@@ -148,7 +159,12 @@ def _check_headers(readers: Readers) -> None:
     if not 0 < train.header.row_bytes <= MAX_PIXELS:
         expected = f"1 to {MAX_PIXELS} pixels each"
         raise FormatError(
-            train.path, "images of no use", expected=expected, received=_size(train.header), offset=8, hint=_HINT
+            train.path,
+            "images too large or empty",
+            expected=expected,
+            received=_size(train.header),
+            offset=8,
+            hint=_HINT,
         )
 
 
@@ -166,69 +182,126 @@ def _check_kind(reader: IdxReader, dimensions: int, what: str) -> None:
         )
 
 
-def check_whole(validation_size: object) -> None:
-    """Refuse what cannot be a number of images, whatever their number.
-
-    Raises:
-        ConfigError: it is no whole number.
-    """
-    if not isinstance(validation_size, Integral) or isinstance(validation_size, bool):
-        received = printable(repr(validation_size), 80)
-        raise ConfigError([f"preprocess.validation_size: expected a whole number from 0 on; received {received}"])
-
-
-def _check_validation_size(validation_size: int, train: int) -> None:
-    check_whole(validation_size)
-    if not 0 <= validation_size < train:
-        raise ConfigError(
-            [
-                f"preprocess.validation_size: expected 0 to {train - 1}, since there are "
-                f"{plural(train, 'training image')} and one must be left to train on; received {validation_size}"
-            ]
+def _check_labels(reader: IdxReader, table: Dataset) -> None:
+    if table.column is None:
+        _check_kind(reader, 1, "labels")
+        return
+    header = reader.header
+    if (
+        len(header.shape) != 2
+        or header.shape[1] <= table.column
+        or header.dtype.kind not in "iu"
+        or not header.shape[0]
+    ):
+        raise FormatError(
+            reader.path,
+            "not labels in columns",
+            expected=f"whole numbers, 2 dimensions, more than {plural(table.column, 'column')}",
+            received=f"{header.dtype}, {list(header.shape)}",
+            offset=2,
+            hint=_HINT,
         )
 
 
-def _copy_examples(
-    readers: Readers, counts: dict[str, int], classes: int, writer: StoreWriter, progress: Progress
-) -> None:
-    row_bytes = readers["train-images"].header.row_bytes
-    rows = max(1, _BLOCK_BYTES // row_bytes)
-    done = 0
-    # The store holds signals back while it is open; between two blocks it is safe to heed one.
-    with deferred_signals() as stop:
-        for split, part in (("validation", "train"), ("train", "train"), ("test", "test")):
-            images, labels = readers[f"{part}-images"], readers[f"{part}-labels"]
-            left = counts[split]
-            while left:
-                _heed(stop)
-                count = min(rows, left)
-                pixels = images.read_rows(count).reshape(count, row_bytes)
-                writer.append(split, pixels, _checked_labels(labels, count, classes))
-                left -= count
-                done += count
-                progress.update(done)
+def _class_counts(path: Path, table: Dataset, classes: int) -> npt.NDArray[np.int64]:
+    """Return int64 [K], how many of the labels in a file are of each class."""
+    counts = np.zeros(classes, np.int64)
+    with IdxReader(path) as reader:
+        while reader.rows_left:
+            counts += np.bincount(
+                _labels(reader, _BLOCK_BYTES // reader.header.row_bytes, table, classes), minlength=classes
+            )
+    return counts
 
 
-def _checked_labels(reader: IdxReader, count: int, classes: int) -> Bytes:
-    start = reader.header.shape[0] - reader.rows_left
-    labels: Bytes = reader.read_rows(count)
-    wrong = np.flatnonzero(labels >= classes)
+class _Copy:
+    """Copies examples from the four files into the store, block by block.
+
+    Args as the variables of `preprocess`.
+    """
+
+    def __init__(
+        self,
+        readers: Readers,
+        table: Dataset,
+        classes: int,
+        writer: StoreWriter,
+        progress: Progress,
+        stop: StopRequest,
+    ) -> None:
+        self._readers = readers
+        self._table = table
+        self._writer = writer
+        self._progress = progress
+        self._stop = stop
+        self._done = 0
+        # How many examples of each class are in a split.
+        self._counts = {split: np.zeros(classes, np.int64) for split in ("train", "validation", "test")}
+
+    def divide(self, division: Division) -> None:
+        """Copy the training images into the training and the validation split."""
+        for pixels, labels in self._blocks("train"):
+            mask = division.next(labels)
+            for split, rows in (("validation", mask), ("train", ~mask)):
+                # Whole blocks, as nearly all are, need no copy.
+                self._append(split, pixels if rows.all() else pixels[rows], labels if rows.all() else labels[rows])
+
+    def all_of(self, part: str) -> None:
+        """Copy the images of a part into the split of the same name."""
+        for pixels, labels in self._blocks(part):
+            self._append(part, pixels, labels)
+
+    def warn_of_missing_classes(self, rule: Rule, classes: Sequence[str]) -> None:
+        """Warn where the validation split lacks a class, as it does for files that are sorted by label."""
+        if not self._counts["validation"].sum():
+            return
+        for split, remedy in (("validation", "validate on"), ("train", "train on")):
+            others = sum(counts for name, counts in self._counts.items() if name != split)
+            lacking = np.flatnonzero((self._counts[split] == 0) & (others > 0))
+            if lacking.size:
+                names = ", ".join(printable(classes[label], 30) for label in lacking[:5])
+                more = f" and {lacking.size - 5} more" if lacking.size > 5 else ""
+                advice = "; set preprocess.split to stratified" if rule.split != "stratified" else ""
+                self._progress.warn(f"there is no example of {names}{more} to {remedy} ({rule}){advice}")
+
+    def _append(self, split: str, pixels: Bytes, labels: Bytes) -> None:
+        if labels.size:
+            self._counts[split] += np.bincount(labels, minlength=len(self._counts[split]))
+            self._writer.append(split, pixels, labels)
+
+    def _blocks(self, part: str) -> Iterator[tuple[Bytes, Bytes]]:
+        """Give images as uint8 [k, pixels], upright, and their labels as uint8 [k]."""
+        images, labels = self._readers[f"{part}-images"], self._readers[f"{part}-labels"]
+        count = max(1, _BLOCK_BYTES // images.header.row_bytes)
+        while images.rows_left:
+            if self._stop.signal_number is not None:
+                raise Interrupted(self._stop.signal_number)
+            block = images.read_rows(count)
+            upright = block.swapaxes(1, 2) if self._table.transpose else block
+            pixels = np.ascontiguousarray(upright).reshape(len(block), -1)
+            yield pixels, _labels(labels, len(block), self._table, len(self._counts["train"]))
+            self._done += len(block)
+            self._progress.update(self._done)
+
+
+def _labels(reader: IdxReader, count: int, table: Dataset, classes: int) -> Bytes:
+    """Read labels as indexes of the classes: uint8 [count], or as many as are left."""
+    header = reader.header
+    start = header.shape[0] - reader.rows_left
+    rows = reader.read_rows(max(1, count))
+    labels = rows if table.column is None else rows[:, table.column]
+    wrong = np.flatnonzero((labels < table.first_label) | (labels >= table.first_label + classes))
     if wrong.size:
         position = start + int(wrong[0])
         raise FormatError(
             reader.path,
-            f"label {position} is no class",
-            expected=f"0 to {classes - 1}",
+            f"label {position} is out of range",
+            expected=f"{table.first_label} to {table.first_label + classes - 1}",
             received=labels[wrong[0]],
-            offset=reader.header.size + position,
+            offset=header.size + position * header.row_bytes + (table.column or 0) * header.dtype.itemsize,
             hint=_HINT,
         )
-    return labels
-
-
-def _heed(stop: StopRequest) -> None:
-    if stop.signal_number is not None:
-        raise Interrupted(stop.signal_number)
+    return (labels - table.first_label).astype(np.uint8) if table.first_label else labels.astype(np.uint8, copy=False)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from benchmarks.machine import machine_facts
 from benchmarks.measure import BenchmarkError, Entrant, Sample, child_environment, race, run_child
 from benchmarks.report import Report
 from benchmarks.setting import Data, Result, Setting, find_data
-from mnist_cli.datasets import FILE_NAMES, MNIST
+from mnist_cli.datasets import DATASETS, FILE_NAMES
 from tests.support import ROOT
 from tests.support.benchmark_runner import MEGABYTE, Recorder, samples, setting_of
 
@@ -204,7 +204,7 @@ def test_a_run_that_leaves_no_accuracy_is_an_error(tmp_path: Path) -> None:
 def folder_like_mnist(tmp_path: Path) -> Path:
     folder = tmp_path / "like mnist"
     folder.mkdir()
-    for file in MNIST.files.values():
+    for file in DATASETS["mnist"].files.values():
         with (folder / file.name).open("wb") as stream:
             os.truncate(stream.fileno(), file.size)  # sparse: only the sizes are looked at
     return folder
@@ -217,7 +217,7 @@ def test_the_folder_that_was_named_is_used(folder_like_mnist: Path) -> None:
 def test_the_first_usable_folder_among_the_mirrors_is_used(tmp_path: Path) -> None:
     folder = tmp_path / "mirror"
     folder.mkdir()
-    for file in MNIST.files.values():
+    for file in DATASETS["mnist"].files.values():
         (folder / file.name).touch()
         os.truncate(folder / file.name, file.size)
     assert find_data(None, f"https://example.org/mnist/ {tmp_path} {folder}") == Data(folder, real=True)

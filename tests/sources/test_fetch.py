@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mnist_cli.datasets import FILE_NAMES, MNIST
-from mnist_cli.errors import FetchError, UsageError
+from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.errors import ConfigError, FetchError, UsageError
 from mnist_cli.files import sha256_of
 from mnist_cli.progress import Progress
 from mnist_cli.stages.fetch import fetch
@@ -190,8 +190,10 @@ def test_a_dataset_without_any_mirror_says_so(small: Small) -> None:
         small.fetch()
 
 
-def test_an_unknown_dataset_is_a_usage_error_that_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected one of mnist, synthetic; received 'mnsit'"):
+def test_an_unknown_dataset_is_a_configuration_error_that_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"expected one of mnist, synthetic, .*; received 'mnsit'; did you mean 'mnist'"
+    ):
         fetch(tmp_path / "out", dataset="mnsit")
     assert not (tmp_path / "out").exists()
 
@@ -228,9 +230,9 @@ def test_the_real_files_come_from_a_folder_in_no_time(real_mnist: Path, tmp_path
     begin = time.perf_counter()
     result = fetch(tmp_path / "out", mirrors=[str(real_mnist)])
     seconds = time.perf_counter() - begin
-    assert [sha256_of(tmp_path / "out" / file.name) for file in result.files] == [
-        file.sha256 for file in MNIST.files.values()
-    ]
+    pinned = DATASETS["mnist"].files.values()
+    assert [sha256_of(tmp_path / "out" / file.name) for file in result.files] == [file.sha256 for file in pinned]
+    assert [file.sha256 for file in result.files] == [file.content for file in pinned]
     assert seconds < 2  # about 0.03 s on a quiet machine
 
 
@@ -241,7 +243,7 @@ def test_neither_requests_nor_numpy_is_imported_for_a_folder(small: Small) -> No
         "from mnist_cli.errors import FetchError\n"
         "from mnist_cli import datasets\n"
         "from dataclasses import replace\n"
-        "datasets.DATASETS['mnist'] = replace(datasets.MNIST, mirrors=())\n"
+        "datasets.DATASETS['mnist'] = replace(datasets.DATASETS['mnist'], mirrors=())\n"
         "try:\n"
         "    fetch(sys.argv[1], mirrors=[sys.argv[2]])\n"
         "except FetchError:\n"

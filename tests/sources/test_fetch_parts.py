@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mnist_cli.datasets import MNIST, DataFile
+from mnist_cli.datasets import DATASETS, DataFile
 from mnist_cli.errors import UsageError
-from mnist_cli.sources import identify
 from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import FolderMirror, WebMirror, parse_mirror
@@ -121,9 +121,11 @@ def test_a_file_of_the_same_data_set_under_the_wrong_name_is_recognised(small: S
 
 def test_a_file_of_a_data_set_that_looks_alike_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"as if it were the other one"
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    monkeypatch.setitem(identify._LOOKALIKES, digest, "the test labels of Fashion-MNIST")
-    assert what_it_is(write(tmp_path, content), WANTED) == "the test labels of Fashion-MNIST"
+    fashion = DATASETS["fashion-mnist"]
+    alike = DataFile("t10k-labels-idx1-ubyte.gz", len(content), hashlib.sha256(content).hexdigest())
+    other = dataclasses.replace(fashion, files={**fashion.files, "test-labels": alike})
+    monkeypatch.setitem(DATASETS, "fashion-mnist", other)
+    assert what_it_is(write(tmp_path, content), WANTED) == "t10k-labels-idx1-ubyte.gz of fashion-mnist"
 
 
 @pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08\x00garbage", b"\0\0\x08\x03\0", b"\0\0\x08\xff" * 99])
@@ -133,7 +135,7 @@ def test_garbage_gets_a_name_and_no_traceback(tmp_path: Path, content: bytes) ->
 
 
 def test_a_truncated_real_file_is_recognised(real_mnist: Path, tmp_path: Path) -> None:
-    wanted = MNIST.files["test-images"]
+    wanted = DATASETS["mnist"].files["test-images"]
     path = write(tmp_path, (real_mnist / wanted.name).read_bytes()[:1_000_000])
     assert what_it_is(path, wanted) == "a truncated file (1,000,000 of 1,648,877 bytes)"
 

@@ -62,7 +62,8 @@ class TestResult:
         assert (result.dataset, result.train, result.validation, result.test) == ("mnist", 50, 10, 20)
         assert result.store_digest == content_digest(sources.parent / "out" / "store.h5")
         assert result.sources == {
-            role: hashlib.sha256((sources / name).read_bytes()).hexdigest() for role, name in FILE_NAMES.items()
+            role: hashlib.sha256(gzip.decompress((sources / name).read_bytes())).hexdigest()
+            for role, name in FILE_NAMES.items()
         }
 
     def test_the_store_describes_itself(self, sources: Path) -> None:
@@ -82,14 +83,12 @@ class TestResult:
     def test_the_digest_of_a_tiny_run_is_known(self, sources: Path) -> None:
         # Pinned: when it moves, what the stage computes has changed, and its version has to be raised.
         write_idx_plain(sources)
-        assert run(sources).store_digest == "e7029506a76570f904a64f6e257795e3bc81615335d2515bb9e97da093b655f1"
+        assert run(sources).store_digest == "7a4ef7e547d9fca48d3020bffe4196654334233cb73a3614655134b34d338b5d"
 
-    def test_files_that_are_not_compressed_are_read_too(self, sources: Path) -> None:
+    def test_files_that_are_not_compressed_give_the_same_store(self, sources: Path) -> None:
         compressed = run(sources)
         write_idx_plain(sources)
-        plain = run(sources)
-        assert plain.sources != compressed.sources
-        assert (plain.train, plain.validation, plain.test) == (50, 10, 20)
+        assert run(sources) == compressed
 
     def test_images_of_another_size_work(self, tmp_path: Path) -> None:
         for prefix, count in (("train", 5), ("t10k", 3)):
@@ -133,7 +132,7 @@ class TestValidationSize:
         store = open_store(sources.parent / "out" / "store.h5")
         assert (len(store.validation.inputs), len(store.train.inputs)) == (size, 60 - size)
 
-    @pytest.mark.parametrize("size", [60, 5000, -1])
+    @pytest.mark.parametrize("size", [60, 5000])
     def test_any_other_is_a_configuration_error_with_the_largest_possible(self, sources: Path, size: int) -> None:
         with pytest.raises(ConfigError, match=r"^preprocess\.validation_size: expected 0 to 59"):
             run(sources, validation_size=size)
@@ -192,7 +191,7 @@ class TestRefused:
         labels = np.zeros(60, np.uint8)
         labels[position:] = 11
         error = refused(sources, TRAIN_LABELS, labels)
-        assert f"label {position} is no class" in error.message
+        assert f"label {position} is out of range" in error.message
         assert (error.received, error.offset) == (11, 8 + position)
 
     def test_damage_at_the_very_end_leaves_the_old_store(self, sources: Path) -> None:

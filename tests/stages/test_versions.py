@@ -78,10 +78,10 @@ RUNS: dict[str, Callable[[Path, Path], Value]] = {
 }
 PINNED: dict[tuple[str, int], Value] = {
     ("eval", 1): {"correct": 3, "interval": [0.05236874589621659, 0.36041886474075696], "loss": 9.64978532469968},
-    ("fetch", 1): {"synthetic files": "6f250377b49045e5a4319195e1c3d0af0e07f463399e977a894f4d2a4ce2260d"},
+    ("fetch", 2): {"synthetic files": "6f250377b49045e5a4319195e1c3d0af0e07f463399e977a894f4d2a4ce2260d"},
     ("preprocess", 2): {
-        "bytes": "73f87d66551d275d1ea1c8255e97090943a2e8b17b178fa2633c7744057aa2e7",
-        "store": "f8e076b97e2c6adcad39affc4361c90fcf8cf6b7293efb2f4610db2ca8c960e5",
+        "bytes": "17ee6f0edf8970db710fae1e169ac5c7a1add1ae1c24d861a09dcabfbe145a6f",
+        "store": "7a4ef7e547d9fca48d3020bffe4196654334233cb73a3614655134b34d338b5d",
     },
     ("train", 4): {
         "bias": [

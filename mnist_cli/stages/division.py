@@ -1,0 +1,129 @@
+"""Which training images become the validation split: the first, or a choice by seed, evenly over the classes or not.
+
+The choice is a keyed bijection, so it needs no list of rows: memory stays the same however many images there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import ConfigError
+from mnist_cli.formats.store import Bytes
+from mnist_cli.maps.permutation import permuted
+from mnist_cli.text import plural, printable
+
+SPLITS = ("first", "shuffled", "stratified")
+_STREAM = 2000  # of the permutation; streams 2000 + label divide a class
+
+Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the validation split is chosen.
+
+    Attributes:
+        size: how many training images, or, below 1, which share of them.
+        split: one of SPLITS.
+        seed: of a choice that is not `first`.
+
+    Raises:
+        ConfigError: a value is not one of these, whatever the number of images.
+    """
+
+    size: int | float = 5000
+    split: str = "first"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        size: object = self.size
+        is_count = isinstance(size, Integral) and int(size) >= 0
+        is_share = isinstance(size, Real) and 0 < float(size) < 1
+        if isinstance(size, bool) or not (is_count or is_share):
+            received = printable(repr(size), 80)
+            expected = "a whole number from 0 on, or a share above 0 and below 1"
+            raise ConfigError([f"preprocess.validation_size: expected {expected}; received {received}"])
+        if self.split not in SPLITS:
+            received = printable(repr(self.split), 80)
+            raise ConfigError([f"preprocess.split: expected {' or '.join(SPLITS)}; received {received}"])
+
+    def __str__(self) -> str:
+        amount = f"{self.size:g} of the" if isinstance(self.size, float) else f"{self.size}"
+        how = {
+            "first": f"the first {amount} training images",
+            "shuffled": f"{amount} training images, chosen with seed {self.seed}",
+            "stratified": f"{amount} training images, evenly of each class, chosen with seed {self.seed}",
+        }[self.split]
+        return f"validation = {how}, train = the others"
+
+    def count(self, images: int) -> int:
+        """Return how many of the training images become the validation split.
+
+        Raises:
+            ConfigError: none would be left to train on.
+        """
+        count = round(self.size * images) if self.size < 1 else int(self.size)
+        if not 0 <= count < images:
+            raise ConfigError(
+                [
+                    f"preprocess.validation_size: expected 0 to {images - 1}, since there are "
+                    f"{plural(images, 'training image')} and one must be left to train on; received {self.size}"
+                ],
+                hint="a share such as 0.1 suits data of any size",
+            )
+        return count
+
+
+class Division:
+    """Divides training images block by block, in the order of the file.
+
+    Args:
+        rule: how.
+        classes: int64 [K], how many training images each class has; for `first` and `shuffled` their sum counts.
+    """
+
+    def __init__(self, rule: Rule, classes: Counts) -> None:
+        self._rule = rule
+        self._classes = classes
+        self._images = int(classes.sum())
+        self.validation = rule.count(self._images)
+        self._quotas = _quotas(self.validation, classes)
+        self._done = 0
+        self._seen = np.zeros(len(classes), np.int64)
+
+    def next(self, labels: Bytes) -> Mask:
+        """Return for each of the next images whether it belongs to the validation split.
+
+        Args:
+            labels: uint8 [k], of the images that follow those asked about before.
+        """
+        start, count = self._done, len(labels)
+        self._done += count
+        positions = np.arange(start, start + count, dtype=np.int64)
+        if self._rule.split == "first":
+            return positions < self.validation
+        if self._rule.split == "shuffled":
+            return permuted(self._rule.seed, _STREAM, positions, self._images) < self.validation
+        mask = np.zeros(count, np.bool_)
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            places = np.arange(len(rows), dtype=np.int64) + self._seen[label]
+            self._seen[label] += len(rows)
+            of_class = int(self._classes[label])
+            mask[rows] = permuted(self._rule.seed, _STREAM + 1 + int(label), places, of_class) < self._quotas[label]
+        return mask
+
+
+def _quotas(count: int, classes: Counts) -> Counts:
+    """Share a count out over the classes by their sizes; what rounding leaves goes to the largest remainders."""
+    total = int(classes.sum())
+    quotas = classes * count // total
+    remainders = classes * count % total
+    left = count - int(quotas.sum())
+    quotas[np.argsort(-remainders, kind="stable")[:left]] += 1
+    return quotas
