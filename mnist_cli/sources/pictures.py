@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def write_pictures(
         shown = ", ".join(printable(path.name, 60) for path in listed.others[:3])
         progress.warn(f"{printable(source.folder)}: left out {plural(len(listed.others), 'file')} by name: {shown}")
     parts = divided(listed, source)
-    size = source.size or _size_of(parts["train"][0])
+    size = source.size or _first_size(parts["train"])
     problems: list[str] = []
     progress.start("read pictures", sum(map(len, parts.values())), "images")
     try:
@@ -146,9 +147,10 @@ def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
     return image
 
 
-def _size_of(picture: Picture) -> tuple[int, int]:
-    try:
-        opened = open_picture(picture.path)
-    except InputError as error:
-        raise InputError(f"{printable(picture.path)}: {error.message}", hint=error.hint) from None
-    return opened.height, opened.width
+def _first_size(pictures: Sequence[Picture]) -> tuple[int, int]:
+    """Return the size of the first picture that can be opened; of none, one that is never used."""
+    for picture in pictures:
+        with contextlib.suppress(InputError):
+            opened = open_picture(picture.path)
+            return opened.height, opened.width
+    return 1, 1
