@@ -10,6 +10,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def zipped_and_unpacked(small: Small, folder: Path) -> None:
 
 
 def keras(small: Small, folder: Path) -> None:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for role, name in FILE_NAMES.items():
         content = contents(small)[name]
         start = 4 + 4 * content[3]
