@@ -32,6 +32,7 @@ _HOMES = {
     "verify": "verify",
     "lock": "lock",
     "config": "config",
+    "dataset": "dataset",
     "show": "show",
     "sweep": "sweep",
     "runs": "runs",
