@@ -143,17 +143,16 @@ def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mir
     # A ready store must be opened without waiting for what only fetching needs.
     from mnist_cli.pipeline.mutex import locked
     from mnist_cli.stages.fetch import fetch
-    from mnist_cli.stages.preprocess import check_whole, preprocess
+    from mnist_cli.stages.preprocess import PreprocessSettings, preprocess
 
-    check_whole(validation_size)  # before anything is fetched for it
-
+    settings = PreprocessSettings(validation_size=validation_size)  # checked before anything is fetched for it
     wanted = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
     path = folder / STORE_NAME
     with locked(folder, "read_data_sets", wait=_PATIENCE):
         fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=wanted).files}
         sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
         if not _is_current(path, dataset, validation_size, sources):
-            preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
+            preprocess(folder, folder, settings, dataset=dataset)
     return open_store(path)
 
 

@@ -10,17 +10,18 @@ from mnist_cli.cli.options import option, run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
 from mnist_cli.runs.names import LATEST, PREVIOUS
-from mnist_cli.text import plural, printable
+from mnist_cli.text import percent, plural, printable, short
 
 if TYPE_CHECKING:
     from mnist_cli.runs.comparison import Change, Comparison
     from mnist_cli.runs.conditions import Condition
     from mnist_cli.runs.mcnemar import PairedTest
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "diff")(diff)
+    command(app, pipeline, "diff")(diff)
 
 
 def diff(
@@ -50,8 +51,7 @@ def diff(
     from mnist_cli.runs.runs import find_run
 
     conditions = [parse_condition(text) for text in fail_if or ()]
-    root = session.artifacts.root
-    comparison = compare(find_run(root, first), find_run(root, second), session.artifacts)
+    comparison = compare(find_run(session.artifacts, first), find_run(session.artifacts, second), session.artifacts)
     session.output.document(_document(comparison))
     _print(session, comparison)
     failed = [condition for condition in conditions if holds(condition, comparison)]
@@ -109,8 +109,6 @@ def _change(change: Change) -> str:
 
 
 def _metric(name: str, value: float | None) -> str:
-    from mnist_cli.cli.summaries import percent, short
-
     if value is None:
         return "(not measured)"
     return percent(value) if name.endswith("accuracy") else short(value)

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.stages.stage import Pipeline
 
     Pixels = npt.NDArray[np.uint8]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "predict")(predict)
+    command(app, pipeline, "predict")(predict)
 
 
 def predict(

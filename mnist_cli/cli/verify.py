@@ -14,11 +14,12 @@ from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.audit.verify import Check, Rerun
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "verify")(verify)
+    command(app, pipeline, "verify")(verify)
 
 
 def verify(
@@ -110,10 +111,13 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
 def _rerun(session: Session) -> None:
     from mnist_cli.audit import verify as pipeline
     from mnist_cli.pipeline.overrides import kept_overrides
+    from mnist_cli.stages.stage import MODEL
 
     progress = session.output.progress()
     try:
-        kept = kept_overrides(session.artifacts, "eval")  # with what the training was told, as `mnist eval` goes on
+        kept = kept_overrides(
+            session.artifacts, session.pipeline.maker(MODEL).name, itself=True
+        )  # with what the training was told, as `mnist eval` goes on
         report = pipeline.rerun_training(session.load(kept).config, session.artifacts, progress)
     finally:
         progress.finish()

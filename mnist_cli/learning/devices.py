@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_cli.distribution import installed_version, onednn_setting
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.data import ALIGNMENT
-from mnist_cli.processor import vector_instructions
+from mnist_cli.machine import installed_version, onednn_setting, vector_instructions
 
 
 @dataclass(frozen=True)

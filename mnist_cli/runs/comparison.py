@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_cli.differences import differences
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.runs.mcnemar import PairedTest, mcnemar
@@ -93,7 +94,7 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     return Comparison(
         first=first,
         second=second,
-        same_model=first.train.outputs.get("model.h5") == second.train.outputs.get("model.h5"),
+        same_model=first.record.files.get(first.model_file.name) == second.record.files.get(second.model_file.name),
         differences=tuple(_differences(first, second)),
         changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
         split=split,
@@ -129,9 +130,8 @@ def _differences(first: Run, second: Run) -> Iterator[Difference]:
         ("environment", one.environment, other.environment),
     )
     for kind, old, new in tables:
-        for name in dict.fromkeys([*old, *new]):
-            if old.get(name) != new.get(name):
-                yield Difference(kind, name, old.get(name), new.get(name))
+        for reason in differences(old, new):
+            yield Difference(kind, reason.what, reason.old, reason.new)
 
 
 def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:
@@ -143,9 +143,10 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
     if first.store_digest != second.store_digest:
         raise InputError("they were trained on different data")
     from mnist_cli.formats.model import load_model
-    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.formats.store import open_store
 
-    store = open_store(artifacts.folder("preprocess") / STORE_NAME)
+    source, file = next(iter(first.train.inputs)).split("/")
+    store = open_store(artifacts.folder(source) / file)
     if store.digest != first.store_digest:
         raise InputError("the store is not the one that they were trained on any more")
     examples = getattr(store, split)
