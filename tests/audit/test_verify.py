@@ -16,9 +16,7 @@ from mnist_cli.errors import InputError
 from mnist_cli.formats.hdf5 import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from tests.pipeline.test_pipeline import Pipeline, pipeline
-
-__all__ = ["pipeline"]  # the fixture, for this module
+from tests.support.pipelines import Pipeline
 
 
 def wrong(artifacts: Artifacts) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from mnist_cli.cli.app import run_command_line
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import Interrupted
-from tests.test_structure import imported_by
+from tests.support.command_line import imported_by
 
 COMMAND = [sys.executable, "-m", "mnist_cli"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "MNIST_MIRRORS": ""}

@@ -21,9 +21,7 @@ from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, document
 from mnist_cli.cli.app import application, run_command_line
 from mnist_cli.errors import Interrupted, MnistError, NothingToTrain
 from mnist_cli.pipeline.mutex import locked
-from tests.conftest import register_dataset
-from tests.pictures.test_normalize import digit
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import digit, register_dataset, write_tiny_dataset
 
 CONFIGURATION = """\
 dataset: tiny

@@ -24,8 +24,7 @@ from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.pictures.predicting import evidence
-from tests.pictures.test_normalize import digit
-from tests.support.small_stores import write_small_store
+from tests.support.data import digit, write_small_store
 
 NAMES = ("zero", "one", "t\x1bwo")
 

@@ -32,10 +32,9 @@ from mnist_cli.report.page import render
 from mnist_cli.report.pictures import AGAINST, FOR, ink_image, weight_image
 from mnist_cli.report.subject import Provenance, Subject
 from mnist_cli.report.writing import provenance
-from tests.pipeline.test_pipeline import Pipeline, pipeline
+from tests.support.pipelines import Pipeline
 from tests.support.report_subjects import TEST, make_subject
 
-__all__ = ["pipeline"]  # the fixture, for this module
 REAL_EVAL = STAGES["eval"].run
 LIMIT = 2_000_000  # bytes of the page
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

@@ -19,9 +19,7 @@ from mnist_cli.runs.comparison import Comparison, compare
 from mnist_cli.runs.conditions import holds, parse_condition
 from mnist_cli.runs.mcnemar import mcnemar
 from mnist_cli.runs.runs import find_run
-from tests.pipeline.test_pipeline import Pipeline, pipeline
-
-__all__ = ["pipeline"]  # the fixture
+from tests.support.pipelines import Pipeline
 
 
 def train_at_random(job: Job) -> Outcome:

@@ -18,11 +18,8 @@ from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
-from tests.pipeline.test_pipeline import Pipeline, fake_evaluate, fake_train, pipeline
-from tests.test_structure import HEAVY, imported_by
-
-__all__ = ["pipeline"]  # the fixture
-
+from tests.support.command_line import HEAVY, imported_by
+from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},

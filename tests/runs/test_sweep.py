@@ -26,9 +26,8 @@ from mnist_cli.runs.grid import grid, read_axis
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_runs
 from mnist_cli.runs.sweep import PointResult, PointState
-from tests.conftest import register_dataset
 from tests.support import ROOT
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.sweeping import BASE, points, run_sweep, table
 
 DIVERGING = "train.learning_rate=0.1,1e38"
@@ -270,7 +269,7 @@ import pytest
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.runs import recording
 from mnist_cli.progress import Progress
-from tests.conftest import register_dataset
+from tests.support.data import register_dataset
 from tests.support.sweeping import run_sweep, table
 
 root, mirror = Path(sys.argv[1]), Path(sys.argv[2])
