@@ -15,7 +15,7 @@ from mnist_cli.datasets import FILE_NAMES
 from tests.attacks.scene import Scene, scene
 from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = ["tests.support.command_line", "tests.support.fetch_fixtures", "tests.support.pipelines"]
+pytest_plugins = ["tests.support.fetch_fixtures", "tests.support.finished", "tests.support.pipelines"]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,7 +15,7 @@ import pytest
 from mnist_cli.audit.lock_file import LockFile, Promise, lock_of, lock_path, read_lock
 from mnist_cli.errors import ConfigError, NotAsLocked
 from mnist_cli.pipeline.registry import STAGES
-from tests.support.command_line import Mnist
+from tests.support.command_line import Command
 from tests.support.pipelines import ALL, Pipeline, other_history
 
 
@@ -201,7 +201,7 @@ def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
         read_lock(lock)
 
 
-def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
     done = tiny_mnist("lock", code=4)
     assert "fetch is missing: never run" in done.err
     pipeline.run()
@@ -210,7 +210,7 @@ def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Mnist)
     assert not Path("pipeline.lock").exists()
 
 
-def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     path = pipeline.file("eval/metrics.json")
     times = path.stat()
@@ -220,7 +220,7 @@ def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, tin
     assert "eval is corrupt" in done.err
 
 
-def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     done = tiny_mnist("lock", "--json")
     assert done.document == {"file": "pipeline.lock", "written": True, "ok": True}
@@ -232,7 +232,7 @@ def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, tiny_mni
 
 
 def test_check_exits_with_4_when_the_lock_says_something_else(
-    pipeline: Pipeline, tiny_mnist: Mnist, lock: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tiny_mnist: Command, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_mnist("lock", "--check", "--set", "train.learning_rate=0.3", code=4)
     monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
@@ -243,7 +243,7 @@ def test_check_exits_with_4_when_the_lock_says_something_else(
     assert lock.read_bytes() == before
 
 
-def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Mnist, tmp_path: Path) -> None:
+def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Command, tmp_path: Path) -> None:
     pipeline.run()
     tiny_mnist("lock", "--output", str(tmp_path / "promise.lock"))
     assert read_lock(tmp_path / "promise.lock").dataset == "tiny"
@@ -251,14 +251,14 @@ def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Mnist, tmp_p
 
 
 @pytest.mark.parametrize("command", [("run", "--frozen"), ("status", "--frozen"), ("lock", "--check")])
-def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Mnist, command: tuple[str, ...]) -> None:
+def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Command, command: tuple[str, ...]) -> None:
     done = tiny_mnist(*command, code=3)
     assert "pipeline.lock: there is no such file" in done.err
     assert "run 'mnist lock'" in done.err
 
 
 @pytest.mark.parametrize("command", [("run", "--to", "train"), ("run", "--dry-run"), ("status",)])
-def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Mnist, command: tuple[str, ...]) -> None:
+def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, command: tuple[str, ...]) -> None:
     tiny_mnist(*command, "--frozen")
     done = tiny_mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3", code=4)
     error = done.document["error"]

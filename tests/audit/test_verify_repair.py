@@ -14,7 +14,6 @@ import pytest
 
 from mnist_cli.audit.repair import as_recorded
 from mnist_cli.audit.verify import verify
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.learning.checkpoint_state import State, write_state
 from mnist_cli.pipeline import mutex as locks
@@ -22,7 +21,7 @@ from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_run
-from tests.support.command_line import Mnist, Result
+from tests.support.command_line import Command, Result, mnist
 from tests.support.pipelines import Pipeline, other_history
 
 
@@ -86,7 +85,7 @@ def test_checkpoints_of_a_training_that_never_finished_are_verified(pipeline: Pi
     assert wrong(pipeline) == ["train/checkpoints/step-00000100"]
 
 
-def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     whole, damaged = add_checkpoint(pipeline, 100), add_checkpoint(pipeline, 200)
     damage(damaged / "state.json")
@@ -120,7 +119,7 @@ def test_files_without_a_manifest_are_found(pipeline: Pipeline) -> None:
 )
 @pytest.mark.parametrize("how", ["garbage", "gone"])
 def test_repair_runs_only_the_stage_whose_file_is_wrong(
-    pipeline: Pipeline, tiny_mnist: Mnist, name: str, stage: str, how: str
+    pipeline: Pipeline, tiny_mnist: Command, name: str, stage: str, how: str
 ) -> None:
     pipeline.run()
     before = digests(pipeline)
@@ -135,7 +134,7 @@ def test_repair_runs_only_the_stage_whose_file_is_wrong(
     assert pipeline.states() == ["fresh"] * 4
 
 
-def test_repair_finds_what_keeps_size_and_time(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_repair_finds_what_keeps_size_and_time(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     path = pipeline.file("train/history.jsonl")
     times = path.stat()
@@ -145,7 +144,7 @@ def test_repair_finds_what_keeps_size_and_time(pipeline: Pipeline, tiny_mnist: M
     assert ran(done) == ["train"]
 
 
-def test_of_a_download_only_the_wrong_file_is_fetched_again(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_of_a_download_only_the_wrong_file_is_fetched_again(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     name = "t10k-images-idx3-ubyte.gz"
     pipeline.file(f"fetch/{name}").write_bytes(b"<html>")
@@ -156,7 +155,7 @@ def test_of_a_download_only_the_wrong_file_is_fetched_again(pipeline: Pipeline, 
     assert "repaired: fetch was run again" in done.out
 
 
-def test_a_mirror_that_is_wrong_too_leaves_everything_as_it_was(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_a_mirror_that_is_wrong_too_leaves_everything_as_it_was(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     name = "fetch/t10k-images-idx3-ubyte.gz"
     pipeline.file(name).write_bytes(b"<html>")
@@ -164,7 +163,7 @@ def test_a_mirror_that_is_wrong_too_leaves_everything_as_it_was(pipeline: Pipeli
     assert wrong(pipeline) == [name]
 
 
-def test_repair_goes_by_what_the_stages_were_run_with(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_repair_goes_by_what_the_stages_were_run_with(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run("train.learning_rate=0.3", "train.steps=7")
     before = digests(pipeline)
     pipeline.file("train/model.h5").write_bytes(b"garbage")
@@ -176,7 +175,7 @@ def test_repair_goes_by_what_the_stages_were_run_with(pipeline: Pipeline, tiny_m
 
 
 def test_what_comes_out_anew_is_what_the_next_stage_is_run_with(
-    pipeline: Pipeline, tiny_mnist: Mnist, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tiny_mnist: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.run("train.learning_rate=0.3")
     pipeline.file("train/manifest.json").write_bytes(b"garbage")  # and with it the learning rate
@@ -189,7 +188,7 @@ def test_what_comes_out_anew_is_what_the_next_stage_is_run_with(
     assert ran(done) == ["train"], "eval does not read the history"
 
 
-def test_what_was_not_wrong_is_not_brought_up_to_date(pipeline: Pipeline, tiny_mnist: Mnist) -> None:
+def test_what_was_not_wrong_is_not_brought_up_to_date(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     pipeline.run("preprocess.validation_size=20", stages=("preprocess",))
     pipeline.file("fetch/manifest.json").write_bytes(b"{}")
@@ -208,7 +207,7 @@ def test_stages_that_disagree_are_not_repaired(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("repair", [(), ("--repair",)], ids=["verify", "repair"])
-def test_a_run_beside_it_is_named(pipeline: Pipeline, tiny_mnist: Mnist, repair: tuple[str, ...]) -> None:
+def test_a_run_beside_it_is_named(pipeline: Pipeline, tiny_mnist: Command, repair: tuple[str, ...]) -> None:
     pipeline.run()
     with locked(pipeline.artifacts.root, "mnist train"):
         done = tiny_mnist("verify", *repair, code=7)
@@ -248,7 +247,7 @@ def test_a_folder_that_cannot_be_written_is_verified_without_the_lock(
 
 
 def test_verify_makes_no_folder(tmp_path: Path) -> None:
-    assert run_command_line(["verify", "--artifacts", str(tmp_path / "none")]) == 5
+    mnist("verify", "--artifacts", str(tmp_path / "none"), code=5)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,7 +262,7 @@ def test_every_record_of_a_run_is_read_again(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "a file"])
 def test_repair_removes_damaged_records_and_makes_that_of_the_published_run_again(
-    pipeline: Pipeline, tiny_mnist: Mnist, how: str
+    pipeline: Pipeline, tiny_mnist: Command, how: str
 ) -> None:
     pipeline.run()
     old = run_ids(pipeline.artifacts.root)[0]

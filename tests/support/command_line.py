@@ -1,21 +1,22 @@
 """The two ways in which tests run `mnist`: in this process, and in one of its own.
 
-In this process (the fixture `mnist`) a command takes milliseconds and sees what the test has patched. A process of its
+In this process (`mnist`) a command takes milliseconds and sees what the test has patched. A process of its
 own (`run_process`, `start_process`) starts as slowly as a user's, and is for start-up, signals, streams and real data.
 `tests.support.warm` starts real processes in milliseconds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, Protocol
 
 from mnist_cli.cli.app import run_command_line
 from tests.support import ROOT
@@ -51,25 +52,45 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-class Mnist:
-    """`mnist ARGUMENTS` in this process; `common` is typed behind the arguments of every command."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.common: tuple[str, ...] = ()
+class Command(Protocol):
+    """A way to run `mnist`, such as the function of that name."""
 
     def __call__(self, *arguments: str, code: int | None = 0) -> Result:
         """Run a command that must end with `code`; None accepts every exit code."""
-        self._capsys.readouterr()
-        received = run_command_line([*arguments, *self.common])
-        result = Result(received, *self._capsys.readouterr())
-        assert code in (None, received), f"expected exit code {code}; received {received}\n{result.err}{result.out}"
-        return result
 
 
-@pytest.fixture
-def mnist(capsys: pytest.CaptureFixture[str]) -> Mnist:
-    return Mnist(capsys)
+def mnist(*arguments: str, code: int | None = 0, terminal: bool = False) -> Result:
+    """Run a command in this process, with standard streams that look like a terminal or not.
+
+    Raises:
+        AssertionError: it ended with another exit code than `code`; None accepts every one.
+    """
+    with _Stream(terminal) as out, _Stream(terminal) as err, redirect_stdout(out), redirect_stderr(err):
+        received = run_command_line([*arguments])
+        return _checked(Result(received, out.text, err.text), code)
+
+
+class _Stream(io.TextIOWrapper):
+    """A standard stream that is kept in memory."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def text(self) -> str:
+        self.flush()
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode("utf-8", errors="surrogateescape")
+
+
+def _checked(result: Result, code: int | None) -> Result:
+    assert code in (None, result.code), f"expected exit code {code}; received {result.code}\n{result.err}{result.out}"
+    return result
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -80,25 +101,39 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run_process(
-    *arguments: str, cwd: Path, code: int | None = 0, text: str | None = None, timeout: float = 120, **variables: str
+    *arguments: str,
+    cwd: Path,
+    code: int | None = 0,
+    given: bytes | None = None,
+    output: Path | None = None,
+    **variables: str,
 ) -> Result:
-    """Run a command in a process of its own; `text` is its standard input, `variables` its environment.
+    """Run a command in a process of its own.
+
+    Args:
+        arguments: what is typed behind `mnist`.
+        cwd: the current folder.
+        code: the exit code that it must end with; None accepts every one.
+        given: standard input.
+        output: where standard output goes instead of into the result, such as /dev/full.
+        variables: of the environment.
 
     Raises:
-        AssertionError: it ended with another exit code than `code`; None accepts every one.
+        AssertionError: it ended with another exit code.
     """
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=environment(**variables),
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert code in (None, done.returncode), f"expected exit code {code}; received {done.returncode}\n{done.stderr}"
-    return Result(done.returncode, done.stdout, done.stderr)
+    with contextlib.nullcontext(subprocess.PIPE) if output is None else output.open("wb") as stdout:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=cwd,
+            env=environment(**variables),
+            input=given,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+    out, err = (written.decode(errors="surrogateescape") for written in (done.stdout or b"", done.stderr))
+    return _checked(Result(done.returncode, out, err), code)
 
 
 def start_process(*arguments: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:

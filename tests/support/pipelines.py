@@ -20,7 +20,7 @@ from mnist_cli.pipeline.plan import StageStatus, examine_all
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
-from tests.support.command_line import Mnist
+from tests.support.command_line import Command, Result, mnist
 
 ALL = ("fetch", "preprocess", "train", "eval")
 
@@ -88,8 +88,12 @@ def pipeline(tmp_path: Path, tiny_mirror: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def tiny_mnist(pipeline: Pipeline, mnist: Mnist) -> Mnist:
+def tiny_mnist(pipeline: Pipeline) -> Command:
     """`mnist …` on the artifacts of `pipeline`, with its configuration."""
     settings = ("--set", "dataset=tiny", "--set", "preprocess.validation_size=10")
-    mnist.common = ("--artifacts", str(pipeline.artifacts.root), *settings)
-    return mnist
+    common = ("--artifacts", str(pipeline.artifacts.root), *settings)
+
+    def run_command(*arguments: str, code: int | None = 0) -> Result:
+        return mnist(*arguments, *common, code=code)
+
+    return run_command
