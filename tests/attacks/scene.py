@@ -17,7 +17,7 @@ from mnist_cli.files import TEMPORARY_PREFIX, sha256_of
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.registry import STAGES
 from tests.attacks.zygote import Process, Zygote, zygote
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 
 COMMANDS = ("fetch", "preprocess", "train", "eval", "run")
 

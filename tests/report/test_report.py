@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
@@ -20,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record, write_history
@@ -32,10 +32,10 @@ from mnist_cli.report.page import render
 from mnist_cli.report.pictures import AGAINST, FOR, ink_image, weight_image
 from mnist_cli.report.subject import Provenance, Subject
 from mnist_cli.report.writing import provenance
-from tests.pipeline.test_pipeline import Pipeline, pipeline
+from tests.support.command_line import Command, mnist
+from tests.support.pipelines import Pipeline
 from tests.support.report_subjects import TEST, make_subject
 
-__all__ = ["pipeline"]  # the fixture, for this module
 REAL_EVAL = STAGES["eval"].run
 LIMIT = 2_000_000  # bytes of the page
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -335,15 +335,14 @@ def finished(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return pipeline
 
 
-def report(pipeline: Pipeline, *arguments: str) -> int:
-    return run_command_line(["report", "--artifacts", str(pipeline.artifacts.root), *arguments])
+@pytest.fixture
+def report(pipeline: Pipeline) -> Command:
+    """`mnist report …` on the artifacts of `pipeline`, with the settings of its run."""
+    return functools.partial(mnist, "report", "--artifacts", str(pipeline.artifacts.root))
 
 
-def test_the_command_writes_the_page_and_says_what_it_is(
-    finished: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert report(finished, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
+def test_the_command_writes_the_page_and_says_what_it_is(finished: Pipeline, report: Command) -> None:
+    said = report("--json").document
     content = finished.file("report.html").read_bytes()
     assert said["file"] == str(finished.file("report.html"))
     assert said["bytes"] == len(content)
@@ -351,60 +350,61 @@ def test_the_command_writes_the_page_and_says_what_it_is(
     assert said["accuracy"] == json.loads(finished.file("eval/metrics.json").read_bytes())["accuracy"]
 
 
-def test_what_the_stages_were_told_holds_for_the_report(finished: Pipeline) -> None:
-    assert report(finished) == 0
+def test_what_the_stages_were_told_holds_for_the_report(finished: Pipeline, report: Command) -> None:
+    report()
     text = Page(finished.file("report.html").read_bytes()).text
     assert "mnist run --set=dataset=tiny --set=preprocess.validation_size=10 --set=train.learning_rate=0.25" in text
 
 
-def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path) -> None:
-    assert report(finished, "--output", str(tmp_path / "page.html")) == 0
-    assert report(finished) == 0
+def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path, report: Command) -> None:
+    report("--output", str(tmp_path / "page.html"))
+    report()
     assert (tmp_path / "page.html").read_bytes() == finished.file("report.html").read_bytes()
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/page.html", "."])
 def test_an_output_that_cannot_be_is_a_mistake_on_the_command_line(
-    finished: Pipeline, output: str, capsys: pytest.CaptureFixture[str]
+    finished: Pipeline, output: str, report: Command
 ) -> None:
-    assert report(finished, "--output", output) == 2
-    assert "--output" in capsys.readouterr().err
+    done = report("--output", output, code=2)
+    assert "--output" in done.err
 
 
-def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(pipeline) == 5
-    assert "run 'mnist run'" in capsys.readouterr().err
+def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, report: Command) -> None:
+    done = report(code=5)
+    assert "run 'mnist run'" in done.err
     assert not pipeline.file("report.html").exists()
 
 
-def test_of_a_stale_model_there_is_no_report(finished: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(finished, "--set", "train.learning_rate=0.5") == 5
-    said = capsys.readouterr().err
+def test_of_a_stale_model_there_is_no_report(finished: Pipeline, report: Command) -> None:
+    said = report("--set", "train.learning_rate=0.5", code=5).err
     assert "train.learning_rate 0.25 (from the command line) → 0.5" in said
     assert "run 'mnist train' and 'mnist eval'" in said
     assert not finished.file("report.html").exists()
 
 
-def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, report: Command) -> None:
     path = finished.file("eval/metrics.json")
     times = path.stat()
     path.write_bytes(path.read_bytes().replace(b'"correct": ', b'"correct":1'))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert report(finished) == 5
-    assert "not what was published" in capsys.readouterr().err
+    done = report(code=5)
+    assert "not what was published" in done.err
 
 
-def test_a_dash_is_no_name_for_the_report(finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dash_is_no_name_for_the_report(
+    finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, report: Command
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert report(finished, "--output", "-") == 2
+    report("--output", "-", code=2)
     assert not Path("-").exists()
 
 
-def test_a_failure_leaves_the_old_report(finished: Pipeline) -> None:
-    assert report(finished) == 0
+def test_a_failure_leaves_the_old_report(finished: Pipeline, report: Command) -> None:
+    report()
     before = finished.file("report.html").read_bytes()
     finished.file("train/model.h5").write_bytes(b"garbage")
-    assert report(finished) == 5
+    report(code=5)
     assert finished.file("report.html").read_bytes() == before
 
 

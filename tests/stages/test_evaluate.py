@@ -18,7 +18,7 @@ from mnist_cli.formats.store import open_store
 from mnist_cli.stages.evaluate import class_metrics, evaluate
 from mnist_cli.stages.gate import check_gate
 from tests.support import ROOT, reference
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import mnist_cli
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.sources.synthetic import Split, write_splits
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 
 Value = dict[str, Any]
 
