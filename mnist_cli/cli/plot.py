@@ -138,7 +138,7 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     shape, store = image_shape(session, model, needs_store=True)
     assert store is not None
     examples = getattr(store, split)
-    found, wrong = worst_mistakes(model, examples.inputs, examples.labels, _MISTAKES)
+    found, wrong = worst_mistakes(model, examples.blocks(), _MISTAKES)
     images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 

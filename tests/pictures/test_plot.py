@@ -123,7 +123,9 @@ def test_drawings_stand_beside_each_other_as_far_as_there_is_room() -> None:
 def test_the_surest_mistake_comes_first() -> None:
     model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
     pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
-    found, wrong = worst_mistakes(model, pixels, np.array([0, 0, 1, 2], np.uint8), 2)
+    labels = np.array([0, 0, 1, 2], np.uint8)
+    blocks = [(start, pixels[start : start + 3], labels[start : start + 3]) for start in (0, 3)]
+    found, wrong = worst_mistakes(model, blocks, 2)
     assert wrong == 3
     assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
     assert found[0].probability > found[1].probability > 0.9

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,12 +96,20 @@ def pad_data(page: Page) -> dict[str, object]:
 # Figures
 
 
+def survey(probabilities: Any, labels: Any, limit: int = 9) -> figures.Survey:
+    """Survey the examples in blocks of two."""
+    found = figures.Survey(limit, limit)
+    for start in range(0, len(labels), 2):
+        found.add(probabilities[start : start + 2], labels[start : start + 2])
+    return found
+
+
 @given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.full(classes, 0.4), examples).astype(np.float32)
     labels = random.integers(0, classes, examples).astype(np.uint8)
-    found = figures.calibration(probabilities, labels)
+    found = survey(probabilities, labels).calibration
     error, counted = 0.0, []
     for m in range(15):
         confidences, hits = [], []
@@ -120,7 +129,7 @@ def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: in
 
 
 def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
-    found = figures.calibration(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8))
+    found = survey(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8)).calibration
     assert found.error == 0
     assert [(entry.low, entry.high, entry.count) for entry in found.bins] == [(14 / 15, 1.0, 3)]
 
@@ -128,13 +137,13 @@ def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
 def test_the_worst_mistakes_give_the_true_label_least() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.01, 0.99]], np.float32)
     labels = np.array([1, 1, 1, 0], np.uint8)
-    assert figures.worst_mistakes(probabilities, labels, 9).tolist() == [3, 0, 2]
-    assert figures.worst_mistakes(probabilities, labels, 1).tolist() == [3]
+    assert survey(probabilities, labels).mistakes.tolist() == [3, 0, 2]
+    assert survey(probabilities, labels, limit=1).mistakes.tolist() == [3]
 
 
 def test_the_least_certain_have_the_lowest_highest_probability() -> None:
     probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.4, 0.6]], np.float32)
-    assert figures.least_certain(probabilities, 2).tolist() == [1, 2]
+    assert survey(probabilities, np.zeros(3, np.uint8), limit=2).uncertain.tolist() == [1, 2]
 
 
 def test_examples_by_lot_are_the_same_every_time_and_none_comes_twice() -> None:
