@@ -2,8 +2,8 @@
 
 The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings (`TrainSettings`, …), the
 files between them (`open_store`, `load_model`), what a model makes of pictures (`predict`, `normalize`) and the old
-tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when it
-is first used.
+tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when
+it is first used.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.errors import FormatError
-from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.store import Bytes, Floats, Split, Store, open_store, scaled
 from mnist_cli.maps import order
 
 _PATIENCE = 600.0  # seconds; the default deadline of a fetch
@@ -78,7 +79,7 @@ class DataSet:
             rows = np.arange(self._position, self._position + batch_size, dtype=np.int64) % self.num_examples
         self._position += batch_size
         # Only the batch becomes float32: the bytes of all images are a quarter of the size.
-        return scaled(self._split.pixels[rows]), self.labels[rows]
+        return scaled(self._split.inputs[rows]), self.labels[rows]
 
 
 class DataSets(NamedTuple):

@@ -140,8 +140,8 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     shape, store = image_shape(session, model, needs_store=True)
     assert store is not None
     examples = getattr(store, split)
-    found, wrong = worst_mistakes(model, examples.pixels, examples.labels, _MISTAKES)
-    images = examples.pixels[[mistake.index for mistake in found]].reshape(-1, *shape)
+    found, wrong = worst_mistakes(model, examples.blocks(), _MISTAKES)
+    images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 
 

@@ -92,7 +92,7 @@ def _stored(store: Store | None, split: str, numbers: list[int]) -> Iterator[tup
             expected = f"0 to {len(examples) - 1:,}" if len(examples) else "another split, as it is empty"
             raise UsageError(f"--index of --split {split}: expected {expected}; received {number:,}")
         known = {"split": split, "index": number, "label": int(examples.labels[number])}
-        yield known, examples.pixels[number].reshape(store.image_shape)
+        yield known, examples.inputs[number].reshape(store.image_shape)
 
 
 def _read(name: str, shape: tuple[int, int]) -> Pixels:

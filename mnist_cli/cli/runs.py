@@ -71,7 +71,8 @@ def show(session: Session, name: Name) -> None:
 
     Example: mnist runs show latest
     """
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats import HISTORY_NAME
+    from mnist_cli.formats.history import parse_history
     from mnist_cli.runs.runs import find_run
 
     run = find_run(session.artifacts, name)

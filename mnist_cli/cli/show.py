@@ -44,7 +44,7 @@ def show(
         if not len(examples):
             raise UsageError(f"--split {split}: that split is empty")
         raise UsageError(f"--split {split}: expected 0 to {len(examples) - 1:,}; received {number:,}")
-    image = examples.pixels[number].reshape(store.image_shape)
+    image = examples.inputs[number].reshape(store.image_shape)
     label = int(examples.labels[number])
     name = printable(store.classes[label])
     session.output.document({"split": split, "index": number, "label": label, "image": image.tolist()})
@@ -55,7 +55,7 @@ def show(
     if model_file.exists():
         from mnist_cli.formats.model import load_model
 
-        _show_probabilities(session, load_model(model_file), examples.pixels[number], label)
+        _show_probabilities(session, load_model(model_file), examples.inputs[number], label)
 
 
 def _show_probabilities(session: Session, model: Model, pixels: Any, label: int) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli import files
-from mnist_cli.formats.history import HISTORY_NAME, Record, parse_history
+from mnist_cli.formats import HISTORY_NAME
+from mnist_cli.formats.history import Record, parse_history
 from mnist_cli.text import printable
 
 SCHEMA = "mnist-checkpoint/3"

@@ -27,7 +27,8 @@ import tensorflow as tf
 from mnist_cli import files
 from mnist_cli.differences import in_words
 from mnist_cli.errors import InputError
-from mnist_cli.formats.history import HISTORY_NAME, history_line
+from mnist_cli.formats import HISTORY_NAME
+from mnist_cli.formats.history import history_line
 from mnist_cli.learning.checkpoint_state import (
     Damaged,
     State,

@@ -41,6 +41,8 @@ _FIRST_CHUNK_EXAMPLES = 10_000
 _FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds however small the batch
 # 8 MB of row numbers.
 _MAX_CHUNK_EXAMPLES = 2_000_000
+# 16 MB as float32: MNIST's 5,000 validation images.
+_MAX_SCALED = 1 << 22
 
 Losses = npt.NDArray[np.float32]
 
@@ -163,7 +165,8 @@ class Run:
         record = lowest(history) if self._settings.select == "best" else history[-1]
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
-        model = Model(*parameters, self._data.classes, record.step, self._seed, self._data.store_digest)
+        data = self._data
+        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape)
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
@@ -254,9 +257,10 @@ class Run:
         return record
 
     @cached_property
-    def _validation_images(self) -> npt.NDArray[np.float32]:
-        """float32 [m, D]: to scale the bytes takes half as long as to measure."""
-        return scaled(self._data.validation_pixels)
+    def _validation_images(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+        """[m, D]: as float32 where that is not much, since to scale the bytes takes half as long as to measure."""
+        inputs = self._data.validation_inputs
+        return scaled(inputs) if inputs.size <= _MAX_SCALED else inputs
 
     def _count_pending(self) -> int:
         return sum(map(len, self._pending))

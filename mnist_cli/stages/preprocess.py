@@ -15,6 +15,7 @@ from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import whole
 from mnist_cli.datasets import DATASETS, FILE_NAMES, ROLES
 from mnist_cli.errors import ConfigError, FormatError, InputError, Interrupted
+from mnist_cli.formats import MAX_PIXELS, STORE_NAME
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
 from mnist_cli.stages.stage import IDX, STORE, Job, Outcome, Stage
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _HINT = "run 'mnist fetch'"
 _BLOCK_BYTES = 1 << 20
 _UBYTE = "uint8"
-STORE_NAME = "store.h5"
-MAX_PIXELS = 1 << 16  # of an image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +203,8 @@ def _check_validation_size(validation_size: int, train: int) -> None:
 def _copy_examples(
     readers: dict[str, IdxReader], counts: dict[str, int], classes: int, writer: StoreWriter, progress: Progress
 ) -> None:
-    from mnist_cli.formats.store_writer import CHUNK_ROWS
-
     row_bytes = readers["train-images"].header.row_bytes
-    # Whole chunks, so that HDF5 writes each one once.
-    rows = max(1, _BLOCK_BYTES // (row_bytes * CHUNK_ROWS)) * CHUNK_ROWS
+    rows = max(1, _BLOCK_BYTES // row_bytes)
     done = 0
     # The store holds signals back while it is open; between two blocks it is safe to heed one.
     with deferred_signals() as stop:
@@ -282,7 +278,7 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 
 PREPROCESS = Stage(
     settings=PreprocessSettings,
-    version=1,
+    version=2,
     inputs=(IDX,),
     outputs={STORE_NAME: STORE},
     run=_run,

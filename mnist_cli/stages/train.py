@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError
+from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resume, Stage
@@ -21,8 +22,6 @@ from mnist_cli.text import percent, plural, printable, short
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
 
-MODEL_NAME = "model.h5"
-HISTORY_NAME = "history.jsonl"
 CHECKPOINTS = "checkpoints"
 _PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
 
@@ -256,7 +255,7 @@ def _slow_import() -> None:
 
 TRAIN = Stage(
     settings=TrainSettings,
-    version=3,
+    version=4,
     inputs=(STORE,),
     outputs={MODEL_NAME: MODEL, HISTORY_NAME: HISTORY},
     run=_run,

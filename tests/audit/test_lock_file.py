@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.audit.lock_file import LockFile, Promise, lock_of, lock_path, read_lock
 from mnist_cli.errors import ConfigError, NotAsLocked
-from mnist_cli.pipeline.registry import STAGES
 from tests.support.command_line import Command
 from tests.support.pipelines import ALL, Pipeline, other_history
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
 from mnist_cli.audit.verify import rerun_training, verify
 from mnist_cli.errors import InputError
 from mnist_cli.formats.hdf5 import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from tests.support.command_line import mnist
 from tests.support.pipelines import Pipeline
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.audit.repair import as_recorded
 from mnist_cli.audit.verify import verify
@@ -18,7 +19,6 @@ from mnist_cli.errors import InputError, Locked
 from mnist_cli.learning.checkpoint_state import State, write_state
 from mnist_cli.pipeline import mutex as locks
 from mnist_cli.pipeline.mutex import locked
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_run
 from tests.support.command_line import Command, Result, mnist

@@ -48,5 +48,5 @@ def test_the_pictured_digit_is_the_first_test_image_dark_on_light(tmp_path: Path
     picture.main(str(tmp_path / "store.h5"), str(tmp_path / "digit.png"))
     pixels = np.asarray(Image.open(tmp_path / "digit.png"))
     store = mnist_cli.open_store(tmp_path / "store.h5")
-    assert (255 - pixels[::10, ::10] == store.test.pixels[0].reshape(store.image_shape)).all()
+    assert (255 - pixels[::10, ::10] == store.test.inputs[0].reshape(store.image_shape)).all()
     assert pixels.shape == tuple(10 * side for side in store.image_shape)

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
-
 from mnist_cli.config.config import Config
 from mnist_cli.config.keys import KEYS, SECTIONS
+from pydantic import ValidationError
+
 from mnist_cli.config.loading import LoadedConfig, load_config, parse_override, read_override
 from mnist_cli.config.template import render
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_scalar, read_yaml

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_cli.pipeline.registry import STAGES, Stage
+
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
-from mnist_cli.pipeline.registry import STAGES, Stage
 from mnist_cli.text import printable
 from tests.corpora.tally import Tally
 from tests.support.data import write_small_store
@@ -58,7 +59,7 @@ def _prepare(folder: Path) -> None:
 def _write_model(path: Path, classes: tuple[str, ...]) -> None:
     import numpy as np
 
-    save_model(path, Model(np.zeros((784, 10), "f4"), np.zeros(10, "f4"), classes, 1, 0, HOSTILE))
+    save_model(path, Model(np.zeros((784, 10), "f4"), np.zeros(10, "f4"), classes, 1, 0, HOSTILE, (28, 28)))
 
 
 def _write_manifest(stage: Stage, folder: Path, is_ours: bool) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mnist_cli.config.config import Config
+
 from mnist_cli.config.loading import load_config
 from mnist_cli.config.template import render
 from mnist_cli.errors import ConfigError, FormatError

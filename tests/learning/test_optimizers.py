@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from mnist_cli.config.config import Config
 from mnist_cli.config.keys import KEYS
+from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from mnist_cli.pipeline.registry import STAGES
+
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats.model import load_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.stages.train import train
 from tests.support import ROOT, reference, reference_rules
 from tests.support.data import write_small_store
@@ -48,7 +48,7 @@ def expected(
 
     split = open_store(store).train
     *_, losses = reference.train(
-        split.pixels, split.labels, steps=STEPS, batch=20, rate=rate, seed=3, l2=l2, update=update
+        split.inputs, split.labels, steps=STEPS, batch=20, rate=rate, seed=3, l2=l2, update=update
     )
     return course, losses
 
@@ -124,7 +124,7 @@ def test_the_moving_average_is_what_is_published_and_validated(small: Path, tmp_
         mean_bias = 0.9 * mean_bias + 0.1 * step_bias
     assert np.abs(weights(tmp_path) - mean_weights).max() < 2e-6
     split = open_store(small).validation
-    loss = reference.mean_cross_entropy(split.pixels, split.labels, mean_weights, mean_bias)
+    loss = reference.mean_cross_entropy(split.inputs, split.labels, mean_weights, mean_bias)
     assert history(tmp_path)[-1]["validation_loss"] == pytest.approx(loss, abs=1e-6)
 
 

@@ -20,8 +20,8 @@ import pytest
 
 from mnist_cli.cli import workers as local_workers
 from mnist_cli.cli.workers import _free_addresses, run_workers
-from mnist_cli.learning.distributed.setting import this_worker
 from mnist_cli.errors import ConfigError, WorkerLost
+from mnist_cli.learning.distributed.setting import this_worker
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
 from tests.support import ROOT

@@ -204,5 +204,5 @@ def test_speckled_images_of_the_shape_stay_as_they_are() -> None:
 def test_stored_images_of_mnist_stay_as_they_are(real_mnist: Path, tmp_path: Path) -> None:
     fetch(tmp_path / "fetch", dataset="mnist", mirrors=[str(real_mnist)])
     preprocess(tmp_path / "fetch", tmp_path, dataset="mnist")
-    images = open_store(tmp_path / "store.h5").test.pixels[:1000].reshape(-1, 28, 28)
+    images = open_store(tmp_path / "store.h5").test.inputs[:1000].reshape(-1, 28, 28)
     assert np.mean([(normalize(image) == image).all() for image in images]) > 0.98

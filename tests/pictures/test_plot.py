@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store = write_small_store(tmp_path / "artifacts/preprocess/store.h5", classes=CLASSES)
     weights = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
     model = tmp_path / "artifacts/train/model.h5"
-    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, ""))
+    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, "", (28, 28)))
     evaluate(model, store, tmp_path / "artifacts/eval")
     records = [Record(100, 0.6, 0.5, 0.8), Record(200, 0.4, 0.3, 0.9)]
     write_history(tmp_path / "artifacts/train/history.jsonl", records)
@@ -69,7 +69,9 @@ def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) ->
     weights = np.zeros((784, 2), np.float32)
     weights[:392, 0], weights[392:, 0] = -1, 1
     (folder / "artifacts/preprocess/store.h5").unlink()
-    save_model(folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, ""))
+    save_model(
+        folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (28, 28))
+    )
     mnist("plot", "weights")
     pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
     left = pixels[:, : pixels.shape[1] // 2]
@@ -116,9 +118,11 @@ def test_drawings_stand_beside_each_other_as_far_as_there_is_room() -> None:
 
 
 def test_the_surest_mistake_comes_first() -> None:
-    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "")
+    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
     pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
-    found, wrong = worst_mistakes(model, pixels, np.array([0, 0, 1, 2], np.uint8), 2)
+    labels = np.array([0, 0, 1, 2], np.uint8)
+    blocks = [(start, pixels[start : start + 3], labels[start : start + 3]) for start in (0, 3)]
+    found, wrong = worst_mistakes(model, blocks, 2)
     assert wrong == 3
     assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
     assert found[0].probability > found[1].probability > 0.9

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = np.zeros((784, 3), np.float32)
     weights[:392, 1] = weights[392:, 2] = 0.1
     (tmp_path / "artifacts/train").mkdir(parents=True)
-    model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "")
+    model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "", (28, 28))
     save_model(tmp_path / "artifacts/train/model.h5", model)
     for stage in ("fetch", "preprocess"):
         (tmp_path / "artifacts" / stage).mkdir()
@@ -226,9 +226,9 @@ def store_of_the_models_shape(folder: Path) -> Path:
     path = folder / "artifacts/preprocess/store.h5"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_small_store(path)
-    pixels = open_store(path).test.pixels.shape[1]
+    pixels = open_store(path).test.inputs.shape[1]
     weights = np.random.default_rng(0).normal(0, 1, (pixels, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, "")
+    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, "", (28, 28))
     save_model(folder / "artifacts/train/model.h5", model)
     return path
 
@@ -236,7 +236,7 @@ def store_of_the_models_shape(folder: Path) -> Path:
 def test_stored_images_are_predicted_as_they_are(folder: Path) -> None:
     store = open_store(store_of_the_models_shape(folder))
     read = mnist("predict", "--index", "3", "--index", "0", "--json").documents
-    expected = mnist_cli.load_model("artifacts/train/model.h5").predict(store.test.pixels[[3, 0]])
+    expected = mnist_cli.load_model("artifacts/train/model.h5").predict(store.test.inputs[[3, 0]])
     assert [line["prediction"] for line in read] == expected.tolist()
     assert [(line["split"], line["index"], line["label"]) for line in read] == [
         ("test", 3, store.test.labels[3]),
@@ -287,7 +287,7 @@ def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(folder:
     model = mnist_cli.load_model("artifacts/train/model.h5")
     weights = model.weights.copy()
     weights[392:] = 0, -0.1, 0
-    save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, ""))
+    save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, "", (28, 28)))
     text = mnist("predict", save("a.png", grey()), "--explain").out.splitlines()
     drawing, total = text[1:29], text[-1]
     assert any("++" in line for line in drawing[:14])
@@ -298,7 +298,7 @@ def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(folder:
 
 
 def test_evidence_is_the_terms_of_the_sum() -> None:
-    model = Model(np.array([[1, -2], [3, 4]], np.float32), np.zeros(2, np.float32), ("a", "b"), 1, 0, "")
+    model = Model(np.array([[1, -2], [3, 4]], np.float32), np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (1, 2))
     assert evidence(model, np.array([255, 51], np.uint8), 1) == pytest.approx([-2, 0.8])
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.pipeline import registry
 from mnist_cli.pipeline.overrides import kept_overrides
 from mnist_cli.pipeline.plan import State
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.pipelines import ALL, Pipeline
 

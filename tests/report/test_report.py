@@ -14,11 +14,13 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from PIL import Image
 
 from mnist_cli.config.loading import load_config, parse_override
@@ -26,7 +28,6 @@ from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.report import charts, figures
 from mnist_cli.report.page import render
 from mnist_cli.report.pictures import AGAINST, FOR, ink_image, weight_image
@@ -95,12 +96,20 @@ def pad_data(page: Page) -> dict[str, object]:
 # Figures
 
 
+def survey(probabilities: Any, labels: Any, limit: int = 9) -> figures.Survey:
+    """Survey the examples in blocks of two."""
+    found = figures.Survey(limit, limit)
+    for start in range(0, len(labels), 2):
+        found.add(probabilities[start : start + 2], labels[start : start + 2])
+    return found
+
+
 @given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.full(classes, 0.4), examples).astype(np.float32)
     labels = random.integers(0, classes, examples).astype(np.uint8)
-    found = figures.calibration(probabilities, labels)
+    found = survey(probabilities, labels).calibration
     error, counted = 0.0, []
     for m in range(15):
         confidences, hits = [], []
@@ -120,7 +129,7 @@ def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: in
 
 
 def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
-    found = figures.calibration(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8))
+    found = survey(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8)).calibration
     assert found.error == 0
     assert [(entry.low, entry.high, entry.count) for entry in found.bins] == [(14 / 15, 1.0, 3)]
 
@@ -128,13 +137,13 @@ def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
 def test_the_worst_mistakes_give_the_true_label_least() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.01, 0.99]], np.float32)
     labels = np.array([1, 1, 1, 0], np.uint8)
-    assert figures.worst_mistakes(probabilities, labels, 9).tolist() == [3, 0, 2]
-    assert figures.worst_mistakes(probabilities, labels, 1).tolist() == [3]
+    assert survey(probabilities, labels).mistakes.tolist() == [3, 0, 2]
+    assert survey(probabilities, labels, limit=1).mistakes.tolist() == [3]
 
 
 def test_the_least_certain_have_the_lowest_highest_probability() -> None:
     probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.4, 0.6]], np.float32)
-    assert figures.least_certain(probabilities, 2).tolist() == [1, 2]
+    assert survey(probabilities, np.zeros(3, np.uint8), limit=2).uncertain.tolist() == [1, 2]
 
 
 def test_examples_by_lot_are_the_same_every_time_and_none_comes_twice() -> None:
@@ -264,7 +273,7 @@ def test_the_pad_holds_the_bits_of_the_model_and_of_the_images(subject: Subject,
     assert isinstance(images, list)
     for image in images:
         pixels = np.frombuffer(base64.b64decode(image["pixels"]), np.uint8)
-        np.testing.assert_array_equal(pixels, subject.store.test.pixels[image["index"]])
+        np.testing.assert_array_equal(pixels, subject.store.test.inputs[image["index"]])
         assert image["label"] == subject.store.test.labels[image["index"]]
 
 
@@ -320,7 +329,7 @@ def real_enough_train(job: Job) -> Outcome:
     store = open_store(job.root / "preprocess" / "store.h5")
     random = np.random.default_rng(job.config.seed)
     weights = random.normal(0, job.config.train.learning_rate or 0.5, (784, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest)
+    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest, store.image_shape)
     save_model(job.new / "model.h5", model)
     write_history(job.new / "history.jsonl", [Record(3, 1.5, 1.25, 0.5)])
     return Outcome({"steps": 3, "model_digest": model.digest}, runtime={"device": "cpu", "tensorflow": "2"})

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome, _run_evaluate
 
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome, _run_evaluate
 from mnist_cli.runs.comparison import Comparison, compare
 from mnist_cli.runs.conditions import holds, parse_condition
 from mnist_cli.runs.mcnemar import mcnemar
@@ -26,7 +26,9 @@ def train_at_random(job: Job) -> Outcome:
     random = np.random.default_rng(job.config.seed)
     store = open_store(job.root / "preprocess" / "store.h5")
     weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
-    save_model(job.new / "model.h5", Model(weights, bias, store.classes, 1, job.config.seed, store.digest))
+    save_model(
+        job.new / "model.h5", Model(weights, bias, store.classes, 1, job.config.seed, store.digest, store.image_shape)
+    )
     (job.new / "history.jsonl").write_bytes(b"")
     metrics = {"loss": 1 + job.config.seed / 10, "validation_loss": 2.0, "validation_accuracy": 0.1}
     return Outcome(metrics, runtime={"device": "cpu", "tensorflow": "2"})
@@ -52,7 +54,7 @@ def right(pipeline: Pipeline, seed: int, split: str) -> Any:
     random = np.random.default_rng(seed)
     weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
     examples = getattr(open_store(pipeline.file("preprocess/store.h5")), split)
-    logits = (examples.pixels.astype(np.float64) / 255) @ weights.astype(np.float64) + bias
+    logits = (examples.inputs.astype(np.float64) / 255) @ weights.astype(np.float64) + bias
     return logits.argmax(axis=1) == examples.labels
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.errors import ConfigError, Interrupted, TrainingDiverged, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.runner import run
 from mnist_cli.progress import Progress

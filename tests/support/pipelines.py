@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from mnist_cli.config.config import Config
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
+
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.formats.hdf5 import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.plan import StageStatus, examine_all
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
 from tests.support.command_line import Command, Result, mnist
