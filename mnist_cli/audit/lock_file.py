@@ -211,7 +211,9 @@ class Promise:
             return
         lines = [f"{stage}: {'; '.join(map(str, reasons))}" for stage, reasons in differences.items()]
         documents = [
-            {"stage": stage, **reason.document()} for stage, reasons in differences.items() for reason in reasons
+            {"stage": stage, "what": one.what, "old": one.old, "new": one.new, "text": one.text}
+            for stage, reasons in differences.items()
+            for one in reasons
         ]
         head = f"not what {printable(self.path)} promises; {what}"
         raise NotAsLocked("\n".join([head, *lines]), differences=documents, hint=_MEANT)

@@ -45,7 +45,7 @@ def init(
     overrides, mistakes = session.overrides()
     loaded = load_config(NO_FILE, overrides, mistakes=mistakes)
     files.write_bytes(path, render(loaded.config).encode())
-    session.output.document({"file": str(path)})
+    session.output.document(file=str(path))
     session.output.line(f"wrote {printable(path)}")
 
 
@@ -56,7 +56,7 @@ def check(session: Session) -> None:
     """
     loaded = session.load()
     where = "the built-in defaults" if loaded.file is None else printable(loaded.file)
-    session.output.document({"ok": True, "file": None if loaded.file is None else str(loaded.file)})
+    session.output.document(ok=True, file=None if loaded.file is None else str(loaded.file))
     session.output.line(f"{where}: ok")
 
 
@@ -76,7 +76,7 @@ def show(
     config = _without_secrets(loaded.config)
     if config != loaded.config:
         session.output.note(f"passwords and queries in fetch.mirrors are shown as {HIDDEN}")
-    session.output.document({path: {"value": config.value(path), "origin": loaded.origins[path]} for path in KEYS})
+    session.output.document(**{path: {"value": config.value(path), "origin": loaded.origins[path]} for path in KEYS})
     if not origin:
         session.output.line(render(config).rstrip())
         return
@@ -101,5 +101,5 @@ def schema(session: Session) -> None:
     from mnist_cli.config.config import Config
 
     content = Config.model_json_schema()
-    session.output.document(content)
+    session.output.document(**content)
     session.output.line(json.dumps(content, indent=2))

@@ -46,15 +46,16 @@ class Reason:
     new: Any = None
     note: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """The reason in words."""
         what = printable(self.what, 1000)
         if self.old is None and self.new is None:
             return what
         return f"{what} {_short(self.old)}{self.note} → {_short(self.new)}"
 
-    def document(self) -> dict[str, Any]:
-        """Return the reason for `--json`."""
-        return {"what": self.what, "old": self.old, "new": self.new, "text": str(self)}
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class StageStatus:
     def fresh(self) -> bool:
         """Whether there is nothing to do."""
         return self.state is State.FRESH
+
+    @property
+    def key(self) -> str | None:
+        """The key in its manifest."""
+        return self.manifest.key if self.manifest else None
 
     def why(self) -> str:
         """Return the reasons in a line, without those that follow from others.

@@ -62,7 +62,6 @@ class Comparison:
         changes: every metric, in the order of METRICS.
         split: what accuracy and cross-entropy were measured on; None when not on the same split.
         test: the paired test, or None.
-        tested_on: the split that it was made on, or None.
         no_test: why there is none.
     """
 
@@ -73,7 +72,6 @@ class Comparison:
     changes: tuple[Change, ...]
     split: str | None
     test: PairedTest | None
-    tested_on: str | None
     no_test: str | None
 
 
@@ -84,10 +82,9 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     test is made there too, or else on the validation split, from the two models and the store as it is now.
     """
     split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
-    tested_on = split or "validation"
     test, no_test = None, None
     try:
-        test = _paired_test(first, second, artifacts, tested_on)
+        test = _paired_test(first, second, artifacts, split or "validation")
     except (MnistError, OSError) as error:
         no_test = error.message.splitlines()[0] if isinstance(error, MnistError) else str(error)
     return Comparison(
@@ -98,7 +95,6 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
         changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
         split=split,
         test=test,
-        tested_on=tested_on if test else None,
         no_test=no_test,
     )
 
@@ -156,4 +152,4 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         model = load_model(run.model_file)
         right.append(model.predict(examples.pixels) == examples.labels)
     only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-    return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))
+    return PairedTest(split, len(examples), only_first, only_second, mcnemar(only_first, only_second))
