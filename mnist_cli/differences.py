@@ -30,15 +30,16 @@ class Reason:
     note: str = ""
     follows: bool = False
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """The reason in words."""
         what = printable(self.what, 1000)
         if self.old is None and self.new is None:
             return what
         return f"{what} {_short(self.old)}{self.note} → {_short(self.new)}"
 
-    def document(self) -> dict[str, Any]:
-        """Return the reason for `--json`."""
-        return {"what": self.what, "old": self.old, "new": self.new, "text": str(self)}
+    def __str__(self) -> str:
+        return self.text
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[Reason]:

@@ -213,7 +213,11 @@ class Promise:
         if not found:
             return
         lines = [f"{stage}: {'; '.join(map(str, reasons))}" for stage, reasons in found.items()]
-        documents = [{"stage": stage, **reason.document()} for stage, reasons in found.items() for reason in reasons]
+        documents = [
+            {"stage": stage, "what": one.what, "old": one.old, "new": one.new, "text": one.text}
+            for stage, reasons in found.items()
+            for one in reasons
+        ]
         head = f"not what {printable(self.path)} promises; {what}"
         raise NotAsLocked("\n".join([head, *lines]), differences=documents, hint=_MEANT)
 

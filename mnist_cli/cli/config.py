@@ -46,7 +46,7 @@ def init(
     overrides, mistakes = session.overrides()
     loaded = load_config(session.pipeline.declarations, NO_FILE, overrides, mistakes=mistakes)
     files.write_bytes(path, render(loaded.config).encode())
-    session.output.document({"file": str(path)})
+    session.output.document(file=str(path))
     session.output.line(f"wrote {printable(path)}")
 
 
@@ -57,7 +57,7 @@ def check(session: Session) -> None:
     """
     loaded = session.load()
     where = "the built-in defaults" if loaded.file is None else printable(loaded.file)
-    session.output.document({"ok": True, "file": None if loaded.file is None else str(loaded.file)})
+    session.output.document(ok=True, file=None if loaded.file is None else str(loaded.file))
     session.output.line(f"{where}: ok")
 
 
@@ -75,14 +75,13 @@ def show(
     loaded = session.load()
     config = _without_secrets(loaded.config)
     if config != loaded.config:
-        session.output.note(f"passwords and queries in fetch.mirrors are shown as {HIDDEN}")
-    session.output.document(
-        {path: {"value": config.value(path), "origin": loaded.origins[path]} for path in config.values()}
-    )
+        session.output.note(f"passwords and queries of mirrors are shown as {HIDDEN}")
+    values = config.values()
+    session.output.document(**{path: {"value": values[path], "origin": loaded.origins[path]} for path in values})
     if not origin:
         session.output.line(render(config, all_set=True).rstrip())
         return
-    for path, set_to in config.values().items():
+    for path, set_to in values.items():
         value = yaml_value(set_to)
         session.output.columns((path, 28), (value, 14), (loaded.origins[path], 0))
 
@@ -104,5 +103,5 @@ def schema(session: Session) -> None:
     import json
 
     content = session.pipeline.declarations.schema()
-    session.output.document(content)
+    session.output.document(**content)
     session.output.line(json.dumps(content, indent=2))

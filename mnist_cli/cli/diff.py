@@ -52,11 +52,20 @@ def diff(
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     comparison = compare(find_run(session.artifacts, first), find_run(session.artifacts, second), session.artifacts)
-    session.output.document(_document(comparison))
+    session.output.document(
+        first=comparison.first.id,
+        second=comparison.second.id,
+        same_model=comparison.same_model,
+        differences=comparison.differences,
+        metrics={change.name: change for change in comparison.changes},
+        split=comparison.split,
+        paired_test=comparison.test,
+        no_paired_test=comparison.no_test,
+    )
     _print(session, comparison)
     failed = [condition for condition in conditions if holds(condition, comparison)]
     checked = [{"condition": condition.text, "holds": condition in failed} for condition in conditions]
-    session.output.document({"conditions": checked})
+    session.output.document(conditions=checked)
     if failed:
         raise GateFailed("; ".join(_told(condition, comparison) for condition in failed))
 
@@ -87,7 +96,7 @@ def _sentence(comparison: Comparison) -> str:
         return printable(f"no paired test: {comparison.no_test}")
     verdict = "a real difference at the 5 % level" if test.significant else "within noise"
     return (
-        f"of {plural(test.examples, f'{comparison.tested_on} image')}, {comparison.first.id} alone gets "
+        f"of {plural(test.examples, f'{test.split} image')}, {comparison.first.id} alone gets "
         f"b = {test.only_first:,} right, {comparison.second.id} alone c = {test.only_second:,}; {_p(test)}: {verdict}"
     )
 
@@ -126,31 +135,3 @@ def _told(condition: Condition, comparison: Comparison) -> str:
     values = dict.fromkeys(part.name for part in condition.parts)
     told = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
     return f"{told}, and --fail-if says '{printable(condition.text)}'"
-
-
-def _document(comparison: Comparison) -> dict[str, Any]:
-    test = comparison.test
-    return {
-        "first": comparison.first.id,
-        "second": comparison.second.id,
-        "same_model": comparison.same_model,
-        "differences": [
-            {"kind": one.kind, "name": one.name, "first": one.first, "second": one.second}
-            for one in comparison.differences
-        ],
-        "metrics": {
-            change.name: {"first": change.first, "second": change.second, "change": change.amount}
-            for change in comparison.changes
-        },
-        "split": comparison.split,
-        "paired_test": test
-        and {
-            "split": comparison.tested_on,
-            "examples": test.examples,
-            "b": test.only_first,
-            "c": test.only_second,
-            "p": test.p,
-            "significant": test.significant,
-        },
-        "no_paired_test": comparison.no_test,
-    }

@@ -55,7 +55,7 @@ def lock(
     if promise:
         promise.check_published(manifests)
     written = write_lock(path, lock_of(manifests, session.pipeline)) if promise is None else False
-    session.output.document({"file": str(path), "written": written, "ok": True})
+    session.output.document(file=str(path), written=written, ok=True)
     session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")
 
 

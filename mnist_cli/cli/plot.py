@@ -71,7 +71,7 @@ def plot(
     from mnist_cli.pictures import plots
 
     _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
-    session.output.document({"plot": what, "file": str(target)})
+    session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 
 

@@ -39,12 +39,6 @@ def report(
 
     kept = kept_overrides(session.artifacts, session.pipeline.maker(EVALUATION).name, itself=True)
     written = write_report(session.load(kept).config, session.artifacts, output)
-    session.output.document(
-        {
-            "file": str(written.path),
-            "bytes": written.bytes,
-            "sha256": written.sha256,
-            "accuracy": written.metrics["accuracy"],
-        }
-    )
+    accuracy = written.metrics["accuracy"]
+    session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
     session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")

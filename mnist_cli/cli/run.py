@@ -114,7 +114,8 @@ def _print_plan(session: Session, request: Request) -> None:
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
     waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]
-    session.output.document({"would_run": waiting})
+    session.output.name = "run-dry-run"
+    session.output.document(would_run=waiting)
     session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.session import Session
@@ -112,7 +112,7 @@ def print_conclusion(session: Session, results: list[StageResult]) -> None:
     if sentence:
         session.output.line(sentence, bold=True)
     if stage is session.pipeline.maker(EVALUATION):
-        session.output.document({"accuracy": metrics["accuracy"], "model_digest": metrics["model_digest"]})
+        session.output.document(accuracy=metrics["accuracy"], model_digest=metrics["model_digest"])
     if problem := append_summary(session.pipeline, results, sentence):
         session.output.note(problem)
 
@@ -139,20 +139,6 @@ def _print_result(session: Session, result: StageResult) -> None:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:
         word, colour, seconds = "fresh", "cyan", "-"
-    session.output.append("stages", _result_document(result))
+    session.output.append("stages", result)
     text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))
-
-
-def _result_document(result: StageResult) -> dict[str, Any]:
-    manifest = result.manifest
-    return {
-        "stage": result.stage,
-        "ran": result.ran,
-        "state_before": result.before.state,
-        "reasons": [reason.document() for reason in result.before.reasons],
-        "key": manifest.key,
-        "outputs": {name: record.sha256 for name, record in manifest.outputs.items()},
-        "metrics": manifest.metrics,
-        "seconds": manifest.seconds,
-    }

@@ -41,7 +41,6 @@ def list_runs(session: Session) -> None:
     whole, damaged = read_runs(session.artifacts)
     published = published_id(session.artifacts)
     usual = _usual(session)
-    documents = []
     if whole:
         session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
@@ -57,13 +56,12 @@ def list_runs(session: Session) -> None:
             (told[1].rjust(8), 8),
             (_unusual(run, usual), 0),
         )
-        documents.append(_summary(run) | {"published": run.id == published})
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
     if not whole and not damaged:
         session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; 'mnist run' keeps one")
-    broken_documents = [{"id": broken.id, "problem": broken.problem} for broken in damaged]
-    session.output.document({"runs": documents, "damaged": broken_documents})
+    listed = [_summary(run) | {"published": run.id == published} for run in reversed(whole)]
+    session.output.document(runs=listed, damaged=damaged)
 
 
 def show(session: Session, name: Name) -> None:
@@ -93,23 +91,9 @@ def show(session: Session, name: Name) -> None:
             session.output.columns((f"  {printable(key)}", 32), (printable(value), 0))
     course = _course(history)
     session.output.line(f"history: {course}")
-    session.output.document(
-        _summary(run)
-        | {
-            "data": run.record.data,
-            "train": run.train.document(),
-            "evaluations": {split: evaluation.document() for split, evaluation in run.evaluations.items()},
-            "history": [
-                {
-                    "step": record.step,
-                    "loss": record.loss,
-                    "validation_loss": record.validation_loss,
-                    "validation_accuracy": record.validation_accuracy,
-                }
-                for record in history
-            ],
-        }
-    )
+    evaluations = {split: evaluation.document() for split, evaluation in run.evaluations.items()}
+    session.output.document(**_summary(run) | {"evaluations": evaluations})
+    session.output.document(data=run.record.data, train=run.train.document(), history=list(history))
 
 
 def remove(session: Session, names: Names) -> None:
@@ -133,7 +117,7 @@ def remove(session: Session, names: Names) -> None:
     with locked(root, session.command):
         for run in found:
             remove_run(root, run)
-    session.output.document({"removed": found})
+    session.output.document(removed=found)
     session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
 
 

@@ -53,7 +53,8 @@ class Session:
         self.command = command
         self.debug: bool = values.pop("debug")
         format_, as_json = values.pop("format"), values.pop("json")
-        self.output = Output(as_json=as_json or format_ == "json", quiet=values.pop("quiet"))
+        document = "-".join(command.split()[1:])
+        self.output = Output(as_json=as_json or format_ == "json", quiet=values.pop("quiet"), name=document)
         self._format: str = format_
         self._artifacts: Path | None = values.pop("artifacts")
         self._config_file: Path | None = values.pop("config")
@@ -195,7 +196,9 @@ def _run(session: Session, body: Callable[[], int | None]) -> int:
 def _run_body(session: Session, body: Callable[[], int | None]) -> int:
     try:
         session.check()
-        return body() or 0
+        code = body() or 0
+        session.output.render()
+        return code
     except OutputLost:
         raise
     except (MnistError, Interrupted) as error:
@@ -221,7 +224,7 @@ def _how_to_go_on(error: Interrupted) -> str:
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:
-    """Tell of the error that is being handled."""
+    """Report the error that is being handled."""
     session.output.fail(error)
     if session.debug:
         import traceback

@@ -47,7 +47,7 @@ def show(
     image = examples.inputs[number].reshape(store.image_shape)
     label = int(examples.labels[number])
     name = printable(store.classes[label])
-    session.output.document({"split": split, "index": number, "label": label, "image": image.tolist()})
+    session.output.document(split=split, index=number, label=label, image=image.tolist())
     for line in drawing(image):
         session.output.drawing(line)
     session.output.line(f"{split} image {number:,}: label {name}", bold=True)
@@ -61,7 +61,7 @@ def show(
 def _show_probabilities(session: Session, model: Model, pixels: Any, label: int) -> None:
     probabilities = [float(value) for value in model.probabilities(pixels)[0]]
     best = probabilities.index(max(probabilities))
-    session.output.document({"prediction": best, "probabilities": probabilities})
+    session.output.document(prediction=best, probabilities=probabilities)
     print_bars(session, model.classes, probabilities, label)
     verdict = "right" if best == label else "wrong"
     session.output.line(f"the model says {printable(model.classes[best])}: {verdict}", bold=True)

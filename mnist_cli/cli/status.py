@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +53,7 @@ def status(
     digests.save()
     print_statuses(session, statuses)
     waiting = [one.stage for one in statuses if not one.fresh]
-    session.output.document({"fresh": not waiting})
+    session.output.document(fresh=not waiting)
     if promise:
         promise.check_before(loaded.config, [one.stage for one in statuses])
         promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
@@ -64,20 +63,11 @@ def status(
         session.output.line("'mnist run' brings everything up to date")
 
 
-def print_statuses(session: Session, statuses: Iterable[StageStatus]) -> None:
+def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     """Print a line for each stage: name, state, and the reasons or what it found out."""
-    documents = []
+    session.output.document(stages=statuses)
     for one in statuses:
         told = one.why()
         if one.fresh and one.manifest is not None:
             told = session.pipeline.summary(one.stage, one.manifest.metrics)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))
-        documents.append(
-            {
-                "stage": one.stage,
-                "state": one.state,
-                "reasons": [reason.document() for reason in one.reasons],
-                "key": one.manifest.key if one.manifest else None,
-            }
-        )
-    session.output.document({"stages": documents})

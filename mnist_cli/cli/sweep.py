@@ -90,14 +90,14 @@ def _print_table(session: Session, results: list[PointResult]) -> None:
         told = _outcome(result) + (f"  {short(loss)}" if loss is not None else "")
         state = (result.state.value, 9, _COLOURS[result.state])
         session.output.columns((run, 9), (str(result.point), width), state, ("" if told == "waiting" else told, 0))
-    session.output.document({"points": [_document(result) for result in results]})
+    session.output.document(points=list(map(_document, results)))
 
 
 def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
     """Say which point is best, how to make it the published one, and how sure it is."""
     runs = [result.run for result in results if result.run]
     command = _command(session, results[0].point)
-    session.output.document({"best": runs[0].id, "command": command})
+    session.output.document(best=runs[0].id, command=command)
     session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
     if len(runs) > 1:
         session.output.line(f"is it better than the next? mnist diff {runs[1].id} {runs[0].id}")
@@ -134,9 +134,6 @@ def _document(result: PointResult) -> dict[str, Any]:
         "id": result.run.id if result.run else None,
         "settings": result.point.varied,
         "state": result.state.value,
-        "validation_accuracy": metrics.get("validation_accuracy"),
-        "validation_loss": metrics.get("validation_loss"),
-        "loss": metrics.get("loss"),
-        "model_digest": metrics.get("model_digest"),
         "problem": result.problem,
+        **{name: metrics.get(name) for name in ("validation_accuracy", "validation_loss", "loss", "model_digest")},
     }

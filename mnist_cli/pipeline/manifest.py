@@ -21,7 +21,12 @@ InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[A-Za-z0-9_-][A-Za-z
 
 
 class OutputRecord(BaseModel):
-    """One published file: the digest of its content and its size in bytes."""
+    """A published file.
+
+    Attributes:
+        sha256: digest of its content: for HDF5 of the data in it, for any other file of its bytes.
+        bytes: its size.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -33,17 +38,19 @@ class Manifest(Sealed):
     """The record of one finished stage.
 
     Attributes:
-        stage: its name.
-        key: SHA-256 over all that decides its outputs: stage, version, parameters, inputs and runtime.
-        version: of the stage's code; a change of what it computes bumps it.
-        parameters: the configuration keys that matter to it, with their values.
-        overrides: those of them that came from the command line.
-        inputs: `stage/file` → content digest.
-        outputs: file name → digest and size.
-        metrics: what it found out, such as counts and accuracy.
-        runtime: what can move the bits of its outputs (device kind, TensorFlow version, …).
+        schema: the format of this file.
+        stage: the name of the stage.
+        key: SHA-256 over everything that decides its outputs: stage, version, parameters, inputs and runtime.
+        version: version of the stage's code; it goes up when the stage computes something else.
+        parameters: the configuration keys that matter to it → values.
+        overrides: the parameters that came from the command line.
+        inputs: `stage/file` → SHA-256 of the content that was read.
+        outputs: file → digest and size.
+        metrics: what it did and measured, such as counts and accuracy.
+        runtime: what can change the bits of its outputs, such as the device and TensorFlow's version.
         environment: where it ran; recorded for people, never compared.
-        seconds: how long it took.
+        seconds: how long it took, in seconds of wall time.
+        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA

@@ -44,6 +44,11 @@ class StageStatus:
         """Whether there is nothing to do."""
         return self.state is State.FRESH
 
+    @property
+    def key(self) -> str | None:
+        """The key in its manifest."""
+        return self.manifest.key if self.manifest else None
+
     def why(self) -> str:
         """Return the reasons in a line, without those that follow from others.
 

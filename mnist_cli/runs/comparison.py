@@ -63,7 +63,6 @@ class Comparison:
         changes: every metric, in the order of METRICS.
         split: what accuracy and cross-entropy were measured on; None when not on the same split.
         test: the paired test, or None.
-        tested_on: the split that it was made on, or None.
         no_test: why there is none.
     """
 
@@ -74,7 +73,6 @@ class Comparison:
     changes: tuple[Change, ...]
     split: str | None
     test: PairedTest | None
-    tested_on: str | None
     no_test: str | None
 
 
@@ -85,10 +83,9 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     test is made there too, or else on the validation split, from the two models and the store as it is now.
     """
     split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
-    tested_on = split or "validation"
     test, no_test = None, None
     try:
-        test = _paired_test(first, second, artifacts, tested_on)
+        test = _paired_test(first, second, artifacts, split or "validation")
     except (MnistError, OSError) as error:
         no_test = error.message.splitlines()[0] if isinstance(error, MnistError) else str(error)
     return Comparison(
@@ -99,7 +96,6 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
         changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
         split=split,
         test=test,
-        tested_on=tested_on if test else None,
         no_test=no_test,
     )
 
@@ -158,4 +154,4 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         first_right, second_right = one.predict(inputs) == labels, other.predict(inputs) == labels
         only_first += int((first_right & ~second_right).sum())
         only_second += int((second_right & ~first_right).sum())
-    return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))
+    return PairedTest(split, len(examples), only_first, only_second, mcnemar(only_first, only_second))

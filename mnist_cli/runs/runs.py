@@ -35,10 +35,12 @@ class RunRecord(Sealed):
     """The content of run.json.
 
     Attributes:
-        created: when the training was published, UTC, as 2026-11-23T21:28:40.123456Z.
-        data: the parameters of the stages before the training.
+        schema: the format of this file.
+        created: when the training was published, UTC, such as 2026-11-23T21:28:40.123456Z.
+        data: the parameters of the stages before the training → values.
         train: the manifest of the training.
         files: the other files of the record → SHA-256 of their bytes, and size.
+        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA

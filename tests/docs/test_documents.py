@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import typer.main
 from pydantic import BaseModel, ValidationError
 
-from docs.document_files import FILES
-from docs.document_models import Show
-from docs.document_parts import Error, Failed, HistoryRecord
-from docs.documents import COMMANDS, adapter
 from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
 from mnist_cli.cli.app import application
-from mnist_cli.errors import Interrupted, MnistError, NothingToTrain
+from mnist_cli.cli.documents import adapter
+from mnist_cli.cli.documents.commands import COMMANDS
+from mnist_cli.cli.documents.files import FILES
+from mnist_cli.cli.documents.models import Show
+from mnist_cli.cli.documents.parts import Failed, HistoryRecord
+from mnist_cli.errors import Interrupted
 from mnist_cli.pipeline.mutex import locked
 from tests.support.command_line import mnist
 
@@ -233,16 +234,6 @@ def test_every_command_is_documented() -> None:
                 yield " ".join((*words, name))
 
     assert set(commands(typer.main.get_command(application()))) == set(COMMANDS)
-
-
-def test_every_code_of_an_error_is_documented() -> None:
-    def below(kind: type[MnistError]) -> Iterator[str]:
-        yield kind.code
-        for other in kind.__subclasses__():
-            yield from below(other)
-
-    codes = {*below(MnistError), Interrupted.code} - {NothingToTrain.code}  # which is told as a result
-    assert set(get_args(Error.model_fields["code"].annotation)) == codes
 
 
 def test_the_page_and_the_schemas_are_what_the_models_say() -> None:

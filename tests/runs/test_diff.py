@@ -87,7 +87,7 @@ def test_the_paired_test_counts_what_only_one_gets_right(two: Pipeline, split: s
             (folder / "eval-test.json").unlink()
     comparison, first, second = compared(two), right(two, 1, split), right(two, 2, split)
     assert comparison.test is not None
-    assert comparison.tested_on == comparison.split == split
+    assert comparison.test.split == comparison.split == split
     counted = comparison.test.examples, comparison.test.only_first, comparison.test.only_second
     assert counted == (len(first), (first & ~second).sum(), (second & ~first).sum())
     assert comparison.test.p == mcnemar(*counted[1:])
@@ -96,8 +96,8 @@ def test_the_paired_test_counts_what_only_one_gets_right(two: Pipeline, split: s
 def test_runs_that_were_not_evaluated_are_tested_on_the_validation_split(two: Pipeline) -> None:
     two.run("seed=3", stages=("train",))
     comparison = compared(two)
-    assert comparison.split is None
-    assert comparison.tested_on == "validation"
+    assert comparison.split is None and comparison.test is not None
+    assert comparison.test.split == "validation"
     accuracy = next(change for change in comparison.changes if change.name == "accuracy")
     assert accuracy.first is not None
     assert accuracy.second is accuracy.amount is None
