@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from mnist_cli.datasets import FILE_NAMES, Dataset, find_dataset
 from mnist_cli.errors import FormatError
-from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.store import Bytes, Floats, Split, Store, open_store, scaled
 from mnist_cli.maps import order
 
 if TYPE_CHECKING:
     from mnist_cli.stages.division import Rule
+    from mnist_cli.stages.preprocess import PreprocessSettings
 
 _PATIENCE = 600.0  # seconds; the default deadline of a fetch
 
@@ -127,8 +129,13 @@ def read_data_sets(
     store = _find_store(Path(folder))
     if store is None:
         from mnist_cli.stages.division import Rule
+        from mnist_cli.stages.preprocess import PreprocessSettings
 
-        wanted = _Wanted(find_dataset(dataset), Rule(validation_size, split, seed))
+        settings = PreprocessSettings(
+            validation_size=validation_size, split=split
+        )  # checked before anything is fetched
+        rule = Rule(settings.validation_size, settings.split, seed)
+        wanted = _Wanted(find_dataset(dataset), settings, rule)
         store = wanted.pinned_store(Path(folder)) or wanted.made_store(Path(folder), seed, mirrors)
     return DataSets(
         *(DataSet(split, one_hot=one_hot, seed=seed) for split in (store.train, store.validation, store.test))
@@ -148,10 +155,12 @@ class _Wanted:
 
     Attributes:
         dataset: the data set.
-        rule: how the validation split is chosen.
+        settings: how the validation split is chosen.
+        rule: the same with the seed.
     """
 
     dataset: Dataset
+    settings: PreprocessSettings
     rule: Rule
 
     def pinned_store(self, folder: Path) -> Store | None:
@@ -172,15 +181,7 @@ class _Wanted:
             fetched = {file.name: file.sha256 for file in result.files}
             sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
             if self._current(folder, sources) is None:
-                rule = self.rule
-                preprocess(
-                    folder,
-                    folder,
-                    dataset=self.dataset,
-                    validation_size=rule.size,
-                    split=rule.split,
-                    seed=rule.seed,
-                )
+                preprocess(folder, folder, self.settings, dataset=self.dataset, seed=self.rule.seed)
         return open_store(folder / STORE_NAME)
 
     def _pins(self, folder: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from mnist_cli.text import file_size, plural, printable
 if TYPE_CHECKING:
     from mnist_cli.datasets import DataFile, Dataset
     from mnist_cli.sources.inspection import Findings
+    from mnist_cli.stages.stage import Pipeline
 
 _FILE_NAME = "dataset.yaml"
 
@@ -27,13 +28,13 @@ Folder = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
     group = typer.Typer(name="dataset", help="List, show, check and describe data sets.", no_args_is_help=True)
-    command(group, "list")(list_datasets)
-    command(group, "show")(show)
-    command(group, "check")(check)
-    command(group, "init")(init)
+    command(group, pipeline, "list")(list_datasets)
+    command(group, pipeline, "show")(show)
+    command(group, pipeline, "check")(check)
+    command(group, pipeline, "init")(init)
     app.add_typer(group)
 
 
@@ -49,10 +50,10 @@ def list_datasets(session: Session) -> None:
     for name, dataset in DATASETS.items():
         downloads = [dataset.archive] if dataset.archive else list(dataset.files.values())
         size = sum(file.size for file in downloads)
-        documents.append({"name": name, "title": dataset.title, "classes": len(dataset.classes), "bytes": size})
+        documents.append({"name": name, "title": dataset.title, "classes": len(dataset.classes), "download": size})
         shown = file_size(size) if size else "none"
         session.output.columns((name, 16), (str(len(dataset.classes)), 8), (shown, 10), (dataset.title, 0))
-    session.output.document({"datasets": documents})
+    session.output.document(datasets=documents)
 
 
 def show(session: Session, name: Name) -> None:
@@ -63,7 +64,7 @@ def show(session: Session, name: Name) -> None:
     from mnist_cli.datasets import find_dataset
 
     content = _document(find_dataset(name))
-    session.output.document(content)
+    session.output.document(**content)
     for key, value in content.items():
         if key == "files":
             session.output.line("files:" if value else "files: none to download")
@@ -81,7 +82,7 @@ def check(session: Session, folder: Folder) -> None:
     from mnist_cli.sources.inspection import inspect_folder
 
     findings = inspect_folder(folder, session.output.progress())
-    session.output.document(findings.document())
+    session.output.document(**findings.document())
     _tell(session, findings)
     if findings.problems:
         raise InputError("\n".join([f"{printable(folder)} cannot be used as it is", *findings.problems]))
@@ -105,7 +106,7 @@ def init(
     if path.exists() and not force:
         raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
     findings = inspect_folder(folder, session.output.progress())
-    session.output.document(findings.document() | {"file": str(path)})
+    session.output.document(**findings.document(), file=str(path))
     if findings.kind is None or not findings.classes:
         raise InputError("\n".join([f"{printable(folder)} cannot be described", *findings.problems]))
     for problem in findings.problems:
@@ -131,7 +132,7 @@ def _document(dataset: Dataset) -> dict[str, Any]:
     def described(file: DataFile) -> dict[str, Any]:
         return {
             "name": file.name,
-            "bytes": file.size or None,
+            "size": file.size or None,
             "sha256": file.sha256 or None,
             "content": file.content or None,
         }
@@ -156,7 +157,7 @@ def _document(dataset: Dataset) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        size = file_size(value["bytes"]) if value["bytes"] else ""
+        size = file_size(value["size"]) if value["size"] else ""
         digest = f"SHA-256 {value['sha256'][:12]}…" if value["sha256"] else "verified by its archive"
         return printable("  ".join(filter(None, (value["name"], size, digest))))
     if isinstance(value, list):

@@ -56,9 +56,8 @@ def _content(subject: Subject) -> dict[str, Any]:
     model, store, metrics = subject.model, subject.store, subject.metrics
     split = getattr(store, metrics["split"])
     _check(subject)
-    probabilities = model.probabilities(split.inputs)
     names = [printable(name, _NAME) for name in model.classes]
-    examples = Examples(split, probabilities, store.image_shape, names)
+    examples = Examples(split, model, store.image_shape, names)
     pad = pad_data(model, examples)
     return {
         "metrics": metrics,
@@ -71,7 +70,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "curves": _curves(subject),
         "weights": _weights(model.weights, model.bias, store.image_shape),
         "confusion": _confusion(np.array(metrics["confusion"])),
-        "calibration": _calibration(figures.calibration(probabilities, split.labels)),
+        "calibration": _calibration(examples.calibration),
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
         "pad": pad,

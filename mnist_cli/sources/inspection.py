@@ -16,8 +16,8 @@ from mnist_cli.datasets import DATASETS, ROLES, Pictures
 from mnist_cli.datasets.description import OWN_NAME
 from mnist_cli.datasets.folders import MOST_CLASSES, find_idx_files, idx_candidates, list_pictures
 from mnist_cli.errors import InputError, MnistError, in_one_line
+from mnist_cli.formats import MAX_PIXELS
 from mnist_cli.formats.idx import IdxReader
-from mnist_cli.formats.store_writer import MAX_PIXELS
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.text import plural, printable

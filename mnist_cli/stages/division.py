@@ -6,7 +6,6 @@ The choice is a keyed bijection, so it needs no list of rows: memory stays the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,8 @@ import numpy.typing as npt
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats.store import Bytes
 from mnist_cli.maps.permutation import permuted
-from mnist_cli.text import plural, printable
+from mnist_cli.text import plural
 
-SPLITS = ("first", "shuffled", "stratified")
 _STREAM = 2000  # of the permutation; streams 2000 + label divide a class
 
 Mask = npt.NDArray[np.bool_]
@@ -29,28 +27,13 @@ class Rule:
 
     Attributes:
         size: how many training images, or, below 1, which share of them.
-        split: one of SPLITS.
+        split: `first`, `shuffled` or `stratified`.
         seed: of a choice that is not `first`.
-
-    Raises:
-        ConfigError: a value is not one of these, whatever the number of images.
     """
 
     size: int | float = 5000
     split: str = "first"
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        size: object = self.size
-        is_count = isinstance(size, Integral) and int(size) >= 0
-        is_share = isinstance(size, Real) and 0 < float(size) < 1
-        if isinstance(size, bool) or not (is_count or is_share):
-            received = printable(repr(size), 80)
-            expected = "a whole number from 0 on, or a share above 0 and below 1"
-            raise ConfigError([f"preprocess.validation_size: expected {expected}; received {received}"])
-        if self.split not in SPLITS:
-            received = printable(repr(self.split), 80)
-            raise ConfigError([f"preprocess.split: expected {' or '.join(SPLITS)}; received {received}"])
 
     def __str__(self) -> str:
         amount = f"{self.size:g} of the" if isinstance(self.size, float) else f"{self.size}"

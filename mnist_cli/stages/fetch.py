@@ -10,23 +10,77 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.kinds import listed, number, whole
 from mnist_cli.datasets import FILE_NAMES, ROLES, DataFile, Dataset, find_dataset
 from mnist_cli.datasets.folders import find_idx_files
-from mnist_cli.errors import FetchError, FormatError
+from mnist_cli.errors import FetchError, FormatError, UsageError
 from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.sources import wrappers
 from mnist_cli.sources.download import Downloader
 from mnist_cli.sources.folder import rewrapped
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import parse_mirror
 from mnist_cli.sources.partial import PartialFile, is_right, publish_all, tidy
 from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
-from mnist_cli.text import printable
+from mnist_cli.stages.general import data_identity
+from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
+from mnist_cli.text import file_size, plural, printable
 
 ALREADY_THERE = "already there"
 GENERATED = "generated"
+
+
+def _usable_mirror(mirror: str) -> str:
+    try:
+        parse_mirror(mirror)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return mirror
+
+
+def _resolve(mirrors: Any, folder: Path) -> Any:
+    """Make relative mirror folders relative to the file that names them, wherever the command is run from."""
+    if not isinstance(mirrors, list):
+        return mirrors
+    is_relative = [isinstance(mirror, str) and "://" not in mirror and mirror[:1] != "~" for mirror in mirrors]
+    return [str(folder / mirror) if is_one else mirror for mirror, is_one in zip(mirrors, is_relative, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchSettings(Section):
+    """Download and verify the four files."""
+
+    section = "fetch"
+
+    mirrors: tuple[str, ...] = parameter(
+        (),
+        listed(_usable_mirror, "a list of http(s):// or file:// addresses or folders", "URL|FOLDER", resolve=_resolve),
+        "Base URLs or folders that are tried before the data set's own mirrors",
+        counts=False,
+    )
+    timeout: float = parameter(
+        30,
+        number(above=0, high=86400, metavar="SECONDS"),
+        "Seconds to wait for a connection, and for the next bytes",
+        counts=False,
+    )
+    deadline: float = parameter(
+        600,
+        number(above=0, high=86400, metavar="SECONDS"),
+        "Seconds that fetching all four files may take altogether",
+        counts=False,
+    )
+    min_speed: int = parameter(
+        1024, whole(0, metavar="BYTES"), "Bytes per second below which a mirror is given up", counts=False
+    )
+
+    def counted(self, config: Config) -> dict[str, Any]:
+        """Return what decides the files: the data set's content, and the seed where it is generated from one."""
+        seed = {"seed": config.value("seed")} if find_dataset(config.value("dataset")).is_generated else {}
+        return {"dataset": data_identity(config), **seed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +119,11 @@ class FetchResult:
 
 def fetch(
     folder: Path | str,
+    settings: FetchSettings | None = None,
     *,
     dataset: object = "mnist",
     seed: int = 0,
     mirrors: Sequence[str] = (),
-    timeout: float = 30,
-    deadline: float = 600,
-    min_speed: float = 1024,
     existing: Path | None = None,
     partial: Path | None = None,
     pins: Mapping[str, str] = MappingProxyType({}),
@@ -85,13 +137,11 @@ def fetch(
 
     Args:
         folder: where the files go; made when it is missing.
+        settings: how patient it is, and the mirrors that are tried before the data set's own.
         dataset: a Dataset, or what `find_dataset` takes: a name, a YAML file, or a mapping.
         seed: for a data set that is generated.
-        mirrors: http://…, https://…, file://…, folders or archives (.zip, .npz), tried in order before the data set's
-            own.
-        timeout: seconds without a sign of a server.
-        deadline: seconds for the whole fetch.
-        min_speed: bytes a second below which a mirror is given up.
+        mirrors: http://…, https://…, file://…, folders or archives (.zip, .npz), tried before those of the
+            settings.
         existing: where files that were fetched before stand (default: `folder`); right ones stay there, and are not
             copied into `folder`.
         partial: where unfinished downloads stay until the next call (default: `partial` in `folder`); on the same
@@ -108,12 +158,14 @@ def fetch(
         InputError: a file of the user's own is missing, or not what it should be.
         OSError: a file cannot be written.
     """
+    settings = settings or FetchSettings()
     table = find_dataset(dataset)
     folder = Path(folder)
     partial = partial or folder / "partial"
     if table.files:
-        parsed = [parse_mirror(mirror) for mirror in (*mirrors, *table.mirrors)]
-        downloader = Downloader(parsed, Patience(timeout, deadline, min_speed, clock), progress)
+        parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
+        patience = Patience(settings.timeout, settings.deadline, settings.min_speed, clock)
+        downloader = Downloader(parsed, patience, progress)
         return _Fetch(table, folder, existing, partial, pins, progress).download(downloader)
     folder.mkdir(parents=True, exist_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
@@ -150,6 +202,7 @@ def _make(table: Dataset, folder: Path, seed: int, progress: Progress) -> str:
 def _copy_own(table: Dataset, partial: Path) -> None:
     """Bring a user's four IDX files together; errors as `fetch`."""
     from mnist_cli.formats.idx import IdxReader  # it brings NumPy
+    from mnist_cli.sources.wrappers import pack_file
 
     assert table.folder is not None
     for role, path in find_idx_files(table.folder).items():
@@ -158,7 +211,7 @@ def _copy_own(table: Dataset, partial: Path) -> None:
         expected = table.shape[::-1] if table.shape and table.transpose else table.shape
         if role.endswith("images") and expected and shape != expected:
             raise FormatError(path, "images of another size than the data set says", expected=expected, received=shape)
-        wrappers.pack_file(path, partial / FILE_NAMES[role])
+        pack_file(path, partial / FILE_NAMES[role])
 
 
 class _Fetch:
@@ -233,11 +286,13 @@ class _Fetch:
 
     def _unpack(self, archive: DataFile, parts: Mapping[str, PartialFile], downloader: Downloader) -> str:
         """Fetch the archive, take the files out of it, and return where it came from."""
+        from mnist_cli.sources.wrappers import extract
+
         whole = PartialFile(self._partial, archive)
         self._partial.mkdir(parents=True, exist_ok=True)
         source = ALREADY_THERE if whole.is_right() else downloader.get(whole).name
         for part in parts.values():
-            wrappers.extract(whole.path, part.wanted.name, part.path)
+            extract(whole.path, part.wanted.name, part.path)
             if (wanted := part.wanted.content) and (received := content_sha256(part.path)) != wanted:
                 raise FetchError(
                     f"{part.wanted.name} in {archive.name} is not what was fetched before\n"
@@ -271,3 +326,50 @@ def _nothing_empty_left(partial: Path) -> Iterator[None]:
                 path.unlink()
         with contextlib.suppress(OSError):
             partial.rmdir()
+
+
+def _run(job: Job) -> Outcome:
+    result = fetch(
+        job.new,
+        job.config.of(FetchSettings),
+        dataset=job.config.value("dataset"),
+        seed=job.config.value("seed"),
+        mirrors=job.mirrors,
+        existing=job.current if job.reuse else job.new,
+        partial=job.scratch,
+        pins=job.published if job.reuse else {},
+        progress=job.progress,
+    )
+    listed_files = [{"name": file.name, "bytes": file.size, "source": file.source} for file in result.files]
+    metrics = {
+        "dataset": result.dataset,
+        "files": listed_files,
+        "bytes": sum(file.size for file in result.files),
+        "requests": result.requests,
+        "bytes_received": result.bytes_received,
+    }
+    return Outcome(metrics, digests={file.name: file.sha256 for file in result.files})
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    sources = dict.fromkeys(file["source"] for file in metrics["files"])
+    origin = GENERATED if list(sources) == [GENERATED] else f"verified ({', '.join(map(printable, sources))})"
+    return f"{plural(len(metrics['files']), 'file')}, {file_size(metrics['bytes'])}, {origin}"
+
+
+FETCH = Stage(
+    settings=FetchSettings,
+    version=2,
+    outputs=dict.fromkeys(FILE_NAMES.values(), IDX),
+    run=_run,
+    help="""Download the four files and verify every byte.
+
+    Mirrors are tried in order; an interrupted download goes on where it stopped; a file that is there and right is not
+    fetched again.
+
+    Example: mnist fetch --mirror https://mirror.example.org/mnist/
+    """,
+    summary=_summary,
+    general=("dataset", "seed"),
+    takes=frozenset({"mirror"}),
+)

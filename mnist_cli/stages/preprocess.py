@@ -6,28 +6,60 @@ Images and labels are read, checked and written block by block, so memory stays 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.kinds import one_of, whole_or_share
 from mnist_cli.datasets import FILE_NAMES, ROLES, Dataset, find_dataset
 from mnist_cli.errors import FormatError, InputError, Interrupted
-from mnist_cli.formats.idx import IdxHeader, IdxReader
-from mnist_cli.formats.store import STORE_NAME, Bytes
-from mnist_cli.formats.store_writer import MAX_PIXELS, StoreWriter, write_store
+from mnist_cli.formats import MAX_PIXELS, STORE_NAME
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
-from mnist_cli.stages.division import Division, Rule
+from mnist_cli.stages.general import data_identity
+from mnist_cli.stages.stage import IDX, STORE, Job, Outcome, Stage
 from mnist_cli.text import plural, printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnist_cli.formats.idx import IdxHeader, IdxReader
+    from mnist_cli.formats.store import Bytes
+    from mnist_cli.formats.store_writer import StoreWriter
+    from mnist_cli.stages.division import Division, Rule
 
 _HINT = "run 'mnist fetch'"
 _BLOCK_BYTES = 1 << 20
-_UBYTE = np.dtype(np.uint8)
+_UBYTE = "uint8"
+SPLITS = ("first", "shuffled", "stratified")
 
-Readers = dict[str, IdxReader]
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSettings(Section):
+    """Turn the four files into one HDF5 store."""
+
+    section = "preprocess"
+
+    validation_size: int | float = parameter(
+        5000,
+        whole_or_share(),
+        "How many training images become the validation split, or, below 1, which share of them",
+        option="--validation-size",
+    )
+    split: str = parameter(
+        "first",
+        one_of(SPLITS),
+        "Which ones: the first, or by seed: shuffled, or stratified, with the same share of each class",
+        late=True,
+    )
+
+    def counted(self, config: Config) -> dict[str, Any]:
+        """Return what decides the store."""
+        seed = {} if self.split == "first" else {"seed": config.value("seed")}
+        return {"dataset": data_identity(config), **seed, **self.decisive()}
 
 
 @dataclass(frozen=True)
@@ -52,10 +84,9 @@ class PreprocessResult:
 def preprocess(
     sources: Path | str,
     folder: Path | str,
+    settings: PreprocessSettings | None = None,
     *,
     dataset: object = "mnist",
-    validation_size: int | float = 5000,
-    split: str = "first",
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> PreprocessResult:
@@ -64,10 +95,8 @@ def preprocess(
     Args:
         sources: the folder with the four files, named as in FILE_NAMES, with or without `.gz`.
         folder: where the store goes; made when it is not there.
+        settings: how the training images are split.
         dataset: a Dataset, or what `find_dataset` takes; it says how labels and images lie in the files.
-        validation_size: how many of the training images become the validation split, or, below 1, which share.
-        split: which ones: `first` takes the first, `shuffled` chooses by seed, `stratified` too, with the same share
-            of each class.
         seed: of the choice.
         progress: hears how many images are done, and what is odd about the split.
 
@@ -77,9 +106,14 @@ def preprocess(
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
         OSError: the store cannot be written.
     """
+    from mnist_cli.formats.idx import IdxReader
+    from mnist_cli.formats.store_writer import write_store
+    from mnist_cli.stages.division import Division, Rule
+
+    settings = settings or PreprocessSettings()
     table = find_dataset(dataset)
     classes = table.class_names()
-    rule = Rule(validation_size, split, seed)
+    rule = Rule(settings.validation_size, settings.split, seed)
     paths = _find_files(Path(sources))
     with contextlib.ExitStack() as stack:
         readers = {role: stack.enter_context(IdxReader(path)) for role, path in paths.items()}
@@ -124,7 +158,7 @@ def _find_files(sources: Path) -> dict[str, Path]:
     return paths
 
 
-def _check_headers(readers: Readers, table: Dataset) -> None:
+def _check_headers(readers: dict[str, IdxReader], table: Dataset) -> None:
     for part in ("train", "test"):
         images, labels = readers[f"{part}-images"], readers[f"{part}-labels"]
         if len(images.header.shape) == 1 and len(labels.header.shape) == 3:
@@ -205,6 +239,10 @@ def _check_labels(reader: IdxReader, table: Dataset) -> None:
 
 def _class_counts(path: Path, table: Dataset, classes: int) -> npt.NDArray[np.int64]:
     """Return int64 [K], how many of the labels in a file are of each class."""
+    import numpy as np
+
+    from mnist_cli.formats.idx import IdxReader
+
     counts = np.zeros(classes, np.int64)
     with IdxReader(path) as reader:
         while reader.rows_left:
@@ -222,18 +260,21 @@ class _Copy:
 
     def __init__(
         self,
-        readers: Readers,
+        readers: dict[str, IdxReader],
         table: Dataset,
         classes: int,
         writer: StoreWriter,
         progress: Progress,
         stop: StopRequest,
     ) -> None:
+        import numpy as np
+
         self._readers = readers
         self._table = table
         self._writer = writer
         self._progress = progress
         self._stop = stop
+        self._count = np.bincount
         self._done = 0
         # How many examples of each class are in a split.
         self._counts = {split: np.zeros(classes, np.int64) for split in ("train", "validation", "test")}
@@ -257,7 +298,7 @@ class _Copy:
             return
         for split, remedy in (("validation", "validate on"), ("train", "train on")):
             others = sum(counts for name, counts in self._counts.items() if name != split)
-            lacking = np.flatnonzero((self._counts[split] == 0) & (others > 0))
+            lacking = ((self._counts[split] == 0) & (others > 0)).nonzero()[0]
             if lacking.size:
                 names = ", ".join(printable(classes[label], 30) for label in lacking[:5])
                 more = f" and {lacking.size - 5} more" if lacking.size > 5 else ""
@@ -266,7 +307,7 @@ class _Copy:
 
     def _append(self, split: str, pixels: Bytes, labels: Bytes) -> None:
         if labels.size:
-            self._counts[split] += np.bincount(labels, minlength=len(self._counts[split]))
+            self._counts[split] += self._count(labels, minlength=len(self._counts[split]))
             self._writer.append(split, pixels, labels)
 
     def _blocks(self, part: str) -> Iterator[tuple[Bytes, Bytes]]:
@@ -278,7 +319,7 @@ class _Copy:
                 raise Interrupted(self._stop.signal_number)
             block = images.read_rows(count)
             upright = block.swapaxes(1, 2) if self._table.transpose else block
-            pixels = np.ascontiguousarray(upright).reshape(len(block), -1)
+            pixels = upright.reshape(len(block), -1)  # in rows, a copy where it was turned
             yield pixels, _labels(labels, len(block), self._table, len(self._counts["train"]))
             self._done += len(block)
             self._progress.update(self._done)
@@ -290,7 +331,7 @@ def _labels(reader: IdxReader, count: int, table: Dataset, classes: int) -> Byte
     start = header.shape[0] - reader.rows_left
     rows = reader.read_rows(max(1, count))
     labels = rows if table.column is None else rows[:, table.column]
-    wrong = np.flatnonzero((labels < table.first_label) | (labels >= table.first_label + classes))
+    wrong = ((labels < table.first_label) | (labels >= table.first_label + classes)).nonzero()[0]
     if wrong.size:
         position = start + int(wrong[0])
         raise FormatError(
@@ -301,7 +342,7 @@ def _labels(reader: IdxReader, count: int, table: Dataset, classes: int) -> Byte
             offset=header.size + position * header.row_bytes + (table.column or 0) * header.dtype.itemsize,
             hint=_HINT,
         )
-    return (labels - table.first_label).astype(np.uint8) if table.first_label else labels.astype(np.uint8, copy=False)
+    return (labels - table.first_label).astype(_UBYTE) if table.first_label else labels.astype(_UBYTE, copy=False)
 
 
 @contextlib.contextmanager
@@ -315,3 +356,41 @@ def _task(progress: Progress, images: int) -> Iterator[None]:
 
 def _size(header: IdxHeader) -> str:
     return "×".join(str(size) for size in header.shape[1:]) + " pixels"
+
+
+def _run(job: Job) -> Outcome:
+    result = preprocess(
+        job.inputs[IDX][0].parent,
+        job.new,
+        job.config.of(PreprocessSettings),
+        dataset=job.config.value("dataset"),
+        seed=job.config.value("seed"),
+        progress=job.progress,
+    )
+    metrics = {"dataset": result.dataset, "train": result.train, "validation": result.validation, "test": result.test}
+    read = [result.sources[role] for role in FILE_NAMES]
+    return Outcome(metrics, digests={STORE_NAME: result.store_digest}, inputs={IDX: read})
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    return (
+        f"{metrics['train']:,} training, {metrics['validation']:,} validation "
+        f"and {plural(metrics['test'], 'test image')}"
+    )
+
+
+PREPROCESS = Stage(
+    settings=PreprocessSettings,
+    version=2,
+    inputs=(IDX,),
+    outputs={STORE_NAME: STORE},
+    run=_run,
+    help="""Turn the four files into one HDF5 store.
+
+    It holds a training, a validation and a test split; images stay bytes, and every array carries its SHA-256.
+
+    Example: mnist preprocess --validation-size 10000
+    """,
+    summary=_summary,
+    general=("dataset",),
+)
