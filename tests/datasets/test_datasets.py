@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mnist_cli.datasets import DATASETS, ROLES, Dataset, find_dataset
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.formats.byte_stream import content_sha256
-from tests.support.idx_files import write_idx, write_tiny_dataset
+from tests.support.data import write_idx, write_tiny_dataset
+from tests.support.own_data import unpack, write_photos
 
 SHIPPED = [
     "mnist",
@@ -227,11 +227,9 @@ class TestIdentity:
             assert identity(value, tmp_path) == identity(value, tmp_path / "elsewhere")
 
     def test_it_does_not_depend_on_how_a_file_is_packed(self, data: Path, tmp_path: Path) -> None:
-        from tests.stages.test_preprocess import write_idx_plain
-
         value = {"files": "data", "classes": 10}
         packed = identity(value, tmp_path)
-        write_idx_plain(data)
+        unpack(data)
         assert identity(value, tmp_path) == packed
 
     def test_another_label_gives_another_one(self, data: Path, tmp_path: Path) -> None:
@@ -285,11 +283,3 @@ class TestIdentity:
         dataset: Dataset = find_dataset({"files": "data", "classes": 10}, tmp_path)
         assert dataset.identity(digest_of).startswith("own@")
         assert len(asked) == 4
-
-
-def write_photos(folder: Path, count: int = 5) -> None:
-    for label in "ab":
-        (folder / label).mkdir(parents=True)
-        for index in range(count):
-            pixels = np.full((6, 4), 20 * index + ord(label) - ord("a"), np.uint8)
-            Image.fromarray(pixels).save(folder / label / f"{index}.png")

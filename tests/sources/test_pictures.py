@@ -16,8 +16,8 @@ from mnist_cli.datasets import FILE_NAMES, find_dataset
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.pictures.normalize import normalize
-from mnist_cli.stages.fetch import fetch
 from tests.support.fetch_fixtures import Listener
+from tests.support.stages import fetch
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -17,10 +17,10 @@ import pytest
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.errors import FetchError
-from mnist_cli.stages.fetch import fetch
 from mnist_cli.tutorial import read_data_sets
 from tests.support.fetch_fixtures import Small
 from tests.support.mirror_server import MirrorServer
+from tests.support.stages import fetch
 
 ARRAYS = {
     "train-images": "x_train",

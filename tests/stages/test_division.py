@@ -18,10 +18,12 @@ from mnist_cli.formats.store import Store, open_store
 from mnist_cli.maps.permutation import permuted
 from mnist_cli.stages import preprocess as stage
 from mnist_cli.stages.division import Division, Rule
-from mnist_cli.stages.preprocess import preprocess
+from mnist_cli.stages.preprocess import PreprocessSettings
 from mnist_cli.tutorial import read_data_sets
+from tests.support.data import write_idx
 from tests.support.fetch_fixtures import Listener
-from tests.support.idx_files import write_idx
+from tests.support.own_data import write_photos
+from tests.support.stages import preprocess
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -106,14 +108,12 @@ class TestDivision:
 
     @pytest.mark.parametrize("size", [-1, 1.0, 1.5, True, "10", None, float("nan")])
     def test_a_size_that_is_neither_a_count_nor_a_share_is_refused(self, size: Any) -> None:
-        with pytest.raises(ConfigError, match=r"^preprocess\.validation_size: expected a whole number from 0 on, or a"):
-            Rule(size)
+        with pytest.raises(ConfigError, match=r"^preprocess\.validation_size: expected a whole number from 0 up, or"):
+            PreprocessSettings(validation_size=size)
 
     def test_another_split_is_refused(self) -> None:
-        with pytest.raises(
-            ConfigError, match=r"^preprocess\.split: expected first or shuffled or stratified; received"
-        ):
-            Rule(10, "random")
+        with pytest.raises(ConfigError, match=r"^preprocess\.split: expected first, shuffled or stratified; received"):
+            PreprocessSettings(split="random")
 
 
 @pytest.fixture
@@ -257,8 +257,6 @@ class TestTutorial:
         assert np.array_equal(read_data_sets(data / "data", **options).test.labels, before[::-1])
 
     def test_pictures_are_read_with_the_names_of_their_folders(self, tmp_path: Path) -> None:
-        from tests.datasets.test_datasets import write_photos
-
         write_photos(tmp_path / "photos")
         value = {"images": str(tmp_path / "photos")}
         sets = read_data_sets(tmp_path / "data", dataset=value, validation_size=0.25)
