@@ -13,12 +13,12 @@ class Wrong(ValueError):
     """A value is not of its kind.
 
     Args:
-        index: its place in a list, where only that item is wrong.
+        items: the places of the items that are wrong, where not all of a list is.
     """
 
-    def __init__(self, index: int | None = None) -> None:
+    def __init__(self, items: Sequence[int] = ()) -> None:
         super().__init__("not of its kind")
-        self.index = index
+        self.items = items
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +134,15 @@ def listed(
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise Wrong
-        items = []
+        right, wrong = [], []
         for index, item in enumerate(value):
-            if not isinstance(item, str):
-                raise Wrong(index)
             try:
-                items.append(check_item(item))
+                right.append(check_item(item) if isinstance(item, str) else wrong.append(index))
             except ValueError:
-                raise Wrong(index) from None
-        return tuple(items)
+                wrong.append(index)
+        if wrong:
+            raise Wrong(wrong)
+        return tuple(right)
 
     return Kind(expected, metavar, check, {"type": "array", "items": {"type": "string"}}, resolve=resolve)
 

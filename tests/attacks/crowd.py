@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.stages import PIPELINE
 from tests.attacks.scene import Figures, Scene, arguments, leftovers, published
 from tests.attacks.zygote import Process
 
@@ -45,8 +45,8 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
                     figures.hits += 1
                 elif process.code != 0:
                     figures.violations.append(f"process {number} ended with {process.code}: {process.err}")
-            names = list(STAGES)
-            stages = names[: names.index(command) + 1] if command in STAGES else names
+            names = list(PIPELINE.stages)
+            stages = names[: names.index(command) + 1] if command in PIPELINE.stages else names
             found = published(folder / "artifacts")
             figures.violations += [f"{name} is not the new one" for name in stages if found[name] != scene.new[name]]
             # If the victim was killed when the others had looked, it is the next command that tidies up.

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_cli.pipeline.registry import STAGES, Stage
-
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Stage
 from mnist_cli.text import printable
 from tests.corpora.tally import Tally
 from tests.support.data import write_small_store
@@ -42,11 +42,11 @@ def _prepare(folder: Path) -> None:
     """Fill a folder with artifacts that hold the text wherever they can."""
     classes = tuple(f"{digit}{HOSTILE}" for digit in range(10))
     for root in (folder / "artifacts", folder / NAME):
-        for name in STAGES:
+        for name in PIPELINE.stages:
             (root / name).mkdir(parents=True)
         write_small_store(root / "preprocess" / "store.h5", train=4, validation=2, test=3, classes=classes)
         _write_model(root / "train" / "model.h5", classes)
-        for stage in STAGES.values():
+        for stage in PIPELINE.stages.values():
             _write_manifest(stage, root / stage.name, is_ours=root.name == "artifacts")
     (folder / "hostile.yaml").write_text(
         json.dumps({"dataset": HOSTILE, HOSTILE: 1, "train": {HOSTILE: HOSTILE, "device": HOSTILE}}), encoding="utf-8"

@@ -25,7 +25,7 @@ from pathlib import Path
 from mnist_cli.learning import training
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.progress import Progress
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 store, folder, kills, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 training._MAX_CHUNK_EXAMPLES = 200  # many small chunks: more moments that differ

@@ -23,9 +23,9 @@ from mnist_cli.cli.workers import _free_addresses, run_workers
 from mnist_cli.errors import ConfigError, WorkerLost
 from mnist_cli.learning.distributed.setting import this_worker
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import train
 from tests.support import ROOT
 from tests.support.data import write_small_store
+from tests.support.stages import train
 from tests.support.trainings import difference, outputs
 
 WORKER_LOST = 9
@@ -34,7 +34,7 @@ import json, sys
 from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 class Speaking(Progress):
     def update(self, done, detail=""):
