@@ -1,7 +1,5 @@
 """What every command prints with `--json`, one model each; the fields are printed in their order here."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, RootModel

@@ -1,7 +1,5 @@
 """The JSON files of the artifacts folder, one model each."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, RootModel

@@ -1,7 +1,5 @@
 """What commands print about models: single images, kept runs, comparisons, pictures."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

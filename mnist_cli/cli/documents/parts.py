@@ -4,7 +4,7 @@ Models are strict: an unknown field, a number for a text or a NaN is refused. A 
 or from an object's attribute of the same name; `validation_alias` names the attribute where it is another one.
 """
 
-from __future__ import annotations
+# This room does without `from __future__ import annotations`: pydantic would evaluate the texts one by one, 15 ms.
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar

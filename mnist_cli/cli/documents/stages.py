@@ -3,8 +3,6 @@
 METRICS and RUNTIME are the only places that name stages. A stage that they do not list may record anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
