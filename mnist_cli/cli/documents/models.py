@@ -71,7 +71,7 @@ class RunSummary(Document):
     parameters: dict[Key, Value] = Field(description="The configuration keys that decided its outputs → values.")
     metrics: Recorded[RunMetrics] = Field(description="The results of the training.")
     evaluations: dict[Split, Recorded[EvalMetrics]] = Field(description="Split → the metrics on it.")
-    model_digest: Digest = Field(description="The same as in metrics.")
+    model_digest: Recorded[Digest] = Field(description="The same as in metrics.")
 
 
 class ListedRun(RunSummary):
