@@ -153,7 +153,7 @@ def imported_by(arguments: list[str], folder: Path) -> set[str]:
     program = (
         "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
         "code = run_command_line(sys.argv[1:])\n"
-        "print(code, *sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+        "print(code, *sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", program, *arguments]
     result = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
