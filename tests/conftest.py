@@ -15,7 +15,7 @@ from mnist_cli.datasets import FILE_NAMES
 from tests.attacks.scene import Scene, scene
 from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = ["tests.support.fetch_fixtures", "tests.support.finished", "tests.support.pipelines"]
+pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines")]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,7 +37,10 @@ def real_mnist() -> Path:
         folder = Path(mirror)
         if all((folder / name).is_file() for name in FILE_NAMES.values()):
             return folder
-    reason = "MNIST_MIRRORS names no folder with the four MNIST files"
+    reason = (
+        "needs the real MNIST files: set MNIST_MIRRORS to a folder that holds the four, as 'mnist fetch' leaves them"
+        " in artifacts/fetch"
+    )
     if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)

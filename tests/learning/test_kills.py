@@ -66,6 +66,7 @@ print(done, codes)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(60 + 20 * KILLS)
 @pytest.mark.parametrize(
     ("number", "kills", "optimizer"),

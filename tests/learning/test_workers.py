@@ -112,6 +112,7 @@ def test_two_workers_train_as_one_replica_the_same_bits_each_time_also_through_a
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm-0", "cut-0", "single"]  # the others write nothing
 
 
+@pytest.mark.exhaustive
 def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 60, "optimizer": "momentum", "select": "best", "validate_every": 20}
     run_two(small, tmp_path / "cut", **settings | {"steps": 40})
@@ -120,6 +121,7 @@ def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: P
     assert difference(tmp_path / "single", tmp_path / "cut-0") < 1e-5
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("killed", [0, 1])
 def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again(
     small: Path, tmp_path: Path, killed: int
@@ -139,6 +141,7 @@ def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again
     assert int(resumed[1]) >= 100
 
 
+@pytest.mark.exhaustive
 def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10}
     with workers(small, tmp_path / "run", settings, settings) as processes:
@@ -152,6 +155,7 @@ def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path:
     assert (tmp_path / "run-0" / "checkpoints" / f"step-{int(reached[1]):08}").is_dir()
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path: Path) -> None:
     with workers(small, tmp_path / "run", {"seed": 0}, {"seed": 7}) as processes:
         said = [process.communicate(timeout=60)[0] for process in processes]
@@ -159,6 +163,7 @@ def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path:
     assert "worker 1 would train something else than the chief: seed 0 → 7" in said[1]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("alone", [0, 1])
 def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: int
@@ -188,6 +193,7 @@ def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+@pytest.mark.exhaustive
 def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path, tmp_path: Path) -> None:
     process = mnist(prepared, "train", "--workers", "2", "--json")
     out, err = process.communicate(timeout=120)
@@ -215,6 +221,7 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
     assert f"run '{command}' to go on from step {reached}" in said[1]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_is_killed(prepared: Path) -> None:
     checkpoints = prepared / "artifacts" / "train" / "checkpoints"
@@ -272,6 +279,7 @@ def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
     return [(code, out.splitlines()[-1] if out else err) for code, (out, err) in zip(codes, said, strict=True)]
 
 
+@pytest.mark.exhaustive
 def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> None:
     shutil.copytree(synthetic / "artifacts", synthetic / "other")
     done = (0, "done: this worker's share; the chief publishes the model")
