@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from mnist_cli.datasets import FILE_NAMES
-from tests.attacks.scene import Scene, scene
 from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines")]
+pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines", "warm")]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,16 +41,6 @@ def real_mnist() -> Path:
     if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def actors() -> Iterator[Scene]:
-    """Two tiny runs, old and new, and commands that start in milliseconds; see tests/attacks."""
-    # Not pytest's own folder: nobody else may look into that one.
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        with scene(Path(name)) as given:
-            yield given
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.attacks.operations import complaints, fail_everywhere, kill_everywher
 from tests.attacks.order import check_order, disorder
 from tests.attacks.scene import COMMANDS, Figures, Scene
 from tests.attacks.tracing import Call
-from tests.attacks.zygote import Order, Process
+from tests.support.warm import Order, Process
 
 ALL = os.environ.get("MNIST_ATTACKS") == "all"
 KILLS = int(os.environ.get("MNIST_KILLS", "20"))

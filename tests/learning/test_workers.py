@@ -25,6 +25,7 @@ from mnist_cli.errors import ConfigError, WorkerLost
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
 from tests.support import ROOT
+from tests.support.command_line import start_process
 from tests.support.data import write_small_store
 from tests.support.trainings import difference, outputs
 
@@ -176,18 +177,10 @@ def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
     assert "expected every worker to start within 0.5 s; no answer from 127.0.0.1:" in said
 
 
-def mnist(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mnist_cli", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
-    )
-
-
 @pytest.fixture(scope="module")
 def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    process = mnist(folder, "run", "--to", "preprocess", "--mirror", str(real_mnist))
+    process = start_process("run", "--to", "preprocess", "--mirror", str(real_mnist), cwd=folder)
     said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return folder
@@ -195,13 +188,13 @@ def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.mark.exhaustive
 def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path, tmp_path: Path) -> None:
-    process = mnist(prepared, "train", "--workers", "2", "--json")
+    process = start_process("train", "--workers", "2", "--json", cwd=prepared)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert json.loads(out)["stages"][0]["ran"]
     train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path)
     assert difference(tmp_path, prepared / "artifacts" / "train") < 1e-5
-    again = mnist(prepared, "train", "--workers=2")
+    again = start_process("train", "--workers=2", cwd=prepared)
     assert "nothing to do" in again.communicate(timeout=60)[0]
 
 
@@ -209,7 +202,9 @@ def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path,
 def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: signal.Signals, code: int) -> None:
     checkpoints = prepared / "artifacts" / "train" / "checkpoints"
     before = set(checkpoints.glob("step-*"))
-    process = mnist(prepared, "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200")
+    process = start_process(
+        "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200", cwd=prepared
+    )
     end = time.monotonic() + 60
     while set(checkpoints.glob("step-*")) <= before and time.monotonic() < end:
         time.sleep(0.05)
@@ -226,7 +221,7 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
 def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_is_killed(prepared: Path) -> None:
     checkpoints = prepared / "artifacts" / "train" / "checkpoints"
     settings = ("--steps", "5000000", "--seed", "4")
-    process = mnist(prepared, "train", "--workers", "2", *settings)
+    process = start_process("train", "--workers", "2", *settings, cwd=prepared)
     assert process.stderr is not None
     # It runs as soon as it says so.
     assert any("steps/s" in line or "belong to another run" in line for line in process.stderr)
@@ -256,7 +251,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pipeline.yaml").write_text(
         "dataset: synthetic\ntrain: {steps: 20, strategy: multiworker, device: cpu}\n"
     )
-    process = mnist(folder, "run", "--to", "preprocess", "--set", "train.strategy=single")
+    process = start_process("run", "--to", "preprocess", "--set", "train.strategy=single", cwd=folder)
     said = process.communicate(timeout=100)
     assert process.returncode == 0, said
     return folder
@@ -269,7 +264,7 @@ def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
     for index, name in enumerate(artifacts):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         variables = {"TF_CONFIG": json.dumps(cluster), "MNIST_WORKERS_PATIENCE": "50"}
-        processes.append(mnist(folder, "train", "--artifacts", name, **variables))
+        processes.append(start_process("train", "--artifacts", name, cwd=folder, variables=variables))
     try:
         said = [process.communicate(timeout=100) for process in processes]
     finally:
@@ -363,7 +358,7 @@ def test_without_a_word_on_the_workers_training_is_refused(
 
 
 def test_several_stages_at_once_are_refused_under_multiworker(prepared: Path) -> None:
-    process = mnist(prepared, "run", "--strategy", "multiworker")
+    process = start_process("run", "--strategy", "multiworker", cwd=prepared)
     assert "trains with 'mnist train'" in process.communicate(timeout=60)[1]
     assert process.returncode == 3
 
