@@ -120,10 +120,8 @@ def _attempt(tally: Tally, folder: Path, arguments: list[str], form: str) -> Non
     """Run a command; what it prints must be lines of printable characters, with no trace of a traceback."""
     tally.tried += 1
     # Public mirrors come last in every list: a proxy that is not there keeps the attack on this machine.
-    variables = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9") | {
-        "NO_PROXY": "127.0.0.1",
-        "MNIST_MIRRORS": "./none",
-    }
+    nowhere = "http://127.0.0.1:9"
+    variables = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1", "MNIST_MIRRORS": "./none"}
     form_words = ("--json",) if form == "json" else ()
     started = time.perf_counter()
     result = run_process(*arguments, *form_words, cwd=folder, code=None, variables=variables)
