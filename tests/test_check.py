@@ -83,3 +83,11 @@ def test_slow_tests_are_left_out_by_default_and_the_summary_stays_the_last_line(
     result.assert_outcomes(passed=passed, deselected=2 - passed)
     assert any(said in line for line in result.outlines) if said else "left out" not in str(result.stdout)
     assert f"{passed} passed" in result.outlines[-1]
+
+
+def test_skipped_tests_are_named(pytester: pytest.Pytester) -> None:
+    program = "import pytest\ndef test_of_real_data(): pytest.skip('set MNIST_MIRRORS')\n"
+    pytester.path.joinpath("test_module.py").write_text(program, encoding="utf-8")
+    result = pytester.runpytest_inprocess("-p", "tests.support.exhaustive", "-ra")
+    assert "  test_module.py::test_of_real_data" in result.outlines
+    assert "1 skipped" in result.outlines[-1]

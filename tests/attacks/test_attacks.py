@@ -1,7 +1,7 @@
 """Whatever is killed, fails or happens at once: every published file is the old one or the new one, whole.
 
-A short version of `python -m tests.attacks`; MNIST_ATTACKS=all strikes at every operation, and MNIST_KILLS=200 kills
-each command that often.
+A short version of `python -m tests.attacks`, for `--exhaustive=all` and shares; MNIST_ATTACKS=all strikes at every
+operation, and MNIST_KILLS=200 kills each command that often.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Training that is killed at random moments, and resumed each time, ends with the bits of a run that was not.
 
-`MNIST_KILLS=200 python -m pytest tests/learning/test_kills.py` kills more often than the 30 times of every run.
+`MNIST_KILLS=200 python -m pytest --exhaustive=all tests/learning/test_kills.py` kills more often than the 30 times of
+`python -m tests.check --all`.
 """
 
 from __future__ import annotations

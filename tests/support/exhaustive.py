@@ -57,7 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out; pytest's own summary line follows."""
+    """Name what was skipped and left out; pytest's own summary line follows."""
+    if skipped := terminalreporter.stats.get("skipped"):
+        terminalreporter.section("skipped")
+        for report in skipped:
+            terminalreporter.write_line(f"  {report.nodeid}")
     if left_out := config.stash.get(_left_out, None):
         terminalreporter.section("left out")
         for module, count in left_out.items():
