@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mnist_cli.stages import PIPELINE
 from tests.attacks.scene import Figures, Scene, arguments, leftovers, published
-from tests.attacks.zygote import Process
+from tests.support.warm import Process
 
 PROCESSES = 8
 
@@ -31,13 +31,13 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
         with scene.copy(command) as folder:
             patient = ((), ("--wait", "60"))
             started = [
-                scene.zygote.start(*arguments(folder, command), *patient[number % 2], folder=folder)
+                scene.warm.start(*arguments(folder, command), *patient[number % 2], folder=folder)
                 for number in range(PROCESSES)
             ]
             victim = _kill_holder(scene, folder, started) if kill else None
             pids = {str(process.pid) for process in started}
             for number, process in enumerate(started):
-                scene.zygote.wait(process)
+                scene.warm.wait(process)
                 named = _LOCKED.search(process.err)
                 if process.code == 7 and number % 2 == 0 and named and named[2] in pids - {str(process.pid)}:
                     figures.refused += 1
@@ -59,7 +59,7 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
 def _kill_holder(scene: Scene, folder: Path, started: list[Process]) -> int | None:
     """Wait until one of the processes has the lock, and kill it; None if they were quicker."""
     pids = {process.pid for process in started}
-    while not all(map(scene.zygote.has_ended, started)):
+    while not all(map(scene.warm.has_ended, started)):
         for _ in range(50):
             with contextlib.suppress(OSError, ValueError):
                 pid = json.loads((folder / "artifacts" / ".lock-holder.json").read_bytes())["pid"]

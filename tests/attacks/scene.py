@@ -16,8 +16,8 @@ from mnist_cli.errors import FormatError
 from mnist_cli.files import TEMPORARY_PREFIX, sha256_of
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.stages import PIPELINE
-from tests.attacks.zygote import Process, Zygote, zygote
 from tests.support.data import write_tiny_dataset
+from tests.support.warm import Process, Warm
 
 COMMANDS = ("fetch", "preprocess", "train", "eval", "run")
 
@@ -61,8 +61,8 @@ class Scene:
         server: where commands come from; it knows the data sets `old` and `new` in `base`.
     """
 
-    def __init__(self, base: Path, server: Zygote) -> None:
-        self.zygote = server
+    def __init__(self, base: Path, server: Warm) -> None:
+        self.warm = server
         self._base = base
         for name, size, steps, split in (("old", 10, 10, "validation"), ("new", 12, 20, "test")):
             mirror = base / "data" / name
@@ -76,7 +76,7 @@ class Scene:
 
     def command(self, folder: Path, name: str, *more: str) -> Process:
         """Run a command in a folder to its end."""
-        return self.zygote.run(*arguments(folder, name), *more, folder=folder)
+        return self.warm.run(*arguments(folder, name), *more, folder=folder)
 
     def before(self, command: str) -> Path:
         """Give the folder, made at the first call, in which everything is ready for a command to be attacked."""
@@ -143,14 +143,12 @@ class Scene:
         assert done.code == 0, done.err
 
 
-@contextlib.contextmanager
-def scene(base: Path) -> Iterator[Scene]:
-    """Give a scene in an empty folder, with its zygote."""
-    datasets = {name: base / "data" / name for name in ("old", "new")}
-    for seed, folder in enumerate(datasets.values()):
-        write_tiny_dataset(folder, seed=seed)
-    with zygote(base / "printed", datasets) as server:
-        yield Scene(base, server)
+def scene(base: Path, warm: Warm) -> Scene:
+    """Make the folders of the attacks in an empty one."""
+    for seed, name in enumerate(("old", "new")):
+        write_tiny_dataset(base / "data" / name, seed=seed)
+        warm.register(name, base / "data" / name)
+    return Scene(base, warm)
 
 
 def arguments(folder: Path, name: str) -> tuple[str, ...]:

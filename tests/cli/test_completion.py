@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,22 +9,19 @@ import pytest
 from mnist_cli.cli.completion import config_keys
 from mnist_cli.config.yaml_document import read_scalar
 from mnist_cli.stages import PIPELINE
+from tests.support.command_line import run_process
 
 
 def offered(words: list[str], cwd: Path) -> list[str]:
     """Return what bash would offer for the last of the words."""
-    environment = {
-        **os.environ,
+    variables = {
         "_MNIST_COMPLETE": "complete_bash",
         "COMP_WORDS": " ".join(words),
         "COMP_CWORD": str(len(words) - 1),
     }
-    program = "from mnist_cli.__main__ import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=cwd, env=environment, capture_output=True, text=True, check=True
-    )
-    assert result.stderr == ""
-    return result.stdout.split()
+    result = run_process(cwd=cwd, variables=variables)
+    assert result.err == ""
+    return result.out.split()
 
 
 def test_stage_names_complete(tmp_path: Path) -> None:

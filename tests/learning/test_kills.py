@@ -1,6 +1,7 @@
 """Training that is killed at random moments, and resumed each time, ends with the bits of a run that was not.
 
-`MNIST_KILLS=200 python -m pytest tests/learning/test_kills.py` kills more often than the 30 times of every run.
+`MNIST_KILLS=200 python -m pytest --exhaustive=all tests/learning/test_kills.py` kills more often than the 30 times of
+`python -m tests.check --all`.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ print(done, codes)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(60 + 20 * KILLS)
 @pytest.mark.parametrize(
     ("number", "kills", "optimizer"),

@@ -105,6 +105,7 @@ def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path
     assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_real_weights_differ_from_those_of_one_replica_by_rounding_only(
     real_mnist: Path, tmp_path: Path, optimizer: str

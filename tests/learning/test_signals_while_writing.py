@@ -100,6 +100,7 @@ def test_sigterm_while_a_checkpoint_is_written_completes_it_and_one_of_the_last_
     assert_same_bits(tmp_path / "cut", tmp_path / "calm")
 
 
+@pytest.mark.exhaustive
 def test_a_second_ctrl_c_does_not_wait_for_the_disk_and_leaves_whole_checkpoints(store: Path, tmp_path: Path) -> None:
     with signalled_while_writing(store, tmp_path / "cut", signal.SIGINT) as process:
         process.send_signal(signal.SIGINT)

@@ -315,6 +315,7 @@ child(0, False)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_sweep_that_is_killed_again_and_again_ends_as_if_undisturbed(
     calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
 ) -> None:
