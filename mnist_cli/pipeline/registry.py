@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnist_cli.config.config import Config
-from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.datasets import DATASETS, FILE_NAMES, GENERATOR
 from mnist_cli.optimizers import OPTIMIZERS
 from mnist_cli.progress import Progress
 
@@ -92,8 +92,10 @@ def _values(config: Config, *paths: str) -> dict[str, Any]:
 
 
 def _fetch_parameters(config: Config) -> dict[str, Any]:
-    # A pinned data set is the same whatever the seed; a generated one is made from it.
-    return _values(config, *(("dataset",) if DATASETS[config.dataset].files else ("dataset", "seed")))
+    # A pinned data set is the same whatever the seed; a generated one depends on it and on what generates it.
+    if DATASETS[config.dataset].files:
+        return _values(config, "dataset")
+    return _values(config, "dataset", "seed") | {"generator": GENERATOR}
 
 
 def _train_parameters(config: Config) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def _missing(table: Dataset, folder: Path, progress: Progress) -> list[DataFile]
 
 
 def _generate(table: Dataset, folder: Path, seed: int, partial: Path, progress: Progress) -> FetchResult:
-    # Here, because it brings Pillow and NumPy, which no other data set needs.
+    # Here, because it brings NumPy, which no other data set needs.
     from mnist_cli.sources.synthetic import write_synthetic
 
     folder.mkdir(parents=True, exist_ok=True)
