@@ -16,7 +16,7 @@ import mnist_cli
 def main(store: str, file: str) -> None:
     """Write the first test image."""
     opened = mnist_cli.open_store(store)
-    digit = 255 - opened.test.pixels[0].reshape(opened.image_shape)
+    digit = 255 - opened.test.inputs[0].reshape(opened.image_shape)
     Image.fromarray(np.kron(digit, np.ones((10, 10), np.uint8))).save(file)
 
 

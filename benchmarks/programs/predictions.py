@@ -19,7 +19,7 @@ _CALLS = 20
 def main(artifacts: Path) -> None:
     """Predict, and print the seconds of each call and how many images there were."""
     model = mnist_cli.load_model(artifacts / "train" / "model.h5")
-    pixels = mnist_cli.open_store(artifacts / "preprocess" / "store.h5").test.pixels[:COUNT]
+    pixels = mnist_cli.open_store(artifacts / "preprocess" / "store.h5").test.inputs[:COUNT]
     mnist_cli.predict(pixels, model)  # the first call imports
     seconds = []
     for _ in range(_CALLS):

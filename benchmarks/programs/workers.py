@@ -68,7 +68,7 @@ def _steps(data: TrainingData, replicas: Replicas, batch: int) -> float:
 def _all_reduces(data: TrainingData, replicas: Replicas) -> float:
     import tensorflow as tf
 
-    shapes = ((), (data.pixels.shape[1], len(data.classes)), (len(data.classes),))
+    shapes = ((), (data.inputs.shape[1], len(data.classes)), (len(data.classes),))
     rows = tf.zeros([BATCH], tf.int32)
 
     def step(index: tf.Tensor, *values: tf.Tensor) -> tuple[tf.Tensor, ...]:

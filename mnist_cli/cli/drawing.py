@@ -11,6 +11,7 @@ from mnist_cli.cli.published import command_for
 from mnist_cli.cli.session import Session
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import InputError
+from mnist_cli.stages.stage import STORE
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -61,17 +62,17 @@ def image_shape(session: Session, model: Model, *, needs_store: bool = False) ->
     Raises:
         InputError: the store is needed, and is not there or not for this model; or the shape cannot be told.
     """
-    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.formats.store import open_store
     from mnist_cli.pictures.predicting import square_shape
 
-    path = session.artifacts.folder("preprocess") / STORE_NAME
+    path = session.artifacts.path(STORE)
     if not needs_store and not path.exists():
         return square_shape(model), None
     try:
         store = open_store(path)
     except InputError as error:
         if needs_store:
-            error.hint = f"run '{command_for(session, 'preprocess')}'"
+            error.hint = f"run '{command_for(session, STORE)}'"
             raise
         return square_shape(model), None
     height, width = store.image_shape

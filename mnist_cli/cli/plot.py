@@ -16,19 +16,21 @@ from mnist_cli.cli.published import command_for, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
+from mnist_cli.stages.stage import EVALUATION, HISTORY
 from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
     from mnist_cli.formats.model import Model
+    from mnist_cli.stages.stage import Pipeline
 
 _FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
 _MISTAKES = 24  # how many are drawn: four rows of six
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "plot")(plot)
+    command(app, pipeline, "plot")(plot)
 
 
 def plot(
@@ -69,7 +71,7 @@ def plot(
     from mnist_cli.pictures import plots
 
     _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
-    session.output.document({"plot": what, "file": str(target)})
+    session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 
 
@@ -98,8 +100,8 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
 
     import numpy as np
 
-    path = session.artifacts.folder("eval") / "metrics.json"
-    content = _read_file(path, command_for(session, "eval"))
+    path = session.artifacts.path(EVALUATION)
+    content = _read_file(path, command_for(session, EVALUATION))
     try:
         metrics = json.loads(content)
         matrix = np.array(metrics["confusion"])
@@ -114,10 +116,10 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
 
 
 def _history(session: Session, _split: str) -> tuple[Any, ...]:
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats.history import parse_history
 
-    path = session.artifacts.folder("train") / HISTORY_NAME
-    content = _read_file(path, command_for(session, "train"))
+    path = session.artifacts.path(HISTORY)
+    content = _read_file(path, command_for(session, HISTORY))
     try:
         records = parse_history(content)
         if not records:
@@ -138,8 +140,8 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     shape, store = image_shape(session, model, needs_store=True)
     assert store is not None
     examples = getattr(store, split)
-    found, wrong = worst_mistakes(model, examples.pixels, examples.labels, _MISTAKES)
-    images = examples.pixels[[mistake.index for mistake in found]].reshape(-1, *shape)
+    found, wrong = worst_mistakes(model, examples.blocks(), _MISTAKES)
+    images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 
 

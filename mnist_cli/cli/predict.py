@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.stages.stage import Pipeline
 
     Pixels = npt.NDArray[np.uint8]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "predict")(predict)
+    command(app, pipeline, "predict")(predict)
 
 
 def predict(
@@ -91,7 +92,7 @@ def _stored(store: Store | None, split: str, numbers: list[int]) -> Iterator[tup
             expected = f"0 to {len(examples) - 1:,}" if len(examples) else "another split, as it is empty"
             raise UsageError(f"--index of --split {split}: expected {expected}; received {number:,}")
         known = {"split": split, "index": number, "label": int(examples.labels[number])}
-        yield known, examples.pixels[number].reshape(store.image_shape)
+        yield known, examples.inputs[number].reshape(store.image_shape)
 
 
 def _read(name: str, shape: tuple[int, int]) -> Pixels:
@@ -102,7 +103,7 @@ def _read(name: str, shape: tuple[int, int]) -> Pixels:
 
 
 def _print_failure(session: Session, name: str, error: InputError) -> None:
-    session.output.record({"file": name, "error": error.document()})
+    session.output.record("predict-failed", file=name, error=error)
     if not session.output.as_json:
         say("error:", f"{printable(name)}: {error.message}", fg="red")
 
@@ -127,7 +128,7 @@ def _print_prediction(
         print_bars(session, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
-    session.output.record(record)
+    session.output.record("predict-file" if "file" in item else "predict-index", **record)
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:

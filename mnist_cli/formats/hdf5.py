@@ -38,7 +38,7 @@ _HASH_BLOCK = 1 << 22
 
 
 @contextlib.contextmanager
-def safe_hdf5_file(target: Path) -> Iterator[h5py.File]:
+def safe_hdf5_file(target: Path, *, alignment: int = 1) -> Iterator[h5py.File]:
     """Give an empty HDF5 file to fill; when the block ends without an error, it becomes `target` at once.
 
     The content goes to a temporary file as it is written, so memory does not grow with it. Make groups with
@@ -46,13 +46,17 @@ def safe_hdf5_file(target: Path) -> Iterator[h5py.File]:
 
     SIGINT and SIGTERM wait until the end of the block; a long one asks `deferred_signals` inside it now and then.
 
+    Args:
+        target: the file.
+        alignment: bytes; every array begins at a multiple of it.
+
     Raises:
         OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
     """
     with _signals_held_back(), files.publish(target) as raw:
         guarded = GuardedFile(raw)
         try:
-            with contextlib.closing(_create(guarded)) as file:
+            with contextlib.closing(_create(guarded, alignment)) as file:
                 yield file
         except Exception as problem:
             # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
@@ -169,7 +173,7 @@ def digest_of(path: Path, file: h5py.File, known: Mapping[str, str] | None = Non
     Args:
         path: the file's name, for errors.
         file: open for reading or writing.
-        known: name of a data set (such as `/train/images`) → the SHA-256 of its bytes, where it need not be
+        known: name of a data set (such as `/train/inputs`) → the SHA-256 of its bytes, where it need not be
             computed again.
     """
     known = known or {}
@@ -271,10 +275,11 @@ def _attribute(path: Path, item: h5py.Group | h5py.Dataset, name: str) -> npt.ND
     return np.asarray(item.attrs[name])
 
 
-def _create(guarded: GuardedFile) -> h5py.File:
+def _create(guarded: GuardedFile, alignment: int) -> h5py.File:
     # h5py.File has no option for the times of the root group, hence the low-level calls.
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_alignment(1, alignment)
     access.set_fileobj_driver(h5py.h5fd.fileobj_driver, guarded)
     properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     properties.set_obj_track_times(False)

@@ -23,7 +23,7 @@ def damage(path: Path, error: Exception, name: str | None = None) -> FormatError
     Args:
         path: the file.
         error: what h5py raised.
-        name: the object in it that could not be read, such as `/train/images`; None where it is the file itself.
+        name: the object in it that could not be read, such as `/train/inputs`; None where it is the file itself.
     """
     text = str(error)
     if truncated := _TRUNCATED.search(text):

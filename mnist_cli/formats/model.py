@@ -2,7 +2,10 @@
 
     /W                 float32 [D, K]
     /b                 float32 [K]
-    attributes of /    schema, input, classes (JSON), digest, store_digest, each as text; step, seed as int64
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text;
+                       step, seed, input_zero, input_step as int64
+
+x = (q − input_zero) / input_step of a row q of the store. A file of schema mnist-model/1 has no shape and no input_*.
 
 Using a model needs NumPy only.
 """
@@ -11,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -23,18 +27,22 @@ import numpy.typing as npt
 
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, safe_hdf5_file, walk, write_text
+from mnist_cli.formats.store import STEP, ZERO
 
-MODEL_NAME = "model.h5"
-SCHEMA = "mnist-model/1"
-INPUT = "x = uint8 / 255 as float32, the rows of an image after each other; y = softmax(x W + b)"
+SCHEMA = "mnist-model/2"
+_OLD_SCHEMA = "mnist-model/1"
+INPUT = "x = (uint8 - input_zero) / input_step as float32, the rows of an image after each other; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
-# Float images take four times the bytes; a block of 1,000 stays within 3 MB, near the processor.
+# Float images take four times the bytes; a block of 1,000 of MNIST stays within 3 MB, near the processor.
 _BLOCK = 1000
+# Of larger images so many fewer that a block takes 16 MB at most.
+_BLOCK_VALUES = 1 << 22
 # A product of so many multiplications OpenBLAS does without its other threads
 # (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c).
 _ONE_THREAD = 2**18
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # comparing arrays gives arrays, not an answer
@@ -51,6 +59,7 @@ class Model:
         step: training steps that made it.
         seed: seed of the order of its examples.
         store_digest: content digest of the store it was trained on.
+        shape: height and width of an image, D pixels together.
     """
 
     weights: Floats
@@ -59,6 +68,7 @@ class Model:
     step: int
     seed: int
     store_digest: str
+    shape: tuple[int, int]
 
     def __repr__(self) -> str:
         return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
@@ -80,7 +90,8 @@ class Model:
         Raises:
             InputError: the images have another dtype, shape or range than the class describes.
         """
-        return self._by_blocks(images, lambda logits: logits)
+        rows = self._checked(images)
+        return self._by_blocks(rows, lambda logits: logits, np.empty((len(rows), len(self.bias)), np.float32))
 
     def probabilities(self, images: npt.ArrayLike) -> Floats:
         """Return softmax(xW + b); errors as `logits`.
@@ -88,7 +99,8 @@ class Model:
         Returns:
             float32 [n, K], each row sums to 1.
         """
-        return self._by_blocks(images, softmax)
+        rows = self._checked(images)
+        return self._by_blocks(rows, softmax, np.empty((len(rows), len(self.bias)), np.float32))
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the most probable label of each image, the lower one of two that tie; errors as `logits`.
@@ -96,12 +108,11 @@ class Model:
         Returns:
             uint8 [n].
         """
-        labels: npt.NDArray[np.uint8] = self.logits(images).argmax(axis=1).astype(np.uint8)
-        return labels
-
-    def _by_blocks(self, images: npt.ArrayLike, function: Callable[[Floats], Floats]) -> Floats:
         rows = self._checked(images)
-        result = np.empty((len(rows), len(self.bias)), np.float32)
+        return self._by_blocks(rows, lambda logits: logits.argmax(axis=1), np.empty(len(rows), np.uint8))
+
+    def _by_blocks(self, rows: npt.NDArray[Any], function: Callable[[Floats], Any], result: T) -> T:
+        """Fill an array with what a function makes of the logits; of no more of them than a block at once."""
         # On a busy machine a second thread makes this ten times slower, and on an idle one hardly faster.
         for start, logits in linear_blocks(self.weights, self.bias, rows, one_thread=True):
             result[start : start + len(logits)] = function(logits)
@@ -141,9 +152,10 @@ def linear_blocks(
     """
     is_scaled = images.dtype == np.float32
     # One buffer for all blocks: to touch fresh memory takes longer than to multiply.
-    buffer = np.empty((0 if is_scaled else min(_BLOCK, len(images)), len(weights)), np.float32)
-    for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK]
+    count = max(1, min(_BLOCK, _BLOCK_VALUES // len(weights)))
+    buffer = np.empty((0 if is_scaled else min(count, len(images)), len(weights)), np.float32)
+    for start in range(0, len(images), count):
+        block = images[start : start + count]
         inputs = block if is_scaled else np.divide(block, np.float32(255), out=buffer[: len(block)])
         yield start, (_product_by_one_thread(inputs, weights) if one_thread else inputs @ weights) + bias
 
@@ -176,18 +188,23 @@ def save_model(path: Path, model: Model) -> None:
         texts = {
             "schema": SCHEMA,
             "input": INPUT,
+            "shape": json.dumps(model.shape),
             "classes": json.dumps(model.classes),
             "digest": model.digest,
             "store_digest": model.store_digest,
         }
         for name, text in texts.items():
             write_text(file, name, text)
-        for name, number in (("step", model.step), ("seed", model.seed)):
+        numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
+        for name, number in numbers.items():
             file.attrs.create(name, np.int64(number))
 
 
 def load_model(path: Path | str) -> Model:
     """Read a model and verify it: schema, names, shapes, types, finite values and the digest of W and b.
+
+    A file of schema mnist-model/1 does not say what shape its images have: square, where D is a square number, else
+    (1, D).
 
     Raises:
         InputError: there is no such file.
@@ -196,7 +213,7 @@ def load_model(path: Path | str) -> Model:
     path = Path(path)
     with open_hdf5(path, hint=_HINT) as file:
         schema = read_text(path, file, "schema")
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, _OLD_SCHEMA):
             raise _wrong(path, "not a model of this version", f"schema '{SCHEMA}'", repr(schema))
         items = walk(path, file)
         if sorted(items) != ["/", "/W", "/b"]:
@@ -207,7 +224,8 @@ def load_model(path: Path | str) -> Model:
             received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"))
+        shape = _read_shape(path, file, len(weights)) if schema == SCHEMA else _likely_shape(len(weights))
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape)
         stated = read_text(path, file, "digest")
     if model.digest != stated:
         raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", model.digest)
@@ -226,15 +244,34 @@ def _read_array(path: Path, item: h5py.Group | h5py.Dataset, dimensions: int) ->
     return array
 
 
+def _read_shape(path: Path, file: h5py.File, pixels: int) -> tuple[int, int]:
+    zero, step = (_read_count(path, file, name) for name in ("input_zero", "input_step"))
+    if (zero, step) != (ZERO, STEP):
+        raise _wrong(path, "its inputs are not pixels", f"input_zero {ZERO}, input_step {STEP}", f"{zero}, {step}")
+    shape = _read_json(path, file, "shape")
+    is_shape = isinstance(shape, list) and len(shape) == 2 and all(type(size) is int and size > 0 for size in shape)
+    if not is_shape or math.prod(shape) != pixels:
+        raise _wrong(path, "attribute 'shape' is wrong", f"height and width, {pixels} pixels together", shape)
+    return shape[0], shape[1]
+
+
+def _likely_shape(pixels: int) -> tuple[int, int]:
+    side = math.isqrt(pixels)
+    return (side, side) if side * side == pixels else (1, pixels)
+
+
 def _read_classes(path: Path, file: h5py.File) -> tuple[str, ...]:
-    text = read_text(path, file, "classes")
-    try:
-        classes = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(path, "attribute 'classes' is not JSON", "JSON", error) from error
+    classes = _read_json(path, file, "classes")
     if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
-        raise _wrong(path, "attribute 'classes' is wrong", "a list of names", text[:100])
+        raise _wrong(path, "attribute 'classes' is wrong", "a list of names", str(classes)[:100])
     return tuple(classes)
+
+
+def _read_json(path: Path, file: h5py.File, name: str) -> Any:
+    try:
+        return json.loads(read_text(path, file, name))
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, f"attribute '{name}' is not JSON", "JSON", error) from error
 
 
 def _read_count(path: Path, file: h5py.File, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
@@ -49,6 +50,7 @@ def score(
     labels: npt.NDArray[np.uint8],
     *,
     one_thread: bool = False,
+    report: Callable[[int], object] = lambda _done: None,
 ) -> Score:
     """Measure the softmax regression with these parameters.
 
@@ -58,6 +60,7 @@ def score(
         images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
         labels: uint8 [n], below K.
         one_thread: leave the other processors to others; the last bits of the cross-entropy may differ.
+        report: is called with the number of images that are done.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
@@ -67,6 +70,7 @@ def score(
         predicted = logits.argmax(axis=1)
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
         total += float(cross_entropies(logits, truth).sum())
+        report(start + len(logits))
     return Score(confusion.reshape(classes, classes), total / len(labels))
 
 
@@ -86,6 +90,29 @@ def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray
     log_sum = highest + np.log(np.exp(wide - highest[:, np.newaxis]).sum(axis=1))
     result: npt.NDArray[np.float64] = log_sum - wide[np.arange(len(wide)), labels]
     return result
+
+
+class Lowest:
+    """Keeps the lowest of many numbers that come block by block.
+
+    Args:
+        limit: how many to keep.
+
+    Attributes:
+        values: float32 [m], m ≤ limit, ascending; of equal ones the first that came is first.
+        positions: intp [m], where they stand.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.values: Floats = np.empty(0, np.float32)
+        self.positions: npt.NDArray[np.intp] = np.empty(0, np.intp)
+
+    def add(self, values: Floats, positions: npt.NDArray[np.intp]) -> None:
+        """Take a block: float32 [m], and intp [m], above all positions before."""
+        values, positions = np.concatenate([self.values, values]), np.concatenate([self.positions, positions])
+        lowest = np.argsort(values, kind="stable")[: self._limit]
+        self.values, self.positions = values[lowest], positions[lowest]
 
 
 def wilson_interval(correct: int, examples: int) -> tuple[float, float]:

@@ -1,11 +1,14 @@
 """The store: the examples of a data set in one HDF5 file, split into training, validation and test.
 
-    /{train,validation,test}/images    uint8 [n, pixels], 0 = background, rows of an image after each other
+    /{train,validation,test}/inputs    uint8 [n, D], one example a row; a pixel of 0 is background
     /{train,validation,test}/labels    uint8 [n], index into the classes
-    attributes of /                    schema, dataset, split, image_shape, classes, sources, sha256, each as text
+    attributes of /                    schema, dataset, split, shape, classes, zero, step, sources, sha256, each as text
 
-`sha256` holds the SHA-256 of each array's bytes, so whoever reads an array knows that it is what was written.
-No time and no path is stored: equal inputs give equal bytes.
+A row q becomes what a model multiplies, x = (q − zero) / step; for pixels zero is 0 and step 255.
+
+Each array lies in one piece at a multiple of 4,096 bytes, so it is mapped instead of read: memory stays the same
+however many examples there are. HDF5 keeps no checksum of such arrays. `sha256` holds the SHA-256 of each array, and
+`Split` checks it before it gives an array out. No time and no path is stored: equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import mmap
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,16 +28,21 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.errors import FormatError
-from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, reading, walk
+from mnist_cli import files
+from mnist_cli.errors import FormatError, InputError
+from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, walk
+from mnist_cli.text import printable
 
-# What the file is called in the folder of the stage that writes it.
-STORE_NAME = "store.h5"
-SCHEMA = "mnist-store/1"
+SCHEMA = "mnist-store/2"
 SPLITS = ("train", "validation", "test")
-ARRAYS = tuple(f"/{split}/{kind}" for split in SPLITS for kind in ("images", "labels"))
-_TEXTS = ("schema", "dataset", "split", "image_shape", "classes", "sources", "sha256")
+ARRAYS = tuple(f"/{split}/{kind}" for split in SPLITS for kind in ("inputs", "labels"))
+# A page of memory on most machines.
+ALIGNMENT = 4096
+# x = (q − ZERO) / STEP
+ZERO, STEP = 0, 255
+_DOCUMENTS = ("shape", "classes", "zero", "step", "sources", "sha256")
 _HINT = "run 'mnist preprocess'"
+_BLOCK_BYTES = 1 << 20
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -48,7 +58,7 @@ class StoreHeader:
         image_shape: height and width.
         classes: name of each label, by index.
         sources: role of an input file → SHA-256 of its bytes.
-        array_sha256: name of an array, such as `/train/images` → SHA-256 of its bytes.
+        array_sha256: name of an array, such as `/train/inputs` → SHA-256 of its bytes.
     """
 
     dataset: str
@@ -69,63 +79,61 @@ def scaled(pixels: Bytes) -> Floats:
     return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an array lies in the file; `offset` is in bytes and means nothing for an empty array."""
+
+    name: str
+    offset: int
+    shape: tuple[int, ...]
+
+
 class Split:
-    """The examples of one split; each array is read and verified when it is first asked for, and then kept.
+    """The examples of one split; each array is verified and mapped when it is first asked for.
 
     The properties raise FormatError when the bytes in the file are not those that were written.
     """
 
-    def __init__(self, path: Path, name: str, count: int, header: StoreHeader) -> None:
+    def __init__(self, path: Path, name: str, places: Mapping[str, _Place], header: StoreHeader) -> None:
         self._path = path
         self._header = header
-        self._count = count
+        self._places = places
         self.name = name
 
     def __len__(self) -> int:
-        return self._count
+        return self._places["labels"].shape[0]
 
     @property
     def num_examples(self) -> int:
         """How many examples there are."""
-        return self._count
+        return len(self)
 
     @cached_property
-    def pixels(self) -> Bytes:
-        """uint8 [n, pixels], 0 = background."""
-        array = np.empty((self._count, self._header.pixels), np.uint8)
-        self.read_pixels(array)
-        array.flags.writeable = False
-        return array
-
-    def read_pixels(self, memory: Bytes) -> None:
-        """Read what `pixels` is into memory of the caller's, and keep nothing.
-
-        Args:
-            memory: uint8 [n, pixels], row after row.
-        """
-        self._read("images", memory)
+    def inputs(self) -> Bytes:
+        """uint8 [n, D], read-only, mapped: what is not looked at takes no memory."""
+        return self._map("inputs")
 
     @cached_property
     def images(self) -> Floats:
-        """float32 [n, pixels] in [0, 1]: the bytes divided by 255."""
-        return scaled(self.pixels)
+        """float32 [n, D] in [0, 1]: the bytes divided by 255, all of them in memory."""
+        return scaled(self.inputs)
 
     @cached_property
     def labels(self) -> Bytes:
-        """uint8 [n], below the number of classes."""
-        labels = np.empty(self._count, np.uint8)
-        self._read("labels", labels)
+        """uint8 [n], read-only, mapped; below the number of classes."""
+        labels = self._map("labels")
         classes = len(self._header.classes)
-        wrong = np.flatnonzero(labels >= classes)
-        if wrong.size:
-            raise FormatError(
-                self._path,
-                f"/{self.name}/labels[{wrong[0]}] is no class",
-                expected=f"a label from 0 to {classes - 1}",
-                received=labels[wrong[0]],
-                hint=_HINT,
-            )
-        labels.flags.writeable = False
+        for start in range(0, len(labels), _BLOCK_BYTES):
+            wrong = np.flatnonzero(labels[start : start + _BLOCK_BYTES] >= classes)
+            if wrong.size:
+                position = start + int(wrong[0])
+                raise FormatError(
+                    self._path,
+                    f"/{self.name}/labels[{position}] is out of range",
+                    expected=f"a label from 0 to {classes - 1}",
+                    received=labels[position],
+                    hint=_HINT,
+                )
         return labels
 
     @cached_property
@@ -133,28 +141,63 @@ class Split:
         """float32 [n, classes]: 1 at the label, else 0."""
         return np.eye(len(self._header.classes), dtype=np.float32)[self.labels]
 
-    def _read(self, kind: str, array: Bytes) -> None:
-        name = f"/{self.name}/{kind}"
-        with open_hdf5(self._path, hint=_HINT) as file:
-            # The file may be another one than when the store was opened.
-            _check_array(self._path, name, walk(self._path, file).get(name), array.shape)
-            if array.size:
-                with reading(self._path, name):
-                    file[name].read_direct(array)
-        received = hashlib.sha256(array.data if array.size else b"").hexdigest()
-        expected = self._header.array_sha256[name]
-        if received != expected:
-            raise FormatError(
-                self._path,
-                f"{name} is not what was written",
-                expected=f"SHA-256 {expected}",
-                received=received,
-                hint=_HINT,
-            )
+    def blocks(self) -> Iterator[tuple[int, Bytes, Bytes]]:
+        """Give the examples block by block: the position of the first, `inputs` and `labels` of the block."""
+        rows = max(1, _BLOCK_BYTES // self.inputs.shape[1])
+        for start in range(0, len(self), rows):
+            yield start, self.inputs[start : start + rows], self.labels[start : start + rows]
+
+    def _map(self, kind: str) -> Bytes:
+        place = self._places[kind]
+        try:
+            with files.open_regular(self._path) as file:
+                return _map_verified(self._path, file.fileno(), place, self._header.array_sha256[place.name])
+        except FileNotFoundError as error:
+            raise InputError(f"{printable(self._path)}: no such file", hint=_HINT) from error
+        except OSError as error:
+            raise InputError(f"{printable(self._path)}: {error.strerror}", hint=_HINT) from error
+
+
+def _map_verified(path: Path, descriptor: int, place: _Place, expected: str) -> Bytes:
+    """Return an array as a read-only map of the file, after its bytes have been compared with their SHA-256."""
+    size = math.prod(place.shape)
+    received = _sha256_at(descriptor, place.offset, size)
+    if received != expected:
+        raise FormatError(
+            path,
+            f"{place.name} is not what was written",
+            expected=f"SHA-256 {expected}",
+            received=received or "a file that ends within it",
+            hint=_HINT,
+        )
+    if not size:
+        array = np.empty(place.shape, np.uint8)
+        array.flags.writeable = False
+        return array
+    margin = place.offset % mmap.ALLOCATIONGRANULARITY
+    mapped = mmap.mmap(descriptor, size + margin, access=mmap.ACCESS_READ, offset=place.offset - margin)
+    return np.frombuffer(mapped, np.uint8, size, margin).reshape(place.shape)
+
+
+def _sha256_at(descriptor: int, offset: int, size: int) -> str | None:
+    """Return the SHA-256 of a part of a file, or None if the file ends before the part does.
+
+    The part is read, not mapped: a look at a page of a map that the file no longer has would end the process (SIGBUS).
+    """
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(min(size, _BLOCK_BYTES)))
+    end = offset + size
+    while offset < end:
+        count = os.preadv(descriptor, [buffer[: min(len(buffer), end - offset)]], offset)
+        if not count:
+            return None
+        digest.update(buffer[:count])
+        offset += count
+    return digest.hexdigest()
 
 
 class Store:
-    """An open store; no file stays open between two reads.
+    """An open store; its file stays open for as long as an array of it is in use.
 
     Attributes:
         path: the file.
@@ -162,11 +205,14 @@ class Store:
         train, validation, test: the splits.
     """
 
-    def __init__(self, path: Path, header: StoreHeader, counts: Mapping[str, int], digest: str) -> None:
+    def __init__(self, path: Path, header: StoreHeader, places: Mapping[str, _Place], digest: str) -> None:
         self.path = path
         self.digest = digest
         self._header = header
-        self.train, self.validation, self.test = (Split(path, name, counts[name], header) for name in SPLITS)
+        self.train, self.validation, self.test = (
+            Split(path, name, {kind: places[f"/{name}/{kind}"] for kind in ("inputs", "labels")}, header)
+            for name in SPLITS
+        )
 
     @property
     def dataset(self) -> str:
@@ -208,33 +254,45 @@ def open_store(path: Path | str) -> Store:
         expected = sorted({"/", *(f"/{split}" for split in SPLITS), *ARRAYS})
         if list(items) != expected:
             raise FormatError(path, "not the arrays of a store", expected=expected, received=list(items)[:20])
-        counts = {}
+        places = {}
         for split in SPLITS:
-            counts[split] = count = _rows(items[f"/{split}/labels"])
-            _check_array(path, f"/{split}/labels", items[f"/{split}/labels"], (count,))
-            _check_array(path, f"/{split}/images", items[f"/{split}/images"], (count, header.pixels))
-        return Store(path, header, counts, digest_of(path, file, header.array_sha256))
+            count = _rows(items[f"/{split}/labels"])
+            for kind, shape in (("inputs", (count, header.pixels)), ("labels", (count,))):
+                name = f"/{split}/{kind}"
+                places[name] = _find_array(path, name, items[name], shape)
+        return Store(path, header, places, digest_of(path, file, header.array_sha256))
 
 
 def _rows(item: h5py.Group | h5py.Dataset) -> int:
     return item.shape[0] if isinstance(item, h5py.Dataset) and item.shape else 0
 
 
-def _check_array(path: Path, name: str, item: h5py.Group | h5py.Dataset | None, shape: tuple[int, ...]) -> None:
+def _find_array(path: Path, name: str, item: h5py.Group | h5py.Dataset, shape: tuple[int, ...]) -> _Place:
     received = f"{item.dtype} {list(item.shape)}" if isinstance(item, h5py.Dataset) else "something else"
     if received != f"uint8 {list(shape)}":
         raise FormatError(
             path, f"{name} is of another kind", expected=f"uint8 {list(shape)}", received=received, hint=_HINT
         )
+    # HDF5 gives the place of an array that lies in one piece and has been written, and of no other.
+    offset = item.id.get_offset()
+    if offset is None and item.size:
+        raise FormatError(
+            path,
+            f"{name} cannot be mapped",
+            expected="an array in one piece",
+            received="chunks, or nothing",
+            hint=_HINT,
+        )
+    return _Place(name, offset or 0, shape)
 
 
 def _read_header(path: Path, file: h5py.File) -> StoreHeader:
     schema = read_text(path, file, "schema")
     if schema != SCHEMA:
         raise FormatError(path, "not a store of this version", expected=f"schema '{SCHEMA}'", received=repr(schema))
-    texts = {name: read_text(path, file, name) for name in _TEXTS}
-    shape, classes = _parsed(path, "image_shape", texts), _parsed(path, "classes", texts)
-    sources, sha256 = _parsed(path, "sources", texts), _parsed(path, "sha256", texts)
+    texts = {name: read_text(path, file, name) for name in ("dataset", "split", *_DOCUMENTS)}
+    documents = {name: _parsed(path, name, texts) for name in _DOCUMENTS}
+    shape, classes, sources, sha256 = (documents[name] for name in ("shape", "classes", "sources", "sha256"))
     well_formed = (
         isinstance(shape, list)
         and len(shape) == 2
@@ -242,14 +300,17 @@ def _read_header(path: Path, file: h5py.File) -> StoreHeader:
         and isinstance(classes, list)
         and 0 < len(classes) <= 256
         and all(isinstance(name, str) for name in classes)
+        and (documents["zero"], documents["step"]) == (ZERO, STEP)
         and _maps_text_to_text(sources)
         and _maps_text_to_text(sha256)
         and sorted(sha256) == sorted(ARRAYS)
     )
     if not well_formed:
-        received = {name: texts[name] for name in ("image_shape", "classes", "sources", "sha256")}
         raise FormatError(
-            path, "an attribute of the store is wrong", expected="image shape, classes and digests", received=received
+            path,
+            "an attribute of the store is wrong",
+            expected=f"shape, classes, digests, zero {ZERO} and step {STEP}",
+            received={name: texts[name] for name in _DOCUMENTS},
         )
     return StoreHeader(texts["dataset"], texts["split"], (shape[0], shape[1]), tuple(classes), sources, sha256)
 

@@ -11,13 +11,7 @@ from pathlib import Path
 import h5py
 
 from mnist_cli.formats.hdf5 import create_group, digest_of, safe_hdf5_file, write_text
-from mnist_cli.formats.store import ARRAYS, SCHEMA, Bytes
-
-# A chunk is what HDF5 reads, writes and checks at once: 128 images of 28×28 are 98 KiB. With h5py's own choice of
-# chunks, reading rows takes a hundred times longer.
-CHUNK_ROWS = 128
-# Images of up to 256×256 pixels keep a chunk at 8 MiB or less, and so the memory of whoever reads or writes.
-MAX_PIXELS = 1 << 16
+from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SCHEMA, STEP, ZERO, Bytes
 
 
 class StoreWriter:
@@ -30,23 +24,20 @@ class StoreWriter:
         self._digests = {name: hashlib.sha256() for name in ARRAYS}
         for split, count in counts.items():
             group = create_group(file, split)
-            # There is nothing to cut into chunks in an empty array, and HDF5 wants chunks no larger than the array.
-            rows = min(CHUNK_ROWS, count)
-            for kind, shape in (("images", (pixels,)), ("labels", ())):
-                layout = {"chunks": (rows, *shape), "fletcher32": True} if rows else {}
-                group.create_dataset(kind, shape=(count, *shape), dtype="u1", **layout)
+            _create_array(group, "inputs", (count, pixels))
+            _create_array(group, "labels", (count,))
 
-    def append(self, split: str, images: Bytes, labels: Bytes) -> None:
-        """Add examples to a split; quickest in multiples of CHUNK_ROWS.
+    def append(self, split: str, inputs: Bytes, labels: Bytes) -> None:
+        """Add examples to a split.
 
         Args:
             split: `train`, `validation` or `test`.
-            images: uint8 [k, pixels].
+            inputs: uint8 [k, D].
             labels: uint8 [k].
         """
         start = self._written[split]
         self._written[split] = stop = start + len(labels)
-        for kind, rows in (("images", images), ("labels", labels)):
+        for kind, rows in (("inputs", inputs), ("labels", labels)):
             self._file[f"{split}/{kind}"][start:stop] = rows
             self._digests[f"/{split}/{kind}"].update(rows.data)
 
@@ -59,18 +50,32 @@ class StoreWriter:
         classes: Sequence[str],
         sources: Mapping[str, str],
     ) -> str:
-        """Write the attributes, after the last example; what they mean is in `StoreHeader`.
+        """Write the attributes, after the last example; `StoreHeader` says what they mean.
 
         Returns:
             The content digest of the store.
         """
         sha256 = {name: digest.hexdigest() for name, digest in self._digests.items()}
         texts = {"schema": SCHEMA, "dataset": dataset, "split": split_rule}
-        documents = {"image_shape": image_shape, "classes": classes, "sources": sources, "sha256": sha256}
+        documents = {"shape": image_shape, "classes": classes, "zero": ZERO, "step": STEP}
+        documents |= {"sources": sources, "sha256": sha256}
         texts |= {name: json.dumps(document, sort_keys=True) for name, document in documents.items()}
         for name, text in texts.items():
             write_text(self._file, name, text)
         return digest_of(self._path, self._file, sha256)
+
+
+def _create_array(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
+    """Create a uint8 array in one piece, at a place that is settled now, whose bytes are not filled with zeros first.
+
+    h5py's own `create_dataset` leaves the place open until the first write.
+    """
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_obj_track_times(False)
+    h5py.h5d.create(group.id, name.encode(), h5py.h5t.STD_U8LE, h5py.h5s.create_simple(shape), properties)
 
 
 @contextlib.contextmanager
@@ -85,5 +90,5 @@ def write_store(target: Path, counts: Mapping[str, int], pixels: int) -> Iterato
     Raises:
         OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
     """
-    with safe_hdf5_file(target) as file:
+    with safe_hdf5_file(target, alignment=ALIGNMENT) as file:
         yield StoreWriter(target, file, counts, pixels)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_cli.distribution import installed_version, onednn_setting
 from mnist_cli.errors import ConfigError
-from mnist_cli.learning.data import ALIGNMENT
-from mnist_cli.processor import vector_instructions
+from mnist_cli.machine import installed_version, onednn_setting, vector_instructions
+
+# TensorFlow demands this of memory that it takes over instead of copying it (the width of Eigen's widest vectors).
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,19 @@ def runtime(kind: str, replicas: int) -> dict[str, object]:
 def resident(array: npt.NDArray[np.uint8], device: Device) -> tf.Tensor:
     """Return the array as a tensor on `device`; on a CPU it is not copied if its memory is aligned.
 
-    The array must not change any more.
+    The array may be a read-only map; its bytes must not change any more.
     """
     with tf.device(device.name):
-        if array.size and array.ctypes.data % ALIGNMENT == 0 and array.flags.writeable:
-            return tf.identity(tf.experimental.dlpack.from_dlpack(array.__dlpack__()))
+        if array.size and array.ctypes.data % _ALIGNMENT == 0:
+            return tf.identity(tf.experimental.dlpack.from_dlpack(_as_writable(array).__dlpack__()))
         return tf.constant(array)
+
+
+def _as_writable(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the same memory as an array that NumPy believes to be writable, as DLPack demands; nobody writes to it.
+
+    A map that is writable and private would count against a limit on memory, written to or not.
+    """
+    memory = (ctypes.c_uint8 * array.nbytes).from_address(array.ctypes.data)
+    memory.array = array  # type: ignore[attr-defined]  # the memory lasts as long as somebody uses it
+    return np.ctypeslib.as_array(memory).reshape(array.shape)

@@ -24,38 +24,42 @@ class Examples:
     """Remarkable and random images of one split, with what the model makes of them.
 
     Attributes:
+        calibration: of all examples of the split.
         mistakes: the worst, each as the template draws it.
         uncertain: those where the highest probability is lowest.
         images: all of them and some by lot, as the pad loads them.
     """
 
-    def __init__(self, split: Split, probabilities: Floats, shape: tuple[int, int], names: list[str]) -> None:
+    def __init__(self, split: Split, model: Model, shape: tuple[int, int], names: list[str]) -> None:
         self._split = split
-        self._probabilities = probabilities
+        self._model = model
         self.names = names
         self.shape = shape
         self.images: list[dict[str, Any]] = []
         # A gallery's image is on the page twice, as a picture and as bytes for the pad.
-        share = min(1.0, _IMAGE_BYTES / ((2 * _MISTAKES + 2 * _UNCERTAIN + _BY_LOT) * split.pixels.shape[1]))
+        share = min(1.0, _IMAGE_BYTES / ((2 * _MISTAKES + 2 * _UNCERTAIN + _BY_LOT) * split.inputs.shape[1]))
         limits = [int(share * wanted) for wanted in (_MISTAKES, _UNCERTAIN, _BY_LOT)]
-        self.mistakes = self._cards(figures.worst_mistakes(probabilities, split.labels, limits[0]))
-        self.uncertain = self._cards(figures.least_certain(probabilities, limits[1]))
+        survey = figures.Survey(*limits[:2])
+        for _, inputs, labels in split.blocks():
+            survey.add(model.probabilities(inputs), labels)
+        self.calibration = survey.calibration
+        self.mistakes, self.uncertain = self._cards(survey.mistakes), self._cards(survey.uncertain)
         for position in figures.drawn_by_lot(len(split), limits[2]):
             self._add(int(position), lot=True)
 
     def _add(self, position: int, *, lot: bool) -> int:
         """Take an image for the pad; return where it is among them."""
-        pixels = base64.b64encode(self._split.pixels[position].tobytes()).decode()
+        pixels = base64.b64encode(self._split.inputs[position].tobytes()).decode()
         name = f"{self._split.name} image {position:,}"
         label = int(self._split.labels[position])
         self.images.append({"name": name, "index": position, "label": label, "pixels": pixels, "lot": lot})
         return len(self.images) - 1
 
     def _cards(self, positions: npt.NDArray[np.intp]) -> list[dict[str, Any]]:
-        return [self._card(int(position)) for position in positions]
+        probabilities = self._model.probabilities(self._split.inputs[positions])
+        return [self._card(*card) for card in zip(positions.tolist(), probabilities, strict=True)]
 
-    def _card(self, position: int) -> dict[str, Any]:
-        shares = self._probabilities[position]
+    def _card(self, position: int, shares: Floats) -> dict[str, Any]:
         label, predicted = int(self._split.labels[position]), int(shares.argmax())
         order = np.argsort(-shares, kind="stable")
         shown = range(len(shares)) if len(shares) <= _BARS else sorted({*order[:10].tolist(), label})
@@ -63,7 +67,7 @@ class Examples:
         return {
             "load": self._add(position, lot=False),
             "position": position,
-            "source": ink_image(self._split.pixels[position].reshape(self.shape)),
+            "source": ink_image(self._split.inputs[position].reshape(self.shape)),
             "label": label,
             "predicted": predicted,
             "listed": [(self.names[k], float(shares[k])) for k in sorted(listed, key=lambda k: -shares[k])],

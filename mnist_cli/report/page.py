@@ -56,9 +56,8 @@ def _content(subject: Subject) -> dict[str, Any]:
     model, store, metrics = subject.model, subject.store, subject.metrics
     split = getattr(store, metrics["split"])
     _check(subject)
-    probabilities = model.probabilities(split.pixels)
     names = [printable(name, _NAME) for name in model.classes]
-    examples = Examples(split, probabilities, store.image_shape, names)
+    examples = Examples(split, model, store.image_shape, names)
     pad = pad_data(model, examples)
     return {
         "metrics": metrics,
@@ -71,7 +70,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "curves": _curves(subject),
         "weights": _weights(model.weights, model.bias, store.image_shape),
         "confusion": _confusion(np.array(metrics["confusion"])),
-        "calibration": _calibration(figures.calibration(probabilities, split.labels)),
+        "calibration": _calibration(examples.calibration),
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
         "pad": pad,
@@ -85,7 +84,7 @@ def _check(subject: Subject) -> None:
     split = getattr(subject.store, metrics["split"])
     fits = (metrics["model_digest"], metrics["store_digest"]) == (model.digest, subject.store.digest)
     if fits:
-        measured = score(model.weights, model.bias, split.pixels, split.labels)
+        measured = score(model.weights, model.bias, split.inputs, split.labels)
         fits = measured.confusion.tolist() == [list(row) for row in metrics["confusion"]]
     if not fits:
         raise InputError(

@@ -15,7 +15,7 @@ from benchmarks.figures import Target
 from benchmarks.measure import BenchmarkError, Sample
 from benchmarks.programs import picture
 from tests.support.benchmark_runner import Recorder, setting_of
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 
 def test_a_prediction_is_a_whole_process_and_ten_thousand_are_a_call(tmp_path: Path) -> None:
@@ -48,5 +48,5 @@ def test_the_pictured_digit_is_the_first_test_image_dark_on_light(tmp_path: Path
     picture.main(str(tmp_path / "store.h5"), str(tmp_path / "digit.png"))
     pixels = np.asarray(Image.open(tmp_path / "digit.png"))
     store = mnist_cli.open_store(tmp_path / "store.h5")
-    assert (255 - pixels[::10, ::10] == store.test.pixels[0].reshape(store.image_shape)).all()
+    assert (255 - pixels[::10, ::10] == store.test.inputs[0].reshape(store.image_shape)).all()
     assert pixels.shape == tuple(10 * side for side in store.image_shape)

@@ -15,7 +15,7 @@ from mnist_cli.formats.hdf5 import content_digest, write_text
 from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
 from tests.corpora.tally import Tally, flipped
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
 
 Edit = Callable[[h5py.File, str], object]
 
@@ -24,7 +24,7 @@ def read_store(path: Path) -> list[object]:
     """Return everything that a store says."""
     store = open_store(path)
     splits = (store.train, store.validation, store.test)
-    arrays = [array.tobytes() for split in splits for array in (split.pixels, split.labels)]
+    arrays = [array.tobytes() for split in splits for array in (split.inputs, split.labels)]
     facts = [store.digest, store.dataset, store.split_rule, store.image_shape, store.classes, dict(store.sources)]
     return [*arrays, *facts, content_digest(path)]
 
@@ -39,8 +39,10 @@ def attack(folder: Path, count: int) -> Iterator[Tally]:
     """Give the tally of each attack, with `count` random flips."""
     weights = np.random.default_rng(0).normal(0, 0.3, (784, 10)).astype(np.float32)
     store, model = write_small_store(folder / "store.h5"), folder / "model.h5"
-    save_model(model, Model(weights, weights[0].copy(), CLASSES, step=10, seed=3, store_digest="ab" * 32))
-    for path, read, array in ((store, read_store, "train/images"), (model, read_model, "W")):
+    save_model(
+        model, Model(weights, weights[0].copy(), CLASSES, step=10, seed=3, store_digest="ab" * 32, shape=(28, 28))
+    )
+    for path, read, array in ((store, read_store, "train/inputs"), (model, read_model, "W")):
         good, same = path.read_bytes(), functools.partial(_reads_as, read, read(path))
         yield _flips(path, good, count, same)
         yield _cuts(path, good, count, same)

@@ -13,11 +13,12 @@ import numpy as np
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
-from mnist_cli.formats.store import STORE_NAME, open_store
+from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.store import open_store
 from mnist_cli.stages.fetch import fetch
 from mnist_cli.stages.preprocess import preprocess
 from tests.corpora.tally import Tally, flipped
-from tests.support.idx_files import idx_bytes, tiny_examples, write_tiny_dataset
+from tests.support.data import idx_bytes, tiny_examples, write_tiny_dataset
 
 _NAME = "corpus"
 
@@ -41,7 +42,7 @@ class Files:
         preprocess(self.folder, self._out, dataset=_NAME, validation_size=10)
         store = open_store(self._out / STORE_NAME)
         splits = (store.train, store.validation, store.test)
-        return [array.tobytes() for split in splits for array in (split.pixels, split.labels)]
+        return [array.tobytes() for split in splits for array in (split.inputs, split.labels)]
 
     def by_structure(self, tally: Tally, name: str, content: bytes, what: str) -> None:
         """Let preprocessing read a wrong file."""

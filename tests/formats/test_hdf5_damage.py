@@ -8,7 +8,7 @@ import pytest
 
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import open_store
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 HDF5_WORDS = ("Unable to", "Can't", "synchronously", "eof")
 
@@ -22,7 +22,7 @@ def refused(path: Path) -> str:
     with pytest.raises(FormatError) as caught:
         store = open_store(path)
         for split in (store.train, store.validation, store.test):
-            assert split.pixels.size
+            assert split.inputs.size
     assert not any(word in caught.value.message for word in HDF5_WORDS)
     assert caught.value.hint == "run 'mnist preprocess'"
     return caught.value.message
@@ -48,8 +48,8 @@ def test_a_file_of_another_kind_is_told_by_its_beginning(path: Path, content: by
 
 def test_damaged_data_are_told_with_the_array(path: Path) -> None:
     content = path.read_bytes()
-    flip(path, content.index(open_store(path).train.pixels[0].tobytes()))
-    assert "/train/images is damaged\nexpected what was written; received data whose checksum" in refused(path)
+    flip(path, content.index(open_store(path).train.inputs[0].tobytes()))
+    assert "/train/inputs is not what was written\nexpected SHA-256" in refused(path)
 
 
 def test_damaged_metadata_are_told_with_the_object(path: Path) -> None:

@@ -23,7 +23,8 @@ def random_model(seed: int = 0, pixels: int = 784) -> Model:
     random = np.random.default_rng(seed)
     weights = random.normal(0, 0.3, (pixels, 10)).astype(np.float32)
     bias = random.normal(0, 1, 10).astype(np.float32)
-    return Model(weights, bias, CLASSES, step=1000, seed=2**63 - 1, store_digest="ab" * 32)
+    shape = (28, pixels // 28) if pixels % 28 == 0 else (1, pixels)
+    return Model(weights, bias, CLASSES, step=1000, seed=2**63 - 1, store_digest="ab" * 32, shape=shape)
 
 
 def random_images(*shape: int) -> npt.NDArray[np.uint8]:
@@ -40,8 +41,22 @@ def test_a_saved_model_loads_as_it_was(saved: Path) -> None:
     model, loaded = random_model(), load_model(saved)
     assert (loaded.weights == model.weights).all()
     assert (loaded.bias == model.bias).all()
-    for name in ("classes", "step", "seed", "store_digest"):
+    for name in ("classes", "step", "seed", "store_digest", "shape"):
         assert getattr(loaded, name) == getattr(model, name)
+
+
+@pytest.mark.parametrize(("pixels", "shape"), [(784, (28, 28)), (6, (1, 6)), (1, (1, 1))])
+def test_a_file_of_the_older_schema_is_read_with_the_likely_shape(
+    tmp_path: Path, pixels: int, shape: tuple[int, int]
+) -> None:
+    model = random_model(pixels=pixels)
+    save_model(tmp_path / "model.h5", model)
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        file.attrs.modify("schema", np.bytes_(b"mnist-model/1"))
+        for name in ("shape", "input_zero", "input_step"):
+            del file.attrs[name]
+    loaded = load_model(tmp_path / "model.h5")
+    assert (loaded.digest, loaded.shape) == (model.digest, shape)
 
 
 def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
@@ -65,7 +80,7 @@ def test_probabilities_agree_with_the_reference() -> None:
 
 
 def test_probabilities_survive_large_logits() -> None:
-    model = Model(np.full((4, 2), 1e30, np.float32), np.array([0, 1e38], np.float32), ("a", "b"), 1, 0, "")
+    model = Model(np.full((4, 2), 1e30, np.float32), np.array([0, 1e38], np.float32), ("a", "b"), 1, 0, "", (2, 2))
     assert model.probabilities(np.full(4, 255, np.uint8)).tolist() == [[0, 1]]
 
 
@@ -134,6 +149,10 @@ DAMAGE: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
     "another weight": (lambda file: set_item(file, "W", (3, 3), 0.25), "not what was written"),
     "classes no JSON": (lambda file: file.attrs.modify("classes", np.bytes_(b"[")), "is not JSON"),
     "classes no list": (lambda file: file.attrs.modify("classes", np.bytes_(b"{}")), "attribute 'classes' is wrong"),
+    "another shape": (lambda file: file.attrs.modify("shape", np.bytes_(b"[28, 29]")), "attribute 'shape' is wrong"),
+    "shape no list": (lambda file: file.attrs.modify("shape", np.bytes_(b"784")), "attribute 'shape' is wrong"),
+    "no shape": (lambda file: file.attrs.__delitem__("shape"), "no attribute 'shape'"),
+    "features": (lambda file: file.attrs.modify("input_step", np.int64(32)), "its inputs are not pixels"),
     "no step": (lambda file: file.attrs.__delitem__("step"), "attribute 'step' is wrong"),
     "seed no number": (lambda file: file.attrs.create("seed", 0.5), "attribute 'seed' is wrong"),
 }

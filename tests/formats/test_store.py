@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import mmap
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +17,10 @@ import pytest
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import content_digest, write_text
 from mnist_cli.formats.store import SPLITS, Store, open_store
-from mnist_cli.formats.store_writer import CHUNK_ROWS, write_store
-from tests.support.idx_files import tiny_examples
+from mnist_cli.formats.store_writer import write_store
+from tests.support.data import tiny_examples
 
+KINDS = ("inputs", "labels")
 COUNTS = {"train": 300, "validation": 7, "test": 20}
 EXAMPLES = {split: tiny_examples(count, seed) for seed, (split, count) in enumerate(COUNTS.items())}
 
@@ -44,7 +48,12 @@ def path(tmp_path: Path) -> Path:
 
 def read_all(store: Store) -> None:
     for split in (store.train, store.validation, store.test):
-        _ = split.pixels, split.labels
+        _ = split.inputs, split.labels
+
+
+def descriptors_of(path: Path) -> list[Path]:
+    gc.collect()
+    return [link for link in Path("/proc/self/fd").iterdir() if link.exists() and link.samefile(path)]
 
 
 class TestReading:
@@ -52,9 +61,9 @@ class TestReading:
         store = open_store(path)
         for split in (store.train, store.validation, store.test):
             images, labels = EXAMPLES[split.name]
-            assert np.array_equal(split.pixels, images.reshape(-1, 784))
+            assert np.array_equal(split.inputs, images.reshape(-1, 784))
             assert np.array_equal(split.labels, labels)
-            assert split.pixels.dtype == split.labels.dtype == np.uint8
+            assert split.inputs.dtype == split.labels.dtype == np.uint8
 
     def test_images_are_the_bytes_over_255_in_float32(self, path: Path) -> None:
         images = open_store(path).train.images
@@ -84,23 +93,16 @@ class TestReading:
 
     def test_arrays_are_read_once_and_cannot_be_changed(self, path: Path) -> None:
         train = open_store(path).train
-        assert train.pixels is train.pixels
-        assert not train.pixels.flags.writeable
+        assert train.inputs is train.inputs
+        assert not train.inputs.flags.writeable
 
-    def test_pixels_can_be_read_into_memory_of_the_caller(self, path: Path) -> None:
-        memory = np.zeros((300, 784), np.uint8)
-        open_store(path).train.read_pixels(memory)
-        assert np.array_equal(memory, EXAMPLES["train"][0].reshape(-1, 784))
-        assert memory.flags.writeable
-
-    def test_memory_of_another_shape_is_refused(self, path: Path) -> None:
-        with pytest.raises(FormatError, match="another kind"):
-            open_store(path).train.read_pixels(np.zeros((299, 784), np.uint8))
-
-    def test_no_file_stays_open(self, path: Path) -> None:
+    def test_a_store_holds_its_file_open_only_for_the_arrays_it_gave_out(self, path: Path) -> None:
         store = open_store(path)
+        assert not descriptors_of(path)
         read_all(store)
-        assert not [link for link in Path("/proc/self/fd").iterdir() if link.exists() and link.samefile(path)]
+        assert descriptors_of(path)
+        del store
+        assert not descriptors_of(path)
 
     def test_a_missing_store_says_how_to_make_one(self, tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
@@ -123,21 +125,41 @@ class TestWriting:
 
     def test_any_hdf5_reader_finds_the_arrays_and_their_digests(self, path: Path) -> None:
         with h5py.File(path) as file:
-            images = file["train/images"]
-            assert (images.shape, images.dtype, images.chunks, images.fletcher32) == (
-                (300, 784),
-                np.uint8,
-                (CHUNK_ROWS, 784),
-                True,
-            )
-            stated = json.loads(file.attrs["sha256"])["/train/images"]
-        assert stated == hashlib.sha256(EXAMPLES["train"][0].tobytes()).hexdigest()
+            stated = json.loads(file.attrs["sha256"])
+            for split, (images, labels) in EXAMPLES.items():
+                for kind, rows in (("inputs", images.reshape(-1, 784)), ("labels", labels)):
+                    array = file[split][kind]
+                    assert array.dtype == np.uint8
+                    assert np.array_equal(array, rows)
+                    assert stated[f"/{split}/{kind}"] == hashlib.sha256(rows.tobytes()).hexdigest()
+
+    def test_the_arrays_lie_in_one_piece_on_page_boundaries(self, path: Path) -> None:
+        with h5py.File(path) as file:
+            places = [(file[split][kind].id.get_offset(), file[split][kind]) for split in SPLITS for kind in KINDS]
+            assert all(offset % 4096 == 0 and array.chunks is None for offset, array in places)
+            expected = {offset: array[()].tobytes() for offset, array in places}
+        with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            for offset, content in expected.items():
+                assert whole[offset : offset + len(content)] == content
+
+    @pytest.mark.parametrize(("pixels", "classes"), [(1, 2), (1, 256), (65_536, 2)])
+    def test_the_smallest_and_the_largest_examples_come_back(self, tmp_path: Path, pixels: int, classes: int) -> None:
+        random = np.random.default_rng(0)
+        inputs = random.integers(0, 256, (5, pixels), dtype=np.uint8)
+        labels = random.integers(0, classes, 5, dtype=np.uint8)
+        names = [str(number) for number in range(classes)]
+        with write_store(tmp_path / "store.h5", {"train": 5, "validation": 0, "test": 0}, pixels) as writer:
+            writer.append("train", inputs, labels)
+            writer.describe(dataset="x", split_rule="", image_shape=(1, pixels), classes=names, sources={})
+        train = open_store(tmp_path / "store.h5").train
+        assert np.array_equal(train.inputs, inputs)
+        assert np.array_equal(train.labels, labels)
 
     def test_an_empty_split_is_written_and_read(self, tmp_path: Path) -> None:
         with write_store(tmp_path / "store.h5", {"train": 0, "validation": 0, "test": 0}, 784) as writer:
             writer.describe(dataset="none", split_rule="", image_shape=(28, 28), classes=["0"], sources={})
         validation = open_store(tmp_path / "store.h5").validation
-        assert (validation.pixels.shape, validation.labels.shape) == ((0, 784), (0,))
+        assert (validation.inputs.shape, validation.labels.shape) == ((0, 784), (0,))
         assert (validation.images.shape, validation.one_hot.shape) == ((0, 784), (0, 1))
 
 
@@ -152,29 +174,57 @@ class TestDamage:
 
     def test_a_pixel_changed_through_hdf5_does_not_match_its_sha256(self, path: Path) -> None:
         def change(file: h5py.File) -> None:
-            file["train/images"][17, 300] ^= 1
+            file["train/inputs"][17, 300] ^= 1
 
         error = self.altered(path, change)
-        assert "/train/images is not what was written" in error.message
+        assert "/train/inputs is not what was written" in error.message
         assert "mnist preprocess" in str(error.hint)
 
-    def test_a_byte_changed_in_the_file_fails_its_checksum(self, path: Path) -> None:
+    def test_a_byte_changed_in_the_file_does_not_match_its_sha256(self, path: Path) -> None:
         with h5py.File(path) as file:
-            place = file["train/images"].id.get_chunk_info(1).byte_offset
-        content = bytearray(path.read_bytes())
-        content[place + 1000] ^= 1
-        path.write_bytes(content)
+            place = file["train/inputs"].id.get_offset()
+        flip(path, place + 300 * 784 - 1)
         store = open_store(path)
-        with pytest.raises(FormatError, match="damaged") as caught:
-            _ = store.train.pixels
+        with pytest.raises(FormatError, match="/train/inputs is not what was written") as caught:
+            _ = store.train.inputs
         assert "mnist preprocess" in str(caught.value.hint)
 
-    def test_a_label_that_is_no_class_is_named_with_its_position(self, tmp_path: Path) -> None:
+    def test_a_file_cut_after_opening_is_refused_and_no_page_of_it_is_looked_at(self, path: Path) -> None:
+        store = open_store(path)
+        with h5py.File(path) as file:
+            place = file["train/inputs"].id.get_offset()
+        os.truncate(path, place + 4096)
+        with pytest.raises(FormatError, match="received a file that ends within it"):
+            _ = store.train.inputs
+
+    def test_a_file_that_grew_is_read_as_before(self, path: Path) -> None:
+        store = open_store(path)
+        with path.open("ab") as file:
+            file.write(bytes(10_000))
+        read_all(store)
+        read_all(open_store(path))
+
+    def test_a_file_that_is_gone_after_opening_says_how_to_make_one(self, path: Path) -> None:
+        store = open_store(path)
+        path.unlink()
+        with pytest.raises(InputError, match="no such file") as caught:
+            _ = store.train.inputs
+        assert "mnist preprocess" in str(caught.value.hint)
+
+    def test_a_store_of_the_older_schema_says_what_to_run(self, path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            write_text(file, "schema", "mnist-store/1")
+        with pytest.raises(FormatError) as caught:
+            open_store(path)
+        assert "expected schema 'mnist-store/2'; received 'mnist-store/1'" in caught.value.message
+        assert caught.value.hint == "run 'mnist preprocess'"
+
+    def test_a_label_that_is_out_of_range_is_named_with_its_position(self, tmp_path: Path) -> None:
         labels = np.array([1, 2, 10, 3], np.uint8)
         with write_store(tmp_path / "store.h5", {"train": 4, "validation": 0, "test": 0}, 4) as writer:
             writer.append("train", np.zeros((4, 4), np.uint8), labels)
             writer.describe(dataset="x", split_rule="", image_shape=(2, 2), classes=["a"] * 10, sources={})
-        with pytest.raises(FormatError, match=r"/train/labels\[2\] is no class") as caught:
+        with pytest.raises(FormatError, match=r"/train/labels\[2\] is out of range") as caught:
             _ = open_store(tmp_path / "store.h5").train.labels
         assert caught.value.received == 10
 
@@ -182,21 +232,24 @@ class TestDamage:
         ("what", "change"),
         [
             ("no attribute 'schema'", lambda file: file.attrs.__delitem__("schema")),
-            ("not a store of this version", lambda file: write_text(file, "schema", "mnist-store/2")),
+            ("not a store of this version", lambda file: write_text(file, "schema", "mnist-store/3")),
             ("not JSON", lambda file: write_text(file, "classes", "[1,")),
             ("not JSON", lambda file: write_text(file, "classes", "[" * 100_000)),
             ("attribute of the store is wrong", lambda file: write_text(file, "classes", "[1]")),
             ("attribute of the store is wrong", lambda file: write_text(file, "sha256", "{}")),
-            ("attribute of the store is wrong", lambda file: write_text(file, "image_shape", "[784]")),
-            ("attribute of the store is wrong", lambda file: write_text(file, "image_shape", "[true, 784]")),
-            ("of another kind", lambda file: write_text(file, "image_shape", "[28, 29]")),
-            ("not the arrays of a store", lambda file: file.__delitem__("test/images")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[784]")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[true, 784]")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "zero", "80")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "step", "null")),
+            ("of another kind", lambda file: write_text(file, "shape", "[28, 29]")),
+            ("cannot be mapped", lambda file: replace_by_chunks(file, "train/inputs")),
+            ("not the arrays of a store", lambda file: file.__delitem__("test/inputs")),
             ("not the arrays of a store", lambda file: file.create_dataset("more", data=1)),
             ("of another kind", lambda file: replace(file, "train/labels", np.zeros(299, np.uint8))),
             ("of another kind", lambda file: replace(file, "train/labels", np.zeros(300, np.int8))),
             ("of another kind", lambda file: replace(file, "train/labels", np.zeros((300, 1), np.uint8))),
-            ("of another kind", lambda file: replace(file, "test/images", np.zeros((20, 28, 28), np.uint8))),
-            ("symbolic or external link", lambda file: replace(file, "test/images", h5py.SoftLink("/train/images"))),
+            ("of another kind", lambda file: replace(file, "test/inputs", np.zeros((20, 28, 28), np.uint8))),
+            ("symbolic or external link", lambda file: replace(file, "test/inputs", h5py.SoftLink("/train/inputs"))),
             ("symbolic or external link", lambda file: replace(file, "test", h5py.ExternalLink("other.h5", "/test"))),
         ],
     )
@@ -210,7 +263,7 @@ class TestDamage:
         with h5py.File(path, "w") as file:
             file["other"] = 1
         with pytest.raises(FormatError):
-            _ = store.train.pixels
+            _ = store.train.inputs
 
     def test_random_damage_is_found_before_a_wrong_array_is_given_out(self, path: Path) -> None:
         content = path.read_bytes()
@@ -223,7 +276,7 @@ class TestDamage:
             try:
                 store = open_store(path)
                 for split in (store.train, store.validation, store.test):
-                    assert np.array_equal(split.pixels.reshape(-1, 28, 28), EXAMPLES[split.name][0])
+                    assert np.array_equal(split.inputs.reshape(-1, 28, 28), EXAMPLES[split.name][0])
                     assert np.array_equal(split.labels, EXAMPLES[split.name][1])
             except FormatError:
                 found += 1
@@ -233,3 +286,15 @@ class TestDamage:
 def replace(file: h5py.File, name: str, value: object) -> None:
     del file[name]
     file[name] = value
+
+
+def replace_by_chunks(file: h5py.File, name: str) -> None:
+    rows = file[name][()]
+    del file[name]
+    file.create_dataset(name, data=rows, chunks=(10, 784))
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)

@@ -21,19 +21,9 @@ from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import TrainResult, train
 from tests.support import ROOT, reference
+from tests.support.data import write_small_store
 from tests.support.fetch_fixtures import Listener
-from tests.support.small_stores import write_small_store
-
-
-class Failing(Progress):
-    """Fails when training has come to a step, as a crash would."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def update(self, done: int, detail: str = "") -> None:
-        if done >= self.step:
-            raise RuntimeError(f"crash at step {done}")
+from tests.support.trainings import Failing, outputs
 
 
 class Signalling(Failing):
@@ -58,15 +48,11 @@ def real(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def reference_for(store: Store, **settings: Any) -> tuple[reference.Array, reference.Array, list[float]]:
-    return reference.train(store.train.pixels, store.train.labels, **settings)
+    return reference.train(store.train.inputs, store.train.labels, **settings)
 
 
 def history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
 
 
 def test_small_weights_agree_with_the_reference(small: Path, tmp_path: Path) -> None:
@@ -117,9 +103,9 @@ def test_history_has_the_mean_loss_between_records_and_one_at_the_end(small: Pat
     means = [np.mean(losses[:10]), np.mean(losses[10:20]), np.mean(losses[20:])]
     assert [record["loss"] for record in records] == pytest.approx(means, abs=1e-6)
     validation = open_store(small).validation
-    expected = reference.mean_cross_entropy(validation.pixels, validation.labels, weights, bias)
+    expected = reference.mean_cross_entropy(validation.inputs, validation.labels, weights, bias)
     assert records[-1]["validation_loss"] == pytest.approx(expected, abs=1e-6)
-    right = reference.correct_count(validation.pixels, validation.labels, weights, bias)
+    right = reference.correct_count(validation.inputs, validation.labels, weights, bias)
     assert records[-1]["validation_accuracy"] == right / 30
 
 
@@ -365,7 +351,7 @@ def test_real_weights_agree_with_the_reference_and_the_accuracy_with_the_tutoria
     weights, bias, _ = reference_for(real, steps=1000, batch=100, rate=0.5, seed=0)
     assert np.abs(model.weights - weights).max() < 1e-4
     assert np.abs(model.bias - bias).max() < 1e-4
-    right = reference.correct_count(real.test.pixels, real.test.labels, weights, bias)
+    right = reference.correct_count(real.test.inputs, real.test.labels, weights, bias)
     assert abs(evaluate(tmp_path / "model.h5", real.path, tmp_path).correct - right) <= 5
 
 

@@ -17,17 +17,9 @@ from mnist_cli.pictures.luminance import area_average, luminance
 from mnist_cli.pictures.normalize import centre_of_mass, normalize
 from mnist_cli.stages.fetch import fetch
 from mnist_cli.stages.preprocess import preprocess
+from tests.support.data import digit
 
 Bytes = npt.NDArray[np.uint8]
-
-
-def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1) -> Bytes:
-    """A seven in black on white, drawn with strokes of a fifteenth of its height."""
-    points = [(0.35, 0.3), (0.65, 0.3), (0.48, 0.7)]
-    image = Image.new("L", (size, size), 255)
-    placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
-    ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
-    return np.asarray(image)
 
 
 def closeness(first: Bytes, second: Bytes) -> float:
@@ -212,5 +204,5 @@ def test_speckled_images_of_the_shape_stay_as_they_are() -> None:
 def test_stored_images_of_mnist_stay_as_they_are(real_mnist: Path, tmp_path: Path) -> None:
     fetch(tmp_path / "fetch", dataset="mnist", mirrors=[str(real_mnist)])
     preprocess(tmp_path / "fetch", tmp_path, dataset="mnist")
-    images = open_store(tmp_path / "store.h5").test.pixels[:1000].reshape(-1, 28, 28)
+    images = open_store(tmp_path / "store.h5").test.inputs[:1000].reshape(-1, 28, 28)
     assert np.mean([(normalize(image) == image).all() for image in images]) > 0.98

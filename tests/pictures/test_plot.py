@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pictures.colours import BLUE, RED, WHITE, diverging, over_drawing
 from mnist_cli.pictures.mistakes import worst_mistakes
 from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side, signs
 from mnist_cli.stages.evaluate import evaluate
-from tests.support.small_stores import write_small_store
+from tests.support.command_line import mnist
+from tests.support.data import write_small_store
 
 SUBJECTS = ["weights", "confusion", "history", "mistakes"]
 CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store = write_small_store(tmp_path / "artifacts/preprocess/store.h5", classes=CLASSES)
     weights = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
     model = tmp_path / "artifacts/train/model.h5"
-    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, ""))
+    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, "", (28, 28)))
     evaluate(model, store, tmp_path / "artifacts/eval")
     records = [Record(100, 0.6, 0.5, 0.8), Record(200, 0.4, 0.3, 0.9)]
     write_history(tmp_path / "artifacts/train/history.jsonl", records)
@@ -42,13 +42,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("what", SUBJECTS)
-def test_every_plot_is_a_picture_in_the_artifacts_folder(
-    folder: Path, capsys: pytest.CaptureFixture[str], what: str
-) -> None:
-    assert run_command_line(["plot", what, "--json"]) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"plot": what, "file": f"artifacts/plots/{what}.png"}
-    assert captured.err == ""
+def test_every_plot_is_a_picture_in_the_artifacts_folder(folder: Path, what: str) -> None:
+    done = mnist("plot", what, "--json")
+    assert json.loads(done.out) == {"plot": what, "file": f"artifacts/plots/{what}.png"}
+    assert done.err == ""
     with Image.open(folder / "artifacts/plots" / f"{what}.png") as image:
         image.load()
         assert min(image.size) > 300
@@ -56,7 +53,7 @@ def test_every_plot_is_a_picture_in_the_artifacts_folder(
 
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
-    assert run_command_line(["plot", what, "--output", "plot.SVG"]) == 0
+    mnist("plot", what, "--output", "plot.SVG")
     assert ElementTree.parse("plot.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
@@ -64,7 +61,7 @@ def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_the_same_plot_has_the_same_bytes(folder: Path, what: str, ending: str) -> None:
     for name in ("first", "second"):
-        assert run_command_line(["plot", what, "--output", f"{name}.{ending}"]) == 0
+        mnist("plot", what, "--output", f"{name}.{ending}")
     assert Path(f"first.{ending}").read_bytes() == Path(f"second.{ending}").read_bytes()
 
 
@@ -72,8 +69,10 @@ def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) ->
     weights = np.zeros((784, 2), np.float32)
     weights[:392, 0], weights[392:, 0] = -1, 1
     (folder / "artifacts/preprocess/store.h5").unlink()
-    save_model(folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, ""))
-    assert run_command_line(["plot", "weights"]) == 0
+    save_model(
+        folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (28, 28))
+    )
+    mnist("plot", "weights")
     pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
     left = pixels[:, : pixels.shape[1] // 2]
     red_rows, blue_rows = (np.flatnonzero((left == colour).all(axis=2).sum(axis=1) > 50) for colour in (RED, BLUE))
@@ -119,18 +118,19 @@ def test_drawings_stand_beside_each_other_as_far_as_there_is_room() -> None:
 
 
 def test_the_surest_mistake_comes_first() -> None:
-    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "")
+    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
     pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
-    found, wrong = worst_mistakes(model, pixels, np.array([0, 0, 1, 2], np.uint8), 2)
+    labels = np.array([0, 0, 1, 2], np.uint8)
+    blocks = [(start, pixels[start : start + 3], labels[start : start + 3]) for start in (0, 3)]
+    found, wrong = worst_mistakes(model, blocks, 2)
     assert wrong == 3
     assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
     assert found[0].probability > found[1].probability > 0.9
 
 
 @pytest.mark.parametrize("what", SUBJECTS)
-def test_every_plot_can_be_shown_in_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
-    assert run_command_line(["plot", what, "--show"]) == 0
-    text = capsys.readouterr().out
+def test_every_plot_can_be_shown_in_the_terminal(folder: Path, what: str) -> None:
+    text = mnist("plot", what, "--show").out
     assert len(text.splitlines()) > 2
     assert "\x1b" not in text
     assert not (folder / "artifacts/plots").exists()
@@ -146,14 +146,14 @@ def test_every_plot_can_be_shown_in_the_terminal(folder: Path, capsys: pytest.Ca
     ],
 )
 def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
-    folder: Path, capsys: pytest.CaptureFixture[str], what: str, missing: str, hint: str
+    folder: Path, what: str, missing: str, hint: str
 ) -> None:
     (folder / "artifacts" / missing).write_bytes(b'{"step": "x"}')
-    assert run_command_line(["plot", what]) == 5
-    assert f"run '{hint}" in capsys.readouterr().err
+    done = mnist("plot", what, code=5)
+    assert f"run '{hint}" in done.err
     (folder / "artifacts" / missing).unlink()
-    assert run_command_line(["plot", what]) == 5
-    assert f"hint: run '{hint}'" in capsys.readouterr().err
+    done = mnist("plot", what, code=5)
+    assert f"hint: run '{hint}'" in done.err
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,15 @@ def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
      ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
      ["history", "--split", "train"]],
 )  # fmt: skip
-def test_what_cannot_be_asked_exits_with_2(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
-    assert run_command_line(["plot", *arguments]) == 2
+def test_what_cannot_be_asked_exits_with_2(folder: Path, arguments: list[str]) -> None:
+    done = mnist("plot", *arguments, code=2)
     if "-o" in arguments and "--show" not in arguments:
-        assert "ends in .png or .svg" in capsys.readouterr().err
+        assert "ends in .png or .svg" in done.err
 
 
-def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command_line(["plot", "weights", "-o", "nowhere/a.png"]) == 1
-    assert "error: nowhere/a.png: No such file or directory" in capsys.readouterr().err
+def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(folder: Path) -> None:
+    done = mnist("plot", "weights", "-o", "nowhere/a.png", code=1)
+    assert "error: nowhere/a.png: No such file or directory" in done.err
 
 
 def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(folder: Path) -> None:
@@ -182,5 +178,5 @@ def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(fol
     store = write_small_store(folder / "artifacts/preprocess/store.h5", test=0, classes=CLASSES)
     assert store.exists()
     for what in ("history", "mistakes"):
-        assert run_command_line(["plot", what]) == 0
+        mnist("plot", what)
         assert Image.open(io.BytesIO((folder / f"artifacts/plots/{what}.png").read_bytes())).size[0] > 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
@@ -13,29 +14,29 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from PIL import Image
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.report import charts, figures
 from mnist_cli.report.page import render
 from mnist_cli.report.pictures import AGAINST, FOR, ink_image, weight_image
 from mnist_cli.report.subject import Provenance, Subject
 from mnist_cli.report.writing import provenance
-from tests.pipeline.test_pipeline import Pipeline, pipeline
+from tests.support.command_line import Command, mnist
+from tests.support.pipelines import Pipeline
 from tests.support.report_subjects import TEST, make_subject
 
-__all__ = ["pipeline"]  # the fixture, for this module
 REAL_EVAL = STAGES["eval"].run
 LIMIT = 2_000_000  # bytes of the page
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -95,12 +96,20 @@ def pad_data(page: Page) -> dict[str, object]:
 # Figures
 
 
+def survey(probabilities: Any, labels: Any, limit: int = 9) -> figures.Survey:
+    """Survey the examples in blocks of two."""
+    found = figures.Survey(limit, limit)
+    for start in range(0, len(labels), 2):
+        found.add(probabilities[start : start + 2], labels[start : start + 2])
+    return found
+
+
 @given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.full(classes, 0.4), examples).astype(np.float32)
     labels = random.integers(0, classes, examples).astype(np.uint8)
-    found = figures.calibration(probabilities, labels)
+    found = survey(probabilities, labels).calibration
     error, counted = 0.0, []
     for m in range(15):
         confidences, hits = [], []
@@ -120,7 +129,7 @@ def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: in
 
 
 def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
-    found = figures.calibration(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8))
+    found = survey(np.eye(3, dtype=np.float32), np.arange(3, dtype=np.uint8)).calibration
     assert found.error == 0
     assert [(entry.low, entry.high, entry.count) for entry in found.bins] == [(14 / 15, 1.0, 3)]
 
@@ -128,13 +137,13 @@ def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
 def test_the_worst_mistakes_give_the_true_label_least() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.01, 0.99]], np.float32)
     labels = np.array([1, 1, 1, 0], np.uint8)
-    assert figures.worst_mistakes(probabilities, labels, 9).tolist() == [3, 0, 2]
-    assert figures.worst_mistakes(probabilities, labels, 1).tolist() == [3]
+    assert survey(probabilities, labels).mistakes.tolist() == [3, 0, 2]
+    assert survey(probabilities, labels, limit=1).mistakes.tolist() == [3]
 
 
 def test_the_least_certain_have_the_lowest_highest_probability() -> None:
     probabilities = np.array([[0.9, 0.1], [0.45, 0.55], [0.4, 0.6]], np.float32)
-    assert figures.least_certain(probabilities, 2).tolist() == [1, 2]
+    assert survey(probabilities, np.zeros(3, np.uint8), limit=2).uncertain.tolist() == [1, 2]
 
 
 def test_examples_by_lot_are_the_same_every_time_and_none_comes_twice() -> None:
@@ -264,7 +273,7 @@ def test_the_pad_holds_the_bits_of_the_model_and_of_the_images(subject: Subject,
     assert isinstance(images, list)
     for image in images:
         pixels = np.frombuffer(base64.b64decode(image["pixels"]), np.uint8)
-        np.testing.assert_array_equal(pixels, subject.store.test.pixels[image["index"]])
+        np.testing.assert_array_equal(pixels, subject.store.test.inputs[image["index"]])
         assert image["label"] == subject.store.test.labels[image["index"]]
 
 
@@ -320,7 +329,7 @@ def real_enough_train(job: Job) -> Outcome:
     store = open_store(job.root / "preprocess" / "store.h5")
     random = np.random.default_rng(job.config.seed)
     weights = random.normal(0, job.config.train.learning_rate or 0.5, (784, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest)
+    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest, store.image_shape)
     save_model(job.new / "model.h5", model)
     write_history(job.new / "history.jsonl", [Record(3, 1.5, 1.25, 0.5)])
     return Outcome({"steps": 3, "model_digest": model.digest}, runtime={"device": "cpu", "tensorflow": "2"})
@@ -335,15 +344,14 @@ def finished(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return pipeline
 
 
-def report(pipeline: Pipeline, *arguments: str) -> int:
-    return run_command_line(["report", "--artifacts", str(pipeline.artifacts.root), *arguments])
+@pytest.fixture
+def report(pipeline: Pipeline) -> Command:
+    """`mnist report …` on the artifacts of `pipeline`, with the settings of its run."""
+    return functools.partial(mnist, "report", "--artifacts", str(pipeline.artifacts.root))
 
 
-def test_the_command_writes_the_page_and_says_what_it_is(
-    finished: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert report(finished, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
+def test_the_command_writes_the_page_and_says_what_it_is(finished: Pipeline, report: Command) -> None:
+    said = report("--json").document
     content = finished.file("report.html").read_bytes()
     assert said["file"] == str(finished.file("report.html"))
     assert said["bytes"] == len(content)
@@ -351,60 +359,61 @@ def test_the_command_writes_the_page_and_says_what_it_is(
     assert said["accuracy"] == json.loads(finished.file("eval/metrics.json").read_bytes())["accuracy"]
 
 
-def test_what_the_stages_were_told_holds_for_the_report(finished: Pipeline) -> None:
-    assert report(finished) == 0
+def test_what_the_stages_were_told_holds_for_the_report(finished: Pipeline, report: Command) -> None:
+    report()
     text = Page(finished.file("report.html").read_bytes()).text
     assert "mnist run --set=dataset=tiny --set=preprocess.validation_size=10 --set=train.learning_rate=0.25" in text
 
 
-def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path) -> None:
-    assert report(finished, "--output", str(tmp_path / "page.html")) == 0
-    assert report(finished) == 0
+def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path, report: Command) -> None:
+    report("--output", str(tmp_path / "page.html"))
+    report()
     assert (tmp_path / "page.html").read_bytes() == finished.file("report.html").read_bytes()
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/page.html", "."])
 def test_an_output_that_cannot_be_is_a_mistake_on_the_command_line(
-    finished: Pipeline, output: str, capsys: pytest.CaptureFixture[str]
+    finished: Pipeline, output: str, report: Command
 ) -> None:
-    assert report(finished, "--output", output) == 2
-    assert "--output" in capsys.readouterr().err
+    done = report("--output", output, code=2)
+    assert "--output" in done.err
 
 
-def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(pipeline) == 5
-    assert "run 'mnist run'" in capsys.readouterr().err
+def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, report: Command) -> None:
+    done = report(code=5)
+    assert "run 'mnist run'" in done.err
     assert not pipeline.file("report.html").exists()
 
 
-def test_of_a_stale_model_there_is_no_report(finished: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(finished, "--set", "train.learning_rate=0.5") == 5
-    said = capsys.readouterr().err
+def test_of_a_stale_model_there_is_no_report(finished: Pipeline, report: Command) -> None:
+    said = report("--set", "train.learning_rate=0.5", code=5).err
     assert "train.learning_rate 0.25 (from the command line) → 0.5" in said
     assert "run 'mnist train' and 'mnist eval'" in said
     assert not finished.file("report.html").exists()
 
 
-def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, report: Command) -> None:
     path = finished.file("eval/metrics.json")
     times = path.stat()
     path.write_bytes(path.read_bytes().replace(b'"correct": ', b'"correct":1'))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert report(finished) == 5
-    assert "not what was published" in capsys.readouterr().err
+    done = report(code=5)
+    assert "not what was published" in done.err
 
 
-def test_a_dash_is_no_name_for_the_report(finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dash_is_no_name_for_the_report(
+    finished: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, report: Command
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert report(finished, "--output", "-") == 2
+    report("--output", "-", code=2)
     assert not Path("-").exists()
 
 
-def test_a_failure_leaves_the_old_report(finished: Pipeline) -> None:
-    assert report(finished) == 0
+def test_a_failure_leaves_the_old_report(finished: Pipeline, report: Command) -> None:
+    report()
     before = finished.file("report.html").read_bytes()
     finished.file("train/model.h5").write_bytes(b"garbage")
-    assert report(finished) == 5
+    report(code=5)
     assert finished.file("report.html").read_bytes() == before
 
 

@@ -182,7 +182,7 @@ def test_loaded_images_get_what_python_gives_them(opened: Browser, subject: Subj
     for position in [*range(5), *range(len(images) - 5, len(images))]:
         opened.run("mnistReport.loadImage(arguments[0])", position)
         state = opened.run(STATE)
-        pixels = subject.store.test.pixels[images[position]]
+        pixels = subject.store.test.inputs[images[position]]
         assert state["pixels"] == pixels.tolist()
         assert state["predicted"] == subject.model.predict(pixels)[0]
         np.testing.assert_allclose(state["probabilities"], subject.model.probabilities(pixels)[0], atol=1e-5)
@@ -192,7 +192,7 @@ def test_loaded_images_get_what_python_gives_them(opened: Browser, subject: Subj
 def test_one_click_loads_an_image_of_the_gallery(opened: Browser, subject: Subject) -> None:
     opened.click("[data-load='3']")
     index = opened.run("return mnistReport.data.images[3].index")
-    assert opened.run(STATE)["pixels"] == subject.store.test.pixels[index].tolist()
+    assert opened.run(STATE)["pixels"] == subject.store.test.inputs[index].tolist()
     assert opened.run("return document.activeElement.id") == "pad-drawing"
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mnist_cli.stages.gate import check_gate
 
 from mnist_cli.errors import ConfigError, FormatError, GateFailed, InputError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.scoring import cross_entropies, wilson_interval
 from mnist_cli.formats.store import open_store
 from mnist_cli.stages.evaluate import class_metrics, evaluate
-from mnist_cli.stages.gate import check_gate
 from tests.support import ROOT, reference
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def write_model(path: Path, pixels: int = 784, classes: tuple[str, ...] = CLASSE
     random = np.random.default_rng(0)
     weights = random.normal(0, 0.2, (pixels, len(classes))).astype(np.float32)
     bias = random.normal(0, 1, len(classes)).astype(np.float32)
-    model = Model(weights, bias, classes, 7, 0, "")
+    model = Model(weights, bias, classes, 7, 0, "", (1, pixels))
     save_model(path, model)
     return model
 
@@ -41,14 +41,14 @@ def test_the_numbers_agree_with_a_computation_of_their_own(store: Path, tmp_path
     result = evaluate(tmp_path / "model.h5", store, tmp_path, split=split)  # type: ignore[arg-type]
     examples = getattr(open_store(store), split)
     weights, bias = model.weights.astype(float), model.bias.astype(float)
-    predictions = reference.probabilities(examples.pixels, weights, bias).argmax(axis=1)
+    predictions = reference.probabilities(examples.inputs, weights, bias).argmax(axis=1)
     confusion = [[0] * 10 for _ in range(10)]
     for truth, prediction in zip(examples.labels.tolist(), predictions.tolist(), strict=True):
         confusion[truth][prediction] += 1
     assert [list(row) for row in result.confusion] == confusion
     assert result.examples == count
     assert result.accuracy == sum(confusion[label][label] for label in range(10)) / count
-    expected = reference.mean_cross_entropy(examples.pixels, examples.labels, weights, bias)
+    expected = reference.mean_cross_entropy(examples.inputs, examples.labels, weights, bias)
     assert result.cross_entropy == pytest.approx(expected, rel=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_macro_averages_leave_out_what_is_not_defined(tmp_path: Path) -> None:
     # With W = 0 the bias alone decides: everything is predicted to be a 3.
     store = write_small_store(tmp_path / "store.h5")
     bias = np.eye(10, dtype=np.float32)[3]
-    save_model(tmp_path / "model.h5", Model(np.zeros((784, 10), np.float32), bias, CLASSES, 1, 0, ""))
+    save_model(tmp_path / "model.h5", Model(np.zeros((784, 10), np.float32), bias, CLASSES, 1, 0, "", (28, 28)))
     result = evaluate(tmp_path / "model.h5", store, tmp_path)
     assert result.accuracy == 0.1
     assert result.macro["precision"] == 0.1  # defined for the 3 alone

@@ -22,7 +22,7 @@ from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.store import open_store
 from mnist_cli.progress import Progress
 from mnist_cli.stages.preprocess import PreprocessResult, preprocess
-from tests.support.idx_files import tiny_examples, write_idx, write_tiny_dataset
+from tests.support.data import tiny_examples, write_idx, write_tiny_dataset
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = FILE_NAMES.values()
 
@@ -52,8 +52,8 @@ class TestResult:
         run(sources, validation_size=10)
         images, labels = tiny_examples(60, 0)
         store = open_store(sources.parent / "out" / "store.h5")
-        assert np.array_equal(store.validation.pixels, images[:10].reshape(10, 784))
-        assert np.array_equal(store.train.pixels, images[10:].reshape(50, 784))
+        assert np.array_equal(store.validation.inputs, images[:10].reshape(10, 784))
+        assert np.array_equal(store.train.inputs, images[10:].reshape(50, 784))
         assert np.array_equal(np.concatenate([store.validation.labels, store.train.labels]), labels)
         assert np.array_equal(store.test.labels, tiny_examples(20, 1)[1])
 
@@ -97,7 +97,7 @@ class TestResult:
             write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte.gz", np.zeros(count, np.uint8))
         preprocess(tmp_path, tmp_path, validation_size=1)
         store = open_store(tmp_path / "store.h5")
-        assert (store.image_shape, store.train.pixels.shape) == ((2, 3), (4, 6))
+        assert (store.image_shape, store.train.inputs.shape) == ((2, 3), (4, 6))
 
     def test_progress_counts_every_image(self, sources: Path) -> None:
         heard: list[tuple[str, int | None]] = []
@@ -121,8 +121,8 @@ class TestResult:
         assert (result.train, result.validation, result.test) == (55_000, 5_000, 10_000)
         store = open_store(tmp_path / "store.h5")
         content = gzip.decompress((real_mnist / TRAIN_IMAGES).read_bytes())
-        assert store.validation.pixels.tobytes() == content[16 : 16 + 5000 * 784]
-        assert store.train.pixels.tobytes() == content[16 + 5000 * 784 :]
+        assert store.validation.inputs.tobytes() == content[16 : 16 + 5000 * 784]
+        assert store.train.inputs.tobytes() == content[16 + 5000 * 784 :]
 
 
 class TestValidationSize:
@@ -131,7 +131,7 @@ class TestValidationSize:
         result = run(sources, validation_size=size)
         assert (result.train, result.validation) == (60 - size, size)
         store = open_store(sources.parent / "out" / "store.h5")
-        assert (len(store.validation.pixels), len(store.train.pixels)) == (size, 60 - size)
+        assert (len(store.validation.inputs), len(store.train.inputs)) == (size, 60 - size)
 
     @pytest.mark.parametrize("size", [60, 5000, -1])
     def test_any_other_is_a_configuration_error_with_the_largest_possible(self, sources: Path, size: int) -> None:

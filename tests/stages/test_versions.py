@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 import mnist_cli
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.sources.synthetic import Split, write_splits
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 
 Value = dict[str, Any]
 
@@ -60,7 +60,9 @@ def trained(folder: Path, store: Path) -> Value:
 def evaluated(folder: Path, store: Path) -> Value:
     random = np.random.default_rng(5)
     weights = random.normal(size=(784, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, mnist_cli.open_store(store).digest)
+    model = Model(
+        weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, mnist_cli.open_store(store).digest, (28, 28)
+    )
     save_model(folder / "model.h5", model)
     result = mnist_cli.evaluate(folder / "model.h5", store, folder)
     return {"correct": result.correct, "interval": list(result.accuracy_interval), "loss": result.cross_entropy}
@@ -75,11 +77,11 @@ RUNS: dict[str, Callable[[Path, Path], Value]] = {
 PINNED: dict[tuple[str, int], Value] = {
     ("eval", 1): {"correct": 3, "interval": [0.05236874589621659, 0.36041886474075696], "loss": 9.64978532469968},
     ("fetch", 1): {"synthetic files": "2b7e87cd6552b86de8d0c165aade645d50c2bf72cec6384d87c87b11a087abdf"},
-    ("preprocess", 1): {
-        "bytes": "6c5509d843fc2cbf43bb1be331099676f2ec560c017ad175eee416b74f09373d",
-        "store": "84fc99f137826d99eb92a569a5dfe1a9909b094abedfb9c23a11108fa09fa15a",
+    ("preprocess", 2): {
+        "bytes": "73f87d66551d275d1ea1c8255e97090943a2e8b17b178fa2633c7744057aa2e7",
+        "store": "f8e076b97e2c6adcad39affc4361c90fcf8cf6b7293efb2f4610db2ca8c960e5",
     },
-    ("train", 3): {
+    ("train", 4): {
         "bias": [
             -0.026391522958874702,
             -0.010430904105305672,

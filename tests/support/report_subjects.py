@@ -53,11 +53,11 @@ def make_subject(
         writer.describe(dataset=dataset, split_rule="made up", image_shape=shape, classes=classes, sources={})
     store = open_store(folder / "store.h5")
     # One step of gradient descent from zero, large enough to be sure of something.
-    images, labels = store.train.pixels / 255, np.eye(len(classes))[store.train.labels]
+    images, labels = store.train.inputs / 255, np.eye(len(classes))[store.train.labels]
     weights = 8 * images.T @ (labels - labels.mean(axis=0)) / TRAIN
     weights += np.random.default_rng(5).normal(0, 0.05, weights.shape)
     bias = np.linspace(-0.2, 0.2, len(classes))
-    model = Model(weights.astype(np.float32), bias.astype(np.float32), classes, 7, 0, store.digest)
+    model = Model(weights.astype(np.float32), bias.astype(np.float32), classes, 7, 0, store.digest, shape)
     save_model(folder / "model.h5", model)
     result = evaluate(folder / "model.h5", folder / "store.h5", folder / "eval")
     history = tuple(Record(step, 2.3 / step, 2.2 / step, 1 - 1 / (step + 1)) for step in range(1, 8))
