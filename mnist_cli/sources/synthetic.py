@@ -43,29 +43,29 @@ _STORED = 65_535  # bytes in a block of a gzip file at most, where it is not com
 # values were chosen by eye, and by what a model that learned from the digits makes of MNIST's training images.
 _TREMBLE = 36  # a point by itself, 1/128 of a grid unit
 _DRIFT = 75  # a point together with its neighbours, 1/128 of a grid unit
-_BEND = 33  # the quadratic part of a smooth warp; 148 · 33 moves a point 10 steps from the middle by half a step
+_BEND = 33  # the quadratic part of a smooth warp: at 10 grid units from the middle, mostly below one unit
 _CURL = 17  # the cubic part
 _TURN = 350  # rotation, 2^-19
-_SLANT, _LEAN = 350, 850  # shear: its mean, 2^-12, and how far single hands are from it, 2^-19
+_SLANT, _LEAN = 350, 850  # shear: the mean of all hands, 2^-12, and what each adds to it, 2^-19
 _STRETCH = 550  # width against height, 2^-19
-_STREAMS = 3  # hashes of an image that are no bells: for the order of the labels, the skeleton, the pen
+_STREAMS = 3  # the first hashes of an image are no bells: they order the labels, choose the skeleton and the pen
 
-# The pens, from thin to thick. The profile of a stroke: its middle, then 1, 2 and 3 pixels beside it; how dark it is;
-# and how far its ink reaches from the middle of the stroke, in 1/256 pixel. A stroke is cut off at 255 when it is
-# darker, and loses _FADE, so that it has a plateau with a short edge, as in MNIST.
+# The pens, from thin to thick. The profile of a stroke: its middle, then 1 and 2 pixels beside it; how dark it is; and
+# how far its ink reaches from its middle, in 1/256 pixel. A stroke loses _FADE and is cut off at 255: that makes a
+# plateau with short edges, as in MNIST.
 _PENS = (
-    (64, 9, 0, 0, 7643, 293),
-    (64, 9, 0, 0, 10827, 325),
-    (64, 14, 0, 0, 6812, 321),
-    (64, 14, 0, 0, 9650, 371),
-    (64, 20, 0, 0, 6026, 366),
-    (64, 20, 0, 0, 8537, 402),
-    (64, 25, 1, 0, 5402, 395),
-    (64, 25, 1, 0, 7654, 434),
-    (64, 29, 3, 0, 4896, 426),
-    (64, 29, 3, 0, 6936, 467),
-    (64, 33, 5, 0, 4476, 449),
-    (64, 33, 5, 0, 6341, 492),
+    (64, 9, 0, 7643, 293),
+    (64, 9, 0, 10827, 325),
+    (64, 14, 0, 6812, 321),
+    (64, 14, 0, 9650, 371),
+    (64, 20, 0, 6026, 366),
+    (64, 20, 0, 8537, 402),
+    (64, 25, 1, 5402, 395),
+    (64, 25, 1, 7654, 434),
+    (64, 29, 3, 4896, 426),
+    (64, 29, 3, 6936, 467),
+    (64, 33, 5, 4476, 449),
+    (64, 33, 5, 6341, 492),
 )
 _FADE = 45
 
@@ -136,7 +136,7 @@ def draw(labels: UInt8, seed: int, first: int) -> UInt8:
     """
     keys = _keys(seed, first, len(labels))
     skeleton, pen = _chosen(labels, _hashes(keys, 1, 2))
-    way = _box(_way(skeleton, keys), pen[:, 5])
+    way = _box(_way(skeleton, keys), pen[:, 4])
     return _centred(_ink(way, skeletons().down[skeleton], pen))
 
 
@@ -211,7 +211,7 @@ def _bells(keys: UInt32, stream: int, count: int) -> Integers:
 
 
 def _chosen(labels: UInt8, hashes: UInt32) -> tuple[Integers, Integers]:
-    """Return for each image the number of its skeleton, int64 [m], and its pen, int64 [m, 6]."""
+    """Return for each image the number of its skeleton, int64 [m], and its pen, int64 [m, 5]."""
     skeleton = np.empty(len(labels), np.int64)
     for label, choice in enumerate(skeletons().choice):
         here = labels == label
@@ -271,15 +271,15 @@ def _box(way: Integers, reach: Integers) -> Integers:
     return boxed
 
 
-def _ink(way: Integers, down: Integers, pen: Integers) -> Integers:
-    """Return what a pen [m, 6] leaves that follows the nodes [2, m, NODES]: int64 [m, 20, 20], 0 to 255."""
-    images, side = len(pen), _BOX + 6
+def _ink(way: Integers, down: Integers, pen: Integers) -> npt.NDArray[np.int32]:
+    """Return what a pen [m, 5] leaves behind that follows the nodes [2, m, NODES]: int32 [m, 20, 20], 0 to 255."""
+    images, side = len(pen), _BOX + 4
     dx, dy = np.diff(way, axis=2)
     length = np.floor(np.sqrt((dx * dx + dy * dy).astype(np.float64)) + 0.5).astype(np.int64) * down
     # The middle of each piece gives its length to the four pixels around it.
     x, y = (way[:, :, 1:] + way[:, :, :-1]) >> 1
     right, below = x & 255, y & 255
-    pixel = (np.arange(images)[:, None] * side + (y >> 8) + 3) * side + (x >> 8) + 3
+    pixel = (np.arange(images)[:, None] * side + (y >> 8) + 2) * side + (x >> 8) + 2
     pixels = np.stack([pixel, pixel + 1, pixel + side, pixel + side + 1])
     above, left = 256 - below, 256 - right
     shares = np.stack([left * above, right * above, left * below, right * below]) * length
@@ -287,15 +287,15 @@ def _ink(way: Integers, down: Integers, pen: Integers) -> Integers:
     # A line has 256 a pixel. Eight lines over one another are enough, and keep the rest below 2^31.
     ink = np.minimum((ink + 0x8000) >> 16, 2048).astype(np.int32).reshape(images, side, side)
     # The pen's profile, across columns, then across rows.
-    middle, *beside, dark = pen.astype(np.int32).T[:5, :, None, None]
+    middle, near, far, dark = pen.astype(np.int32).T[:4, :, None, None]
     for _ in range(2):
         ink = ink.swapaxes(1, 2)
-        lines = [ink[:, step : step + _BOX] for step in range(7)]
-        ink = (middle * lines[3] + sum(k * (lines[3 - d] + lines[3 + d]) for d, k in enumerate(beside, 1))) >> 4
+        first, second, line, fourth, fifth = (ink[:, step : step + _BOX] for step in range(5))
+        ink = (middle * line + near * (second + fourth) + far * (first + fifth)) >> 4
     return np.asarray(np.clip((((ink >> 2) * dark) >> 14) - _FADE, 0, 255))
 
 
-def _centred(boxes: Integers) -> UInt8:
+def _centred(boxes: npt.NDArray[np.int32]) -> UInt8:
     """Return images [m, 28, 28] of boxes [m, 20, 20], the centre of mass at 13.5 to 14.5 where there is room."""
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
     place = np.arange(_BOX)

@@ -58,7 +58,7 @@ def plain_digit(label: int, seed: int, number: int) -> bytes:
         [along(corners, points, line, Fraction(node, count - 1)) for node in range(count)]
         for line, count in zip(lines, shared(points, lines), strict=True)
     ]
-    return centred(inked(boxed(curves, pen[5]), pen))
+    return centred(inked(boxed(curves, pen[4]), pen))
 
 
 def parsed(text: str) -> tuple[list[Point], list[list[int]]]:
@@ -156,22 +156,22 @@ def boxed(curves: list[list[Point]], reach: int) -> list[list[Point]]:
 
 
 def inked(curves: list[list[Point]], pen: tuple[int, ...]) -> list[list[int]]:
-    grid = [[0] * 26 for _ in range(26)]
+    grid = [[0] * 24 for _ in range(24)]
     for curve in curves:
         for (ax, ay), (bx, by) in pairwise(curve):
             square = 4 * ((ax - bx) ** 2 + (ay - by) ** 2)
             length = (isqrt(square) + 1) // 2  # the nearest integer to the root
-            x, y = (ax + bx) // 2 + 3 * 256, (ay + by) // 2 + 3 * 256
+            x, y = (ax + bx) // 2 + 2 * 256, (ay + by) // 2 + 2 * 256
             for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
                 share = abs(256 * (1 - row) - y % 256) * abs(256 * (1 - column) - x % 256)
                 grid[y // 256 + row][x // 256 + column] += share * length
     grid = [[min((ink + 32768) // 65536, 2048) for ink in line] for line in grid]
-    profile = [pen[abs(step)] for step in range(-3, 4)]
-    wide = [[sum(profile[i] * line[column + i] for i in range(7)) // 16 for column in range(20)] for line in grid]
+    profile = [pen[abs(step)] for step in range(-2, 3)]
+    wide = [[sum(profile[i] * line[column + i] for i in range(5)) // 16 for column in range(20)] for line in grid]
     both = [
-        [sum(profile[i] * wide[row + i][column] for i in range(7)) // 16 for column in range(20)] for row in range(20)
+        [sum(profile[i] * wide[row + i][column] for i in range(5)) // 16 for column in range(20)] for row in range(20)
     ]
-    return [[min(max(ink // 4 * pen[4] // 16384 - synthetic._FADE, 0), 255) for ink in line] for line in both]
+    return [[min(max(ink // 4 * pen[3] // 16384 - synthetic._FADE, 0), 255) for ink in line] for line in both]
 
 
 def centred(box: list[list[int]]) -> bytes:
