@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -134,15 +135,14 @@ def listed(
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise Wrong
-        right, wrong = [], []
+        right: dict[int, str] = {}
         for index, item in enumerate(value):
-            try:
-                right.append(check_item(item) if isinstance(item, str) else wrong.append(index))
-            except ValueError:
-                wrong.append(index)
-        if wrong:
+            with contextlib.suppress(ValueError):
+                if isinstance(item, str):
+                    right[index] = check_item(item)
+        if wrong := [index for index in range(len(value)) if index not in right]:
             raise Wrong(wrong)
-        return tuple(right)
+        return tuple(right.values())
 
     return Kind(expected, metavar, check, {"type": "array", "items": {"type": "string"}}, resolve=resolve)
 

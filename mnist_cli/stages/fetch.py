@@ -11,7 +11,7 @@ from typing import Any
 from mnist_cli import files
 from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import listed, number, whole
-from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
+from mnist_cli.datasets import DATASETS, FILE_NAMES, GENERATOR, DataFile, Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources.download import Downloader
@@ -71,10 +71,10 @@ class FetchSettings(Section):
     )
 
     def counted(self, config: Config) -> dict[str, Any]:
-        """Return what decides the files; a pinned data set is the same whatever the seed."""
+        """Return what decides the files; a pinned data set is the same whatever the seed and the generator."""
         dataset = config.value("dataset")
-        seed = {} if DATASETS[dataset].files else {"seed": config.value("seed")}
-        return {"dataset": dataset, **seed}
+        made_from = {} if DATASETS[dataset].files else {"seed": config.value("seed"), "generator": GENERATOR}
+        return {"dataset": dataset, **made_from}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _missing(table: Dataset, folder: Path, progress: Progress) -> list[DataFile]
 
 
 def _generate(table: Dataset, folder: Path, seed: int, partial: Path, progress: Progress) -> FetchResult:
-    # Here, because it brings Pillow and NumPy, which no other data set needs.
+    # Here, because it brings NumPy, which no other data set needs.
     from mnist_cli.sources.synthetic import write_synthetic
 
     folder.mkdir(parents=True, exist_ok=True)
