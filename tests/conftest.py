@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from mnist_cli.datasets import FILE_NAMES
-from tests.attacks.scene import Scene, scene
 from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = ["tests.support.fetch_fixtures", "tests.support.finished", "tests.support.pipelines"]
+pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines", "warm")]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,20 +34,13 @@ def real_mnist() -> Path:
         folder = Path(mirror)
         if all((folder / name).is_file() for name in FILE_NAMES.values()):
             return folder
-    reason = "MNIST_MIRRORS names no folder with the four MNIST files"
+    reason = (
+        "needs the real MNIST files: set MNIST_MIRRORS to a folder that holds the four, as 'mnist fetch' leaves them"
+        " in artifacts/fetch"
+    )
     if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def actors() -> Iterator[Scene]:
-    """Two tiny runs, old and new, and commands that start in milliseconds; see tests/attacks."""
-    # Not pytest's own folder: nobody else may look into that one.
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        with scene(Path(name)) as given:
-            yield given
 
 
 @pytest.fixture

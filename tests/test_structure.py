@@ -105,7 +105,13 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Pat
 
 
 def test_help_does_not_pay_for_the_configuration(tmp_path: Path) -> None:
-    assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.config.config"})
+    assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.config.loading"})
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["config", "show"], ["runs", "list"]], ids=" ".join)
+def test_only_json_pays_for_the_models_of_the_documents(arguments: list[str], tmp_path: Path) -> None:
+    assert "mnist_cli.cli.documents" not in imported_by(arguments, tmp_path)
+    assert "mnist_cli.cli.documents" in imported_by([*arguments, "--json"], tmp_path)
 
 
 def test_a_command_is_whole_without_the_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ class Wrong(ValueError):
     """A value is not of its kind.
 
     Args:
-        index: its place in a list, where only that item is wrong.
+        items: the places of the items that are wrong, where not all of a list is.
     """
 
-    def __init__(self, index: int | None = None) -> None:
+    def __init__(self, items: Sequence[int] = ()) -> None:
         super().__init__("not of its kind")
-        self.index = index
+        self.items = items
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +151,14 @@ def listed(
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise Wrong
-        items = []
+        right: dict[int, str] = {}
         for index, item in enumerate(value):
-            if not isinstance(item, str):
-                raise Wrong(index)
-            try:
-                items.append(check_item(item))
-            except ValueError:
-                raise Wrong(index) from None
-        return tuple(items)
+            with contextlib.suppress(ValueError):
+                if isinstance(item, str):
+                    right[index] = check_item(item)
+        if wrong := [index for index in range(len(value)) if index not in right]:
+            raise Wrong(wrong)
+        return tuple(right.values())
 
     return Kind(expected, metavar, check, {"type": "array", "items": {"type": "string"}}, resolve=resolve)
 

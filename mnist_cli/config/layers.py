@@ -69,7 +69,7 @@ class Layers:
                 right[path] = self.declarations.keys[path].kind.check(value)
             except Wrong as mistake:
                 wrong.add(path)
-                self.problems.append(self._invalid(path, mistake.index))
+                self.problems += [self._invalid(path, index) for index in mistake.items or (None,)]
         config = self.declarations.of_checked(right)
         for misfit in self.declarations.misfits(config):
             if wrong.isdisjoint({misfit.path, *misfit.owners}):

@@ -24,6 +24,10 @@ FILE_NAMES = {
 }
 
 
+# Which bytes a seed gives in `synthetic`; part of the key of fetch. Bump it with every change of them.
+GENERATOR = 2
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One file as its publisher packed it.

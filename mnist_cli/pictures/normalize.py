@@ -111,7 +111,7 @@ def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
     """Whether an image of the shape is to stay as it is, on its clean background.
 
     Its digit is in the box and in the middle; or its ink is larger than the box and reaches the edge. Such an image is
-    cut or speckled, as synthetic ones are, and there is no telling where its digit begins.
+    cut or speckled, and nobody can tell where its digit begins.
     """
     if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
         return False

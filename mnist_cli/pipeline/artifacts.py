@@ -88,5 +88,6 @@ class Artifacts:
     def _leftovers(self, stage: str) -> Iterator[Path]:
         """Give the new folder and the temporary files and folders of a stage, those of its checkpoints too."""
         folder = self.folder(stage)
-        for pattern in (_NEW, f"{files.TEMPORARY_PREFIX}*", f"*/{files.TEMPORARY_PREFIX}*"):
-            yield from folder.glob(pattern)
+        for depth in ("", "*/", "*/*/"):
+            yield from folder.glob(f"{depth}{files.TEMPORARY_PREFIX}*")
+        yield from folder.glob(_NEW)

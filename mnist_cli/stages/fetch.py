@@ -14,7 +14,7 @@ from typing import Any
 
 from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import listed, number, whole
-from mnist_cli.datasets import FILE_NAMES, ROLES, DataFile, Dataset, find_dataset
+from mnist_cli.datasets import FILE_NAMES, GENERATOR, ROLES, DataFile, Dataset, find_dataset
 from mnist_cli.datasets.folders import find_idx_files
 from mnist_cli.errors import FetchError, FormatError, UsageError
 from mnist_cli.formats.byte_stream import content_sha256
@@ -78,9 +78,10 @@ class FetchSettings(Section):
     )
 
     def counted(self, config: Config) -> dict[str, Any]:
-        """Return what decides the files: the data set's content, and the seed where it is generated from one."""
-        seed = {"seed": config.value("seed")} if find_dataset(config.value("dataset")).is_generated else {}
-        return {"dataset": data_identity(config), **seed}
+        """Return what decides the files: the data set's content; of a generated one the seed and the generator."""
+        is_generated = find_dataset(config.value("dataset")).is_generated
+        made_from = {"seed": config.value("seed"), "generator": GENERATOR} if is_generated else {}
+        return {"dataset": data_identity(config), **made_from}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.audit.lock_file import LockFile, Promise, lock_of, lock_path, read_lock
 from mnist_cli.errors import ConfigError, NotAsLocked
+from mnist_cli.stages import PIPELINE
 from tests.support.command_line import Command
 from tests.support.pipelines import ALL, Pipeline, other_history
 
@@ -29,15 +29,16 @@ def lock(pipeline: Pipeline) -> Path:
 
 
 def written(pipeline: Pipeline) -> LockFile:
-    return lock_of({name: status.manifest for name, status in pipeline.statuses().items() if status.manifest})
+    manifests = {name: status.manifest for name, status in pipeline.statuses().items() if status.manifest}
+    return lock_of(manifests, PIPELINE)
 
 
 def frozen(pipeline: Pipeline, lock: Path, *settings: str, **options: Any) -> list[str]:
-    return pipeline.ran(*settings, promise=Promise(read_lock(lock), lock), **options)
+    return pipeline.ran(*settings, promise=Promise(read_lock(lock, PIPELINE), lock, PIPELINE), **options)
 
 
 def test_a_lock_says_what_every_stage_gives_and_nothing_of_the_machine(pipeline: Pipeline, lock: Path) -> None:
-    read = read_lock(lock)
+    read = read_lock(lock, PIPELINE)
     for name, status in pipeline.statuses().items():
         assert status.manifest is not None
         assert read.stages[name].key == status.manifest.key
@@ -79,8 +80,8 @@ def test_another_parameter_is_refused_before_any_work(pipeline: Pipeline, lock: 
 def test_another_version_of_a_library_is_refused_before_any_work(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newer = dataclasses.replace(STAGES["train"], runtime=lambda _config: {"device": None, "tensorflow": "3"})
-    monkeypatch.setitem(STAGES, "train", newer)
+    newer = dataclasses.replace(PIPELINE.stages["train"], runtime=lambda _config: {"device": None, "tensorflow": "3"})
+    monkeypatch.setitem(PIPELINE.stages, "train", newer)
     with pytest.raises(NotAsLocked, match="train: runtime tensorflow 2 → 3") as caught:
         frozen(pipeline, lock)
     assert caught.value.differences == (
@@ -91,8 +92,8 @@ def test_another_version_of_a_library_is_refused_before_any_work(
 def test_another_version_of_a_stage_is_refused_before_any_work(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = STAGES["eval"].version
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], version=version + 1))
+    version = PIPELINE.stages["eval"].version
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=version + 1))
     with pytest.raises(NotAsLocked, match=f"eval: the stage's version {version} → {version + 1}"):
         frozen(pipeline, lock)
 
@@ -115,7 +116,7 @@ def test_outputs_that_are_not_as_promised_are_not_published(
         shutil.rmtree(pipeline.artifacts.root)
     train = pipeline.file("train")
     before = {path: path.read_bytes() for path in train.glob("*")}
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     with pytest.raises(NotAsLocked, match=r"nothing of it was published\ntrain: history.jsonl [0-9a-f]{12}… → "):
         frozen(pipeline, lock, **options)
     assert {path: path.read_bytes() for path in train.glob("*")} == before
@@ -124,7 +125,7 @@ def test_outputs_that_are_not_as_promised_are_not_published(
 def test_fresh_artifacts_that_are_not_as_promised_are_refused(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.run(force=True)
     with pytest.raises(NotAsLocked, match=r"published before\ntrain: history.jsonl"):
         frozen(pipeline, lock)
@@ -135,10 +136,10 @@ def test_fresh_artifacts_that_are_not_as_promised_are_refused(
 def test_force_may_mend_what_is_not_as_promised(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = STAGES["train"]
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(right, run=other_history))
+    right = PIPELINE.stages["train"]
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(right, run=other_history))
     pipeline.run(force=True)
-    monkeypatch.setitem(STAGES, "train", right)
+    monkeypatch.setitem(PIPELINE.stages, "train", right)
     assert frozen(pipeline, lock, force=True) == list(ALL)
 
 
@@ -158,7 +159,7 @@ def test_a_lock_that_was_edited_is_refused_with_its_line(
     text = lock.read_text(encoding="utf-8").replace(old, new, 1)
     lock.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_lock(lock)
+        read_lock(lock, PIPELINE)
     found = re.match(r"pipeline.lock:(\d+):\d+: (.*)", caught.value.message)
     assert found, caught.value.message
     assert problem in caught.value.message
@@ -184,12 +185,12 @@ def test_garbage_is_no_lock(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.lock"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"pipeline.lock:\d+:\d+: "):
-        read_lock(path)
+        read_lock(path, PIPELINE)
 
 
 @pytest.mark.parametrize("change", ["stage", "output", "extra"])
 def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
-    content = read_lock(lock).model_dump(by_alias=True)
+    content = read_lock(lock, PIPELINE).model_dump(by_alias=True)
     if change == "stage":
         del content["stages"]["eval"]
     elif change == "output":
@@ -198,7 +199,7 @@ def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
         content["stages"]["deploy"] = content["stages"]["eval"]
     lock.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"pipeline\.lock:1:"):
-        read_lock(lock)
+        read_lock(lock, PIPELINE)
 
 
 def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
@@ -235,7 +236,7 @@ def test_check_exits_with_4_when_the_lock_says_something_else(
     pipeline: Pipeline, tiny_mnist: Command, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_mnist("lock", "--check", "--set", "train.learning_rate=0.3", code=4)
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.run(force=True)
     before = lock.read_bytes()
     done = tiny_mnist("lock", "--check", code=4)
@@ -246,7 +247,7 @@ def test_check_exits_with_4_when_the_lock_says_something_else(
 def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Command, tmp_path: Path) -> None:
     pipeline.run()
     tiny_mnist("lock", "--output", str(tmp_path / "promise.lock"))
-    assert read_lock(tmp_path / "promise.lock").dataset == "tiny"
+    assert read_lock(tmp_path / "promise.lock", PIPELINE).dataset == "tiny"
     assert not Path("pipeline.lock").exists()
 
 
@@ -268,7 +269,7 @@ def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, comm
 
 def test_the_accuracy_that_a_lock_tells_its_reader_is_held_to(pipeline: Pipeline, lock: Path) -> None:
     manifests = {name: one.manifest for name, one in pipeline.statuses().items() if one.manifest}
-    told = read_lock(lock)
+    told = read_lock(lock, PIPELINE)
     assert not any(told.after(manifests).values())
     differences = told.model_copy(update={"accuracy": 0.99}).after(manifests)
     assert [str(reason) for reason in differences["eval"]] == ["accuracy 0.99 → 0.9"]

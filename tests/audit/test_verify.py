@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
 from mnist_cli.audit.verify import rerun_training, verify
 from mnist_cli.errors import InputError
 from mnist_cli.formats.hdf5 import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import mnist
 from tests.support.pipelines import Pipeline
 
@@ -36,7 +37,7 @@ def test_a_finished_run_is_what_it_claims(pipeline: Pipeline) -> None:
 
 def test_nothing_to_verify_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no artifacts to verify"):
-        verify(Artifacts(tmp_path / "none"))
+        verify(Artifacts(tmp_path / "none", PIPELINE))
 
 
 @pytest.mark.parametrize("name", ["fetch/t10k-labels-idx1-ubyte.gz", "preprocess/store.h5", "eval/metrics.json"])
@@ -113,7 +114,7 @@ def test_training_that_gives_other_bits_names_the_runtime(pipeline: Pipeline, mo
         (job.new / "history.jsonl").write_text("{}\n", encoding="utf-8")
         return Outcome({}, runtime={"device": "cpu", "tensorflow": "3"})
 
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other))
     report = rerun_training(pipeline.config(), pipeline.artifacts)
     assert not report.identical
     assert str(report.differences[0]) == "runtime tensorflow 2 → 3"

@@ -11,22 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.audit.repair import as_recorded
 from mnist_cli.audit.verify import verify
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.learning.checkpoint_state import State, write_state
 from mnist_cli.pipeline import mutex as locks
+from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_run
+from mnist_cli.stages import PIPELINE
 from tests.support.command_line import Command, Result, mnist
 from tests.support.pipelines import Pipeline, other_history
 
+COURSE = "0123456789ab"
+
 
 def add_checkpoint(pipeline: Pipeline, step: int) -> Path:
-    folder = pipeline.file(f"train/checkpoints/step-{step:08}")
+    folder = pipeline.file(f"train/checkpoints/{COURSE}/step-{step:08}")
     folder.mkdir(parents=True)
     (folder / "weights.index").write_bytes(b"weights")
     (folder / "history.jsonl").write_bytes(b"")
@@ -57,7 +60,7 @@ def test_whole_checkpoints_are_listed(pipeline: Pipeline) -> None:
     add_checkpoint(pipeline, 100)
     add_checkpoint(pipeline, 200)
     names = [check.name for check in verify(pipeline.artifacts) if check.checkpoint]
-    assert names == ["checkpoints/step-00000200", "checkpoints/step-00000100"]
+    assert names == [f"checkpoints/{COURSE}/step-00000200", f"checkpoints/{COURSE}/step-00000100"]
     assert wrong(pipeline) == []
 
 
@@ -77,12 +80,12 @@ def test_a_damaged_checkpoint_is_found(pipeline: Pipeline, what: str) -> None:
     else:
         shutil.rmtree(folder)
         folder.write_bytes(b"")
-    assert wrong(pipeline) == [f"train/checkpoints/{folder.name}"]
+    assert wrong(pipeline) == [f"train/checkpoints/{COURSE}/{folder.name}"]
 
 
 def test_checkpoints_of_a_training_that_never_finished_are_verified(pipeline: Pipeline) -> None:
     damage(add_checkpoint(pipeline, 100) / "state.json")
-    assert wrong(pipeline) == ["train/checkpoints/step-00000100"]
+    assert wrong(pipeline) == [f"train/checkpoints/{COURSE}/step-00000100"]
 
 
 def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline, tiny_mnist: Command) -> None:
@@ -93,8 +96,8 @@ def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline,
     assert damaged.exists()
     done = tiny_mnist("verify", "--repair", "--json")
     assert (whole.exists(), damaged.exists()) == (True, False)
-    assert "removed checkpoints/step-00000200, which is damaged: state.json" in done.err
-    assert done.document["repaired"]["checkpoints"] == ["checkpoints/step-00000200"]
+    assert f"removed checkpoints/{COURSE}/step-00000200, which is damaged: state.json" in done.err
+    assert done.document["repaired"]["checkpoints"] == [f"checkpoints/{COURSE}/step-00000200"]
     assert ran(done) == []
 
 
@@ -182,7 +185,7 @@ def test_what_comes_out_anew_is_what_the_next_stage_is_run_with(
     done = tiny_mnist("verify", "--repair", "--json")
     assert ran(done) == ["train", "eval"]
     assert pipeline.states() == ["fresh"] * 4
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.file("train/manifest.json").write_bytes(b"garbage")
     done = tiny_mnist("verify", "--repair", "--json")
     assert ran(done) == ["train"], "eval does not read the history"
@@ -279,4 +282,4 @@ def test_repair_removes_damaged_records_and_makes_that_of_the_published_run_agai
     done = tiny_mnist("verify", "--repair")
     assert "2 damaged records removed" in done.out
     assert run_ids(pipeline.artifacts.root) == [published]
-    assert list(read_run(pipeline.artifacts.root, published).evaluations) == ["test"]
+    assert list(read_run(Artifacts(pipeline.artifacts.root, PIPELINE), published).evaluations) == ["test"]

@@ -17,6 +17,8 @@ from benchmarks.programs import picture
 from tests.support.benchmark_runner import Recorder, setting_of
 from tests.support.data import write_small_store
 
+pytestmark = pytest.mark.exhaustive
+
 
 def test_a_prediction_is_a_whole_process_and_ten_thousand_are_a_call(tmp_path: Path) -> None:
     run = Recorder()

@@ -26,6 +26,8 @@ from tests.support import ROOT, reference
 from tests.support.benchmark_runner import PARTS, Recorder, output_of, setting_of
 from tests.support.data import tiny_examples, write_small_store, write_tiny_dataset
 
+pytestmark = pytest.mark.exhaustive
+
 
 def run_only(argv: Sequence[str], *, named: str, output: str) -> Sample:
     return Sample(1.0, 1, output if any(named in argument for argument in argv) else output_of(argv, 1.0))

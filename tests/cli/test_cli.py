@@ -21,7 +21,7 @@ import typer
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import Interrupted
-from tests.support.command_line import COMMAND, environment, imported_by, mnist, run_process
+from tests.support.command_line import environment, imported_by, mnist, run_process, start_process
 
 
 @pytest.fixture(scope="session")
@@ -329,12 +329,9 @@ def test_help_that_cannot_be_written_is_an_error_in_one_line(empty: Path) -> Non
 
 
 def test_a_signal_at_any_moment_of_the_start_leaves_no_traceback(synthetic: Path) -> None:
-    arguments = [*COMMAND, "status", "--dataset", "synthetic"]
     for milliseconds in range(10, 250, 20):
         number = signal.SIGTERM if milliseconds % 40 == 10 else signal.SIGINT
-        with subprocess.Popen(
-            arguments, cwd=synthetic, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with start_process("status", "--dataset", "synthetic", cwd=synthetic) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(milliseconds / 1000)
             process.send_signal(number)
@@ -387,10 +384,7 @@ def test_a_read_only_folder_can_be_looked_at(finished: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_with_its_code_and_a_hint(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    arguments = [*COMMAND, "run", "--dataset", "synthetic", "--set", "train.epochs=2000"]
-    with subprocess.Popen(
-        arguments, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with start_process("run", "--dataset", "synthetic", "--set", "train.epochs=2000", cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "artifacts/preprocess/manifest.json").exists():
             assert time.monotonic() < deadline

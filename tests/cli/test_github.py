@@ -8,6 +8,7 @@ import pytest
 
 from mnist_cli.cli import github
 from mnist_cli.errors import ConfigError, InputError
+from mnist_cli.stages import PIPELINE
 from tests.support.command_line import mnist
 
 
@@ -67,7 +68,7 @@ def test_a_summary_that_cannot_be_written_fails_nothing(
     actions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(actions.parent))
-    assert github.append_summary([], "fine") == "$GITHUB_STEP_SUMMARY cannot be written: Is a directory"
+    assert github.append_summary(PIPELINE, [], "fine") == "$GITHUB_STEP_SUMMARY cannot be written: Is a directory"
 
 
 def test_a_failure_stands_in_the_summary(actions: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_failure_stands_in_the_summary(actions: Path) -> None:
 
 
 def test_markdown_in_a_result_is_literal(actions: Path) -> None:
-    assert github.append_summary([], "<b>|`x`*") is None
+    assert github.append_summary(PIPELINE, [], "<b>|`x`*") is None
     assert "**&#60;b&#62;&#124;&#96;x&#96;&#42;**" in actions.read_text(encoding="utf-8")
 
 
@@ -89,5 +90,5 @@ def test_elsewhere_there_is_nothing_of_it(
     else:
         monkeypatch.setenv("GITHUB_ACTIONS", value)
     github.tell_failure(InputError("x"))
-    assert github.append_summary([], "x") is None
+    assert github.append_summary(PIPELINE, [], "x") is None
     assert capsys.readouterr().err == "" and not actions.exists()

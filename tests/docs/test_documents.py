@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
 from mnist_cli.cli.app import application
-from mnist_cli.cli.documents import adapter
+from mnist_cli.cli.documents import adapter, content
 from mnist_cli.cli.documents.commands import COMMANDS
 from mnist_cli.cli.documents.files import FILES
 from mnist_cli.cli.documents.models import Show
-from mnist_cli.cli.documents.parts import Failed, HistoryRecord
+from mnist_cli.cli.documents.parts import CHECKED, Failed, HistoryRecord
 from mnist_cli.errors import Interrupted
 from mnist_cli.pipeline.mutex import locked
 from tests.support.command_line import mnist
@@ -29,7 +29,7 @@ def command_of(arguments: list[str]) -> str:
 
 def fits(text: str, model: type[BaseModel]) -> bool:
     try:
-        adapter(model).validate_json(text)
+        adapter(model).validate_json(text, context=CHECKED)
     except ValidationError:
         return False
     return True
@@ -46,7 +46,7 @@ def told_by(arguments: list[str], code: int) -> dict[str, Any]:
     assert texts
     for text in texts:
         if not any(fits(text, model) for model in models):
-            adapter(models[0]).validate_json(text)  # for what it says
+            adapter(models[0]).validate_json(text, context=CHECKED)  # for what it says
             raise AssertionError(f"neither of {models} fits {text}")
     told = json.loads(texts[-1])
     assert isinstance(told, dict)
@@ -186,6 +186,22 @@ def test_damaged_runs_and_manifests_are_as_documented(finished: Path) -> None:
     assert told_by(["status"], 0)["stages"][0]["state"] == "corrupt"
 
 
+def test_a_field_that_its_model_lacks_is_never_printed(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_more(session: Any, statuses: Any) -> None:
+        session.output.document(stages=statuses, surplus=1)
+
+    monkeypatch.setattr("mnist_cli.cli.status.print_statuses", with_more)
+    told = told_by(["status"], 1)
+    assert [*told] == ["error"]
+    assert "surplus of the JSON document 'status'" in told["error"]["message"]
+
+
+def test_a_line_with_a_wrong_field_is_never_printed(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cli.cli.predict._explain", lambda *_: {"bias": "text"})
+    told = told_by(["predict", "seven.png", "--explain"], 1)
+    assert "bias of the JSON document 'predict-file'" in told["error"]["message"]
+
+
 def test_an_internal_error_is_as_documented(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -215,7 +231,7 @@ def test_the_files_are_as_documented(finished: Path, name: str) -> None:
             found = [*(finished / "artifacts").glob(place)]
             assert found, place
             for text in [text for path in found for text in lines_or_document(path)]:
-                adapter(model).validate_json(text)
+                adapter(model).validate_json(text, context=CHECKED)
 
 
 def test_every_json_file_is_documented(finished: Path) -> None:
@@ -244,7 +260,27 @@ def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
 
 @pytest.mark.parametrize(("name", "model"), [one for one in documents() if one[0] not in WITHOUT_EXAMPLE])
 def test_every_document_has_an_example_that_fits(name: str, model: type[BaseModel]) -> None:
-    adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"), context=CHECKED)
+
+
+RESULT = json.loads((EXAMPLES / "eval.json").read_text(encoding="utf-8"))["stages"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "metrics"),
+    [("run", "eval", {"accuracy": 0.9}), ("eval", "eval", {}), ("toy", "toy", {"bits": [8]})],
+)
+def test_what_another_version_or_an_unknown_stage_recorded_is_printed_as_it_is(
+    name: str, stage: str, metrics: dict[str, Any]
+) -> None:
+    recorded = RESULT | {"stage": stage, "metrics": metrics}
+    measured = {"accuracy": 0.9, "model_digest": RESULT["key"]}
+    assert content(name, {"stages": [recorded], **measured}) == {"stages": [recorded], **measured}
+
+
+def test_what_this_version_records_is_held_to_its_model() -> None:
+    assert fits(json.dumps({"stages": [RESULT]}), COMMANDS["run"]["run"])
+    assert not fits(json.dumps({"stages": [RESULT | {"metrics": {"accuracy": 0.9}}]}), COMMANDS["run"]["run"])
 
 
 RECORD = {"step": 1, "loss": 0.5, "validation_loss": None, "validation_accuracy": 1}
@@ -279,7 +315,7 @@ ERROR = {"code": "format", "message": "model.h5: damaged", "hint": None}
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("document", "expected"),
     [
         (SHOWN, True),
         (SHOWN | {"prediction": 3, "probabilities": [0.5, 0.5]}, True),
@@ -293,5 +329,5 @@ ERROR = {"code": "format", "message": "model.h5: damaged", "hint": None}
         ({}, False),
     ],
 )
-def test_only_a_failed_command_may_leave_fields_out(content: dict[str, Any], expected: bool) -> None:
-    assert fits(json.dumps(content), Show) is expected
+def test_only_a_failed_command_may_leave_fields_out(document: dict[str, Any], expected: bool) -> None:
+    assert fits(json.dumps(document), Show) is expected

@@ -15,17 +15,16 @@ import pytest
 
 from mnist_cli.errors import ConfigError
 from mnist_cli.progress import Progress
-from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import train
 from tests.support import ROOT
 from tests.support.data import write_small_store
+from tests.support.stages import preprocess, train
 from tests.support.trainings import difference, outputs
 
 PROGRAM = """
 import json, sys
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 import_tensorflow()
 import tensorflow as tf
@@ -106,6 +105,7 @@ def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path
     assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_real_weights_differ_from_those_of_one_replica_by_rounding_only(
     real_mnist: Path, tmp_path: Path, optimizer: str

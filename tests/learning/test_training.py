@@ -16,13 +16,12 @@ from mnist_cli.errors import ConfigError, InputError, Interrupted, TrainingDiver
 from mnist_cli.formats.model import load_model
 from mnist_cli.formats.store import Store, open_store
 from mnist_cli.progress import Progress
-from mnist_cli.stages.evaluate import evaluate
-from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import TrainResult, train
+from mnist_cli.stages.train import TrainResult
 from tests.support import ROOT, reference
 from tests.support.data import write_small_store
 from tests.support.fetch_fixtures import Listener
+from tests.support.stages import evaluate, preprocess, train
 from tests.support.trainings import Failing, outputs
 
 
@@ -265,7 +264,7 @@ def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_way_to_resume_is_refused(small: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected auto, require or never"):
-        train(small, tmp_path, resume="maybe")  # type: ignore[arg-type]
+        train(small, tmp_path, resume="maybe")
 
 
 PROGRAM = """
@@ -274,7 +273,7 @@ from pathlib import Path
 from mnist_cli.errors import Interrupted
 from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 class Speaking(Progress):
     def update(self, done, detail=""):

@@ -15,9 +15,8 @@ from mnist_cli.errors import InputError
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.luminance import area_average, luminance
 from mnist_cli.pictures.normalize import centre_of_mass, normalize
-from mnist_cli.stages.fetch import fetch
-from mnist_cli.stages.preprocess import preprocess
 from tests.support.data import digit
+from tests.support.stages import fetch, preprocess
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -16,9 +16,9 @@ from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pictures.colours import BLUE, RED, WHITE, diverging, over_drawing
 from mnist_cli.pictures.mistakes import worst_mistakes
 from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side, signs
-from mnist_cli.stages.evaluate import evaluate
 from tests.support.command_line import mnist
 from tests.support.data import write_small_store
+from tests.support.stages import evaluate
 
 SUBJECTS = ["weights", "confusion", "history", "mistakes"]
 CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import struct
-import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -23,7 +21,7 @@ from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.pictures.predicting import evidence
-from tests.support.command_line import imported_by, mnist
+from tests.support.command_line import imported_by, mnist, run_process
 from tests.support.data import digit, write_small_store
 
 NAMES = ("zero", "one", "t\x1bwo")
@@ -178,11 +176,8 @@ def test_a_file_that_may_not_be_read_is_told_of(folder: Path) -> None:
 
 def test_standard_input_is_read_in_a_process_of_its_own(folder: Path) -> None:
     content = Path(save("a.png", grey())).read_bytes()
-    command = [sys.executable, "-m", "mnist_cli", "predict", "-", "--json"]
-    result = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["file"] == "-"
-    assert json.loads(result.stdout)["prediction"] == 1
+    (read,) = run_process("predict", "-", "--json", cwd=folder, given=content).documents
+    assert (read["file"], read["prediction"]) == ("-", 1)
 
 
 def test_standard_input_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

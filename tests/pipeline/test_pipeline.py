@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.pipeline import registry
 from mnist_cli.pipeline.overrides import kept_overrides
 from mnist_cli.pipeline.plan import State
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome, upstream
+from tests.support.configs import defaults
 from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.pipelines import ALL, Pipeline
 
@@ -63,7 +64,7 @@ def test_a_value_that_came_from_the_command_line_is_said_to(pipeline: Pipeline) 
 def test_what_follows_from_another_change_is_not_told_in_the_line(pipeline: Pipeline) -> None:
     pipeline.run()
     status = pipeline.statuses("train.optimizer=adam")["train"]
-    assert status.why() == "train.optimizer sgd → adam; train.learning_rate 0.5 → 0.005"
+    assert status.why() == "train.learning_rate 0.5 → 0.005; train.optimizer sgd → adam"
     assert len(status.reasons) > 2
 
 
@@ -94,14 +95,14 @@ def test_epochs_replace_steps(pipeline: Pipeline) -> None:
 
 def test_a_new_version_of_a_stage_makes_it_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], version=2))
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=2))
     assert pipeline.why("eval") == ["the eval stage's version 1 → 2"]
 
 
 def test_another_runtime_makes_training_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    newer = dataclasses.replace(STAGES["train"], runtime=lambda _config: {"device": "gpu", "tensorflow": "3"})
-    monkeypatch.setitem(STAGES, "train", newer)
+    newer = dataclasses.replace(PIPELINE.stages["train"], runtime=lambda _config: {"device": "gpu", "tensorflow": "3"})
+    monkeypatch.setitem(PIPELINE.stages, "train", newer)
     assert pipeline.why("train") == ["runtime device cpu → gpu", "runtime tensorflow 2 → 3"]
 
 
@@ -156,9 +157,9 @@ def test_a_lost_manifest_is_incomplete_and_files_that_are_right_are_not_fetched_
 
 def test_checkpoints_without_a_manifest_are_an_interrupted_training(pipeline: Pipeline) -> None:
     pipeline.run(stages=("fetch", "preprocess"))
-    pipeline.file("train/checkpoints/step-00000400").mkdir(parents=True)
+    pipeline.file("train/checkpoints/0123456789ab/step-00000400").mkdir(parents=True)
     assert pipeline.states()[2] == "incomplete"
-    assert pipeline.why("train") == ["interrupted; checkpoints/step-00000400 is there to go on from"]
+    assert pipeline.why("train") == ["interrupted; checkpoints/0123456789ab/step-00000400 is there to go on from"]
 
 
 def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
@@ -194,7 +195,7 @@ def test_a_stage_that_fails_leaves_what_was_there(pipeline: Pipeline, monkeypatc
         (job.new / "model.h5").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=fail))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=fail))
     with pytest.raises(OSError, match="No space"):
         pipeline.run("train.learning_rate=0.3")
     assert pipeline.file("train/model.h5").read_bytes() == before
@@ -319,8 +320,9 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(pipeline: Pipel
 
 
 def test_upstream_is_in_pipeline_order() -> None:
-    assert [stage.name for stage in registry.upstream(STAGES["eval"])] == ["fetch", "preprocess", "train"]
-    assert registry.upstream(STAGES["fetch"]) == ()
+    bound = PIPELINE.bind(defaults())
+    assert upstream(bound, ["eval"]) == ["fetch", "preprocess", "train"]
+    assert upstream(bound, ["fetch"]) == []
 
 
 def test_states_are_the_six_of_the_design() -> None:

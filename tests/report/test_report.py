@@ -20,10 +20,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from PIL import Image
 
-from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
@@ -33,11 +31,14 @@ from mnist_cli.report.page import render
 from mnist_cli.report.pictures import AGAINST, FOR, ink_image, weight_image
 from mnist_cli.report.subject import Provenance, Subject
 from mnist_cli.report.writing import provenance
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import STORE, Job, Outcome
 from tests.support.command_line import Command, mnist
+from tests.support.configs import load_config, parse_override
 from tests.support.pipelines import Pipeline
 from tests.support.report_subjects import TEST, make_subject
 
-REAL_EVAL = STAGES["eval"].run
+REAL_EVAL = PIPELINE.stages["eval"].run
 LIMIT = 2_000_000  # bytes of the page
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -326,10 +327,12 @@ def test_metrics_of_something_else_are_refused(subject: Subject, key: str) -> No
 
 def real_enough_train(job: Job) -> Outcome:
     """Publish a model of the store and a history, without TensorFlow."""
-    store = open_store(job.root / "preprocess" / "store.h5")
-    random = np.random.default_rng(job.config.seed)
-    weights = random.normal(0, job.config.train.learning_rate or 0.5, (784, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), store.classes, 3, job.config.seed, store.digest, store.image_shape)
+    store = open_store(job.input(STORE))
+    random = np.random.default_rng(job.config.value("seed"))
+    weights = random.normal(0, job.config.value("train.learning_rate") or 0.5, (784, 10)).astype(np.float32)
+    model = Model(
+        weights, np.zeros(10, np.float32), store.classes, 3, job.config.value("seed"), store.digest, store.image_shape
+    )
     save_model(job.new / "model.h5", model)
     write_history(job.new / "history.jsonl", [Record(3, 1.5, 1.25, 0.5)])
     return Outcome({"steps": 3, "model_digest": model.digest}, runtime={"device": "cpu", "tensorflow": "2"})
@@ -338,8 +341,8 @@ def real_enough_train(job: Job) -> Outcome:
 @pytest.fixture
 def finished(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """A finished pipeline with a model that the report can read; its data set is what the command line is told."""
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=real_enough_train))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=REAL_EVAL))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=real_enough_train))
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], run=REAL_EVAL))
     pipeline.run("dataset=tiny", "preprocess.validation_size=10", "train.learning_rate=0.25")
     return pipeline
 
@@ -435,22 +438,22 @@ def test_command_and_configuration_give_the_same_parameters(
     results = pipeline.run(*settings)
     manifests = {result.stage: result.manifest for result in results}
     manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
-    found = provenance(manifests)
+    found = provenance(manifests, PIPELINE)
     recorded = [manifest.parameters for manifest in manifests.values()]
     (tmp_path / "again.yaml").write_text(found.configuration, encoding="utf-8")
     by_file = load_config(tmp_path / "again.yaml").config
-    assert [stage.parameters(by_file) for stage in STAGES.values()] == recorded
+    assert [stage.parameters(by_file) for stage in PIPELINE.stages.values()] == recorded
     words = found.command.split()
     assert words[:2] == ["mnist", "run"]
     told = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
     by_command = load_config(overrides=told).config
-    assert [stage.parameters(by_command) for stage in STAGES.values()] == recorded
+    assert [stage.parameters(by_command) for stage in PIPELINE.stages.values()] == recorded
 
 
 def test_digests_of_hdf5_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
     manifests = {result.stage: result.manifest for result in pipeline.run()}
     manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
-    names = [name for name, _ in provenance(manifests).digests]
+    names = [name for name, _ in provenance(manifests, PIPELINE).digests]
     marked = [name for name in names if name.endswith(" (content)")]
     assert marked == ["preprocess/store.h5 (content)", "train/model.h5 (content)"]
     assert "eval/metrics.json" in names
@@ -461,6 +464,6 @@ def test_whether_operations_are_deterministic_is_said_in_words(pipeline: Pipelin
     manifests = {result.stage: result.manifest for result in pipeline.run()}
     update = {"metrics": {"model_digest": "ab" * 32}, "runtime": {"determinism": recorded}}
     manifests["train"] = manifests["train"].model_copy(update=update)
-    told = dict(provenance(manifests).runtime)
+    told = dict(provenance(manifests, PIPELINE).runtime)
     assert told["deterministic operations"] == words
     assert "determinism" not in told

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome, _run_evaluate
 
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.formats.model import Model, save_model
@@ -17,36 +15,39 @@ from mnist_cli.runs.comparison import Comparison, compare
 from mnist_cli.runs.conditions import holds, parse_condition
 from mnist_cli.runs.mcnemar import mcnemar
 from mnist_cli.runs.runs import find_run
+from mnist_cli.stages.evaluate import EVALUATE
+from mnist_cli.stages.stage import STORE, Job, Outcome
 from tests.support.command_line import mnist
-from tests.support.pipelines import Pipeline
+from tests.support.pipelines import Pipeline, stand_in
 
 
 def train_at_random(job: Job) -> Outcome:
     """Write a model of random numbers, other ones for every seed."""
-    random = np.random.default_rng(job.config.seed)
-    store = open_store(job.root / "preprocess" / "store.h5")
+    random = np.random.default_rng(job.config.value("seed"))
+    store = open_store(job.input(STORE))
     weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
     save_model(
-        job.new / "model.h5", Model(weights, bias, store.classes, 1, job.config.seed, store.digest, store.image_shape)
+        job.new / "model.h5",
+        Model(weights, bias, store.classes, 1, job.config.value("seed"), store.digest, store.image_shape),
     )
     (job.new / "history.jsonl").write_bytes(b"")
-    metrics = {"loss": 1 + job.config.seed / 10, "validation_loss": 2.0, "validation_accuracy": 0.1}
+    metrics = {"loss": 1 + job.config.value("seed") / 10, "validation_loss": 2.0, "validation_accuracy": 0.1}
     return Outcome(metrics, runtime={"device": "cpu", "tensorflow": "2"})
 
 
 @pytest.fixture
 def two(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """Two runs that were evaluated: seed 1, then seed 2 and another number of steps."""
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=train_at_random))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=_run_evaluate))
+    stand_in(monkeypatch, "train", run=train_at_random)
+    stand_in(monkeypatch, "eval", run=EVALUATE.run)
     pipeline.run("seed=1")
     pipeline.run("seed=2", "train.steps=7")
     return pipeline
 
 
 def compared(pipeline: Pipeline, first: str = "previous", second: str = "latest") -> Comparison:
-    root = pipeline.artifacts.root
-    return compare(find_run(root, first), find_run(root, second), pipeline.artifacts)
+    artifacts = pipeline.artifacts
+    return compare(find_run(artifacts, first), find_run(artifacts, second), artifacts)
 
 
 def right(pipeline: Pipeline, seed: int, split: str) -> Any:

@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mnist_cli.pipeline.registry import STAGES
 
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError, Interrupted, TrainingDiverged, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.request import Request
+from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
-from mnist_cli.progress import Progress
+from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs import sweep as sweeps
 from mnist_cli.runs.grid import grid, read_axis
+from mnist_cli.runs.keeper import RunKeeper
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_runs
 from mnist_cli.runs.sweep import PointResult, PointState
+from mnist_cli.stages import PIPELINE
 from tests.support import ROOT
 from tests.support.command_line import mnist
 from tests.support.data import register_dataset, write_tiny_dataset
@@ -109,8 +111,12 @@ def test_what_cannot_be_swept_is_refused(tiny_mirror: Path, setting: str, proble
 
 
 def test_the_seed_of_digits_that_are_made_from_it_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed: the synthetic digits are made from it"):
-        grid([read_axis("dataset", "synthetic", "--dataset"), read_axis("seed", "1,2", "--seed")], Path("/dev/null"))
+    with pytest.raises(ConfigError, match="seed: the data set is made from it"):
+        grid(
+            PIPELINE,
+            [read_axis("dataset", "synthetic", "--dataset"), read_axis("seed", "1,2", "--seed")],
+            Path("/dev/null"),
+        )
 
 
 def test_without_a_validation_split_there_is_nothing_to_choose_by(tiny_mirror: Path) -> None:
@@ -120,12 +126,12 @@ def test_without_a_validation_split_there_is_nothing_to_choose_by(tiny_mirror: P
 
 def test_nothing_to_vary_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="nothing to vary"):
-        grid([read_axis("dataset", "synthetic", "--dataset")], None)
+        grid(PIPELINE, [read_axis("dataset", "synthetic", "--dataset")], None)
 
 
 def test_points_become_runs_sorted_by_validation_accuracy(calm: tuple[Path, list[tuple[str, ...]]]) -> None:
     root, rows = calm
-    runs, damaged = read_runs(root)
+    runs, damaged = read_runs(Artifacts(root, PIPELINE))
     assert len(rows) == len(runs) == 6
     assert not damaged
     metrics = {run.id: run.train.metrics for run in runs}
@@ -136,7 +142,7 @@ def test_points_become_runs_sorted_by_validation_accuracy(calm: tuple[Path, list
 
 def test_a_sweep_never_looks_at_the_test_split(calm: tuple[Path, list[tuple[str, ...]]]) -> None:
     root, _ = calm
-    assert not any(run.evaluations for run in read_runs(root)[0])
+    assert not any(run.evaluations for run in read_runs(Artifacts(root, PIPELINE))[0])
     assert not (root / "eval").exists()
 
 
@@ -146,9 +152,14 @@ def test_a_sweep_publishes_no_training_and_leaves_no_scratch(calm: tuple[Path, l
     assert sorted(path.name for path in (root / "runs").iterdir()) == run_ids(root)
 
 
+def run_all(config: Config, artifacts: Artifacts, mirror: Path) -> list[StageResult]:
+    stages, records = tuple(PIPELINE.stages), RunKeeper(artifacts, 100, SILENT)
+    return run(Request(config, artifacts, {}, stages, mirrors=(str(mirror),), records=records))
+
+
 def test_what_was_published_stays(tiny_mirror: Path, tmp_path: Path) -> None:
     root, config = tmp_path / "artifacts", points("train.learning_rate=0.2")[0].config
-    run(Request(config, Artifacts(root), {}, mirrors=(str(tiny_mirror),)))
+    run_all(config, Artifacts(root, PIPELINE), tiny_mirror)
     before = {path: path.read_bytes() for path in (root / "train").rglob("*") if path.is_file()}
     results = run_sweep(root, tiny_mirror, "train.learning_rate=0.1,0.2")
     assert {path: path.read_bytes() for path in (root / "train").rglob("*") if path.is_file()} == before
@@ -159,7 +170,7 @@ def test_a_point_gives_the_bits_of_an_ordinary_training(
     calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
 ) -> None:
     config = points("train.learning_rate=0.1", "train.batch_size=5")[0].config
-    results = run(Request(config, Artifacts(tmp_path / "artifacts"), {}, mirrors=(str(tiny_mirror),)))
+    results = run_all(config, Artifacts(tmp_path / "artifacts", PIPELINE), tiny_mirror)
     manifest = results[2].manifest
     row = next(row for row in calm[1] if row[0] == "train.learning_rate=0.1 train.batch_size=5")
     assert row[1:] == (manifest.key[:8], manifest.metrics["model_digest"])
@@ -167,7 +178,7 @@ def test_a_point_gives_the_bits_of_an_ordinary_training(
 
 def test_a_second_sweep_trains_nothing(tiny_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.1,0.2")
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=None))  # type: ignore[arg-type]
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=None))  # type: ignore[arg-type]
     second = run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.1,0.2")
     assert table(second) == table(first)
     assert {result.state for result in second} == {PointState.KEPT}
@@ -304,6 +315,7 @@ child(0, False)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_sweep_that_is_killed_again_and_again_ends_as_if_undisturbed(
     calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +26,10 @@ COMMAND = (sys.executable, "-m", "mnist_cli")
 HEAVY = ("tensorflow", "keras", "h5py", "numpy", "requests", "PIL", "matplotlib", "filelock")
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a command gave.
+class Printed:
+    """What reads a command's output as JSON; `out` is that output."""
 
-    Attributes:
-        code: exit code, or minus the number of the signal that ended it.
-        out: what it printed.
-        err: what it reported.
-    """
-
-    code: int
-    out: str
-    err: str
+    out: Any
 
     @property
     def document(self) -> dict[str, Any]:
@@ -50,6 +42,21 @@ class Result:
     def documents(self) -> list[dict[str, Any]]:
         """The JSON documents of which each line of the output is one."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Result(Printed):
+    """What a command gave.
+
+    Attributes:
+        code: exit code, or minus the number of the signal that ended it.
+        out: what it printed.
+        err: what it reported.
+    """
+
+    code: int
+    out: str
+    err: str
 
 
 class Command(Protocol):
@@ -93,11 +100,11 @@ def _checked(result: Result, code: int | None) -> Result:
     return result
 
 
-def environment(**variables: str) -> dict[str, str]:
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables of a process: no mirrors, no colours, this package, and what is given."""
     paths = (str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")]))
     ours = {"NO_COLOR": "1", "MNIST_MIRRORS": "", "PYTHONPATH": os.pathsep.join(paths)}
-    return {**os.environ, **ours, **variables}
+    return {**os.environ, **ours, **(variables or {})}
 
 
 def run_process(
@@ -106,7 +113,7 @@ def run_process(
     code: int | None = 0,
     given: bytes | None = None,
     output: Path | None = None,
-    **variables: str,
+    variables: Mapping[str, str] | None = None,
 ) -> Result:
     """Run a command in a process of its own.
 
@@ -125,7 +132,7 @@ def run_process(
         done = subprocess.run(
             [*COMMAND, *arguments],
             cwd=cwd,
-            env=environment(**variables),
+            env=environment(variables),
             input=given,
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -136,12 +143,12 @@ def run_process(
     return _checked(Result(done.returncode, out, err), code)
 
 
-def start_process(*arguments: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+def start_process(*arguments: str, cwd: Path, variables: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start a command in a process of its own, to be signalled or fed."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
-        env=environment(**variables),
+        env=environment(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -153,7 +160,7 @@ def imported_by(arguments: list[str], folder: Path) -> set[str]:
     program = (
         "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
         "code = run_command_line(sys.argv[1:])\n"
-        "print(code, *sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+        "print(code, *sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", program, *arguments]
     result = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)

@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mnist_cli.config.config import Config
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
-from mnist_cli.config.loading import load_config, parse_override
+from mnist_cli.config.declarations import Config
 from mnist_cli.formats.hdf5 import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.plan import StageStatus, examine_all
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
+from mnist_cli.progress import SILENT
+from mnist_cli.runs.keeper import RunKeeper
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import Command, Result, mnist
+from tests.support.configs import load_config, parse_override
 
 ALL = ("fetch", "preprocess", "train", "eval")
 
@@ -28,9 +31,9 @@ ALL = ("fetch", "preprocess", "train", "eval")
 def fake_train(job: Job) -> Outcome:
     """Write a model that depends on the learning rate rounded to a tenth, so that not every change changes it."""
     with safe_hdf5_file(job.new / "model.h5") as file:
-        file.create_dataset("W", data=np.full(3, round(job.config.train.learning_rate or 0.5, 1)))
+        file.create_dataset("W", data=np.full(3, round(job.config.value("train.learning_rate") or 0.5, 1)))
     (job.new / "history.jsonl").write_text("{}\n", encoding="utf-8")
-    return Outcome({"steps": job.config.train.steps}, runtime={"device": "cpu", "tensorflow": "2"})
+    return Outcome({"steps": job.config.value("train.steps")}, runtime={"device": "cpu", "tensorflow": "2"})
 
 
 def other_history(job: Job) -> Outcome:
@@ -41,15 +44,20 @@ def other_history(job: Job) -> Outcome:
 
 
 def fake_evaluate(job: Job) -> Outcome:
-    (job.new / "metrics.json").write_text(json.dumps({"split": job.config.eval.split}), encoding="utf-8")
-    return Outcome({"accuracy": 0.9})
+    (job.new / "metrics.json").write_text(json.dumps({"split": job.config.value("eval.split")}), encoding="utf-8")
+    return Outcome({"split": job.config.value("eval.split"), "accuracy": 0.9})
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, stage: str, **fields: Any) -> None:
+    """Give a stage other fields while the test runs."""
+    monkeypatch.setitem(PIPELINE.stages, stage, dataclasses.replace(PIPELINE.stages[stage], **fields))
 
 
 class Pipeline:
     """A pipeline on the tiny data set in a folder of its own."""
 
     def __init__(self, root: Path, mirror: Path) -> None:
-        self.artifacts = Artifacts(root)
+        self.artifacts = Artifacts(root, PIPELINE)
         self.mirror = mirror
 
     def config(self, *settings: str) -> Config:
@@ -58,8 +66,15 @@ class Pipeline:
 
     def run(self, *settings: str, **options: Any) -> list[StageResult]:
         given = {override.path: override.value for override in map(parse_override, settings)}
-        fields = {"overrides": given, "mirrors": (str(self.mirror),)} | options
-        return run(Request(self.config(*settings), self.artifacts, **fields))
+        config = self.config(*settings)
+        records = RunKeeper(self.artifacts, config.value("keep_runs"), options.get("progress", SILENT))
+        fields: dict[str, Any] = {
+            "overrides": given,
+            "mirrors": (str(self.mirror),),
+            "records": records,
+            "stages": ALL,
+        } | options
+        return run(Request(config, self.artifacts, **(fields | options)))
 
     def ran(self, *settings: str, **options: Any) -> list[str]:
         return [result.stage for result in self.run(*settings, **options) if result.ran]
@@ -81,9 +96,8 @@ class Pipeline:
 def pipeline(tmp_path: Path, tiny_mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.chdir(tmp_path)
     runtime: Callable[[Config], dict[str, Any]] = lambda _config: {"device": None, "tensorflow": "2"}  # noqa: E731
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=fake_train, runtime=runtime))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=fake_evaluate))
-    monkeypatch.setattr("mnist_cli.pipeline.runner._warm_up", lambda *_: None)
+    stand_in(monkeypatch, "train", run=fake_train, runtime=runtime, slow_import=None)
+    stand_in(monkeypatch, "eval", run=fake_evaluate)
     return Pipeline(tmp_path / "artifacts", tiny_mirror)
 
 

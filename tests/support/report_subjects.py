@@ -12,7 +12,7 @@ from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.formats.store_writer import write_store
 from mnist_cli.report.subject import Provenance, Subject
-from mnist_cli.stages.evaluate import evaluate
+from tests.support.stages import evaluate
 
 DIGITS = tuple("0123456789")
 TEST, TRAIN, VALIDATION = 120, 60, 20

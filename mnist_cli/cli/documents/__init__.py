@@ -13,11 +13,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
-from mnist_cli.cli.documents.commands import COMMANDS, ConfigShow
-from mnist_cli.cli.documents.parts import ABSENT, Document, Error, Failed, Printed, first_problem
+from mnist_cli.cli.documents.commands import COMMANDS, ConfigShow, Run
+from mnist_cli.cli.documents.parts import ABSENT, Document, Error, Failed, Printed
 from mnist_cli.errors import MnistError
+from mnist_cli.text import printable
 
-_MODELS = {name: model for printed in COMMANDS.values() for name, model in printed.items()}
+_MODELS: dict[str, type[BaseModel]] = {
+    "failure": Failed,
+    **{name: model for printed in COMMANDS.values() for name, model in printed.items()},
+}
 
 
 def content(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,16 +34,19 @@ def content(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         MnistError: a field is wrong, missing, or not in the model.
     """
-    model: type[BaseModel] = _MODELS.get(name, Failed)
-    if "error" in parts and model is not Failed and "error" not in model.model_fields:
+    model: type[BaseModel] = _MODELS.get(name, Run)  # the command of a stage that is not in PIPELINE
+    if "error" in parts and "error" not in model.model_fields:
         model = _failed(model)
     try:
-        made: dict[str, Any] = model.model_validate(dict(parts)).model_dump(by_alias=True, exclude_unset=True)
+        document = model.model_validate(dict(parts))
     except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
         raise MnistError(
-            f"the JSON document '{name}' would be wrong: {first_problem(error)}",
-            hint="leave --json out; if another version of mnist made the artifacts, run the stage again with --force",
+            f"internal error: {printable('.'.join(map(str, problem['loc'])))} of the JSON document '{name}': "
+            f"{printable(problem['msg'])}"
         ) from error
+    # Without the warnings about what a stage recorded, which was not made a model.
+    made: dict[str, Any] = document.model_dump(by_alias=True, exclude_unset=True, warnings=False)
     return made
 
 

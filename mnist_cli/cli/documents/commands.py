@@ -1,6 +1,4 @@
-"""What every command prints with `--json`: a model for each document, in the order of the fields."""
-
-from __future__ import annotations
+"""What every command prints with `--json`, one model each; the fields are printed in their order here."""
 
 from typing import Any, Literal
 
@@ -63,7 +61,7 @@ class Check(Document):
 
     stage: StageName | Literal["runs"] = Field(description="The stage it belongs to; `runs` for a kept run.")
     file: str = Field(
-        validation_alias="name", description="A file, checkpoints/step-N, `input stage/file`, or the id of a run."
+        validation_alias="name", description="A file, checkpoints/KEY/step-N, `input stage/file`, or the id of a run."
     )
     sha256: Digest | None = Field(description="SHA-256 of an output's content as it is now; null for anything else.")
     problem: str | None = Field(
@@ -126,12 +124,10 @@ class ConfigShow(RootModel[dict[Key, Setting]]):
 class ConfigSchema(Printed):
     """The JSON schema of pipeline.yaml, draft 2020-12."""
 
-    defs: dict[str, Any] = Field(alias="$defs", description="The sections.")
-    additional: Literal[False] = Field(alias="additionalProperties", description="Unknown keys are refused.")
-    description: str = Field(description="What the file is.")
-    properties: dict[str, Any] = Field(description="The general keys and the sections.")
-    title: str = Field(description="The name of the schema.")
     type: Literal["object"] = Field(description="The type of the whole file.")
+    additional: Literal[False] = Field(alias="additionalProperties", description="Unknown keys are refused.")
+    properties: dict[str, Any] = Field(description="The general keys and the sections.")
+    title: str = Field(description="The name of the file.")
 
 
 class ListedDataset(Document):

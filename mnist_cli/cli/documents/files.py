@@ -1,7 +1,5 @@
 """The JSON files of the artifacts folder, one model each."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, RootModel
@@ -55,10 +53,10 @@ class RunRecord(Document, runs.RunRecord):
 
 
 class Checkpoint(Document):
-    """artifacts/train/checkpoints/step-N/state.json: what a checkpoint holds beside TensorFlow's files."""
+    """artifacts/train/checkpoints/KEY/step-N/state.json: what a checkpoint holds beside TensorFlow's files."""
 
-    schema_: Literal["mnist-checkpoint/2"] = Field(alias="schema", description="The format of this file.")
-    run: dict[str, Value] = Field(description="What decides the bits of the run. Another run never resumes from it.")
+    schema_: Literal["mnist-checkpoint/3"] = Field(alias="schema", description="The format of this file.")
+    course: dict[str, Value] = Field(description="What decides the bits of a run, without its length.")
     step: Positive = Field(description="Steps done.")
     pending: str = Field(description="Base64 of little-endian float32: the loss of each step since the last record.")
     files: dict[str, Digest] = Field(description="The other files of the checkpoint → SHA-256 of their bytes.")
@@ -87,10 +85,10 @@ FILES: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "metrics": (Metrics, ("eval/metrics.json",)),
     "history": (
         HistoryLine,
-        ("train/history.jsonl", "runs/*/history.jsonl", "train/checkpoints/*/history.jsonl"),
+        ("train/history.jsonl", "runs/*/history.jsonl", "train/checkpoints/*/*/history.jsonl"),
     ),
     "run-record": (RunRecord, ("runs/*/run.json",)),
-    "checkpoint": (Checkpoint, ("train/checkpoints/*/state.json",)),
+    "checkpoint": (Checkpoint, ("train/checkpoints/*/*/state.json",)),
     "digests": (RememberedDigests, (".digests.json",)),
     "lock-holder": (LockHolder, (".lock-holder.json",)),
 }

@@ -1,7 +1,5 @@
 """What commands print about models: single images, kept runs, comparisons, pictures."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field
@@ -17,6 +15,7 @@ from mnist_cli.cli.documents.parts import (
     Listed,
     Nats,
     Printed,
+    Recorded,
     RunId,
     Share,
     Split,
@@ -70,9 +69,9 @@ class RunSummary(Document):
     id: RunId = Field(description="The first digits of its key.")
     created: str = Field(description="When it was published, UTC, such as 2026-11-23T21:28:40.123456Z.")
     parameters: dict[Key, Value] = Field(description="The configuration keys that decided its outputs → values.")
-    metrics: RunMetrics = Field(description="The results of the training.")
-    evaluations: dict[Split, EvalMetrics] = Field(description="Split → the metrics on it.")
-    model_digest: Digest = Field(description="The same as in metrics.")
+    metrics: Recorded[RunMetrics] = Field(description="The results of the training.")
+    evaluations: dict[Split, Recorded[EvalMetrics]] = Field(description="Split → the metrics on it.")
+    model_digest: Recorded[Digest] = Field(description="The same as in metrics.")
 
 
 class ListedRun(RunSummary):
@@ -99,8 +98,8 @@ class RunsShow(RunSummary, Printed):
     """One finished training in full."""
 
     data: dict[Key, Value] = Field(description="The parameters of its store; `parameters` has them too.")
-    train: TrainManifest = Field(description="The manifest of the training.")
-    evaluations: dict[Split, EvalManifest] = Field(  # type: ignore[assignment]  # of which the list has the metrics
+    train: Recorded[TrainManifest] = Field(description="The manifest of the training.")
+    evaluations: dict[Split, Recorded[EvalManifest]] = Field(  # type: ignore[assignment]  # of which the list has the metrics
         description="Split → manifest of the evaluation."
     )
     history: list[HistoryRecord] = Field(description="The progress of the training, the oldest record first.")

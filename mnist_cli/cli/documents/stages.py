@@ -3,8 +3,6 @@
 METRICS and RUNTIME are the only places that name stages. A stage that they do not list may record anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
@@ -28,6 +26,7 @@ from mnist_cli.cli.documents.parts import (
     StageName,
     State,
     Value,
+    recorded,
 )
 from mnist_cli.pipeline import manifest
 from mnist_cli.pipeline.manifest import Digest
@@ -209,13 +208,16 @@ def _name(stage: str, what: str = "") -> str:
     return "".join(part.capitalize() for part in stage.split("_")) + what
 
 
+_UNCHECKED = recorded(StageResult.model_validate)
+
+
 def _command(stage: str, result: Any) -> type[Printed]:
     """Return the document of the command that runs one stage."""
     absent, about = {}, "The stage."
     if "replicas" in RUNTIME.get(stage, NoRuntime).model_fields:
         absent, about = {"default": ABSENT}, "The stage; absent on a worker that is not the chief."
     one = Field(**absent, description=about, min_length=1, max_length=1)
-    fields: dict[str, Any] = {"stages": (list[result], one)}
+    fields: dict[str, Any] = {"stages": (list[Annotated[result, _UNCHECKED]], one)}
     about = "What became of the stage."
     if "accuracy" in METRICS.get(stage, Document).model_fields:
         about = "What became of the stage, and how good the model is."
@@ -244,4 +246,4 @@ else:
     TrainManifest, EvalManifest = (
         MANIFESTS[PIPELINE.maker(kind).name] for kind in (MODEL, EVALUATION)
     )  # of a kept run
-    AnyResult = Annotated[reduce(or_, RESULTS.values()), Field(discriminator="stage")]
+    AnyResult = Annotated[reduce(or_, RESULTS.values()), Field(discriminator="stage"), _UNCHECKED]
