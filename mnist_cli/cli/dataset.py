@@ -50,7 +50,7 @@ def list_datasets(session: Session) -> None:
     for name, dataset in DATASETS.items():
         downloads = [dataset.archive] if dataset.archive else list(dataset.files.values())
         size = sum(file.size for file in downloads)
-        documents.append({"name": name, "title": dataset.title, "classes": len(dataset.classes), "download": size})
+        documents.append({"name": name, "title": dataset.title, "classes": len(dataset.classes), "bytes": size})
         shown = file_size(size) if size else "none"
         session.output.columns((name, 16), (str(len(dataset.classes)), 8), (shown, 10), (dataset.title, 0))
     session.output.document(datasets=documents)
@@ -132,7 +132,7 @@ def _document(dataset: Dataset) -> dict[str, Any]:
     def described(file: DataFile) -> dict[str, Any]:
         return {
             "name": file.name,
-            "size": file.size or None,
+            "bytes": file.size or None,
             "sha256": file.sha256 or None,
             "content": file.content or None,
         }
@@ -157,7 +157,7 @@ def _document(dataset: Dataset) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        size = file_size(value["size"]) if value["size"] else ""
+        size = file_size(value["bytes"]) if value["bytes"] else ""
         digest = f"SHA-256 {value['sha256'][:12]}…" if value["sha256"] else "verified by its archive"
         return printable("  ".join(filter(None, (value["name"], size, digest))))
     if isinstance(value, list):

@@ -18,11 +18,10 @@ _FOLDERS = ("files", "images")
 
 
 def _name_or_description(value: Any) -> Any:
-    if isinstance(value, Mapping) or (
-        isinstance(value, str) and (value in DATASETS or value.endswith((".yaml", ".yml")))
-    ):
-        return value
-    raise Wrong
+    # Whether there is such a data set is asked together with all else that can be wrong with one.
+    if not isinstance(value, str | Mapping):
+        raise Wrong
+    return value
 
 
 def _resolve(value: Any, folder: Path) -> Any:
@@ -30,7 +29,8 @@ def _resolve(value: Any, folder: Path) -> Any:
     if isinstance(value, Mapping):
         named = {key: value[key] for key in _FOLDERS if isinstance(value.get(key), str) and value[key][:1] != "~"}
         return {**value, **{key: str(folder / path) for key, path in named.items()}}
-    return str(folder / value) if isinstance(value, str) and value not in DATASETS else value
+    is_path = isinstance(value, str) and value.endswith((".yaml", ".yml")) and value not in DATASETS
+    return str(folder / value) if is_path else value
 
 
 _DATASET = Kind(
@@ -50,7 +50,7 @@ class GeneralSettings(Section):
     dataset: str | Mapping[str, Any] = parameter(
         "mnist",
         _DATASET,
-        "Which data set: mnist, synthetic (rendered digits, no network), another name, or one of your own",
+        "Which data set: mnist, synthetic (needs no network), another of `mnist dataset list`, or your own",
         option="--dataset",
     )
     seed: int = parameter(

@@ -46,13 +46,13 @@ class PreprocessSettings(Section):
     validation_size: int | float = parameter(
         5000,
         whole_or_share(),
-        "How many training images become the validation split, or, below 1, which share of them",
+        "Training images for the validation split: how many, or, below 1, which share",
         option="--validation-size",
     )
     split: str = parameter(
         "first",
         one_of(SPLITS),
-        "Which ones: the first, or by seed: shuffled, or stratified, with the same share of each class",
+        "Which ones: the first, or chosen by seed: shuffled, or stratified (the same share of each class)",
         late=True,
     )
 

@@ -67,7 +67,9 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         "  batch_size: ful\n  epochs: [1]\neval: 7\nfetch:\n  mirrors: [a, 5]\n  timeout: .nan\n"
     )
     assert problems(text, "tran.steps=3", "train.device=tpu") == [
-        "pipeline.yaml:1:10: dataset: expected mnist or synthetic; received 'fashion'",
+        "pipeline.yaml:1:10: dataset: expected one of mnist, synthetic, emnist-balanced, emnist-digits, "
+        "emnist-letters, fashion-mnist, kmnist, qmnist, a file such as digits.yaml, or files: or images: with a "
+        "folder; received 'fashion'; did you mean 'fashion-mnist'?",
         "pipeline.yaml:2:7: seed: expected a whole number from 0 to 2^63 - 1; received -1",
         "pipeline.yaml:3:1: seed: duplicate key; it is already set in line 2",
         "pipeline.yaml:5:3: train.epocs: unknown key; did you mean 'train.epochs'?",

@@ -136,7 +136,7 @@ class ListedDataset(Document):
     name: str = Field(description="Its name.")
     title: str = Field(description="What it is.")
     classes: int = Field(description="How many classes it has.")
-    download: int = Field(serialization_alias="bytes", description="Bytes to download; 0 if it is generated.")
+    bytes: int = Field(description="Bytes to download; 0 if it is generated.")
 
 
 class DatasetList(Printed):
@@ -149,7 +149,7 @@ class DatasetFile(Document):
     """One file as its publisher packed it."""
 
     name: str = Field(description="Its name on the mirrors, or in the archive.")
-    size: int | None = Field(serialization_alias="bytes", description="Its size; null if it is not known.")
+    bytes: int | None = Field(description="Its size; null if it is not known.")
     sha256: str | None = Field(description="SHA-256 of its bytes; null if it is not known.")
     content: str | None = Field(description="SHA-256 of its content, unpacked; null if it is not known.")
 
