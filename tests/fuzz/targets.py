@@ -16,10 +16,9 @@ from pathlib import Path
 
 from mnist_cli.config.template import render
 from mnist_cli.errors import ConfigError, FormatError
-from mnist_cli.formats.idx import read_idx
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
 from tests.support.configs import defaults, load_config
-from tests.support.data import idx_bytes, tiny_examples
+from tests.support.data import idx_bytes, read_idx, tiny_examples
 
 Target = Callable[[Path, bytes], None]
 

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pytest
 
 from mnist_cli.datasets import FILE_NAMES
-from mnist_cli.formats.idx import read_idx
 from mnist_cli.pictures.normalize import centre_of_mass, normalize
 from mnist_cli.progress import Progress
 from mnist_cli.sources import synthetic
 from mnist_cli.sources.strokes import SKELETONS
 from mnist_cli.sources.synthetic import SPLITS, Split, draw, labels_of, write_splits, write_synthetic
+from tests.support.data import read_idx
 from tests.support.plain_digits import plain_digit, plain_labels
 
 SMALL = (Split("train", 0, 2500), Split("test", 60_000, 600))

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
+from mnist_cli.formats.idx import IdxHeader, IdxReader
 from mnist_cli.formats.store_writer import write_store
 
 TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -90,3 +91,21 @@ def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1)
     placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
     ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
     return np.asarray(image)
+
+
+def read_header(path: Path) -> IdxHeader:
+    """Return what an IDX file says of itself."""
+    with IdxReader(path) as reader:
+        return reader.header
+
+
+def read_idx(path: Path, block: int = 1 << 20) -> npt.NDArray[Any]:
+    """Return the whole array of an IDX file as the reader gives it, in blocks of `block` bytes."""
+    with IdxReader(path) as reader:
+        array: npt.NDArray[Any] = np.empty(reader.header.shape, reader.header.dtype)
+        rows = max(1, block // max(1, reader.header.row_bytes))
+        while reader.rows_left:
+            start = len(array) - reader.rows_left
+            part = reader.read_rows(rows)
+            array[start : start + len(part)] = part
+        return array
