@@ -38,7 +38,6 @@ IDX_TYPES: dict[int, np.dtype[Any]] = {
 }
 # What an array can have in NumPy 1; the format itself allows 255.
 _MAX_DIMENSIONS = 32
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +132,6 @@ class IdxReader:
             self._stream.finish(self._offset)
         rows = np.frombuffer(content, self._file_dtype).reshape(count, *self.header.shape[1:])
         return rows.astype(self.header.dtype, copy=False)
-
-
-def read_header(path: Path) -> IdxHeader:
-    """Return type and shape of an IDX file.
-
-    Raises:
-        InputError: there is no such file, or it cannot be read.
-        FormatError: the header is wrong, or cannot be true for a file of this size.
-    """
-    with IdxReader(path) as reader:
-        return reader.header
-
-
-def read_idx(path: Path) -> Array:
-    """Return the whole array of an IDX file, in the byte order of this machine.
-
-    Raises:
-        InputError: there is no such file, or it cannot be read.
-        FormatError: it is not a valid IDX file.
-    """
-    with IdxReader(path) as reader:
-        array: Array = np.empty(reader.header.shape, reader.header.dtype)
-        block = max(1, _BLOCK_BYTES // max(1, reader.header.row_bytes))
-        while reader.rows_left:
-            start = len(array) - reader.rows_left
-            rows = reader.read_rows(block)
-            array[start : start + len(rows)] = rows
-        return array
 
 
 def _parse_header(stream: ByteStream) -> IdxHeader:

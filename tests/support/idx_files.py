@@ -1,4 +1,4 @@
-"""Small IDX files for tests, written from the format's description and not with the code under test."""
+"""Small IDX files for tests, written from the format's description, and a way to read a whole one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mnist_cli.formats.idx import IdxReader
 
 TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -26,6 +28,18 @@ def write_idx(path: Path, array: npt.NDArray[Any], *, compress: bool = True) -> 
     content = idx_bytes(array)
     # gzip.compress writes another header from Python 3.13 on; with wbits=31 it is zlib's own.
     path.write_bytes(zlib.compress(content, 9, wbits=31) if compress else content)
+
+
+def read_idx(path: Path) -> npt.NDArray[Any]:
+    """Return the whole array of an IDX file, read by the toolkit in blocks of about a MB."""
+    with IdxReader(path) as reader:
+        array = np.empty(reader.header.shape, reader.header.dtype)
+        block = max(1, (1 << 20) // max(1, reader.header.row_bytes))
+        while reader.rows_left:
+            start = len(array) - reader.rows_left
+            rows = reader.read_rows(block)
+            array[start : start + len(rows)] = rows
+        return array
 
 
 def tiny_examples(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
