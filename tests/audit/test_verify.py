@@ -13,7 +13,7 @@ import pytest
 from mnist_cli.audit.verify import rerun_training, verify
 from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError
-from mnist_cli.formats.hdf5 import safe_hdf5_file
+from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from tests.pipeline.test_pipeline import Pipeline, pipeline

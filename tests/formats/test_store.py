@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.hdf5 import content_digest, write_text
+from mnist_cli.formats.hdf5 import content_digest
+from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.store import SPLITS, Store, open_store
 from mnist_cli.formats.store_writer import write_store
 from tests.support.idx_files import tiny_examples

@@ -19,7 +19,7 @@ import pytest
 from mnist_cli.config.config import Config
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.formats.hdf5 import safe_hdf5_file
+from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline import registry
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
