@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.figures import Row, Spread, Target, costs_of, ratio_row
 from benchmarks.measure import BenchmarkError, Sample
 from benchmarks.setting import Result, Setting
+from mnist_cli.text import plural
 
 _STAGES = ("preprocess", "train", "eval", "report")
 _MNIST, _LARGER, _LARGEST = 70_000, 1_000_000, 8_100_000  # images; 8.1 million is infinite MNIST's usual size
@@ -47,7 +48,8 @@ def _measure(setting: Setting, size: int, repeats: int) -> Result:
     what = f"train, {size:,} images: loading / reading the store once for its SHA-256"
     rows.append(ratio_row(what, "s", _facts("train", load, "load"), _facts("read", read, "seconds"), Target(high=1.1)))
     named = {f"{stage}, {count:,} images": taken for count, of in samples.items() for stage, taken in of.items()}
-    return Result(rows, costs_of(named), ("every process ran with RLIMIT_DATA at 2 GB",))
+    turns = plural(repeats, "turn")
+    return Result(rows, costs_of(named), (f"{turns}, every process with RLIMIT_DATA at 2 GB",))
 
 
 def _stages(setting: Setting, count: int, repeats: int) -> dict[str, list[Sample]]:
