@@ -1,14 +1,18 @@
-"""How good a model's answers are: confusion matrix, cross-entropy and how sure the accuracy is, in NumPy."""
+"""How good a model's answers are: confusion matrix, cross-entropy, the interval of the accuracy, remarkable examples.
+
+NumPy only. All of it goes through the examples block by block, so memory does not grow with them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.formats.model import Floats, linear_blocks
+from mnist_cli.formats.model import Floats, Model, linear_blocks, softmax
 
 # The 97.5 % point of the standard normal distribution.
 _Z95 = 1.959963984540054
@@ -57,7 +61,7 @@ def score(
         bias: float32 [K].
         images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
         labels: uint8 [n], below K.
-        one_thread: leave the other processors to others; the last bits of the cross-entropy may differ.
+        one_thread: use one processor only; the last bits of the cross-entropy may differ.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
@@ -68,6 +72,73 @@ def score(
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
         total += float(cross_entropies(logits, truth).sum())
     return Score(confusion.reshape(classes, classes), total / len(labels))
+
+
+def answers(
+    model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+) -> Iterator[tuple[int, Floats, npt.NDArray[np.uint8]]]:
+    """Give a model's answers to examples, block by block.
+
+    Args:
+        model: D inputs, K classes.
+        inputs: uint8 [n, D].
+        labels: uint8 [n].
+
+    Yields:
+        The position of a block's first example, the probabilities, float32 [examples of the block, K], and the labels.
+    """
+    for start, logits in linear_blocks(model.weights, model.bias, inputs, one_thread=True):
+        yield start, softmax(logits), labels[start : start + len(logits)]
+
+
+class Lowest:
+    """The examples with the lowest values of something; of equal ones the earlier.
+
+    Attributes:
+        positions: intp [k], where they are among all examples, the lowest value first.
+        probabilities: float32 [k, K], what the model answers to each.
+    """
+
+    def __init__(self, limit: int, classes: int) -> None:
+        """Start with none.
+
+        Args:
+            limit: how many to keep at most.
+            classes: K.
+        """
+        self._limit = limit
+        self._values = np.empty(0)
+        self.positions = np.empty(0, np.intp)
+        self.probabilities: Floats = np.empty((0, classes), np.float32)
+
+    def add(self, values: npt.NDArray[np.floating], positions: npt.NDArray[np.intp], probabilities: Floats) -> None:
+        """Look at more examples, which come after all those before.
+
+        Args:
+            values: floats [m].
+            positions: intp [m], ascending.
+            probabilities: float32 [m, K].
+        """
+        candidates = np.concatenate([self._values, values])
+        kept = np.argsort(candidates, kind="stable")[: self._limit]
+        self._values = candidates[kept]
+        self.positions = np.concatenate([self.positions, positions])[kept]
+        self.probabilities = np.concatenate([self.probabilities, probabilities])[kept]
+
+
+def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[int, int, int]]:
+    """Return (true label, predicted label, examples) of the most frequent confusions.
+
+    Args:
+        confusion: int64 [K, K], examples by [true label][predicted label].
+        limit: how many at most.
+    """
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    rows, columns = np.unravel_index(order, wrong.shape)
+    pairs = zip(rows.tolist(), columns.tolist(), wrong[rows, columns].tolist(), strict=True)
+    return [pair for pair in pairs if pair[2]]
 
 
 def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.formats.model import Model
+from mnist_cli.formats.scoring import Lowest, answers
 from mnist_cli.text import plural
 
 
@@ -29,26 +30,26 @@ class Mistake:
 
 
 def worst_mistakes(
-    model: Model, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], count: int
+    model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], count: int
 ) -> tuple[list[Mistake], int]:
-    """Return the mistakes of which the model is surest, and how many there are in all.
+    """Return the mistakes of which the model is surest, and how many mistakes there are in all.
 
     Args:
         model: D inputs, K classes.
-        pixels: uint8 [n, D].
+        inputs: uint8 [n, D].
         labels: uint8 [n], below K.
         count: how many to return at most; of equally sure ones the first.
     """
-    probabilities = model.probabilities(pixels)
-    predictions = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predictions != labels)
-    sureness = probabilities[wrong, predictions[wrong]]
-    surest = wrong[np.argsort(-sureness, kind="stable")[:count]]
+    wrong, surest = 0, Lowest(count, len(model.bias))
+    for start, probabilities, truth in answers(model, inputs, labels):
+        rows = np.flatnonzero(probabilities.argmax(axis=1) != truth)
+        wrong += len(rows)
+        surest.add(-probabilities[rows].max(axis=1, initial=0), start + rows, probabilities[rows])
     mistakes = [
-        Mistake(int(row), int(labels[row]), int(predictions[row]), float(probabilities[row, predictions[row]]))
-        for row in surest
+        Mistake(index, int(labels[index]), int(shares.argmax()), float(shares.max()))
+        for index, shares in zip(surest.positions.tolist(), surest.probabilities, strict=True)
     ]
-    return mistakes, len(wrong)
+    return mistakes, wrong
 
 
 def mistakes_title(split: str, shown: int, wrong: int, examples: int) -> str:

@@ -1,8 +1,11 @@
-"""The figures of the report that are not in metrics.json: calibration and remarkable examples, as pure functions."""
+"""What the report's charts show and where it is drawn: calibration, scales, ticks and lines, as pure functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +14,10 @@ from mnist_cli.formats.model import Floats
 from mnist_cli.formats.scoring import wilson_interval
 
 BINS = 15  # as in Guo et al.
+_STEPS = (1, 2, 2.5, 5, 10)
 
-Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.intp]
+T = TypeVar("T")
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,89 +40,94 @@ class Bin:
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+def _zeros() -> npt.NDArray[np.float64]:
+    return np.zeros(BINS)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """Whether the probabilities are what they say.
-
-    Attributes:
-        bins: those of the `BINS` bins of equal width that are not empty, from low to high.
-        error: the expected calibration error, Σ count/n · |accuracy − confidence|, over all bins.
-    """
-
-    bins: tuple[Bin, ...]
-    error: float
-
-
-def calibration(probabilities: Floats, labels: Bytes) -> Calibration:
-    """Compare how sure the model is with how often it is right.
+    """How sure the model is, compared with how often it is right; it grows block by block.
 
     M bins of equal width, ((m−1)/M, m/M], over the probability of the predicted class: C. Guo, G. Pleiss, Y. Sun and
     K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017; the error is that of M. P. Naeini,
     G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 
-    Args:
-        probabilities: float32 [n, K], rows sum to 1; n > 0.
-        labels: uint8 [n], below K.
+    Attributes:
+        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and how many are right.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    position = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
-    counts = np.bincount(position, minlength=BINS)
-    sums = np.bincount(position, confidence, BINS)
-    hits = np.bincount(position, right, BINS)
-    bins = tuple(
-        Bin(
-            low=index / BINS,
-            high=(index + 1) / BINS,
-            count=int(counts[index]),
-            confidence=float(sums[index] / counts[index]),
-            accuracy=float(hits[index] / counts[index]),
-            interval=wilson_interval(int(hits[index]), int(counts[index])),
-        )
-        for index in np.flatnonzero(counts)
-    )
-    return Calibration(bins, float(np.abs(hits - sums).sum() / len(labels)))
+
+    counts: npt.NDArray[np.float64] = field(default_factory=_zeros)
+    sums: npt.NDArray[np.float64] = field(default_factory=_zeros)
+    hits: npt.NDArray[np.float64] = field(default_factory=_zeros)
+
+    def add(self, probabilities: Floats, labels: npt.NDArray[np.uint8]) -> None:
+        """Count more examples.
+
+        Args:
+            probabilities: float32 [n, K], rows sum to 1.
+            labels: uint8 [n], below K.
+        """
+        confidence = probabilities.max(axis=1).astype(np.float64)
+        right = probabilities.argmax(axis=1) == labels
+        position = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+        for total, weights in ((self.counts, None), (self.sums, confidence), (self.hits, right)):
+            total += np.bincount(position, weights, BINS)
+
+    @property
+    def bins(self) -> list[Bin]:
+        """Those of the bins that are not empty, from low to high."""
+        return [
+            Bin(
+                low=index / BINS,
+                high=(index + 1) / BINS,
+                count=int(self.counts[index]),
+                confidence=float(self.sums[index] / self.counts[index]),
+                accuracy=float(self.hits[index] / self.counts[index]),
+                interval=wilson_interval(int(self.hits[index]), int(self.counts[index])),
+            )
+            for index in np.flatnonzero(self.counts)
+        ]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, Σ count/n · |accuracy − confidence|, over all bins."""
+        return float(np.abs(self.hits - self.sums).sum() / self.counts.sum())
 
 
-def worst_mistakes(probabilities: Floats, labels: Bytes, limit: int) -> Positions:
-    """Return the positions of the wrong predictions that cost most: those with the lowest p(true label) first.
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A straight map of numbers [low, high] onto [start, end], such as the pixels of an axis."""
 
-    Args:
-        probabilities: float32 [n, K].
-        labels: uint8 [n].
-        limit: how many at most.
-    """
-    true = probabilities[np.arange(len(labels)), labels.astype(np.intp)]
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return wrong[np.argsort(true[wrong], kind="stable")][:limit]
+    low: float
+    high: float
+    start: float
+    end: float
 
-
-def least_certain(probabilities: Floats, limit: int) -> Positions:
-    """Return the positions of the examples whose highest probability is lowest, that one first.
-
-    Args:
-        probabilities: float32 [n, K].
-        limit: how many at most.
-    """
-    return np.argsort(probabilities.max(axis=1), kind="stable")[:limit]
+    def __call__(self, value: float) -> float:
+        """Return where a number is, to a hundredth."""
+        span = self.high - self.low
+        share = (value - self.low) / span if span else 0.5
+        return round(self.start + share * (self.end - self.start), 2)
 
 
-def drawn_by_lot(examples: int, limit: int) -> Positions:
-    """Return positions of examples at random, each at most once and in order; the same arguments give the same ones."""
-    chosen = np.random.default_rng(examples).permutation(examples)[:limit]
-    return np.sort(chosen)
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Return about `count` round numbers from `low` to `high`: multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1, count)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in _STEPS if factor * power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
-def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[int, int, int]]:
-    """Return (true label, predicted label, examples) of the most frequent confusions.
+def line(points: Points, across: Scale, up: Scale) -> str:
+    """Return the `points` attribute of an SVG polyline."""
+    return " ".join(f"{across(x):g},{up(y):g}" for x, y in points)
 
-    Args:
-        confusion: int64 [K, K], examples by [true label][predicted label].
-        limit: how many at most.
-    """
-    wrong = confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
-    rows, columns = np.unravel_index(order, wrong.shape)
-    pairs = zip(rows.tolist(), columns.tolist(), wrong[rows, columns].tolist(), strict=True)
-    return [pair for pair in pairs if pair[2]]
+
+def thinned(items: Sequence[T], limit: int) -> list[T]:
+    """Return at most `limit` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]
