@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -34,13 +34,16 @@ SCHEMA = "mnist-model/2"
 _OLD_SCHEMA = "mnist-model/1"
 INPUT = "x = (uint8 - input_zero) / input_step as float32, the rows of an image after each other; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
-# Float images take four times the bytes; a block of 1,000 stays within 3 MB, near the processor.
+# Float images take four times the bytes; a block of 1,000 of MNIST stays within 3 MB, near the processor.
 _BLOCK = 1000
+# Of larger images so many fewer that a block takes 16 MB at most.
+_BLOCK_VALUES = 1 << 22
 # A product of so many multiplications OpenBLAS does without its other threads
 # (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c).
 _ONE_THREAD = 2**18
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T", bound=npt.NDArray[Any])
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # comparing arrays gives arrays, not an answer
@@ -88,7 +91,8 @@ class Model:
         Raises:
             InputError: the images have another dtype, shape or range than the class describes.
         """
-        return self._by_blocks(images, lambda logits: logits)
+        rows = self._checked(images)
+        return self._by_blocks(rows, lambda logits: logits, np.empty((len(rows), len(self.bias)), np.float32))
 
     def probabilities(self, images: npt.ArrayLike) -> Floats:
         """Return softmax(xW + b); errors as `logits`.
@@ -96,7 +100,8 @@ class Model:
         Returns:
             float32 [n, K], each row sums to 1.
         """
-        return self._by_blocks(images, softmax)
+        rows = self._checked(images)
+        return self._by_blocks(rows, softmax, np.empty((len(rows), len(self.bias)), np.float32))
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the most probable label of each image, the lower one of two that tie; errors as `logits`.
@@ -104,12 +109,11 @@ class Model:
         Returns:
             uint8 [n].
         """
-        labels: npt.NDArray[np.uint8] = self.logits(images).argmax(axis=1).astype(np.uint8)
-        return labels
-
-    def _by_blocks(self, images: npt.ArrayLike, function: Callable[[Floats], Floats]) -> Floats:
         rows = self._checked(images)
-        result = np.empty((len(rows), len(self.bias)), np.float32)
+        return self._by_blocks(rows, lambda logits: logits.argmax(axis=1), np.empty(len(rows), np.uint8))
+
+    def _by_blocks(self, rows: npt.NDArray[Any], function: Callable[[Floats], Any], result: T) -> T:
+        """Fill an array with what a function makes of the logits; of no more of them than a block at once."""
         # On a busy machine a second thread makes this ten times slower, and on an idle one hardly faster.
         for start, logits in linear_blocks(self.weights, self.bias, rows, one_thread=True):
             result[start : start + len(logits)] = function(logits)
@@ -149,9 +153,10 @@ def linear_blocks(
     """
     is_scaled = images.dtype == np.float32
     # One buffer for all blocks: to touch fresh memory takes longer than to multiply.
-    buffer = np.empty((0 if is_scaled else min(_BLOCK, len(images)), len(weights)), np.float32)
-    for start in range(0, len(images), _BLOCK):
-        block = images[start : start + _BLOCK]
+    count = max(1, min(_BLOCK, _BLOCK_VALUES // len(weights)))
+    buffer = np.empty((0 if is_scaled else min(count, len(images)), len(weights)), np.float32)
+    for start in range(0, len(images), count):
+        block = images[start : start + count]
         inputs = block if is_scaled else np.divide(block, np.float32(255), out=buffer[: len(block)])
         yield start, (_product_by_one_thread(inputs, weights) if one_thread else inputs @ weights) + bias
 

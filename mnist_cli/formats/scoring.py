@@ -5,7 +5,7 @@ NumPy only. All of it goes through the examples block by block, so memory does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 
@@ -53,6 +53,7 @@ def score(
     labels: npt.NDArray[np.uint8],
     *,
     one_thread: bool = False,
+    report: Callable[[int], object] = lambda _done: None,
 ) -> Score:
     """Measure the softmax regression with these parameters.
 
@@ -62,6 +63,7 @@ def score(
         images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
         labels: uint8 [n], below K.
         one_thread: use one processor only; the last bits of the cross-entropy may differ.
+        report: is called with the number of images that are done.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
@@ -71,6 +73,7 @@ def score(
         predicted = logits.argmax(axis=1)
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
         total += float(cross_entropies(logits, truth).sum())
+        report(start + len(logits))
     return Score(confusion.reshape(classes, classes), total / len(labels))
 
 

@@ -18,7 +18,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,7 @@ ALIGNMENT = 4096
 ZERO, STEP = 0, 255
 _DOCUMENTS = ("shape", "classes", "zero", "step", "sources", "sha256")
 _HINT = "run 'mnist preprocess'"
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -125,8 +125,8 @@ class Split:
         """uint8 [n], read-only, mapped; below the number of classes."""
         labels = self._map("labels")
         classes = len(self._header.classes)
-        for start in range(0, len(labels), _BLOCK):
-            wrong = np.flatnonzero(labels[start : start + _BLOCK] >= classes)
+        for start in range(0, len(labels), _BLOCK_BYTES):
+            wrong = np.flatnonzero(labels[start : start + _BLOCK_BYTES] >= classes)
             if wrong.size:
                 position = start + int(wrong[0])
                 raise FormatError(
@@ -142,6 +142,12 @@ class Split:
     def one_hot(self) -> Floats:
         """float32 [n, classes]: 1 at the label, else 0."""
         return np.eye(len(self._header.classes), dtype=np.float32)[self.labels]
+
+    def blocks(self) -> Iterator[tuple[int, Bytes, Bytes]]:
+        """Give the examples block by block: the position of the first, `inputs` and `labels` of the block."""
+        rows = max(1, _BLOCK_BYTES // self.inputs.shape[1])
+        for start in range(0, len(self), rows):
+            yield start, self.inputs[start : start + rows], self.labels[start : start + rows]
 
     def _map(self, kind: str) -> Bytes:
         place = self._places[kind]
@@ -181,7 +187,7 @@ def _sha256_at(descriptor: int, offset: int, size: int) -> str | None:
     The part is read, not mapped: a look at a page of a map that the file no longer has would end the process (SIGBUS).
     """
     digest = hashlib.sha256()
-    buffer = memoryview(bytearray(min(size, _BLOCK)))
+    buffer = memoryview(bytearray(min(size, _BLOCK_BYTES)))
     end = offset + size
     while offset < end:
         count = os.preadv(descriptor, [buffer[: min(len(buffer), end - offset)]], offset)

@@ -24,8 +24,9 @@ from mnist_cli.learning.rules import make_rule
 from mnist_cli.learning.settings import Settings
 
 # A batch larger than this is summed up block by block, so that memory stays bounded: as float32, a block of MNIST
-# takes 13 MB, the whole training split would take 172.
+# takes 13 MB, the whole training split would take 172. Of larger images, a block takes 16 MB.
 _BLOCK = 4096
+_BLOCK_VALUES = 1 << 22
 
 Floats = npt.NDArray[np.float32]
 
@@ -153,7 +154,8 @@ class TrainingLoop:
             labels = tf.cast(tf.gather(all_labels, block), tf.int32)
             return loss_and_gradient_sums(inputs, labels, weights, bias)
 
-        return sums_of(rows) if rows.shape[0] <= _BLOCK else _sum_of_blocks(rows, sums_of, weights, bias)
+        block = max(1, min(_BLOCK, _BLOCK_VALUES // weights.shape[1]))
+        return sums_of(rows) if rows.shape[0] <= block else _sum_of_blocks(rows, block, sums_of, weights, bias)
 
 
 def _as_model(variables: Sequence[tf.Variable]) -> tuple[Floats, Floats]:
@@ -190,16 +192,17 @@ def loss_and_gradient_sums(
 
 def _sum_of_blocks(
     rows: tf.Tensor,
+    block: int,
     sums_of: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
     weights: tf.Tensor,
     bias: tf.Tensor,
 ) -> tuple[tf.Tensor, ...]:
-    """Add up what `sums_of` gives for each block of rows, one block after the other."""
+    """Add up what `sums_of` gives for each `block` of the rows, one after the other."""
     count = rows.shape[0]
 
     def add(start: tf.Tensor, *totals: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        sums = sums_of(rows[start : tf.minimum(start + _BLOCK, count)])
-        return (start + _BLOCK, *(total + part for total, part in zip(totals, sums, strict=True)))
+        sums = sums_of(rows[start : tf.minimum(start + block, count)])
+        return (start + block, *(total + part for total, part in zip(totals, sums, strict=True)))
 
     zeros = (0, tf.constant(0.0), tf.zeros_like(weights), tf.zeros_like(bias))
     # One at a time: two would need the memory of two.

@@ -151,9 +151,10 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
     examples = getattr(store, split)
     if not len(examples):
         raise InputError(f"the {split} split is empty")
-    right = []
-    for run in (first, second):
-        model = load_model(run.model_file)
-        right.append(model.predict(examples.inputs) == examples.labels)
-    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    one, other = load_model(first.model_file), load_model(second.model_file)
+    only_first = only_second = 0
+    for _, inputs, labels in examples.blocks():
+        first_right, second_right = one.predict(inputs) == labels, other.predict(inputs) == labels
+        only_first += int((first_right & ~second_right).sum())
+        only_second += int((second_right & ~first_right).sum())
     return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))

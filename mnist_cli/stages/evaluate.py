@@ -109,8 +109,7 @@ def evaluate(
     _check_fit(trained, opened, Path(store))
     progress.start("eval", len(examples), "images")
     try:
-        measured = score(trained.weights, trained.bias, examples.inputs, examples.labels)
-        progress.update(len(examples))
+        measured = score(trained.weights, trained.bias, examples.inputs, examples.labels, report=progress.update)
     finally:
         progress.finish()
     classes = class_metrics(measured.confusion, trained.classes)

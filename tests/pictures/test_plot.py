@@ -149,12 +149,14 @@ def test_a_shrunk_drawing_shows_means() -> None:
     assert Screen(4, in_colour=False).ink(image).lines == ["++@@"]
 
 
-def test_the_surest_mistake_comes_first() -> None:
+def test_the_surest_mistakes_of_all_blocks_come_first() -> None:
     model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
-    pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
-    found, wrong = worst_mistakes(model, pixels, np.array([0, 0, 1, 2], np.uint8), 2)
+    wrong_ones = np.array([[0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
+    pixels = np.concatenate([wrong_ones[:1], np.repeat([[255, 0, 0]], 1500, axis=0), wrong_ones[1:]]).astype(np.uint8)
+    labels = np.array([0] * 1501 + [1, 2], np.uint8)
+    found, wrong = worst_mistakes(model, pixels, labels, 2)
     assert wrong == 3
-    assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
+    assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(1502, 2, 1), (1501, 1, 2)]
     assert found[0].probability > found[1].probability > 0.9
 
 
