@@ -110,3 +110,13 @@ def file_size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def percent(fraction: float) -> str:
+    """Return 0.9201 as `92.01 %`."""
+    return f"{100 * fraction:.2f} %"
+
+
+def short(loss: float) -> str:
+    """Return a loss as people read it: `0.3094`, `2.55e+29`."""
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.3g}"

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-from mnist_cli.files import sha256_of
+from mnist_cli.datasets import FILE_NAMES
 from tests.attacks.scene import Scene, scene
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = ["tests.support.fetch_fixtures"]
+pytest_plugins = ["tests.support.fetch_fixtures", "tests.support.finished", "tests.support.pipelines"]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -61,15 +60,6 @@ def tiny_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tiny_dataset(folder)
     register_dataset(folder, monkeypatch)
     return folder
-
-
-def register_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "tiny") -> None:
-    """Make the four files in `folder` a data set with pinned digests, as MNIST is."""
-    pinned = {}
-    for role, file_name in FILE_NAMES.items():
-        path = folder / file_name
-        pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
-    monkeypatch.setitem(DATASETS, name, Dataset(name, pinned, (), tuple("0123456789")))
 
 
 @pytest.fixture

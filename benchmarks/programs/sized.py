@@ -133,12 +133,11 @@ def _report() -> Facts:
     from mnist_cli.formats.history import HISTORY_NAME, parse_history
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
-    from mnist_cli.report.page import render
-    from mnist_cli.report.subject import Provenance, Subject
+    from mnist_cli.report.page import Provenance, ReportData, render
 
     metrics = json.loads(Path("metrics.json").read_bytes())
     history = parse_history(Path(HISTORY_NAME).read_bytes())
-    render(Subject(load_model("model.h5"), open_store("store.h5"), metrics, history, Provenance("", "", (), ())))
+    render(ReportData(load_model("model.h5"), open_store("store.h5"), metrics, history, Provenance("", "", (), ())))
     return {"images": metrics["examples"]}
 
 

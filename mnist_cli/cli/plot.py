@@ -14,11 +14,13 @@ from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.published import command_for, fitting_store, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
+from mnist_cli.stages.stage import EVALUATION, HISTORY
 from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
     from mnist_cli.formats.model import Model
+    from mnist_cli.stages.stage import Pipeline
 
 _FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
 _MISTAKES = 24  # how many are drawn: four rows of six
@@ -26,9 +28,9 @@ _PAIRS = 20  # confusions that are printed where the matrix does not fit
 _NAME = 40  # characters of a class name beside the matrix
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "plot")(plot)
+    command(app, pipeline, "plot")(plot)
 
 
 def plot(
@@ -69,7 +71,7 @@ def plot(
     from mnist_cli.pictures import plots
 
     _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
-    session.output.document({"plot": what, "file": str(target)})
+    session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 
 
@@ -97,8 +99,8 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
 
     import numpy as np
 
-    path = session.artifacts.folder("eval") / "metrics.json"
-    content = _read_file(path, command_for(session, "eval"))
+    path = session.artifacts.path(EVALUATION)
+    content = _read_file(path, command_for(session, EVALUATION))
     try:
         metrics = json.loads(content)
         matrix = np.array(metrics["confusion"])
@@ -113,10 +115,10 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
 
 
 def _history(session: Session, _split: str) -> tuple[Any, ...]:
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats.history import parse_history
 
-    path = session.artifacts.folder("train") / HISTORY_NAME
-    content = _read_file(path, command_for(session, "train"))
+    path = session.artifacts.path(HISTORY)
+    content = _read_file(path, command_for(session, HISTORY))
     try:
         records = parse_history(content)
         if not records:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.stages.stage import Pipeline
 
     Pixels = npt.NDArray[np.uint8]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "predict")(predict)
+    command(app, pipeline, "predict")(predict)
 
 
 def predict(
@@ -104,7 +105,7 @@ def _read(name: str, shape: tuple[int, int]) -> Pixels:
 
 
 def _print_failure(session: Session, name: str, error: InputError) -> None:
-    session.output.record({"file": name, "error": error.document()})
+    session.output.record("predict-failed", file=name, error=error)
     if not session.output.as_json:
         say("error:", f"{printable(name)}: {error.message}", fg="red")
 
@@ -128,7 +129,7 @@ def _print_prediction(
         print_bars(session.output, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
-    session.output.record(record)
+    session.output.record("predict-file" if "file" in item else "predict-index", **record)
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:

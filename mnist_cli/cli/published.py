@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnist_cli.errors import InputError
+from mnist_cli.stages.stage import MODEL, STORE
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -12,36 +13,36 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
 
-_BEFORE = {"preprocess": "fetch", "train": "preprocess", "eval": "train"}
 
-
-def command_for(session: Session, stage: str) -> str:
-    """Return the command that makes a stage's outputs: the whole pipeline if the stage before never ran."""
+def command_for(session: Session, kind: str) -> str:
+    """Return the command that makes the file of a kind: the whole pipeline if the stage before never ran."""
     from mnist_cli.pipeline.manifest import NAME
 
-    before = session.artifacts.folder(_BEFORE[stage])
+    names = list(session.pipeline.stages)
+    stage = session.pipeline.maker(kind).name
+    before = session.artifacts.folder(names[max(0, names.index(stage) - 1)])
     return f"mnist {stage}" if (before / NAME).exists() else "mnist run"
 
 
 def published_model(session: Session) -> Model:
     """Read the model in the artifacts folder; raises as `load_model`, with a hint for this folder."""
-    from mnist_cli.formats.model import MODEL_NAME, load_model
+    from mnist_cli.formats.model import load_model
 
     try:
-        return load_model(session.artifacts.folder("train") / MODEL_NAME)
+        return load_model(session.artifacts.path(MODEL))
     except InputError as error:
-        error.hint = f"run '{command_for(session, 'train')}'"
+        error.hint = f"run '{command_for(session, MODEL)}'"
         raise
 
 
 def published_store(session: Session) -> Store:
     """Open the store in the artifacts folder; raises as `open_store`, with a hint for this folder."""
-    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.formats.store import open_store
 
     try:
-        return open_store(session.artifacts.folder("preprocess") / STORE_NAME)
+        return open_store(session.artifacts.path(STORE))
     except InputError as error:
-        error.hint = f"run '{command_for(session, 'preprocess')}'"
+        error.hint = f"run '{command_for(session, STORE)}'"
         raise
 
 
@@ -64,6 +65,6 @@ def fitting_store(session: Session, model: Model) -> Store:
         )
         raise InputError(
             f"{printable(store.path)}: the model was trained on other data\nexpected {expected}; received {received}",
-            hint=f"run '{command_for(session, 'train')}'",
+            hint=f"run '{command_for(session, MODEL)}'",
         )
     return store

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.drawing import print_bars, print_drawing, screen
-from mnist_cli.cli.published import fits, published_store
+from mnist_cli.cli.published import command_for, fits, published_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
+from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "show")(show)
+    command(app, pipeline, "show")(show)
 
 
 def show(
@@ -45,10 +47,10 @@ def show(
     image = inputs.reshape(store.image_shape)
     label = int(examples.labels[number])
     name = printable(store.classes[label])
-    session.output.document({"split": split, "index": number, "label": label, "image": image.tolist()})
+    session.output.document(split=split, index=number, label=label, image=image.tolist())
     print_drawing(session.output, screen().ink(image).lines)
     session.output.line(f"{split} image {number:,}: label {name}", bold=True)
-    model_file = session.artifacts.folder("train") / "model.h5"
+    model_file = session.artifacts.path(MODEL)
     if model_file.exists():
         from mnist_cli.formats.model import load_model
 
@@ -56,13 +58,15 @@ def show(
         if fits(model, store):
             _show_probabilities(session, model, inputs, label)
         else:
-            session.output.note("the model was trained on other data; run 'mnist train' for one of these images")
+            session.output.note(
+                f"the model was trained on other data; run '{command_for(session, MODEL)}' for one of this data"
+            )
 
 
 def _show_probabilities(session: Session, model: Model, inputs: Any, label: int) -> None:
     probabilities = [float(value) for value in model.probabilities(inputs)[0]]
     best = probabilities.index(max(probabilities))
-    session.output.document({"prediction": best, "probabilities": probabilities})
+    session.output.document(prediction=best, probabilities=probabilities)
     print_bars(session.output, model.classes, probabilities, label)
     verdict = "right" if best == label else "wrong"
     session.output.line(f"the model says {printable(model.classes[best])}: {verdict}", bold=True)

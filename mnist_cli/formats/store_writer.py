@@ -13,9 +13,6 @@ import h5py
 from mnist_cli.formats.hdf5 import create_group, digest_of, safe_hdf5_file, write_text
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SCHEMA, STEP, ZERO, Bytes
 
-# The largest image: 256×256 pixels.
-MAX_PIXELS = 1 << 16
-
 
 class StoreWriter:
     """A store that is being written; `write_store` makes it."""

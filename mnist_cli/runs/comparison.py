@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_cli.differences import differences
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.runs.mcnemar import PairedTest, mcnemar
@@ -62,7 +63,6 @@ class Comparison:
         changes: every metric, in the order of METRICS.
         split: what accuracy and cross-entropy were measured on; None when not on the same split.
         test: the paired test, or None.
-        tested_on: the split that it was made on, or None.
         no_test: why there is none.
     """
 
@@ -73,7 +73,6 @@ class Comparison:
     changes: tuple[Change, ...]
     split: str | None
     test: PairedTest | None
-    tested_on: str | None
     no_test: str | None
 
 
@@ -84,21 +83,19 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     test is made there too, or else on the validation split, from the two models and the store as it is now.
     """
     split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
-    tested_on = split or "validation"
     test, no_test = None, None
     try:
-        test = _paired_test(first, second, artifacts, tested_on)
+        test = _paired_test(first, second, artifacts, split or "validation")
     except (MnistError, OSError) as error:
         no_test = error.message.splitlines()[0] if isinstance(error, MnistError) else str(error)
     return Comparison(
         first=first,
         second=second,
-        same_model=first.train.outputs.get("model.h5") == second.train.outputs.get("model.h5"),
+        same_model=first.record.files.get(first.model_file.name) == second.record.files.get(second.model_file.name),
         differences=tuple(_differences(first, second)),
         changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
         split=split,
         test=test,
-        tested_on=tested_on if test else None,
         no_test=no_test,
     )
 
@@ -129,9 +126,8 @@ def _differences(first: Run, second: Run) -> Iterator[Difference]:
         ("environment", one.environment, other.environment),
     )
     for kind, old, new in tables:
-        for name in dict.fromkeys([*old, *new]):
-            if old.get(name) != new.get(name):
-                yield Difference(kind, name, old.get(name), new.get(name))
+        for reason in differences(old, new):
+            yield Difference(kind, reason.what, reason.old, reason.new)
 
 
 def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:
@@ -143,9 +139,10 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
     if first.store_digest != second.store_digest:
         raise InputError("they were trained on different data")
     from mnist_cli.formats.model import load_model
-    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.formats.store import open_store
 
-    store = open_store(artifacts.folder("preprocess") / STORE_NAME)
+    source, file = next(iter(first.train.inputs)).split("/")
+    store = open_store(artifacts.folder(source) / file)
     if store.digest != first.store_digest:
         raise InputError("the store is not the one that they were trained on any more")
     examples = getattr(store, split)
@@ -157,4 +154,4 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         first_right, second_right = one.predict(inputs) == labels, other.predict(inputs) == labels
         only_first += int((first_right & ~second_right).sum())
         only_second += int((second_right & ~first_right).sum())
-    return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))
+    return PairedTest(split, len(examples), only_first, only_second, mcnemar(only_first, only_second))

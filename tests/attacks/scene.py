@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnist_cli.pipeline.registry import STAGES
+
 from mnist_cli.errors import FormatError
 from mnist_cli.files import TEMPORARY_PREFIX, sha256_of
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
 from tests.attacks.zygote import Process, Zygote, zygote
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 
 COMMANDS = ("fetch", "preprocess", "train", "eval", "run")
 

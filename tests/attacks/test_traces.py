@@ -14,7 +14,7 @@ import pytest
 
 from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.files import sha256_of
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 from tests.support.mirror_server import MirrorServer
 
 CALLS = (

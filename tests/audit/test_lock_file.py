@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 from mnist_cli.audit.lock_file import LockFile, Promise, lock_of, lock_path, read_lock
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError, NotAsLocked
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from tests.pipeline.test_pipeline import ALL, Pipeline, fake_train, pipeline
-
-__all__ = ["pipeline"]  # the fixture, for this module
+from tests.support.command_line import Command
+from tests.support.pipelines import ALL, Pipeline, other_history
 
 
 @pytest.fixture
@@ -36,12 +34,6 @@ def written(pipeline: Pipeline) -> LockFile:
 
 def frozen(pipeline: Pipeline, lock: Path, *settings: str, **options: Any) -> list[str]:
     return pipeline.ran(*settings, promise=Promise(read_lock(lock), lock), **options)
-
-
-def other_history(job: Job) -> Outcome:
-    outcome = fake_train(job)
-    (job.new / "history.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
-    return outcome
 
 
 def test_a_lock_says_what_every_stage_gives_and_nothing_of_the_machine(pipeline: Pipeline, lock: Path) -> None:
@@ -209,87 +201,67 @@ def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
         read_lock(lock)
 
 
-class CommandLine:
-    """`mnist …` on the tiny pipeline; `error` is what was printed to stderr."""
-
-    def __init__(self, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-        self._common = ["--artifacts", str(pipeline.artifacts.root), "--set", "dataset=tiny"]
-        self._common += ["--set", "preprocess.validation_size=10"]
-        self._capsys = capsys
-        self.error = self.out = ""
-
-    def __call__(self, *arguments: str) -> int:
-        code = run_command_line([*arguments, *self._common])
-        self.out, self.error = self._capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def mnist(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    return CommandLine(pipeline, capsys)
-
-
-def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, mnist: CommandLine) -> None:
-    assert mnist("lock") == 4
-    assert "fetch is missing: never run" in mnist.error
+def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    done = tiny_mnist("lock", code=4)
+    assert "fetch is missing: never run" in done.err
     pipeline.run()
-    assert mnist("lock", "--set", "train.steps=7") == 4
-    assert "train is stale: train.steps 1000 → 7" in mnist.error
+    done = tiny_mnist("lock", "--set", "train.steps=7", code=4)
+    assert "train is stale: train.steps 1000 → 7" in done.err
     assert not Path("pipeline.lock").exists()
 
 
-def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     path = pipeline.file("eval/metrics.json")
     times = path.stat()
     path.write_bytes(path.read_bytes().replace(b"test", b"tset"))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert mnist("lock") == 4
-    assert "eval is corrupt" in mnist.error
+    done = tiny_mnist("lock", code=4)
+    assert "eval is corrupt" in done.err
 
 
-def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
-    assert mnist("lock", "--json") == 0
-    assert json.loads(mnist.out) == {"file": "pipeline.lock", "written": True, "ok": True}
+    done = tiny_mnist("lock", "--json")
+    assert done.document == {"file": "pipeline.lock", "written": True, "ok": True}
     before = Path("pipeline.lock").stat()
-    assert mnist("lock", "--json") == 0
-    assert json.loads(mnist.out)["written"] is False
+    done = tiny_mnist("lock", "--json")
+    assert done.document["written"] is False
     assert Path("pipeline.lock").stat() == before
-    assert mnist("lock", "--check") == 0
+    tiny_mnist("lock", "--check")
 
 
 def test_check_exits_with_4_when_the_lock_says_something_else(
-    pipeline: Pipeline, mnist: CommandLine, lock: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tiny_mnist: Command, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert mnist("lock", "--check", "--set", "train.learning_rate=0.3") == 4
+    tiny_mnist("lock", "--check", "--set", "train.learning_rate=0.3", code=4)
     monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
     pipeline.run(force=True)
     before = lock.read_bytes()
-    assert mnist("lock", "--check") == 4
-    assert "train: history.jsonl" in mnist.error
+    done = tiny_mnist("lock", "--check", code=4)
+    assert "train: history.jsonl" in done.err
     assert lock.read_bytes() == before
 
 
-def test_another_place_can_be_named(pipeline: Pipeline, mnist: CommandLine, tmp_path: Path) -> None:
+def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Command, tmp_path: Path) -> None:
     pipeline.run()
-    assert mnist("lock", "--output", str(tmp_path / "promise.lock")) == 0
+    tiny_mnist("lock", "--output", str(tmp_path / "promise.lock"))
     assert read_lock(tmp_path / "promise.lock").dataset == "tiny"
     assert not Path("pipeline.lock").exists()
 
 
 @pytest.mark.parametrize("command", [("run", "--frozen"), ("status", "--frozen"), ("lock", "--check")])
-def test_a_missing_lock_names_the_command_that_writes_it(mnist: CommandLine, command: tuple[str, ...]) -> None:
-    assert mnist(*command) == 3
-    assert "pipeline.lock: there is no such file" in mnist.error
-    assert "run 'mnist lock'" in mnist.error
+def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Command, command: tuple[str, ...]) -> None:
+    done = tiny_mnist(*command, code=3)
+    assert "pipeline.lock: there is no such file" in done.err
+    assert "run 'mnist lock'" in done.err
 
 
 @pytest.mark.parametrize("command", [("run", "--to", "train"), ("run", "--dry-run"), ("status",)])
-def test_frozen_commands_tell_what_differs(lock: Path, mnist: CommandLine, command: tuple[str, ...]) -> None:
-    assert mnist(*command, "--frozen") == 0
-    assert mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3") == 4
-    error = json.loads(mnist.out)["error"]
+def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, command: tuple[str, ...]) -> None:
+    tiny_mnist(*command, "--frozen")
+    done = tiny_mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3", code=4)
+    error = done.document["error"]
     assert error["code"] == "not-as-locked"
     assert error["differences"][0]["text"] == "train.learning_rate 0.5 → 0.3"
 

@@ -39,9 +39,10 @@ def test_an_image_is_drawn_in_colours(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_json_reads_back_as_it_was_and_holds_no_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(as_json=True)
-    output.document({HOSTILE: [HOSTILE]})
+    output = Output(as_json=True, name="config-init")
+    output.document(file=HOSTILE)
+    output.render()
     output.finish()
     printed = capsys.readouterr().out
     assert printed.replace("\n", "").isprintable()
-    assert json.loads(printed) == {HOSTILE: [HOSTILE]}
+    assert json.loads(printed) == {"file": HOSTILE}

@@ -11,17 +11,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
-
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.config.config import Config
 from mnist_cli.config.keys import KEYS, SECTIONS
+from pydantic import ValidationError
+
 from mnist_cli.config.loading import LoadedConfig, load_config, parse_override, read_override
 from mnist_cli.config.template import render
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_scalar, read_yaml
 from mnist_cli.errors import ConfigError
 from mnist_cli.text import lines
 from tests.support import ROOT
+from tests.support.command_line import mnist
 
 SHIPPED = ROOT / "pipeline.yaml"
 
@@ -295,12 +295,12 @@ def test_a_warm_up_as_long_as_the_run_is_accepted_and_one_over_epochs_left_to_tr
     assert load("train: {schedule: cosine, warmup_steps: 5000, epochs: 9}").config.train.epochs == 9
 
 
-def test_settings_that_cannot_be_read_are_reported_with_all_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_that_cannot_be_read_are_reported_with_all_the_others() -> None:
     Path("pipeline.yaml").write_text("seed: -1\n", encoding="utf-8")
     settings = ("train.steps=[1", "train.epochs", "eval.split=all")
-    code = run_command_line(["config", "check", *(word for setting in settings for word in ("--set", setting))])
-    assert code == 3
-    told = capsys.readouterr().err.splitlines()
+    told = mnist(
+        "config", "check", *(word for setting in settings for word in ("--set", setting)), code=3
+    ).err.splitlines()
     assert [line.split(": expected")[0].split(": not YAML")[0] for line in told[:4]] == [
         "error: pipeline.yaml:1:7: seed",
         "--set: eval.split",

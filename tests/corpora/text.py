@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_cli.pipeline.registry import STAGES, Stage
+
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
-from mnist_cli.pipeline.registry import STAGES, Stage
 from mnist_cli.text import printable
 from tests.corpora.tally import Tally
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 # Clear the screen, write the clipboard, C1's forms of both, bidi overrides, forged lines, Rich's markup.
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\x9d52;c;x\x9c\u202egnp\u2066\r\nerror: forged\x00\x7f\u200b[bold red]x[/]"

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mnist_cli.config.config import Config
+
 from mnist_cli.config.loading import load_config
 from mnist_cli.config.template import render
 from mnist_cli.errors import ConfigError, FormatError
 from mnist_cli.formats.idx import read_idx
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
-from tests.support.idx_files import idx_bytes, tiny_examples
+from tests.support.data import idx_bytes, tiny_examples
 
 Target = Callable[[Path, bytes], None]
 

@@ -15,7 +15,7 @@ from mnist_cli.errors import InputError, TrainingDiverged
 from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
 from mnist_cli.stages.train import TrainResult, train
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 
 class Listening(Progress):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 KILLS = int(os.environ.get("MNIST_KILLS", "30"))
 

@@ -11,17 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
 from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
+from tests.support.trainings import difference, outputs
 
 PROGRAM = """
 import json, sys
@@ -57,15 +56,6 @@ def train_mirrored(store: Path, replicas: int, *runs: tuple[Path, dict[str, Any]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
-
-
-def difference(one: Path, other: Path) -> float:
-    first, second = load_model(one / "model.h5"), load_model(other / "model.h5")
-    return float(max(np.abs(first.weights - second.weights).max(), np.abs(first.bias - second.bias).max()))
 
 
 @pytest.fixture(scope="module")

@@ -8,32 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from mnist_cli.config.config import Config
 from mnist_cli.config.keys import KEYS
+from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from mnist_cli.pipeline.registry import STAGES
+
 from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats.model import load_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
-from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.progress import Progress
 from mnist_cli.stages.train import train
 from tests.support import ROOT, reference, reference_rules
+from tests.support.data import write_small_store
 from tests.support.reference import Array
-from tests.support.small_stores import write_small_store
+from tests.support.trainings import Failing, outputs
 
 STEPS = 40
 RUN: dict[str, Any] = {"steps": STEPS, "batch_size": 20, "validate_every": 10, "seed": 3}
-
-
-class Failing(Progress):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def update(self, done: int, detail: str = "") -> None:
-        if done >= self.step:
-            raise RuntimeError("crash")
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +55,6 @@ def expected(
 
 def weights(folder: Path) -> Any:
     return load_model(folder / "model.h5").weights
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
 
 
 def history(folder: Path) -> list[dict[str, Any]]:

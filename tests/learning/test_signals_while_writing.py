@@ -15,7 +15,7 @@ import pytest
 
 from mnist_cli.stages.train import TrainResult, train
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 # The second checkpoint is written until a byte comes: its weights are there, and neither on the disk nor named.
 PROGRAM = """

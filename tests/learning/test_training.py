@@ -21,19 +21,9 @@ from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import TrainResult, train
 from tests.support import ROOT, reference
+from tests.support.data import write_small_store
 from tests.support.fetch_fixtures import Listener
-from tests.support.small_stores import write_small_store
-
-
-class Failing(Progress):
-    """Fails when training has come to a step, as a crash would."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def update(self, done: int, detail: str = "") -> None:
-        if done >= self.step:
-            raise RuntimeError(f"crash at step {done}")
+from tests.support.trainings import Failing, outputs
 
 
 class Signalling(Failing):
@@ -63,10 +53,6 @@ def reference_for(store: Store, **settings: Any) -> tuple[reference.Array, refer
 
 def history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
 
 
 def test_small_weights_agree_with_the_reference(small: Path, tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ import pytest
 
 from mnist_cli.cli import workers as local_workers
 from mnist_cli.cli.workers import _free_addresses, run_workers
-from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, WorkerLost
+from mnist_cli.learning.distributed.setting import this_worker
 from mnist_cli.stages.runtime import expected_runtime
 from mnist_cli.stages.train import train
-from tests.learning.test_mirrored import difference, outputs
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
+from tests.support.trainings import difference, outputs
 
 WORKER_LOST = 9
 PROGRAM = """

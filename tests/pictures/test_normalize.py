@@ -19,6 +19,7 @@ from mnist_cli.pictures.luminance import area_average, luminance, shrunk
 from mnist_cli.pictures.normalize import centre_of_mass
 from mnist_cli.stages.fetch import fetch
 from mnist_cli.stages.preprocess import preprocess
+from tests.support.data import digit
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -26,15 +27,6 @@ Bytes = npt.NDArray[np.uint8]
 def normalize(image: Any, shape: tuple[int, int] = (28, 28)) -> Bytes:
     """Normalise to MNIST's shape, where a test does not say another."""
     return normalizing.normalize(image, shape)
-
-
-def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1) -> Bytes:
-    """A seven in black on white, drawn with strokes of a fifteenth of its height."""
-    points = [(0.35, 0.3), (0.65, 0.3), (0.48, 0.7)]
-    image = Image.new("L", (size, size), 255)
-    placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
-    ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
-    return np.asarray(image)
 
 
 def closeness(first: Bytes, second: Bytes) -> float:

@@ -13,7 +13,6 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.text import Text
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.cli.drawing import print_bars
 from mnist_cli.cli.output import Output
 from mnist_cli.formats.history import Record, write_history
@@ -22,8 +21,9 @@ from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER, diverging, over_dr
 from mnist_cli.pictures.mistakes import worst_mistakes
 from mnist_cli.pictures.terminal import Drawing, Screen, half_blocks, shades, signs
 from mnist_cli.stages.evaluate import evaluate
+from tests.support.command_line import mnist
+from tests.support.data import write_small_store
 from tests.support.report_data import make_report_data
-from tests.support.small_stores import write_small_store
 
 SUBJECTS = ["weights", "confusion", "history", "mistakes"]
 CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")
@@ -47,13 +47,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("what", SUBJECTS)
-def test_every_plot_is_a_picture_in_the_artifacts_folder(
-    folder: Path, capsys: pytest.CaptureFixture[str], what: str
-) -> None:
-    assert run_command_line(["plot", what, "--json"]) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"plot": what, "file": f"artifacts/plots/{what}.png"}
-    assert captured.err == ""
+def test_every_plot_is_a_picture_in_the_artifacts_folder(folder: Path, what: str) -> None:
+    done = mnist("plot", what, "--json")
+    assert json.loads(done.out) == {"plot": what, "file": f"artifacts/plots/{what}.png"}
+    assert done.err == ""
     with Image.open(folder / "artifacts/plots" / f"{what}.png") as image:
         image.load()
         assert min(image.size) > 300
@@ -61,7 +58,7 @@ def test_every_plot_is_a_picture_in_the_artifacts_folder(
 
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
-    assert run_command_line(["plot", what, "--output", "plot.SVG"]) == 0
+    mnist("plot", what, "--output", "plot.SVG")
     assert ElementTree.parse("plot.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
@@ -69,7 +66,7 @@ def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_the_same_plot_has_the_same_bytes(folder: Path, what: str, ending: str) -> None:
     for name in ("first", "second"):
-        assert run_command_line(["plot", what, "--output", f"{name}.{ending}"]) == 0
+        mnist("plot", what, "--output", f"{name}.{ending}")
     assert Path(f"first.{ending}").read_bytes() == Path(f"second.{ending}").read_bytes()
 
 
@@ -80,7 +77,7 @@ def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) ->
     save_model(
         folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (28, 28))
     )
-    assert run_command_line(["plot", "weights"]) == 0
+    mnist("plot", "weights")
     pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
     left = pixels[:, : pixels.shape[1] // 2]
     red_rows, blue_rows = (np.flatnonzero((left == colour).all(axis=2).sum(axis=1) > 50) for colour in (AGAINST, FOR))
@@ -161,9 +158,8 @@ def test_the_surest_mistakes_of_all_blocks_come_first() -> None:
 
 
 @pytest.mark.parametrize("what", SUBJECTS)
-def test_every_plot_can_be_shown_in_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
-    assert run_command_line(["plot", what, "--show"]) == 0
-    text = capsys.readouterr().out
+def test_every_plot_can_be_shown_in_the_terminal(folder: Path, what: str) -> None:
+    text = mnist("plot", what, "--show").out
     assert len(text.splitlines()) > 2
     assert "\x1b" not in text
     assert not (folder / "artifacts/plots").exists()
@@ -179,14 +175,14 @@ def test_every_plot_can_be_shown_in_the_terminal(folder: Path, capsys: pytest.Ca
     ],
 )
 def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
-    folder: Path, capsys: pytest.CaptureFixture[str], what: str, missing: str, hint: str
+    folder: Path, what: str, missing: str, hint: str
 ) -> None:
     (folder / "artifacts" / missing).write_bytes(b'{"step": "x"}')
-    assert run_command_line(["plot", what]) == 5
-    assert f"run '{hint}" in capsys.readouterr().err
+    done = mnist("plot", what, code=5)
+    assert f"run '{hint}" in done.err
     (folder / "artifacts" / missing).unlink()
-    assert run_command_line(["plot", what]) == 5
-    assert f"hint: run '{hint}'" in capsys.readouterr().err
+    done = mnist("plot", what, code=5)
+    assert f"hint: run '{hint}'" in done.err
 
 
 @pytest.mark.parametrize(
@@ -195,19 +191,15 @@ def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
      ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
      ["history", "--split", "train"]],
 )  # fmt: skip
-def test_what_cannot_be_asked_exits_with_2(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
-    assert run_command_line(["plot", *arguments]) == 2
+def test_what_cannot_be_asked_exits_with_2(folder: Path, arguments: list[str]) -> None:
+    done = mnist("plot", *arguments, code=2)
     if "-o" in arguments and "--show" not in arguments:
-        assert "ends in .png or .svg" in capsys.readouterr().err
+        assert "ends in .png or .svg" in done.err
 
 
-def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command_line(["plot", "weights", "-o", "nowhere/a.png"]) == 1
-    assert "error: nowhere/a.png: No such file or directory" in capsys.readouterr().err
+def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(folder: Path) -> None:
+    done = mnist("plot", "weights", "-o", "nowhere/a.png", code=1)
+    assert "error: nowhere/a.png: No such file or directory" in done.err
 
 
 def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(folder: Path) -> None:
@@ -215,7 +207,7 @@ def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(fol
     store = write_small_store(folder / "artifacts/preprocess/store.h5", test=0, classes=CLASSES)
     assert store.exists()
     for what in ("history", "mistakes"):
-        assert run_command_line(["plot", what]) == 0
+        mnist("plot", what)
         assert Image.open(io.BytesIO((folder / f"artifacts/plots/{what}.png").read_bytes())).size[0] > 300
 
 
@@ -259,13 +251,11 @@ COMMANDS = [
 ]
 
 
-def test_the_terminal_shows_any_data_set_in_80_columns(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_terminal_shows_any_data_set_in_80_columns(kind: str) -> None:
     for command in COMMANDS:
-        assert run_command_line(command) == 0
-        for line in capsys.readouterr().out.splitlines():
+        for line in mnist(*command).out.splitlines():
             assert cell_len(line) <= 80 or ":" in line, (command, line)  # a sentence may be longer
-    assert run_command_line(["plot", "confusion", "--show"]) == 0
-    text = capsys.readouterr().out
+    text = mnist("plot", "confusion", "--show").out
     is_matrix = kind in ("40x24", "16x16")
     assert ("true ↓ predicted →" in text) == is_matrix
     assert ("most frequent confusions among" in text) != is_matrix
@@ -274,7 +264,7 @@ def test_the_terminal_shows_any_data_set_in_80_columns(kind: str, capsys: pytest
 
 def test_every_plot_of_any_data_set_is_a_picture_of_bearable_size(kind: str) -> None:
     for what in SUBJECTS:
-        assert run_command_line(["plot", what]) == 0
+        mnist("plot", what)
         with Image.open(f"artifacts/plots/{what}.png") as image:
             assert min(image.size) > 200
             assert max(image.size) < 6000

@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
-from tests.pipeline.test_pipeline import Pipeline, fake_evaluate, fake_train, pipeline
-from tests.test_structure import HEAVY, imported_by
-
-__all__ = ["pipeline"]  # the fixture
-
+from tests.support.command_line import HEAVY, imported_by, mnist
+from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
@@ -237,11 +233,8 @@ def listed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return pipeline
 
 
-def test_the_list_has_the_latest_first_and_marks_the_published(
-    listed: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command_line(["runs", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_the_list_has_the_latest_first_and_marks_the_published(listed: Pipeline) -> None:
+    lines = mnist("runs", "list").out.splitlines()
     first, second = runs(listed)
     assert lines[1].startswith(f"* {second.id}")
     assert lines[2].startswith(f"  {first.id}")
@@ -249,11 +242,10 @@ def test_the_list_has_the_latest_first_and_marks_the_published(
     assert "90.00 %" in lines[1]
 
 
-def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline) -> None:
     first, second = runs(listed)
     (first.folder / "run.json").write_bytes(b"")
-    assert run_command_line(["runs", "list", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist("runs", "list", "--json").document
     assert [run["id"] for run in document["runs"]] == [second.id]
     assert document["runs"][0]["published"]
     assert document["damaged"][0]["id"] == first.id
@@ -264,50 +256,48 @@ def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None
         assert imported_by(arguments, listed.artifacts.root.parent).isdisjoint(HEAVY)
 
 
-def test_show_tells_parameters_metrics_and_digests(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
     _, second = runs(listed)
-    assert run_command_line(["runs", "show", "latest"]) == 0
-    text = capsys.readouterr().out
+    text = mnist("runs", "show", "latest").out
     assert f"run {second.id}, trained " in text
     assert "train.steps                    2" in text
     assert "evaluation on test" in text
     assert str(second.store_digest) in text
 
 
-def test_show_as_json_has_the_whole_record(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_as_json_has_the_whole_record(listed: Pipeline) -> None:
     _, second = runs(listed)
-    assert run_command_line(["runs", "show", second.id, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist("runs", "show", second.id, "--json").document
     assert document["train"] == second.train.document()
     assert document["evaluations"] == {"test": second.evaluations["test"].document()}
     assert document["history"] == HISTORY
 
 
-def test_an_empty_list_says_what_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["runs", "list"]) == 0
-    assert "'mnist run' keeps one" in capsys.readouterr().out
+def test_an_empty_list_says_what_to_run(pipeline: Pipeline) -> None:
+    done = mnist("runs", "list")
+    assert "'mnist run' keeps one" in done.out
 
 
-def test_rm_removes_and_refuses_the_published_one(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_removes_and_refuses_the_published_one(listed: Pipeline) -> None:
     first, second = runs(listed)
-    assert run_command_line(["runs", "rm", first.id, second.id]) == 2
+    mnist("runs", "rm", first.id, second.id, code=2)
     assert len(runs(listed)) == 2
-    assert run_command_line(["runs", "rm", first.id]) == 0
+    mnist("runs", "rm", first.id)
     assert runs(listed) == [second]
-    assert run_command_line(["runs", "rm", first.id]) == 5
-    assert "hint: run 'mnist runs list'" in capsys.readouterr().err
+    done = mnist("runs", "rm", first.id, code=5)
+    assert "hint: run 'mnist runs list'" in done.err
 
 
 def test_rm_removes_a_damaged_run(listed: Pipeline) -> None:
     first, _ = runs(listed)
     (first.folder / "model.h5").unlink()
-    assert run_command_line(["runs", "rm", first.id]) == 0
+    mnist("runs", "rm", first.id)
     assert not first.folder.exists()
 
 
 def test_a_folder_without_runs_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_runs(Artifacts(tmp_path / "artifacts").root) == ([], [])
-    assert run_command_line(["runs", "show", "latest"]) == 5
-    assert run_command_line(["runs", "rm", "latest"]) == 5
+    mnist("runs", "show", "latest", code=5)
+    mnist("runs", "rm", "latest", code=5)
     assert not (tmp_path / "artifacts").exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import os
 import signal
 import subprocess
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError, Interrupted, TrainingDiverged, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.runner import run
 from mnist_cli.progress import Progress
@@ -26,9 +24,9 @@ from mnist_cli.runs.grid import grid, read_axis
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_runs
 from mnist_cli.runs.sweep import PointResult, PointState
-from tests.conftest import register_dataset
 from tests.support import ROOT
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.command_line import mnist
+from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.sweeping import BASE, points, run_sweep, table
 
 DIVERGING = "train.learning_rate=0.1,1e38"
@@ -270,7 +268,7 @@ import pytest
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.runs import recording
 from mnist_cli.progress import Progress
-from tests.conftest import register_dataset
+from tests.support.data import register_dataset
 from tests.support.sweeping import run_sweep, table
 
 root, mirror = Path(sys.argv[1]), Path(sys.argv[2])
@@ -328,26 +326,20 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_command_prints_the_best_point_first_and_how_to_take_it(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_the_best_point_first_and_how_to_take_it(tiny_mirror: Path, in_folder: Path) -> None:
     arguments = sweep_command(tiny_mirror, in_folder, "--set", DIVERGING)
-    assert run_command_line(arguments) == 0
-    captured = capsys.readouterr()
-    lines = captured.out.splitlines()
+    done = mnist(*arguments)
+    lines = done.out.splitlines()
     table_start = next(index for index, line in enumerate(lines) if line.startswith("run "))
     assert lines[table_start + 1].split()[1:3] == ["train.learning_rate=0.1", "trained"]
     assert lines[table_start + 2].split()[:3] == ["-", "train.learning_rate=1e+38", "diverged"]
     assert "--set train.learning_rate=0.1" in lines[-1]
-    assert "point 1 of 2: train.learning_rate=0.1" in captured.err
+    assert "point 1 of 2: train.learning_rate=0.1" in done.err
 
 
-def test_the_command_as_json_is_one_document(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_as_json_is_one_document(tiny_mirror: Path, in_folder: Path) -> None:
     arguments = sweep_command(tiny_mirror, in_folder, "--set", DIVERGING, "--json")
-    assert run_command_line(arguments) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist(*arguments).document
     first, second = document["points"]
     assert first["id"] == document["best"]
     assert first["settings"] == {"train.learning_rate": 0.1}
@@ -356,15 +348,15 @@ def test_the_command_as_json_is_one_document(
 
 
 def test_a_dry_run_lists_the_points_and_writes_nothing(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_mirror: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeps, "sweep", None)
     arguments = sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,0.2", "--dry-run", "--json")
-    assert run_command_line(arguments) == 0
-    assert [point["state"] for point in json.loads(capsys.readouterr().out)["points"]] == ["waiting", "waiting"]
+    done = mnist(*arguments)
+    assert [point["state"] for point in done.document["points"]] == ["waiting", "waiting"]
     assert not (in_folder / "artifacts").exists()
 
 
 def test_mistakes_in_the_grid_exit_with_3_before_any_work(tiny_mirror: Path, in_folder: Path) -> None:
-    assert run_command_line(sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,-1")) == 3
+    mnist(*sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,-1"), code=3)
     assert not (in_folder / "artifacts").exists()

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mnist_cli.stages.gate import check_gate
 
 from mnist_cli.errors import ConfigError, FormatError, GateFailed, InputError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.scoring import cross_entropies, wilson_interval
 from mnist_cli.formats.store import open_store
 from mnist_cli.stages.evaluate import class_metrics, evaluate
-from mnist_cli.stages.gate import check_gate
 from tests.support import ROOT, reference
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.store import open_store
 from mnist_cli.progress import Progress
 from mnist_cli.stages.preprocess import PreprocessResult, preprocess
-from tests.support.idx_files import tiny_examples, write_idx, write_tiny_dataset
+from tests.support.data import tiny_examples, write_idx, write_tiny_dataset
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = FILE_NAMES.values()
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import PIL
 import pytest
+from mnist_cli.pipeline.registry import STAGES
 
 import mnist_cli
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.sources.synthetic import Split, write_splits
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 
 Value = dict[str, Any]
 
