@@ -117,20 +117,22 @@ def _preprocess() -> Facts:
 
 
 def _train() -> Facts:
+    from mnist_cli.learning.settings import TrainSettings
     from mnist_cli.stages.train import train
 
-    result = train("store.h5", "", epochs=1, resume="never")
+    result = train("store.h5", "", TrainSettings(epochs=1), resume="never")
     return {**result.seconds, "images": result.examples}
 
 
 def _evaluate() -> Facts:
-    from mnist_cli.stages.evaluate import evaluate
+    from mnist_cli.stages.evaluate import EvalSettings, evaluate
 
-    return {"images": evaluate("model.h5", "store.h5", "", split="train").examples}
+    return {"images": evaluate("model.h5", "store.h5", "", EvalSettings(split="train")).examples}
 
 
 def _report() -> Facts:
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats import HISTORY_NAME
+    from mnist_cli.formats.history import parse_history
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
     from mnist_cli.report.page import Provenance, ReportData, render

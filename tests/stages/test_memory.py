@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cli.formats.history import HISTORY_NAME
+from mnist_cli.formats import HISTORY_NAME
 from mnist_cli.formats.model import Model, save_model
 from tests.support import ROOT
 
