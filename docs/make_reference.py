@@ -15,9 +15,8 @@ import typer.main
 
 from mnist_cli.cli.app import application
 from mnist_cli.cli.options import common_parameters
-from mnist_cli.config.config import Config
-from mnist_cli.config.keys import KEYS, SECTIONS
 from mnist_cli.config.template import yaml_value
+from mnist_cli.stages import PIPELINE
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -46,7 +45,7 @@ _KEY_TABLE = "| key | default | expected | meaning |\n|---|---|---|---|\n"
 def reference() -> str:
     """Return the page."""
     root: Any = typer.main.get_command(application())
-    common = {parameter.name for parameter in common_parameters()}
+    common = {parameter.name for parameter in common_parameters(PIPELINE)}
     parts = [_INTRODUCTION]
     first = True
     for words, command in _commands(root, "mnist"):
@@ -95,15 +94,13 @@ def _option(option: Any) -> str:
 
 
 def _sections() -> Iterator[str]:
-    defaults = Config()
-    sections = {"": "What holds for all stages", **SECTIONS}
-    for section, meaning in sections.items():
-        yield f"\n### {section or 'General'}\n\n{meaning}.\n\n{_KEY_TABLE}"
-        for path, key in KEYS.items():
-            if path.rpartition(".")[0] == section:
-                option = f"; `{key.option}`" if key.option else ""
-                default = yaml_value(defaults.value(path))
-                yield f"| `{path}`{option} | `{default}` | {_cell(key.expected)} | {_cell(key.meaning)} |\n"
+    declared = PIPELINE.declarations
+    for settings in (declared.general, *declared.sections.values()):
+        yield f"\n### {settings.section or 'General'}\n\n{settings.meaning()}.\n\n{_KEY_TABLE}"
+        for key in settings.parameters():
+            option = f"; `{key.option}`" if key.option else ""
+            default, expected = yaml_value(key.default), _cell(key.kind.expected)
+            yield f"| `{key.path}`{option} | `{default}` | {expected} | {_cell(key.meaning)} |\n"
 
 
 def _cell(text: str) -> str:

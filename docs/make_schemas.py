@@ -8,6 +8,7 @@ A test compares the page and the schemas with what this gives, and the models wi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from docs.document_files import FILES
-from docs.document_parts import Failed
-from docs.documents import COMMANDS, adapter
+from mnist_cli.cli.documents import adapter
+from mnist_cli.cli.documents.commands import COMMANDS
+from mnist_cli.cli.documents.files import FILES
+from mnist_cli.cli.documents.parts import Failed
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "json.md"
@@ -33,27 +35,48 @@ _INTRODUCTION = """\
 # JSON documents
 
 With `--json` a command prints exactly one document on stdout, also when it fails; `predict` prints a line for each
-picture. Written by `python -m docs.make_schemas` from the models in docs/documents.py, which a test compares with what
-the commands print. Each document has a JSON Schema (2020-12) in [schemas/](schemas), named after it.
+picture. `python -m docs.make_schemas` writes this page from the models in mnist_cli/cli/documents, and the commands
+print through the same models. Each document has a JSON Schema (2020-12) in [schemas/](schemas), named after it.
 
-No field is there that its table does not have; one that may be absent says so. A field is null only where its type
-says so. Numbers are finite; digests are 64 hexadecimal digits of a SHA-256; shares go from 0 to 1. In the examples
-digests and long lists are cut, with … in the place of the rest.
+Every field is listed in its table, which says whether the field may be absent or null. Numbers are finite; digests are
+64 hexadecimal digits of a SHA-256; shares go from 0 to 1. The examples shorten digests and long lists with ….
 """
 _PARTLY = """
-A command that had found out something prints `error` beside it; each of its own fields may be absent then. The exit
-code says the same as `code`: see [scripting.md](scripting.md).
+A command that fails later prints the results that it has, and `error` after them; any other field may be absent then.
+The exit code says the same as `code`: see [scripting.md](scripting.md).
 """
 
 
 class _Schema(GenerateJsonSchema):
-    """Without what pydantic makes up: titles that repeat the name, and the defaults of fields that are absent."""
+    """Without what pydantic makes up: titles that repeat the name, and the defaults of fields that are absent.
+
+    A field without a description has the one in its class's docstring, below `Attributes:`.
+    """
+
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().model_schema(schema)
+        made["description"] = made["description"].partition("\n\nAttributes:")[0]
+        for name, field in schema["cls"].model_fields.items():
+            described = made.get("properties", {}).get(field.alias or name, {})
+            if not field.description:
+                described["description"] = _documented(schema["cls"], name)
+        return made
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # as the base class has it
         return False
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
         return {name: value for name, value in super().default_schema(schema).items() if name != "default"}
+
+
+def _documented(model: type[BaseModel], name: str) -> str:
+    """Return what the docstrings of a model and its bases say about a field."""
+    entry = re.compile(rf"^ *{name.rstrip('_')}: (.*?)(?=\n *\w+:|\n *\n|\Z)", re.DOTALL | re.MULTILINE)
+    for base in model.__mro__:
+        if found := entry.search(base.__doc__ or ""):
+            text = " ".join(found[1].split())
+            return text[0].upper() + text[1:]
+    raise LookupError(f"{model.__name__}.{name}: no description")
 
 
 def documents() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -75,7 +98,7 @@ def schemas() -> dict[str, str]:
 
 
 def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    return adapter(model).json_schema(schema_generator=_Schema)
+    return adapter(model).json_schema(schema_generator=_Schema, mode="serialization")
 
 
 def page() -> str:
@@ -83,10 +106,7 @@ def page() -> str:
     parts: dict[str, dict[str, Any]] = {}
     lines = [_INTRODUCTION, "\n## When a command fails\n"]
     lines += _section(_FAILURE, Failed, parts)
-    lines.append(
-        "\nA command that had found out something prints `error` beside it: each of its fields may be absent\n"
-    )
-    lines.append("then. The exit code says the same as `code`; see [scripting.md](scripting.md).\n")
+    lines.append(_PARTLY)
     lines.append("\n## What commands print\n")
     for command, printed in COMMANDS.items():
         lines.append(f"\n### `mnist {command} --json`\n")
@@ -103,7 +123,7 @@ def page() -> str:
 
 
 def _section(name: str, model: type[BaseModel], parts: dict[str, dict[str, Any]]) -> Iterator[str]:
-    schema = model.model_json_schema(schema_generator=_Schema)
+    schema = model.model_json_schema(schema_generator=_Schema, mode="serialization")
     parts |= {part: content for part, content in schema.pop("$defs", {}).items() if "properties" in content}
     yield f"\n{schema['description']} Schema: [{name}](schemas/{name}.schema.json).\n"
     yield from _table(schema)

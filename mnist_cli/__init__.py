@@ -1,8 +1,9 @@
 """MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
 
-The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`), the files between them (`open_store`,
-`load_model`), what a model makes of pictures (`predict`, `normalize`) and the old tutorial's interface
-(`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when it is first used.
+The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings (`TrainSettings`, …), the
+files between them (`open_store`, `load_model`), what a model makes of pictures (`predict`, `normalize`) and the old
+tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when
+it is first used.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model, load_model
     from mnist_cli.formats.store import Store, open_store
-    from mnist_cli.optimizers import Optimizer, Schedule
+    from mnist_cli.learning.settings import TrainSettings
     from mnist_cli.pictures.normalize import normalize
     from mnist_cli.pictures.predicting import Predictions, predict
-    from mnist_cli.stages.evaluate import evaluate
-    from mnist_cli.stages.fetch import fetch
-    from mnist_cli.stages.preprocess import preprocess
+    from mnist_cli.stages.evaluate import EvalSettings, evaluate
+    from mnist_cli.stages.fetch import FetchSettings, fetch
+    from mnist_cli.stages.preprocess import PreprocessSettings, preprocess
     from mnist_cli.stages.train import train
     from mnist_cli.tutorial import DataSets, read_data_sets
 
 __version__ = "0.1.0"
 __all__ = [
     "DataSets",
+    "EvalSettings",
+    "FetchSettings",
     "Model",
-    "Optimizer",
     "Predictions",
-    "Schedule",
+    "PreprocessSettings",
     "Store",
+    "TrainSettings",
     "evaluate",
     "fetch",
     "load_model",
@@ -42,11 +45,13 @@ __all__ = [
 
 _HOMES = {
     "DataSets": "mnist_cli.tutorial",
+    "EvalSettings": "mnist_cli.stages.evaluate",
+    "FetchSettings": "mnist_cli.stages.fetch",
     "Model": "mnist_cli.formats.model",
-    "Optimizer": "mnist_cli.optimizers",
     "Predictions": "mnist_cli.pictures.predicting",
-    "Schedule": "mnist_cli.optimizers",
+    "PreprocessSettings": "mnist_cli.stages.preprocess",
     "Store": "mnist_cli.formats.store",
+    "TrainSettings": "mnist_cli.learning.settings",
     "evaluate": "mnist_cli.stages.evaluate",
     "fetch": "mnist_cli.stages.fetch",
     "load_model": "mnist_cli.formats.model",

@@ -49,10 +49,6 @@ class MnistError(Exception):
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
 
-    def document(self) -> dict[str, object]:
-        """Return what `--json` prints under "error"."""
-        return {"code": self.code, "message": self.message, "hint": self.hint}
-
 
 class UsageError(MnistError):
     """The command line cannot be understood."""
@@ -71,10 +67,6 @@ class ConfigError(MnistError):
         super().__init__("\n".join(problems), hint=hint)
         self.problems = tuple(map(without_secrets, problems))
 
-    def document(self) -> dict[str, object]:
-        """Return what `--json` prints under "error", with each problem by itself."""
-        return {**super().document(), "problems": list(self.problems)}
-
 
 class WorkNeeded(MnistError):
     """Something is not fresh, and the caller asked to be told."""
@@ -91,10 +83,6 @@ class NotAsLocked(WorkNeeded):
     def __init__(self, message: str, *, differences: Sequence[dict[str, object]], hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.differences = tuple(differences)
-
-    def document(self) -> dict[str, object]:
-        """Return what `--json` prints under "error", with each difference by itself."""
-        return {**super().document(), "differences": list(self.differences)}
 
 
 class InputError(MnistError):
@@ -195,10 +183,6 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + signal_number
         self.reached = reached
         self.hint: str | None = None
-
-    def document(self) -> dict[str, object]:
-        """Return what `--json` prints under "error"."""
-        return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
 def in_one_line(error: MnistError | OSError) -> str:

@@ -40,6 +40,16 @@ def printable(text: object, limit: int = 300) -> str:
     return _escaped(raw, keep="")
 
 
+def isolated(name: str) -> str:
+    """Return a name that does not reorder the text around it where its letters run from right to left.
+
+    Only for pages and pictures: a terminal shows the marks as they are.
+    """
+    if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name):
+        return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    return name
+
+
 def lines(text: str) -> str:
     """Return lines of text with every other invisible or control character written as an escape, as JSON does it.
 
@@ -100,3 +110,13 @@ def file_size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def percent(fraction: float) -> str:
+    """Return 0.9201 as `92.01 %`."""
+    return f"{100 * fraction:.2f} %"
+
+
+def short(loss: float) -> str:
+    """Return a loss as people read it: `0.3094`, `2.55e+29`."""
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.3g}"

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES
 from mnist_cli.errors import FormatError
-from mnist_cli.formats.store import STORE_NAME, Bytes, Floats, Split, Store, open_store, scaled
+from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.store import Bytes, Floats, Split, Store, open_store, scaled
 from mnist_cli.maps import order
 
 _PATIENCE = 600.0  # seconds; the default deadline of a fetch
@@ -143,17 +144,16 @@ def _make_store(folder: Path, dataset: str, validation_size: int, seed: int, mir
     # A ready store must be opened without waiting for what only fetching needs.
     from mnist_cli.pipeline.mutex import locked
     from mnist_cli.stages.fetch import fetch
-    from mnist_cli.stages.preprocess import check_whole, preprocess
+    from mnist_cli.stages.preprocess import PreprocessSettings, preprocess
 
-    check_whole(validation_size)  # before anything is fetched for it
-
+    settings = PreprocessSettings(validation_size=validation_size)  # checked before anything is fetched for it
     wanted = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
     path = folder / STORE_NAME
     with locked(folder, "read_data_sets", wait=_PATIENCE):
         fetched = {file.name: file.sha256 for file in fetch(folder, dataset=dataset, seed=seed, mirrors=wanted).files}
         sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
         if not _is_current(path, dataset, validation_size, sources):
-            preprocess(folder, folder, dataset=dataset, validation_size=validation_size)
+            preprocess(folder, folder, settings, dataset=dataset)
     return open_store(path)
 
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-from mnist_cli.files import sha256_of
-from tests.attacks.scene import Scene, scene
-from tests.support.idx_files import write_tiny_dataset
+from mnist_cli.datasets import FILE_NAMES
+from tests.support.data import register_dataset, write_tiny_dataset
 
-pytest_plugins = ["tests.support.fetch_fixtures"]
+pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines", "warm")]
 
 # A shell that starts the tests in the background has its children ignore Ctrl-C, and theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,20 +34,13 @@ def real_mnist() -> Path:
         folder = Path(mirror)
         if all((folder / name).is_file() for name in FILE_NAMES.values()):
             return folder
-    reason = "MNIST_MIRRORS names no folder with the four MNIST files"
+    reason = (
+        "needs the real MNIST files: set MNIST_MIRRORS to a folder that holds the four, as 'mnist fetch' leaves them"
+        " in artifacts/fetch"
+    )
     if os.environ.get("MNIST_REQUIRE_REAL_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def actors() -> Iterator[Scene]:
-    """Two tiny runs, old and new, and commands that start in milliseconds; see tests/attacks."""
-    # Not pytest's own folder: nobody else may look into that one.
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        with scene(Path(name)) as given:
-            yield given
 
 
 @pytest.fixture
@@ -61,15 +50,6 @@ def tiny_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tiny_dataset(folder)
     register_dataset(folder, monkeypatch)
     return folder
-
-
-def register_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "tiny") -> None:
-    """Make the four files in `folder` a data set with pinned digests, as MNIST is."""
-    pinned = {}
-    for role, file_name in FILE_NAMES.items():
-        path = folder / file_name
-        pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
-    monkeypatch.setitem(DATASETS, name, Dataset(name, pinned, (), tuple("0123456789")))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ import typer
 
 import mnist_cli
 from mnist_cli.cli.app import application
+from tests.support import ROOT
+from tests.support.command_line import HEAVY, imported_by
 
 PACKAGE = Path(mnist_cli.__file__).parent
 # A room may import those to its right; what is in one place is beside each other and may not.
@@ -78,24 +79,6 @@ def test_only_the_learning_room_imports_tensorflow() -> None:
             assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in imports(path)), path
 
 
-HEAVY = ("tensorflow", "keras", "h5py", "numpy", "requests", "PIL", "matplotlib", "filelock")
-
-
-def imported_by(arguments: list[str], folder: Path) -> set[str]:
-    """Return the names in sys.modules after a command has run in a process of its own."""
-    program = (
-        "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
-        "code = run_command_line(sys.argv[1:])\n"
-        "print(code, *sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)"
-    )
-    environment = {**os.environ, "MNIST_MIRRORS": ""}
-    command = [sys.executable, "-c", program, *arguments]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    code, *names = result.stderr.splitlines()[-1].split()
-    assert code == "0", result.stderr
-    return set(names)
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -115,7 +98,13 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Pat
 
 
 def test_help_does_not_pay_for_the_configuration(tmp_path: Path) -> None:
-    assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.config.config"})
+    assert imported_by(["--help"], tmp_path).isdisjoint({"yaml", "mnist_cli.config.loading"})
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["config", "show"], ["runs", "list"]], ids=" ".join)
+def test_only_json_pays_for_the_models_of_the_documents(arguments: list[str], tmp_path: Path) -> None:
+    assert "mnist_cli.cli.documents" not in imported_by(arguments, tmp_path)
+    assert "mnist_cli.cli.documents" in imported_by([*arguments, "--json"], tmp_path)
 
 
 def test_a_command_is_whole_without_the_others() -> None:
@@ -141,3 +130,12 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'input_data'"):
         mnist_cli.input_data  # noqa: B018  # reading it is the point
+
+
+def test_no_test_module_imports_another() -> None:
+    tests = ROOT / "tests"
+    for path in sorted(tests.rglob("*.py")):
+        for name in imports(path):
+            is_test = name.startswith("tests.") and any(part.startswith("test_") for part in name.split(".")[:-1])
+            assert not is_test, f"{path.relative_to(ROOT)} imports {name}: what they share belongs in tests/support"
+            assert not name.startswith("tests.conftest"), f"{path.relative_to(ROOT)} imports {name}"

@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests import check
 from tests.support import ROOT
 from tests.support import advisories as audit
 
@@ -157,7 +156,3 @@ def test_without_a_network_one_line_says_so_and_passes(service: Service, capsys:
     url = service.url.replace(str(service.server.server_port), "1")
     assert audit.main(url) == 0
     assert capsys.readouterr().out == "not audited: 127.0.0.1:1 cannot be asked (ConnectionError)\n"
-
-
-def test_the_check_command_audits() -> None:
-    assert "tests.support.advisories" in [module for _, (module, *_) in check.CHECKS]

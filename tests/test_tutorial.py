@@ -16,9 +16,9 @@ from mnist_cli import datasets
 from mnist_cli.datasets import FILE_NAMES, DataFile, Dataset
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.stages import preprocess as stage
-from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.tutorial import DataSet, read_data_sets
-from tests.support.idx_files import tiny_examples, write_tiny_dataset
+from tests.support.data import tiny_examples, write_tiny_dataset
+from tests.support.stages import preprocess
 
 IMAGES, LABELS = tiny_examples(60, 0)
 PIXELS = (IMAGES.reshape(60, 784) / 255).astype(np.float32)

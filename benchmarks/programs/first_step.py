@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.progress import Progress
 from mnist_cli.stages.train import train
@@ -32,9 +33,10 @@ def main(store: str) -> None:
     import_tensorflow()
     imported = time.perf_counter()
     progress = FirstStep()
+    settings = TrainSettings(steps=1, validate_every=1000, keep_checkpoints=0)
     with tempfile.TemporaryDirectory() as folder:
         # Without a record and a checkpoint, the end of the step is the next thing that progress hears of.
-        result = train(store, folder, steps=1, validate_every=1000, keep_checkpoints=0, progress=progress)
+        result = train(store, folder, settings, progress=progress)
     if progress.at is None:
         raise RuntimeError("the train stage did not tell of its first step")
     print(json.dumps({"seconds": progress.at - imported, "parts": result.seconds}))

@@ -117,28 +117,29 @@ def _preprocess() -> Facts:
 
 
 def _train() -> Facts:
+    from mnist_cli.learning.settings import TrainSettings
     from mnist_cli.stages.train import train
 
-    result = train("store.h5", "", epochs=1, resume="never")
+    result = train("store.h5", "", TrainSettings(epochs=1), resume="never")
     return {**result.seconds, "images": result.examples}
 
 
 def _evaluate() -> Facts:
-    from mnist_cli.stages.evaluate import evaluate
+    from mnist_cli.stages.evaluate import EvalSettings, evaluate
 
-    return {"images": evaluate("model.h5", "store.h5", "", split="train").examples}
+    return {"images": evaluate("model.h5", "store.h5", "", EvalSettings(split="train")).examples}
 
 
 def _report() -> Facts:
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats import HISTORY_NAME
+    from mnist_cli.formats.history import parse_history
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
-    from mnist_cli.report.page import render
-    from mnist_cli.report.subject import Provenance, Subject
+    from mnist_cli.report.page import Provenance, ReportData, render
 
     metrics = json.loads(Path("metrics.json").read_bytes())
     history = parse_history(Path(HISTORY_NAME).read_bytes())
-    render(Subject(load_model("model.h5"), open_store("store.h5"), metrics, history, Provenance("", "", (), ())))
+    render(ReportData(load_model("model.h5"), open_store("store.h5"), metrics, history, Provenance("", "", (), ())))
     return {"images": metrics["examples"]}
 
 

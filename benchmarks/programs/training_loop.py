@@ -12,26 +12,15 @@ from pathlib import Path
 from benchmarks.peers.mnist_files import test_split
 from benchmarks.peers.timed_loop import BATCH, LEARNING_RATE, STEPS, Parameters, report
 from mnist_cli.learning.data import load_data
-from mnist_cli.learning.settings import Settings
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.maps.order import rows_at
-from mnist_cli.optimizers import Optimizer, Schedule
 
 # The tutorial's training, and nothing beside it.
-PLAIN = Settings(
+PLAIN = TrainSettings(
     steps=STEPS,
-    epochs=None,
     batch_size=BATCH,
     learning_rate=LEARNING_RATE,
-    optimizer=Optimizer(),
-    schedule=Schedule(),
-    l2=None,
-    ema=None,
-    early_stopping=None,
-    select="last",
-    seed=0,
-    device="auto",
-    strategy="single",
     validate_every=STEPS,
     checkpoint_every=None,
     checkpoint_seconds=None,

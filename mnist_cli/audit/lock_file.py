@@ -1,6 +1,6 @@
 """pipeline.lock: a promise, to be committed, of what every stage of a pipeline gives, to the bit.
 
-    schema: "mnist-lock/1"
+    schema: "mnist-lock/2"
     dataset: "mnist"
     accuracy: 0.9157
     stages:
@@ -9,7 +9,8 @@
         version: 1
         parameters: {…}    a line each, so that a difference can be told by name
         runtime: {…}
-        outputs: {…}       file → content digest; those of the stages before are a stage's inputs
+        inputs: {…}        `stage/file` → content digest
+        outputs: {…}       file → content digest
     sha256: "…"            of all the rest: an edit by hand is noticed
 
 It holds no times, paths or machine names: equal artifacts give equal bytes. `run` compares twice. Before any work it
@@ -28,18 +29,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_cli import files
-from mnist_cli.config.config import Config
-from mnist_cli.config.layers import shown
+from mnist_cli.config.declarations import Config, shown
 from mnist_cli.config.loading import DEFAULT_FILE
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
+from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import ConfigError, NotAsLocked
 from mnist_cli.pipeline.manifest import Digest, Manifest, stage_key
-from mnist_cli.pipeline.plan import Reason
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.pipeline.sealed import Sealed
+from mnist_cli.stages.stage import EVALUATION, Pipeline
 from mnist_cli.text import printable
 
-Schema = Literal["mnist-lock/1"]
-SCHEMA: Schema = "mnist-lock/1"
+Schema = Literal["mnist-lock/2"]
+SCHEMA: Schema = "mnist-lock/2"
 
 _HEADER = """\
 # What this pipeline gives, to the bit. 'mnist run --frozen' refuses anything else.
@@ -51,55 +52,53 @@ _MEANT = "if the change is meant: 'mnist run', then 'mnist lock'"
 Differences = dict[str, tuple[Reason, ...]]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class LockedStage(_Model):
+class LockedStage(BaseModel):
     """What one stage is run with, and gives; as in `Manifest`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     key: Digest
     version: int
     parameters: dict[str, Any]
+    inputs: dict[str, Digest]
     runtime: dict[str, Any]
     outputs: dict[str, Digest]
 
 
-class LockFile(_Model):
+class LockFile(Sealed):
     """What every stage of a pipeline gives.
 
     Attributes:
         dataset: its name.
         accuracy: for the reader of a change; it has to be that of the evaluation.
         stages: by name, in pipeline order.
-        sha256: digest of all the rest.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
     dataset: str
     accuracy: float | None
     stages: dict[str, LockedStage]
-    sha256: str = ""
 
     def render(self) -> bytes:
         """Return the file's bytes."""
-        content = self.model_dump(by_alias=True, exclude={"sha256"})
-        lines = _lines({**content, "sha256": files.document_digest(content)}, "")
-        return (_HEADER + "".join(f"{line}\n" for line in lines)).encode()
+        return (_HEADER + "".join(f"{line}\n" for line in _lines(self.document(), ""))).encode()
 
-    def before(self, config: Config) -> Differences:
+    def before(self, config: Config, pipeline: Pipeline) -> Differences:
         """Return, by stage, what would be run with something else than promised: versions, parameters, runtime."""
-        return _by_stage(
-            {
-                name: _compared(
-                    self.stages[name],
-                    stage.version,
-                    stage.parameters(config),
-                    {fact: value for fact, value in stage.runtime(config).items() if value is not None},
-                )
-                for name, stage in STAGES.items()
-            }
-        )
+        active = {name: bound.stage for name, bound in pipeline.bind(config).items()}
+        missing = {name: iter([Reason("the stage is not in the lock file")]) for name in active.keys() - self.stages}
+        gone = {name: iter([Reason("the stage would not be run")]) for name in self.stages.keys() - active}
+        compared = {
+            name: _compared(
+                self.stages[name],
+                stage.version,
+                stage.parameters(config),
+                {fact: value for fact, value in stage.runtime(config).items() if value is not None},
+            )
+            for name, stage in active.items()
+            if name in self.stages
+        }
+        return _by_stage({**missing, **compared, **gone})
 
     def after(self, manifests: Mapping[str, Manifest]) -> Differences:
         """Return, by stage, where manifests say something else than promised; a stage without one says nothing."""
@@ -110,16 +109,17 @@ class LockFile(_Model):
         runtime = {**dict.fromkeys(stage.runtime), **manifest.runtime}
         yield from _compared(stage, manifest.version, manifest.parameters, runtime)
         outputs = {name: record.sha256 for name, record in manifest.outputs.items()}
-        yield from _changed("", stage.outputs, outputs)
-        if manifest.inputs != self.inputs(manifest.stage):
+        yield from differences(stage.outputs, outputs)
+        if any(self.digest(name) != digest for name, digest in manifest.inputs.items()):
             yield Reason("it read other inputs than those that were promised")
         accuracy = manifest.metrics.get("accuracy")
-        if manifest.stage == "eval" and accuracy != self.accuracy:
+        if accuracy is not None and accuracy != self.accuracy:
             yield Reason("accuracy", self.accuracy, accuracy)
 
-    def inputs(self, stage: str) -> dict[str, str]:
-        """Return what a stage reads, as its manifest records it."""
-        return {f"{source}/{file}": self.stages[source].outputs[file] for source, file in STAGES[stage].inputs}
+    def digest(self, name: str) -> str | None:
+        """Return the content digest of an output, such as `train/model.h5`; None where there is none."""
+        source, _, file = name.partition("/")
+        return self.stages[source].outputs.get(file) if source in self.stages else None
 
 
 def lock_path(config_file: Path | None) -> Path:
@@ -127,20 +127,22 @@ def lock_path(config_file: Path | None) -> Path:
     return (config_file or DEFAULT_FILE).with_suffix(".lock")
 
 
-def lock_of(manifests: Mapping[str, Manifest]) -> LockFile:
-    """Return the promise that the manifests of all stages make."""
+def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline) -> LockFile:
+    """Return the promise that the manifests of all active stages make, in pipeline order."""
     stages = {
         name: LockedStage(
-            key=manifests[name].key,
-            version=manifests[name].version,
-            parameters=manifests[name].parameters,
-            runtime=manifests[name].runtime,
-            outputs={file: record.sha256 for file, record in manifests[name].outputs.items()},
+            key=manifest.key,
+            version=manifest.version,
+            parameters=manifest.parameters,
+            inputs=manifest.inputs,
+            runtime=manifest.runtime,
+            outputs={file: record.sha256 for file, record in manifest.outputs.items()},
         )
-        for name in STAGES
+        for name, manifest in manifests.items()
     }
-    accuracy = manifests["eval"].metrics.get("accuracy")
-    return LockFile(dataset=manifests["fetch"].parameters["dataset"], accuracy=accuracy, stages=stages)
+    accuracy = manifests[pipeline.maker(EVALUATION).name].metrics.get("accuracy")
+    dataset = next(found.parameters["dataset"] for found in manifests.values() if "dataset" in found.parameters)
+    return LockFile(dataset=dataset, accuracy=accuracy, stages=stages)
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:
@@ -156,7 +158,7 @@ def write_lock(path: Path, lock: LockFile) -> bool:
     return True
 
 
-def read_lock(path: Path) -> LockFile:
+def read_lock(path: Path, pipeline: Pipeline) -> LockFile:
     """Read and check a lock.
 
     Raises:
@@ -171,7 +173,7 @@ def read_lock(path: Path) -> LockFile:
     except OSError as error:
         raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
     document = read_yaml(text)
-    problems = document.problems or list(_problems(document))
+    problems = document.problems or list(_problems(document, pipeline))
     if problems:
         raise ConfigError([f"{name}:{line}:{column}: {what}" for (line, column), what in problems], hint=_AGAIN)
     return LockFile.model_validate(document.content)
@@ -183,11 +185,12 @@ class Promise:
 
     lock: LockFile
     path: Path
+    pipeline: Pipeline
 
-    def check_before(self, config: Config, stages: Collection[str] = tuple(STAGES)) -> None:
+    def check_before(self, config: Config, stages: Collection[str]) -> None:
         """Compare what these stages would be run with; raises NotAsLocked."""
-        differences = self.lock.before(config)
-        self.refuse({name: differences[name] for name in stages if name in differences}, "nothing was run")
+        found = self.lock.before(config, self.pipeline)
+        self.refuse({name: found[name] for name in stages if name in found}, "nothing was run")
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
         """Compare what was published before; raises NotAsLocked."""
@@ -197,21 +200,23 @@ class Promise:
         """Compare what a stage has just made, before it is published; raises NotAsLocked."""
         self.refuse(self.lock.after({manifest.stage: manifest}), "nothing of it was published")
 
-    def refuse(self, differences: Differences, what: str) -> None:
+    def refuse(self, found: Differences, what: str) -> None:
         """Name each stage that is not as promised, and why.
 
         Args:
-            differences: by stage; where there are none, nothing happens.
+            found: differences by stage; where there are none, nothing happens.
             what: what became of it.
 
         Raises:
             NotAsLocked: a stage is not as promised.
         """
-        if not differences:
+        if not found:
             return
-        lines = [f"{stage}: {'; '.join(map(str, reasons))}" for stage, reasons in differences.items()]
+        lines = [f"{stage}: {'; '.join(map(str, reasons))}" for stage, reasons in found.items()]
         documents = [
-            {"stage": stage, **reason.document()} for stage, reasons in differences.items() for reason in reasons
+            {"stage": stage, "what": one.what, "old": one.old, "new": one.new, "text": one.text}
+            for stage, reasons in found.items()
+            for one in reasons
         ]
         head = f"not what {printable(self.path)} promises; {what}"
         raise NotAsLocked("\n".join([head, *lines]), differences=documents, hint=_MEANT)
@@ -222,15 +227,9 @@ def _compared(
 ) -> Iterator[Reason]:
     if stage.version != version:
         yield Reason("the stage's version", stage.version, version)
-    yield from _changed("", stage.parameters, parameters)
+    yield from differences(stage.parameters, parameters)
     # What is not known before the stage has run is compared after it.
-    yield from _changed("runtime ", {name: stage.runtime.get(name) for name in runtime}, runtime)
-
-
-def _changed(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Reason]:
-    for name in dict.fromkeys([*old, *new]):
-        if old.get(name) != new.get(name):
-            yield Reason(f"{kind}{name}", *("(none)" if side.get(name) is None else side[name] for side in (old, new)))
+    yield from differences({name: stage.runtime.get(name) for name in runtime}, runtime, "runtime ")
 
 
 def _by_stage(found: Mapping[str, Iterator[Reason]]) -> Differences:
@@ -238,7 +237,7 @@ def _by_stage(found: Mapping[str, Iterator[Reason]]) -> Differences:
     return {name: reasons for name, reasons in listed.items() if reasons}
 
 
-def _problems(document: Document) -> Iterator[tuple[Place, str]]:
+def _problems(document: Document, pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
     """Say what is wrong with a lock that is YAML, each with its line and column."""
     content = document.content
     if not isinstance(content, dict):
@@ -254,20 +253,25 @@ def _problems(document: Document) -> Iterator[tuple[Place, str]]:
             dotted = printable(".".join(map(str, detail["loc"])))
             yield _place(document, detail["loc"]), f"{dotted}: {printable(detail['msg'])}"
         return
-    for name, stage in STAGES.items():
-        if name not in lock.stages or set(lock.stages[name].outputs) != set(stage.outputs):
+    for name, locked in lock.stages.items():
+        if name not in pipeline.stages:
+            expected = ", ".join(pipeline.stages)
+            yield _place(document, ("stages", name)), f"expected {expected}; received another stage"
+            return
+        if set(locked.outputs) != set(pipeline.stages[name].outputs):
             yield _place(document, ("stages", name, "outputs")), f"expected the stage {name} with its outputs"
             return
-    if extra := set(lock.stages) - set(STAGES):
-        yield _place(document, ("stages", min(extra))), f"expected {', '.join(STAGES)}; received another stage"
-        return
     yield from _edits(document, lock)
 
 
 def _edits(document: Document, lock: LockFile) -> Iterator[tuple[Place, str]]:
     """Find what was changed by hand: a key says it of its own stage, the digest at the end of everything."""
     for name, stage in lock.stages.items():
-        key = stage_key(name, stage.version, stage.parameters, lock.inputs(name), stage.runtime)
+        key = stage_key(name, stage.version, stage.parameters, stage.inputs, stage.runtime)
+        if any(lock.digest(read) != digest for read, digest in stage.inputs.items()):
+            place = _place(document, ("stages", name, "inputs"))
+            yield place, f"{name} was edited: it reads other files than the stages before it give"
+            return
         if key != stage.key:
             yield (
                 _place(document, ("stages", name)),

@@ -9,18 +9,15 @@ from typing import Any
 
 from mnist_cli import files
 from mnist_cli.audit.verify import Check, recorded_config
-from mnist_cli.config.config import Config
-from mnist_cli.config.keys import KEYS
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache, forget
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import examine_all
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
-from mnist_cli.runs.bookkeeping import keep_record, without_record
 from mnist_cli.runs.names import FOLDER
 from mnist_cli.text import printable
 
@@ -45,7 +42,7 @@ def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
     _clear_the_way(request, wrong)
     damaged = {check.stage for check in wrong if check.checkpoint is None}
     results: list[StageResult] = []
-    for name in STAGES:
+    for name in request.artifacts.pipeline.stages:
         if name in damaged or _reads_other(request.artifacts, name, {result.stage for result in results}):
             results += run(replace(request, stages=(name,)))
     if FOLDER in damaged:
@@ -61,33 +58,24 @@ def as_recorded(config: Config, artifacts: Artifacts) -> tuple[Config, dict[str,
     Raises:
         InputError: two stages were run with different values of one key.
     """
-    manifests = _readable(artifacts)
     overrides: dict[str, Any] = {}
-    if "train" in manifests:
-        kept = ("checkpoint_every", "checkpoint_seconds", "keep_checkpoints", "tensorboard")
-        train = recorded_config(config, manifests["train"].parameters).train
-        train = train.model_copy(update={name: getattr(config.train, name) for name in kept})
-        config = config.model_copy(update={"train": train})
-    content = config.model_dump()
     recorded: dict[str, Any] = {}
-    for manifest in manifests.values():
-        overrides |= {path: value for path, value in manifest.overrides.items() if path in KEYS}
+    for name, manifest in _readable(artifacts).items():
+        overrides |= {path: value for path, value in manifest.overrides.items() if path in config.values()}
         for path, value in manifest.parameters.items():
             if recorded.setdefault(path, value) != value:
                 raise InputError(
-                    f"{manifest.stage} was run with {path} {printable(value)}, "
-                    f"and a stage before it with {printable(recorded[path])}: there is no telling which one is meant",
+                    f"{name} was run with {path} {printable(value)}, and a stage before it with "
+                    f"{printable(recorded[path])}: expected one value",
                     hint="run 'mnist run'",
                 )
-            section, _, name = path.rpartition(".")
-            if path in KEYS and section != "train":
-                (content[section] if section else content)[name] = value
-    return Config.model_validate(content), overrides
+        config = recorded_config(artifacts.pipeline.stages[name], config, manifest.parameters)
+    return config, overrides
 
 
 def _readable(artifacts: Artifacts) -> dict[str, Manifest]:
     manifests = {}
-    for name in STAGES:
+    for name in artifacts.pipeline.stages:
         with contextlib.suppress(MnistError, OSError):
             if found := artifacts.manifest(name):
                 manifests[name] = found
@@ -114,8 +102,9 @@ def _record_published(request: Request) -> None:
     with locked(request.artifacts.root, request.command, request.wait):
         digests = DigestCache(request.artifacts.root)
         statuses = examine_all(request.config, request.artifacts, digests)
-        for manifest in without_record(request.artifacts, statuses, list(STAGES)):
-            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
+        if request.records:
+            for manifest in request.records.lack(statuses, list(statuses)):
+                request.records.keep(manifest)
         digests.save()
 
 
@@ -124,8 +113,9 @@ def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:
     manifest = artifacts.manifest(name)
     if manifest is None:
         return False
-    for source, file in STAGES[name].inputs:
+    for read, digest in manifest.inputs.items():
+        source, file = read.split("/")
         published = artifacts.manifest(source) if source in ran else None
-        if published and manifest.inputs.get(f"{source}/{file}") != published.outputs[file].sha256:
+        if published and digest != published.outputs[file].sha256:
             return True
     return False

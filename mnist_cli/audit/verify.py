@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.config.config import Config, TrainConfig
+from mnist_cli.config.declarations import Config
+from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import content_digest
-from mnist_cli.pipeline.environment import environment
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
-from mnist_cli.pipeline.plan import Reason
-from mnist_cli.pipeline.registry import STAGES, Job, Stage
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER
+from mnist_cli.stages.stage import MODEL, Job, Stage
 from mnist_cli.text import printable
 
 
@@ -70,11 +70,11 @@ def verify(
     manifests: dict[str, Manifest] = {}
     if artifacts.root.is_dir():
         with locked_for_reading(artifacts.root, command, wait):
-            for name, stage in STAGES.items():
+            for name, stage in artifacts.pipeline.stages.items():
                 progress.start(f"verify {name}", len(stage.outputs), "files")
                 checks += _check_stage(stage, artifacts, manifests, progress)
                 progress.finish()
-            checks += _missed_stages(manifests, {check.stage for check in checks})
+            checks += _missed_stages(artifacts, manifests, {check.stage for check in checks})
             checks += _check_checkpoints(artifacts, progress)
             checks += _check_runs(artifacts)
     if not checks:
@@ -82,19 +82,21 @@ def verify(
     return checks
 
 
-def _missed_stages(manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
+def _missed_stages(artifacts: Artifacts, manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
     """Find stages of which nothing is left, and that others were made from."""
-    for name in STAGES:
-        users = [user for user in manifests if any(source == name for source, _ in STAGES[user].inputs)]
+    for name in artifacts.pipeline.stages:
+        users = [user for user, found in manifests.items() if any(read.startswith(f"{name}/") for read in found.inputs)]
         if name not in checked and users:
-            yield Check(name, NAME, f"it is missing, and {' and '.join(users)} read what it tells of")
+            yield Check(name, NAME, f"missing, but {' and '.join(users)} {'depend' if users[1:] else 'depends'} on it")
 
 
 def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Check]:
     from mnist_cli.learning import checkpoint_state  # without TensorFlow, but with NumPy
+    from mnist_cli.learning.checkpoint_state import newest_first
 
-    folder = artifacts.folder("train") / STAGES["train"].scratch
-    found = checkpoint_state.newest_first(folder)
+    trainer = artifacts.pipeline.maker(MODEL)
+    folder = artifacts.folder(trainer.name) / trainer.scratch
+    found = [checkpoint for course in checkpoint_state.courses(folder) for checkpoint in newest_first(course)]
     progress.start("verify checkpoints", len(found), "checkpoints")
     for done, checkpoint in enumerate(found, start=1):
         problem = None
@@ -102,7 +104,8 @@ def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Che
             checkpoint_state.check(checkpoint)
         except checkpoint_state.Damaged as damage:
             problem = str(damage)
-        yield Check("train", f"{folder.name}/{checkpoint.name}", problem, checkpoint=checkpoint)
+        name = f"{folder.name}/{checkpoint.parent.name}/{checkpoint.name}"
+        yield Check(trainer.name, name, problem, checkpoint=checkpoint)
         progress.update(done)
     progress.finish()
 
@@ -110,7 +113,7 @@ def _check_checkpoints(artifacts: Artifacts, progress: Progress) -> Iterator[Che
 def _check_runs(artifacts: Artifacts) -> list[Check]:
     from mnist_cli.runs.runs import read_runs
 
-    whole, damaged = read_runs(artifacts.root)
+    whole, damaged = read_runs(artifacts)
     found = [Check(FOLDER, run.id, None) for run in whole]
     return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
 
@@ -125,7 +128,7 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
         if folder.exists() and not folder.is_dir():
             return [Check(stage.name, NAME, f"a file stands in the place of the folder {printable(folder)}; remove it")]
         files = any((folder / name).exists() for name in stage.outputs)
-        return [Check(stage.name, NAME, "it is missing, and there are files that it should tell of")] if files else []
+        return [Check(stage.name, NAME, "missing, but there are files that it should describe")] if files else []
     manifests[stage.name] = manifest
     checks = [Check(stage.name, NAME, None)]
     for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
@@ -137,13 +140,13 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
             wrong = _text(error)
         checks.append(Check(stage.name, name, wrong, digest))
         progress.update(done)
-    for source, file in stage.inputs:
+    for name, read in manifest.inputs.items():
+        source, file = name.split("/")
         if source in manifests:
             published = manifests[source].outputs.get(file)
-            read = manifest.inputs.get(f"{source}/{file}")
             if published is None or read != published.sha256:
                 problem = str(Reason("was another one:", read, published and published.sha256))
-                checks.append(Check(stage.name, f"input {source}/{file}", problem, outdated=True))
+                checks.append(Check(stage.name, f"input {name}", problem, outdated=True))
     return checks
 
 
@@ -173,24 +176,27 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
     Raises:
         InputError: there is no finished training, or no store; or several processes trained the model together.
     """
-    stage = STAGES["train"]
+    stage = artifacts.pipeline.maker(MODEL)
     manifest = artifacts.manifest(stage.name)
     if manifest is None:
         raise InputError(
-            f"{printable(artifacts.folder('train'))}: there is no finished training", hint="run 'mnist train'"
+            f"{printable(artifacts.folder(stage.name))}: there is no finished training",
+            hint=f"run 'mnist {stage.name}'",
         )
-    if manifest.parameters.get("train.strategy") == "multiworker":
+    again = recorded_config(stage, config, manifest.parameters)
+    if stage.is_shared(again):
         count = manifest.runtime.get("replicas")
         raise InputError(
             f"the model was trained by {count} workers together, and this is one process",
             hint="train with as many workers and another --artifacts, and compare the models' digests",
         )
+    bound = artifacts.pipeline.bind(config)[stage.name]
     with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
         job = Job(
-            config=recorded_config(config, manifest.parameters),
-            root=artifacts.root,
+            config=again,
+            inputs=artifacts.inputs(bound),
             new=new,
             current=new,
             scratch=Path(scratch) / stage.scratch,
@@ -206,35 +212,35 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
             raise
         digests = {name: outcome.digests.get(name) or content_digest(new / name) for name in stage.outputs}
     outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
-    data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in stage.inputs}
-    differences = [
-        *_differences("parameter ", manifest.parameters, stage.parameters(config)),
-        *_differences("data ", manifest.inputs, data),
-        *_differences("runtime ", manifest.runtime, outcome.runtime),
-        *_differences("environment ", manifest.environment, environment()),
+    data = {f"{source}/{file}": content_digest(artifacts.folder(source) / file) for source, file in bound.files}
+    found = [
+        *differences(manifest.parameters, stage.parameters(config), "parameter "),
+        *differences(manifest.inputs, data, "data "),
+        *differences(manifest.runtime, outcome.runtime, "runtime "),
+        *differences(manifest.environment, environment(), "environment "),
         *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
     ]
-    return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(differences))
+    return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(found))
 
 
-def recorded_config(config: Config, parameters: dict[str, Any]) -> Config:
-    """Return the configuration that was trained with, from the parameters in the manifest of the training.
+def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any]) -> Config:
+    """Return the configuration that a stage was run with, from the parameters in its manifest.
 
-    What is not recorded did not count, and is as by default.
+    Args:
+        stage: the stage.
+        config: what its manifest does not record, as it does not count, is as here; a parameter that counts and is
+            not recorded was as by default.
+        parameters: key → value.
     """
-    content = config.model_dump()
-    content["train"] = TrainConfig(device=config.train.device, strategy=config.train.strategy).model_dump()
+    values = {declared.path: declared.default for declared in stage.settings.parameters() if declared.counts}
+    known = config.values()
     for path, value in parameters.items():
-        section, _, name = path.rpartition(".")
-        (content[section] if section else content)[name] = value
-    if "train.steps" in parameters:
-        content["train"]["epochs"] = None  # either is recorded, never both
-    return Config.model_validate(content)
-
-
-def _differences(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[Reason]:
-    names = dict.fromkeys([*old, *new])
-    return [Reason(f"{kind}{name}", old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+        if path in known:
+            values[path] = value
+    for declared in stage.settings.parameters():
+        if declared.replaces in parameters:
+            values[declared.path] = None  # either is recorded, never both
+    return config.replaced(values)
 
 
 def _text(error: MnistError | OSError) -> str:

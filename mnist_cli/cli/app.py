@@ -18,42 +18,33 @@ from mnist_cli.cli.refusal import refusal
 from mnist_cli.cli.terminal import OutputLost, say, write
 from mnist_cli.errors import Interrupted, UsageError
 from mnist_cli.signals import raise_on_signals, received_signal
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Pipeline
 
 _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 
-# Where each command is declared, in the order of the help.
-_HOMES = {
-    "run": "run",
-    "fetch": "stages",
-    "preprocess": "stages",
-    "train": "stages",
-    "eval": "stages",
-    "status": "status",
-    "verify": "verify",
-    "lock": "lock",
-    "config": "config",
-    "show": "show",
-    "sweep": "sweep",
-    "runs": "runs",
-    "diff": "diff",
-    "predict": "predict",
-    "plot": "plot",
-    "report": "report",
-}
+# The commands beside those of the stages, each in a module of its name, in the order of the help.
+_BEFORE, _AFTER = (
+    ("run",),
+    ("status", "verify", "lock", "config", "show", "sweep", "runs", "diff", "predict", "plot", "report"),
+)
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"
 
 
-def application(command: str | None = None) -> typer.Typer:
+def application(command: str | None = None, pipeline: Pipeline = PIPELINE) -> typer.Typer:
     """Return the application: with all commands, or, sooner, with one and those that are declared beside it.
 
     Args:
-        command: the one that is to be run; with a name that there is not, all are there to choose from.
+        command: the one that is to be run; with a name that does not exist, all are there to choose from.
+        pipeline: the stages that the commands work on.
     """
     app = typer.Typer(context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback(epilog=_EPILOG)(_root)
-    for home in [_HOMES[command]] if command in _HOMES else dict.fromkeys(_HOMES.values()):
-        importlib.import_module(f"mnist_cli.cli.{home}").register(app)
+    homes = dict.fromkeys(_BEFORE) | dict.fromkeys(pipeline.stages, "stages") | dict.fromkeys(_AFTER)
+    homes = {name: home or name for name, home in homes.items()}
+    for home in [homes[command]] if command in homes else dict.fromkeys(homes.values()):
+        importlib.import_module(f"mnist_cli.cli.{home}").register(app, pipeline)
     return app
 
 
@@ -84,12 +75,13 @@ def main(typed: list[str] | None = None) -> NoReturn:
     _leave(code)
 
 
-def run_command_line(arguments: list[str], typed: list[str] | None = None) -> int:
+def run_command_line(arguments: list[str], typed: list[str] | None = None, pipeline: Pipeline = PIPELINE) -> int:
     """Run one command.
 
     Args:
         arguments: what stands behind `mnist`.
         typed: what a person typed there, if it is something else.
+        pipeline: the stages that the command works on.
 
     Returns:
         The exit code.
@@ -98,7 +90,7 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None) -> in
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         session.typed[:] = arguments if typed is None else typed
-        app = application(next(iter(arguments), None))
+        app = application(next(iter(arguments), None), pipeline)
         code = app(arguments, prog_name="mnist", standalone_mode=False)
         if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
             return 128 + number

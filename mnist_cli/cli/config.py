@@ -12,16 +12,17 @@ from mnist_cli.errors import UsageError
 from mnist_cli.text import HIDDEN, printable, without_secrets
 
 if TYPE_CHECKING:
-    from mnist_cli.config.config import Config
+    from mnist_cli.config.declarations import Config
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
     group = typer.Typer(name="config", help="Write, check and explain the configuration.", no_args_is_help=True)
-    command(group, "init")(init)
-    command(group, "check")(check)
-    command(group, "show")(show)
-    command(group, "schema")(schema)
+    command(group, pipeline, "init")(init)
+    command(group, pipeline, "check")(check)
+    command(group, pipeline, "show")(show)
+    command(group, pipeline, "schema")(schema)
     app.add_typer(group)
 
 
@@ -43,9 +44,9 @@ def init(
         raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
     # The defaults, with what --set says, but without whatever pipeline.yaml stands here.
     overrides, mistakes = session.overrides()
-    loaded = load_config(NO_FILE, overrides, mistakes=mistakes)
+    loaded = load_config(session.pipeline.declarations, NO_FILE, overrides, mistakes=mistakes)
     files.write_bytes(path, render(loaded.config).encode())
-    session.output.document({"file": str(path)})
+    session.output.document(file=str(path))
     session.output.line(f"wrote {printable(path)}")
 
 
@@ -56,7 +57,7 @@ def check(session: Session) -> None:
     """
     loaded = session.load()
     where = "the built-in defaults" if loaded.file is None else printable(loaded.file)
-    session.output.document({"ok": True, "file": None if loaded.file is None else str(loaded.file)})
+    session.output.document(ok=True, file=None if loaded.file is None else str(loaded.file))
     session.output.line(f"{where}: ok")
 
 
@@ -69,26 +70,29 @@ def show(
 
     Example: mnist config show --origin --set train.steps=2000
     """
-    from mnist_cli.config.keys import KEYS
     from mnist_cli.config.template import render, yaml_value
 
     loaded = session.load()
     config = _without_secrets(loaded.config)
     if config != loaded.config:
-        session.output.note(f"passwords and queries in fetch.mirrors are shown as {HIDDEN}")
-    session.output.document({path: {"value": config.value(path), "origin": loaded.origins[path]} for path in KEYS})
+        session.output.note(f"passwords and queries of mirrors are shown as {HIDDEN}")
+    values = config.values()
+    session.output.document(**{path: {"value": values[path], "origin": loaded.origins[path]} for path in values})
     if not origin:
-        session.output.line(render(config).rstrip())
+        session.output.line(render(config, all_set=True).rstrip())
         return
-    for path in KEYS:
-        value = yaml_value(config.value(path))
+    for path, set_to in values.items():
+        value = yaml_value(set_to)
         session.output.columns((path, 28), (value, 14), (loaded.origins[path], 0))
 
 
 def _without_secrets(config: Config) -> Config:
-    mirrors = tuple(without_secrets(mirror, is_address="://" in mirror) for mirror in config.fetch.mirrors)
-    fetch = config.fetch.model_copy(update={"mirrors": mirrors})
-    return config.model_copy(update={"fetch": fetch})
+    hidden = {
+        path: tuple(without_secrets(item, is_address="://" in item) for item in value)
+        for path, value in config.values().items()
+        if isinstance(value, tuple)
+    }
+    return config.replaced(hidden)
 
 
 def schema(session: Session) -> None:
@@ -98,8 +102,6 @@ def schema(session: Session) -> None:
     """
     import json
 
-    from mnist_cli.config.config import Config
-
-    content = Config.model_json_schema()
-    session.output.document(content)
+    content = session.pipeline.declarations.schema()
+    session.output.document(**content)
     session.output.line(json.dumps(content, indent=2))

@@ -1,4 +1,4 @@
-"""`mnist diff [A] [B]`: what changed between two runs, and whether it is more than noise."""
+"""`mnist diff [A] [B]`: what differs between two runs, and whether it is more than noise."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from mnist_cli.cli.options import option, run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
 from mnist_cli.runs.names import LATEST, PREVIOUS
-from mnist_cli.text import plural, printable
+from mnist_cli.text import percent, plural, printable, short
 
 if TYPE_CHECKING:
     from mnist_cli.runs.comparison import Change, Comparison
     from mnist_cli.runs.conditions import Condition
     from mnist_cli.runs.mcnemar import PairedTest
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "diff")(diff)
+    command(app, pipeline, "diff")(diff)
 
 
 def diff(
@@ -39,7 +40,7 @@ def diff(
 ) -> None:
     """Compare two runs: parameters, metrics, and a paired test.
 
-    A run is an id or its beginning, latest, previous or published. McNemar's exact test tells whether the two models
+    A run is an id or its beginning, latest, previous or published. McNemar's exact test says whether the two models
     differ by more than chance. In --fail-if, accuracy, cross_entropy, loss, validation_loss and validation_accuracy
     mean the change from A to B, and p the p-value of the test.
 
@@ -50,15 +51,23 @@ def diff(
     from mnist_cli.runs.runs import find_run
 
     conditions = [parse_condition(text) for text in fail_if or ()]
-    root = session.artifacts.root
-    comparison = compare(find_run(root, first), find_run(root, second), session.artifacts)
-    session.output.document(_document(comparison))
+    comparison = compare(find_run(session.artifacts, first), find_run(session.artifacts, second), session.artifacts)
+    session.output.document(
+        first=comparison.first.id,
+        second=comparison.second.id,
+        same_model=comparison.same_model,
+        differences=comparison.differences,
+        metrics={change.name: change for change in comparison.changes},
+        split=comparison.split,
+        paired_test=comparison.test,
+        no_paired_test=comparison.no_test,
+    )
     _print(session, comparison)
     failed = [condition for condition in conditions if holds(condition, comparison)]
     checked = [{"condition": condition.text, "holds": condition in failed} for condition in conditions]
-    session.output.document({"conditions": checked})
+    session.output.document(conditions=checked)
     if failed:
-        raise GateFailed("; ".join(_told(condition, comparison) for condition in failed))
+        raise GateFailed("; ".join(_measured(condition, comparison) for condition in failed))
 
 
 def _print(session: Session, comparison: Comparison) -> None:
@@ -87,7 +96,7 @@ def _sentence(comparison: Comparison) -> str:
         return printable(f"no paired test: {comparison.no_test}")
     verdict = "a real difference at the 5 % level" if test.significant else "within noise"
     return (
-        f"of {plural(test.examples, f'{comparison.tested_on} image')}, {comparison.first.id} alone gets "
+        f"of {plural(test.examples, f'{test.split} image')}, {comparison.first.id} alone gets "
         f"b = {test.only_first:,} right, {comparison.second.id} alone c = {test.only_second:,}; {_p(test)}: {verdict}"
     )
 
@@ -109,8 +118,6 @@ def _change(change: Change) -> str:
 
 
 def _metric(name: str, value: float | None) -> str:
-    from mnist_cli.cli.summaries import percent, short
-
     if value is None:
         return "(not measured)"
     return percent(value) if name.endswith("accuracy") else short(value)
@@ -121,38 +128,10 @@ def _value(value: Any) -> str:
     return f"{text[:12]}…" if len(text) == 64 else text
 
 
-def _told(condition: Condition, comparison: Comparison) -> str:
-    """Return a condition that holds, with the values that it was checked against."""
+def _measured(condition: Condition, comparison: Comparison) -> str:
+    """Return a condition that holds, with the values it was checked against."""
     amounts: dict[str, float | None] = {change.name: change.amount for change in comparison.changes}
     amounts["p"] = comparison.test.p if comparison.test else None
     values = dict.fromkeys(part.name for part in condition.parts)
-    told = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
-    return f"{told}, and --fail-if says '{printable(condition.text)}'"
-
-
-def _document(comparison: Comparison) -> dict[str, Any]:
-    test = comparison.test
-    return {
-        "first": comparison.first.id,
-        "second": comparison.second.id,
-        "same_model": comparison.same_model,
-        "differences": [
-            {"kind": one.kind, "name": one.name, "first": one.first, "second": one.second}
-            for one in comparison.differences
-        ],
-        "metrics": {
-            change.name: {"first": change.first, "second": change.second, "change": change.amount}
-            for change in comparison.changes
-        },
-        "split": comparison.split,
-        "paired_test": test
-        and {
-            "split": comparison.tested_on,
-            "examples": test.examples,
-            "b": test.only_first,
-            "c": test.only_second,
-            "p": test.p,
-            "significant": test.significant,
-        },
-        "no_paired_test": comparison.no_test,
-    }
+    measured = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
+    return f"{measured}, and --fail-if says '{printable(condition.text)}'"

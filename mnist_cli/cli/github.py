@@ -17,6 +17,7 @@ from mnist_cli.errors import ConfigError, Interrupted, MnistError
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.request import StageResult
+    from mnist_cli.stages.stage import Pipeline
 
 # How a problem of the configuration begins that has a place: pipeline.yaml:14:3: …
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)", re.DOTALL)
@@ -38,7 +39,7 @@ def tell_failure(error: MnistError | Interrupted) -> None:
     _append(f"**mnist failed:** {_literal(error.message)}\n\n")
 
 
-def append_summary(results: list[StageResult], sentence: str | None) -> str | None:
+def append_summary(pipeline: Pipeline, results: list[StageResult], sentence: str | None) -> str | None:
     """Append what the stages came to, as Markdown, to the summary of the step, on GitHub Actions.
 
     Args:
@@ -50,7 +51,7 @@ def append_summary(results: list[StageResult], sentence: str | None) -> str | No
     """
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return None
-    return _append(_summary(results, sentence))
+    return _append(_summary(pipeline, results, sentence))
 
 
 def _append(text: str) -> str | None:
@@ -86,9 +87,7 @@ def _escaped(text: str, *, in_property: bool = False) -> str:
     return text.replace(":", "%3A").replace(",", "%2C") if in_property else text
 
 
-def _summary(results: list[StageResult], sentence: str | None) -> str:
-    from mnist_cli.cli.summaries import summary
-
+def _summary(pipeline: Pipeline, results: list[StageResult], sentence: str | None) -> str:
     lines = ["### mnist", ""]
     if sentence is not None:
         lines += [f"**{_literal(sentence)}**", ""]
@@ -96,7 +95,8 @@ def _summary(results: list[StageResult], sentence: str | None) -> str:
     for result in results:
         seconds = f"{result.manifest.seconds:.1f}" if result.ran else ""
         word = "done" if result.ran else "fresh"
-        lines.append(f"| {result.stage} | {word} | {seconds} | {_literal(summary(result.manifest))} |")
+        text = _literal(pipeline.summary(result.stage, result.manifest.metrics))
+        lines.append(f"| {result.stage} | {word} | {seconds} | {text} |")
     return "\n".join(lines) + "\n\n"
 
 

@@ -14,13 +14,14 @@ from mnist_cli.errors import WorkNeeded
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.config.config import Config
+    from mnist_cli.config.declarations import Config
     from mnist_cli.pipeline.manifest import Manifest
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "lock", keys=("dataset", "seed"))(lock)
+    command(app, pipeline, "lock", keys=("dataset", "seed"))(lock)
 
 
 def lock(
@@ -47,14 +48,14 @@ def lock(
     path = output or lock_path(loaded.file)
     if output and not check:
         check_output(output, session.artifacts, SCHEMA.encode())
-    promise = read_promise(loaded, path) if check else None
+    promise = read_promise(session, loaded, path) if check else None
     if promise:
-        promise.check_before(loaded.config)
+        promise.check_before(loaded.config, list(session.pipeline.stages))
     manifests = _fresh_manifests(session, loaded.config)
     if promise:
         promise.check_published(manifests)
-    written = write_lock(path, lock_of(manifests)) if promise is None else False
-    session.output.document({"file": str(path), "written": written, "ok": True})
+    written = write_lock(path, lock_of(manifests, session.pipeline)) if promise is None else False
+    session.output.document(file=str(path), written=written, ok=True)
     session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")
 
 
@@ -70,6 +71,6 @@ def _fresh_manifests(session: Session, config: Config) -> dict[str, Manifest]:
     statuses = examine_all(config, session.artifacts, DigestCache(session.artifacts.root, trusting=False))
     waiting = [f"{one.stage} is {one.state}: {one.why()}" for one in statuses.values() if not one.fresh]
     if waiting:
-        message = "\n".join(["only what is fresh can be promised", *waiting])
+        message = "\n".join(["cannot lock: these stages are not up to date", *waiting])
         raise WorkNeeded(message, hint="run 'mnist run'")
     return {name: one.manifest for name, one in statuses.items() if one.manifest}

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mnist_cli.cli.completion import config_keys, run_names, values_of
-from mnist_cli.config.keys import KEYS
+from mnist_cli.cli.completion import beginning, config_keys, run_names
+from mnist_cli.config.declarations import Parameter
+from mnist_cli.stages.stage import Pipeline
 
 _COMMON = "Common options"
 _CONFIGURATION = "Configuration"
@@ -30,14 +31,14 @@ def run_argument(metavar: str, meaning: str) -> Any:
     return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
-def common_parameters() -> list[inspect.Parameter]:
+def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
     """Return the parameters that every command has."""
     panel = {"rich_help_panel": _COMMON}
     setting = option(
         "--set",
         metavar="KEY=VALUE",
         help="Set any key, as train.steps=2000; repeatable.",
-        autocompletion=config_keys,
+        autocompletion=lambda incomplete: config_keys(pipeline, incomplete),
         **panel,
     )
     config = option("--config", metavar="FILE", help="The configuration file, instead of ./pipeline.yaml.", **panel)
@@ -62,21 +63,20 @@ def common_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def key_parameter(path: str) -> inspect.Parameter:
-    """Return the parameter that sets one configuration key, with the words of the table of keys.
+def key_parameter(declared: Parameter) -> inspect.Parameter:
+    """Return the option that sets one configuration key, with the words of its declaration.
 
     Its value is text, read later as YAML by the same code that reads `--set`.
     """
-    key = KEYS[path]
-    assert key.option is not None, f"{path} has no option of its own"
-    declared = option(
-        key.option,
-        metavar=key.metavar,
-        help=f"{key.meaning}.",
-        autocompletion=lambda incomplete: values_of(path, incomplete),
+    assert declared.option is not None, f"{declared.path} has no option of its own"
+    setting = option(
+        declared.option,
+        metavar=declared.kind.metavar,
+        help=f"{declared.meaning}.",
+        autocompletion=lambda incomplete: beginning(incomplete, declared.kind.words),
         rich_help_panel=_CONFIGURATION,
     )
-    return keyword(key_name(path), Annotated[str | None, declared], None)
+    return keyword(key_name(declared.path), Annotated[str | None, setting], None)
 
 
 def key_name(path: str) -> str:

@@ -19,13 +19,16 @@ class Output:
     Args:
         as_json: print one JSON document at the end instead of lines.
         quiet: print no results, notes and progress; errors and JSON are printed all the same.
+        name: of the document, as in cli/documents; a command that prints another one sets the attribute.
     """
 
-    def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, as_json: bool = False, quiet: bool = False, name: str = "failure") -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self._document: dict[str, Any] = {}
+        self.name = name
+        self._parts: dict[str, Any] = {}
         self._in_lines = False
+        self._text = ""
 
     def line(self, text: str = "", **style: Any) -> None:
         """Print one line of a text result."""
@@ -46,22 +49,27 @@ class Output:
         if not self.as_json and not self.quiet:
             write(line + "\n")
 
-    def document(self, content: dict[str, Any]) -> None:
-        """Take a part of the JSON document; it is printed when the command ends, also when it fails."""
-        self._document |= content
+    def document(self, **parts: Any) -> None:
+        """Take parts of the JSON document; it is printed when the command ends, also when it fails.
 
-    def append(self, name: str, item: dict[str, Any]) -> None:
+        Args:
+            parts: its fields; dictionaries, or objects that have the attributes of the field's model.
+        """
+        self._parts |= parts
+
+    def append(self, name: str, item: object) -> None:
         """Take one more item of a list in the JSON document."""
-        self._document.setdefault(name, []).append(item)
+        self._parts.setdefault(name, []).append(item)
 
-    def record(self, content: dict[str, Any]) -> None:
-        """Print one line of JSON at once; with the first one the results become JSON lines instead of a document.
+    def record(self, name: str, **parts: Any) -> None:
+        """Print a document as one line of JSON at once; an error that ends the command is one more line then.
 
-        What ends the command early is one more line then.
+        Raises:
+            MnistError: the document is not as its model says.
         """
         self._in_lines = True
         if self.as_json:
-            write(lines(json.dumps(content, ensure_ascii=False, allow_nan=False)) + "\n", flush=True)
+            write(_rendered(name, parts), flush=True)
 
     def note(self, text: str) -> None:
         """Say something worth knowing on stderr."""
@@ -77,23 +85,41 @@ class Output:
         """Report the error that ended the command."""
         from mnist_cli.cli import github  # only a failure pays for it
 
-        self.document({"error": error.document()})
+        self.document(error=error)
+        try:
+            self.render()
+        except MnistError:  # what the command found out is itself what is wrong
+            self._parts = {"error": error}
+            self.render()
         if not self.as_json:
             say("error:", error.message, fg="red")
             if error.hint:
                 say("hint:", error.hint, fg="green")
         github.tell_failure(error)
 
+    def render(self) -> None:
+        """Make the JSON document, if that is what was asked for.
+
+        Raises:
+            MnistError: the document is not as its model says.
+        """
+        if self.as_json and not self._in_lines:
+            self._text = _rendered(self.name, self._parts, indent=2)
+        elif self.as_json and self._parts:
+            self._text = _rendered("failure", self._parts)
+
     def finish(self) -> None:
-        """Print the JSON document, if that is what was asked for."""
-        if self._in_lines:
-            if self._document:
-                self.record(self._document)
-        elif self.as_json:
-            write(lines(json.dumps(self._document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
+        """Print the JSON document that was made."""
+        write(self._text, flush=self._in_lines)
 
     def progress(self) -> Progress:
         """Return a listener that shows how a long job goes, as far as stderr is made for it."""
         if self.quiet:
             return Progress()
         return BarProgress() if is_terminal(sys.stderr) else LineProgress()
+
+
+def _rendered(name: str, parts: dict[str, Any], indent: int | None = None) -> str:
+    from mnist_cli.cli.documents import content  # text does not pay for it
+
+    return lines(json.dumps(content(name, parts), indent=indent, ensure_ascii=False, allow_nan=False)) + "\n"

@@ -9,12 +9,13 @@ import typer
 
 from mnist_cli.cli.options import option
 from mnist_cli.cli.session import Session, command
+from mnist_cli.stages.stage import Pipeline
 from mnist_cli.text import file_size, printable
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "report")(report)
+    command(app, pipeline, "report")(report)
 
 
 def report(
@@ -31,18 +32,13 @@ def report(
 
     Example: mnist report --output model.html
     """
-    from mnist_cli.cli.summaries import accuracy_sentence
     from mnist_cli.pipeline.overrides import kept_overrides
     from mnist_cli.report.writing import write_report
+    from mnist_cli.stages.evaluate import accuracy_sentence
+    from mnist_cli.stages.stage import EVALUATION
 
-    kept = kept_overrides(session.artifacts, "eval", itself=True)
+    kept = kept_overrides(session.artifacts, session.pipeline.maker(EVALUATION).name, itself=True)
     written = write_report(session.load(kept).config, session.artifacts, output)
-    session.output.document(
-        {
-            "file": str(written.path),
-            "bytes": written.bytes,
-            "sha256": written.sha256,
-            "accuracy": written.metrics["accuracy"],
-        }
-    )
+    accuracy = written.metrics["accuracy"]
+    session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
     session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")

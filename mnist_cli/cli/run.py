@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_cli.cli.completion import STAGES, stage_names
-from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.completion import beginning
+from mnist_cli.cli.options import flag, keyword, option
 from mnist_cli.cli.running import (
-    EVAL_KEYS,
-    TRAIN_KEYS,
     Force,
     Frozen,
     Mirror,
@@ -18,7 +19,7 @@ from mnist_cli.cli.running import (
     Wait,
     check_gate,
     make_request,
-    print_accuracy,
+    print_conclusion,
     run_request,
 )
 from mnist_cli.cli.session import Session, command
@@ -27,30 +28,42 @@ from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.request import Request
+    from mnist_cli.stages.stage import Pipeline
 
-_KEYS = ("dataset", "preprocess.validation_size", *TRAIN_KEYS, *EVAL_KEYS)
 
-
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "run", keys=_KEYS)(run)
+    keys = [path for path, declared in pipeline.declarations.keys.items() if declared.option is not None]
+    command(app, pipeline, "run", keys=keys)(_with_stages(run, pipeline))
+
+
+def _with_stages(function: Callable[..., None], pipeline: Pipeline) -> Callable[..., None]:
+    """Return the function with options and words for the stages that there are."""
+    names = list(pipeline.stages)
+
+    @functools.wraps(function)
+    def run(session: Session, **options: Any) -> None:
+        function(session, **options)
+
+    def stage(name: str, meaning: str) -> Any:
+        return option(
+            name, metavar="STAGE", help=meaning, autocompletion=lambda incomplete: beginning(incomplete, names)
+        )
+
+    first = stage("--from", "Begin with this stage; those before it must be fresh.")
+    last = stage("--to", "End with this stage.")
+    session, _, _, *others = inspect.signature(function, eval_str=True).parameters.values()
+    ends = [keyword("first", Annotated[str, first], names[0]), keyword("last", Annotated[str, last], names[-1])]
+    run.__signature__ = inspect.Signature([session, *ends, *others])  # type: ignore[attr-defined]
+    run.__doc__ = (function.__doc__ or "").replace("{stages}", _listed(names))
+    return run
 
 
 def run(
     session: Session,
     *,
-    first: Annotated[
-        str,
-        option(
-            "--from",
-            metavar="STAGE",
-            help="Begin with this stage; those before it must be fresh.",
-            autocompletion=stage_names,
-        ),
-    ] = "fetch",
-    last: Annotated[
-        str, option("--to", metavar="STAGE", help="End with this stage.", autocompletion=stage_names)
-    ] = "eval",
+    first: str,
+    last: str,
     force: Force = False,
     dry_run: Annotated[bool, flag("--dry-run", help="Say what would run and why, and do nothing.")] = False,
     mirror: Mirror = None,
@@ -60,14 +73,15 @@ def run(
 ) -> None:
     """Run the whole pipeline, as far as it is not up to date.
 
-    The stages are fetch, preprocess, train and eval. A stage is skipped when its version, parameters and inputs are
+    The stages are {stages}. A stage is skipped when its version, parameters and inputs are
     those of its last run and its files are whole. With --frozen every stage has to be run with what pipeline.lock says,
     and to give what it says: see mnist lock.
 
     Example: mnist run --mirror ../mnist-files
     """
     loaded = session.load()
-    stages = _between(first, last)
+    bound = session.pipeline.bind(loaded.config)
+    stages = tuple(name for name in _between(list(session.pipeline.stages), first, last) if name in bound)
     request = make_request(session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, frozen=frozen)
     if dry_run:
         if request.promise:
@@ -77,17 +91,17 @@ def run(
     results = run_request(request)
     if not any(result.ran for result in results):
         session.output.line(f"nothing to do: {_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh")
-    print_accuracy(session, results)
-    check_gate(loaded, results)
+    print_conclusion(session, results)
+    check_gate(session, loaded, results)
 
 
-def _between(first: str, last: str) -> tuple[str, ...]:
+def _between(names: list[str], first: str, last: str) -> list[str]:
     for given, name in (("--from", first), ("--to", last)):
-        if name not in STAGES:
-            raise UsageError(f"{given}: expected {_listed(STAGES, 'or')}; received '{printable(name)}'")
-    selected = STAGES[STAGES.index(first) : STAGES.index(last) + 1]
+        if name not in names:
+            raise UsageError(f"{given}: expected {_listed(names, 'or')}; received '{printable(name)}'")
+    selected = names[names.index(first) : names.index(last) + 1]
     if not selected:
-        raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(STAGES)}")
+        raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(names)}")
     return selected
 
 
@@ -100,9 +114,10 @@ def _print_plan(session: Session, request: Request) -> None:
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
     waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]
-    session.output.document({"would_run": waiting})
+    session.output.name = "run-dry-run"
+    session.output.document(would_run=waiting)
     session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
 
 
-def _listed(names: tuple[str, ...], word: str = "and") -> str:
+def _listed(names: Sequence[str], word: str = "and") -> str:
     return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

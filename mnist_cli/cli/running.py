@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.session import Session
@@ -16,19 +16,6 @@ if TYPE_CHECKING:
     from mnist_cli.config.loading import LoadedConfig
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.pipeline.request import Request, StageResult
-
-TRAIN_KEYS = (
-    "seed",
-    "train.steps",
-    "train.epochs",
-    "train.batch_size",
-    "train.learning_rate",
-    "train.optimizer",
-    "train.schedule",
-    "train.device",
-    "train.strategy",
-)
-EVAL_KEYS = ("eval.split", "eval.min_accuracy")
 
 Force = Annotated[bool, flag("--force", help="Run it even if nothing changed.")]
 Wait = Annotated[
@@ -73,7 +60,9 @@ def make_request(
 ) -> Request:
     """Put together what is to be run from the command line, the environment and the configuration."""
     from mnist_cli.pipeline.request import Request
+    from mnist_cli.runs.keeper import RunKeeper
 
+    progress = session.output.progress()
     return Request(
         config=loaded.config,
         artifacts=session.artifacts,
@@ -84,20 +73,21 @@ def make_request(
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
         wait=wait,
-        promise=read_promise(loaded) if frozen else None,
+        promise=read_promise(session, loaded) if frozen else None,
         command=session.command,
-        progress=session.output.progress(),
+        records=RunKeeper(session.artifacts, loaded.config.value("keep_runs"), progress),
+        progress=progress,
         started=lambda status: _tell_why(session, status),
         finished=lambda result: _print_result(session, result),
     )
 
 
-def read_promise(loaded: LoadedConfig, path: Path | None = None) -> Promise:
+def read_promise(session: Session, loaded: LoadedConfig, path: Path | None = None) -> Promise:
     """Read the lock at `path`, or beside the configuration; errors as `read_lock`."""
     from mnist_cli.audit.lock_file import Promise, lock_path, read_lock
 
     path = path or lock_path(loaded.file)
-    return Promise(read_lock(path), path)
+    return Promise(read_lock(path, session.pipeline), path, session.pipeline)
 
 
 def run_request(request: Request) -> list[StageResult]:
@@ -112,34 +102,29 @@ def run_request(request: Request) -> list[StageResult]:
         request.progress.finish()
 
 
-def print_accuracy(session: Session, results: list[StageResult]) -> None:
-    """Print the result of the evaluation, if that is the last of the results; on GitHub also in the step's summary."""
+def print_conclusion(session: Session, results: list[StageResult]) -> None:
+    """Print what the last of the results comes to, if it has a conclusion; on GitHub also in the step's summary."""
     from mnist_cli.cli.github import append_summary
-    from mnist_cli.cli.summaries import accuracy_sentence
+    from mnist_cli.stages.stage import EVALUATION
 
-    sentence = None
-    if results[-1].stage == "eval":
-        metrics = results[-1].manifest.metrics
-        sentence = accuracy_sentence(metrics)
+    metrics, stage = results[-1].manifest.metrics, session.pipeline.stages[results[-1].stage]
+    sentence = stage.conclusion(metrics) if stage.conclusion else None
+    if sentence:
         session.output.line(sentence, bold=True)
-        session.output.document({"accuracy": metrics["accuracy"], "model_digest": metrics["model_digest"]})
-    if problem := append_summary(results, sentence):
+    if stage is session.pipeline.maker(EVALUATION):
+        session.output.document(accuracy=metrics["accuracy"], model_digest=metrics["model_digest"])
+    if problem := append_summary(session.pipeline, results, sentence):
         session.output.note(problem)
 
 
-def check_gate(loaded: LoadedConfig, results: list[StageResult]) -> None:
-    """Compare the accuracy to the bound, whether it was measured just now or before.
+def check_gate(session: Session, loaded: LoadedConfig, results: list[StageResult]) -> None:
+    """Compare what the last stage measured to the bound of the configuration, whether just now or before.
 
     Raises:
-        GateFailed: it is below.
+        GateFailed: it misses the bound.
     """
-    minimum = loaded.config.eval.min_accuracy
-    if minimum is None or results[-1].stage != "eval":
-        return
-    from mnist_cli.stages import gate
-
-    metrics = results[-1].manifest.metrics
-    gate.check_gate(metrics["accuracy"], metrics["accuracy_interval"], minimum)
+    if gate := session.pipeline.stages[results[-1].stage].gate:
+        gate(loaded.config, results[-1].manifest.metrics)
 
 
 def _tell_why(session: Session, status: StageStatus) -> None:
@@ -150,26 +135,10 @@ def _tell_why(session: Session, status: StageStatus) -> None:
 
 
 def _print_result(session: Session, result: StageResult) -> None:
-    from mnist_cli.cli.summaries import summary
-
     if result.ran:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:
         word, colour, seconds = "fresh", "cyan", "-"
-    session.output.append("stages", _result_document(result))
-    text = summary(result.manifest)
+    session.output.append("stages", result)
+    text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))
-
-
-def _result_document(result: StageResult) -> dict[str, Any]:
-    manifest = result.manifest
-    return {
-        "stage": result.stage,
-        "ran": result.ran,
-        "state_before": result.before.state,
-        "reasons": [reason.document() for reason in result.before.reasons],
-        "key": manifest.key,
-        "outputs": {name: record.sha256 for name, record in manifest.outputs.items()},
-        "metrics": manifest.metrics,
-        "seconds": manifest.seconds,
-    }

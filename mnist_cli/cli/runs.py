@@ -9,22 +9,23 @@ import typer
 from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
-from mnist_cli.text import plural, printable
+from mnist_cli.text import percent, plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
     from mnist_cli.runs.runs import Run
+    from mnist_cli.stages.stage import Pipeline
 
 Name = Annotated[str, run_argument("RUN", "An id or its beginning, latest, previous or published.")]
 Names = Annotated[list[str], run_argument("RUN...", "Ids, or their beginnings.")]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
     group = typer.Typer(name="runs", help="List, show and remove the trainings that are kept.", no_args_is_help=True)
-    command(group, "list")(list_runs)
-    command(group, "show")(show)
-    command(group, "rm")(remove)
+    command(group, pipeline, "list")(list_runs)
+    command(group, pipeline, "show")(show)
+    command(group, pipeline, "rm")(remove)
     app.add_typer(group)
 
 
@@ -35,13 +36,11 @@ def list_runs(session: Session) -> None:
 
     Example: mnist runs list
     """
-    from mnist_cli.cli.summaries import percent
     from mnist_cli.runs.runs import published_id, read_runs
 
-    root = session.artifacts.root
-    whole, damaged = read_runs(root)
-    published = published_id(root)
-    documents = []
+    whole, damaged = read_runs(session.artifacts)
+    published = published_id(session.artifacts)
+    usual = _usual(session)
     if whole:
         session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
@@ -51,15 +50,18 @@ def list_runs(session: Session) -> None:
         star = "*" if run.id == published else " "
         created = run.record.created[:16].replace("T", " ")
         session.output.columns(
-            (f"{star} {run.id}", 10), (created, 16), (told[0].rjust(10), 10), (told[1].rjust(8), 8), (_unusual(run), 0)
+            (f"{star} {run.id}", 10),
+            (created, 16),
+            (told[0].rjust(10), 10),
+            (told[1].rjust(8), 8),
+            (_unusual(run, usual), 0),
         )
-        documents.append(_summary(run) | {"published": run.id == published})
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
     if not whole and not damaged:
-        session.output.line(f"{printable(root)}: no run is kept yet; 'mnist run' keeps one")
-    broken_documents = [{"id": broken.id, "problem": broken.problem} for broken in damaged]
-    session.output.document({"runs": documents, "damaged": broken_documents})
+        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; 'mnist run' keeps one")
+    listed = [_summary(run) | {"published": run.id == published} for run in reversed(whole)]
+    session.output.document(runs=listed, damaged=damaged)
 
 
 def show(session: Session, name: Name) -> None:
@@ -67,10 +69,11 @@ def show(session: Session, name: Name) -> None:
 
     Example: mnist runs show latest
     """
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
+    from mnist_cli.formats import HISTORY_NAME
+    from mnist_cli.formats.history import parse_history
     from mnist_cli.runs.runs import find_run
 
-    run = find_run(session.artifacts.root, name)
+    run = find_run(session.artifacts, name)
     history = parse_history((run.folder / HISTORY_NAME).read_bytes())
     session.output.line(f"run {run.id}, trained {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
     digests = run.train.inputs | {file: record.sha256 for file, record in run.train.outputs.items()}
@@ -88,23 +91,9 @@ def show(session: Session, name: Name) -> None:
             session.output.columns((f"  {printable(key)}", 32), (printable(value), 0))
     course = _course(history)
     session.output.line(f"history: {course}")
-    session.output.document(
-        _summary(run)
-        | {
-            "data": run.record.data,
-            "train": run.train.document(),
-            "evaluations": {split: evaluation.document() for split, evaluation in run.evaluations.items()},
-            "history": [
-                {
-                    "step": record.step,
-                    "loss": record.loss,
-                    "validation_loss": record.validation_loss,
-                    "validation_accuracy": record.validation_accuracy,
-                }
-                for record in history
-            ],
-        }
-    )
+    evaluations = {split: evaluation.document() for split, evaluation in run.evaluations.items()}
+    session.output.document(**_summary(run) | {"evaluations": evaluations})
+    session.output.document(data=run.record.data, train=run.train.document(), history=list(history))
 
 
 def remove(session: Session, names: Names) -> None:
@@ -120,25 +109,31 @@ def remove(session: Session, names: Names) -> None:
     from mnist_cli.runs.runs import published_id, read_runs
 
     root = session.artifacts.root
-    published = published_id(root)
-    oldest_first = [run.id for run in read_runs(root)[0]]
+    published = published_id(session.artifacts)
+    oldest_first = [run.id for run in read_runs(session.artifacts)[0]]
     found = list(dict.fromkeys(find_id(name, root, oldest_first, published) for name in names))
     if published in found:
         raise UsageError(f"run {published} is the one in artifacts/train; it stays", hint="train another one first")
     with locked(root, session.command):
         for run in found:
             remove_run(root, run)
-    session.output.document({"removed": found})
+    session.output.document(removed=found)
     session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
 
 
-def _unusual(run: Run) -> str:
-    """Return the parameters that are not as by default, as one would type them."""
-    from mnist_cli.config.config import Config
-    from mnist_cli.config.template import yaml_value
-    from mnist_cli.pipeline.registry import STAGES
+def _usual(session: Session) -> dict[str, Any]:
+    """Return every parameter that counts, as it is by default."""
+    defaults = session.pipeline.declarations.defaults()
+    usual: dict[str, Any] = {}
+    for stage in session.pipeline.stages.values():
+        usual |= stage.parameters(defaults)
+    return usual
 
-    usual = STAGES["preprocess"].parameters(Config()) | STAGES["train"].parameters(Config())
+
+def _unusual(run: Run, usual: dict[str, Any]) -> str:
+    """Return the parameters that are not as by default, as one would type them."""
+    from mnist_cli.config.template import yaml_value
+
     told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]
     return printable(" ".join(told))
 

@@ -19,7 +19,6 @@ import typer
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
-from mnist_cli.config.keys import KEYS
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
 from mnist_cli.text import printable, without_secrets
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from mnist_cli.config.loading import LoadedConfig, Override
     from mnist_cli.pipeline.artifacts import Artifacts
     from mnist_cli.runs.grid import Axis
+    from mnist_cli.stages.stage import Pipeline
 
 SettingT = TypeVar("SettingT")
 
@@ -41,17 +41,20 @@ class Session:
     """One command's common options, and what follows from them.
 
     Attributes:
+        pipeline: the stages, and the parameters that there are.
         output: where it prints.
         artifacts: the artifacts folder.
         debug: whether errors show their traceback.
         command: what was typed, such as `mnist train`.
     """
 
-    def __init__(self, values: dict[str, Any], keys: Sequence[str], command: str) -> None:
+    def __init__(self, pipeline: Pipeline, values: dict[str, Any], keys: Sequence[str], command: str) -> None:
+        self.pipeline = pipeline
         self.command = command
         self.debug: bool = values.pop("debug")
         format_, as_json = values.pop("format"), values.pop("json")
-        self.output = Output(as_json=as_json or format_ == "json", quiet=values.pop("quiet"))
+        document = "-".join(command.split()[1:])
+        self.output = Output(as_json=as_json or format_ == "json", quiet=values.pop("quiet"), name=document)
         self._format: str = format_
         self._artifacts: Path | None = values.pop("artifacts")
         self._config_file: Path | None = values.pop("config")
@@ -75,7 +78,7 @@ class Session:
             raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
-        return Artifacts(root)
+        return Artifacts(root, self.pipeline)
 
     @property
     def names_artifacts(self) -> bool:
@@ -122,7 +125,11 @@ class Session:
         mistakes: list[ConfigError] = []
         for path, text in [*((None, text) for text in self._set), *options]:
             try:
-                typed.append(read(path, text, str(KEYS[path].option)) if path else read(*split_setting(text), "--set"))
+                typed.append(
+                    read(path, text, str(self.pipeline.declarations.keys[path].option))
+                    if path
+                    else read(*split_setting(text), "--set")
+                )
             except ConfigError as mistake:
                 mistakes.append(mistake)
         return typed, mistakes
@@ -132,16 +139,17 @@ class Session:
         from mnist_cli.config.loading import load_config
 
         overrides, mistakes = self.overrides()
-        return load_config(self._config_file, overrides, kept, mistakes)
+        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes)
 
 
 def command(
-    app: typer.Typer, name: str, keys: Sequence[str] = ()
+    app: typer.Typer, pipeline: Pipeline, name: str, keys: Sequence[str] = ()
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Register a function as the command `name`.
 
     Args:
         app: the application or group.
+        pipeline: the stages that the command works on.
         name: what is typed.
         keys: configuration keys that get an option of their own.
 
@@ -152,12 +160,13 @@ def command(
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        added = [*map(key_parameter, keys), *common_parameters()]
+        declared = pipeline.declarations.keys
+        added = [*(key_parameter(declared[path]) for path in keys), *common_parameters(pipeline)]
         words = f"mnist {app.info.name} {name}" if isinstance(app.info.name, str) else f"mnist {name}"
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            session = Session(values, keys, words)
+            session = Session(pipeline, values, keys, words)
             code = _run(session, lambda: function(session, **values))
             if code:
                 raise typer.Exit(code)
@@ -187,7 +196,9 @@ def _run(session: Session, body: Callable[[], int | None]) -> int:
 def _run_body(session: Session, body: Callable[[], int | None]) -> int:
     try:
         session.check()
-        return body() or 0
+        code = body() or 0
+        session.output.render()
+        return code
     except OutputLost:
         raise
     except (MnistError, Interrupted) as error:
@@ -213,7 +224,7 @@ def _how_to_go_on(error: Interrupted) -> str:
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:
-    """Tell of the error that is being handled."""
+    """Report the error that is being handled."""
     session.output.fail(error)
     if session.debug:
         import traceback

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from mnist_cli.errors import WorkNeeded
 
 if TYPE_CHECKING:
     from mnist_cli.pipeline.plan import StageStatus
+    from mnist_cli.stages.stage import Pipeline
 
 _COLOURS = {
     "fresh": "green",
@@ -25,9 +25,9 @@ _COLOURS = {
 }
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "status", keys=("dataset", "seed"))(status)
+    command(app, pipeline, "status", keys=("dataset", "seed"))(status)
 
 
 def status(
@@ -47,15 +47,15 @@ def status(
     from mnist_cli.pipeline.plan import examine_all
 
     loaded = session.load()
-    promise = read_promise(loaded) if frozen else None
+    promise = read_promise(session, loaded) if frozen else None
     digests = DigestCache(session.artifacts.root)
     statuses = list(examine_all(loaded.config, session.artifacts, digests).values())
     digests.save()
     print_statuses(session, statuses)
     waiting = [one.stage for one in statuses if not one.fresh]
-    session.output.document({"fresh": not waiting})
+    session.output.document(fresh=not waiting)
     if promise:
-        promise.check_before(loaded.config)
+        promise.check_before(loaded.config, [one.stage for one in statuses])
         promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
     if waiting and check:
         raise WorkNeeded(f"not fresh: {', '.join(waiting)}", hint="run 'mnist run'")
@@ -63,22 +63,11 @@ def status(
         session.output.line("'mnist run' brings everything up to date")
 
 
-def print_statuses(session: Session, statuses: Iterable[StageStatus]) -> None:
+def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     """Print a line for each stage: name, state, and the reasons or what it found out."""
-    from mnist_cli.cli.summaries import summary
-
-    documents = []
+    session.output.document(stages=statuses)
     for one in statuses:
         told = one.why()
         if one.fresh and one.manifest is not None:
-            told = summary(one.manifest)
+            told = session.pipeline.summary(one.stage, one.manifest.metrics)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))
-        documents.append(
-            {
-                "stage": one.stage,
-                "state": one.state,
-                "reasons": [reason.document() for reason in one.reasons],
-                "key": one.manifest.key if one.manifest else None,
-            }
-        )
-    session.output.document({"stages": documents})

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mnist_cli.cli.options import flag
-from mnist_cli.cli.running import TRAIN_KEYS, Mirror, Wait, make_request
+from mnist_cli.cli.running import Mirror, Wait, make_request
 from mnist_cli.cli.session import Session, command
-from mnist_cli.text import plural, printable
+from mnist_cli.stages.stage import MODEL
+from mnist_cli.text import percent, plural, printable, short
 
 if TYPE_CHECKING:
     from mnist_cli.runs.grid import Point
     from mnist_cli.runs.sweep import PointResult
+    from mnist_cli.stages.stage import Pipeline
 
 _COLOURS = {"trained": "green", "kept": "cyan", "waiting": "yellow", "diverged": "red"}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "sweep", keys=("dataset", "preprocess.validation_size", *TRAIN_KEYS))(sweep)
+    up_to_model = itertools.takewhile(lambda name: name != pipeline.maker(MODEL).name, pipeline.stages)
+    sections = {"", *up_to_model, pipeline.maker(MODEL).name}
+    declared = pipeline.declarations.keys.items()
+    keys = [path for path, key in declared if key.option is not None and path.rpartition(".")[0] in sections]
+    command(app, pipeline, "sweep", keys=keys)(sweep)
 
 
 def sweep(
@@ -45,9 +52,9 @@ def sweep(
     from mnist_cli.runs.grid import grid
 
     axes, mistakes = session.axes()
-    points = grid(axes, session.config_file, mistakes)
+    points = grid(session.pipeline, axes, session.config_file, mistakes)
     first = LoadedConfig(points[0].config, {}, points[0].overrides, None)
-    request = make_request(session, first, ("fetch", "preprocess"), mirror=mirror, wait=wait)
+    request = make_request(session, first, (), mirror=mirror, wait=wait)
     print_result = request.finished
     request = replace(request, finished=lambda result: print_result(result) if result.ran else None)
     if dry_run:
@@ -69,14 +76,12 @@ def sweep(
         request.progress.finish()
     _print_table(session, results)
     _print_how_to_go_on(session, results)
-    keep = points[0].config.keep_runs
+    keep = points[0].config.value("keep_runs")
     if len(points) > keep:
         session.output.note(f"keep_runs is {keep}: the next training removes the oldest of these runs")
 
 
 def _print_table(session: Session, results: list[PointResult]) -> None:
-    from mnist_cli.cli.summaries import short
-
     width = max(len(str(result.point)) for result in results)
     session.output.columns(("run", 9), ("point", width), ("state", 9), ("validation accuracy and loss", 0))
     for result in results:
@@ -85,14 +90,14 @@ def _print_table(session: Session, results: list[PointResult]) -> None:
         told = _outcome(result) + (f"  {short(loss)}" if loss is not None else "")
         state = (result.state.value, 9, _COLOURS[result.state])
         session.output.columns((run, 9), (str(result.point), width), state, ("" if told == "waiting" else told, 0))
-    session.output.document({"points": [_document(result) for result in results]})
+    session.output.document(points=list(map(_document, results)))
 
 
 def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
     """Say which point is best, how to make it the published one, and how sure it is."""
     runs = [result.run for result in results if result.run]
     command = _command(session, results[0].point)
-    session.output.document({"best": runs[0].id, "command": command})
+    session.output.document(best=runs[0].id, command=command)
     session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
     if len(runs) > 1:
         session.output.line(f"is it better than the next? mnist diff {runs[1].id} {runs[0].id}")
@@ -117,8 +122,6 @@ def _command(session: Session, point: Point) -> str:
 
 
 def _outcome(result: PointResult) -> str:
-    from mnist_cli.cli.summaries import percent
-
     if result.run is None:
         return printable(result.problem or result.state.value)
     accuracy = result.run.train.metrics.get("validation_accuracy")
@@ -131,9 +134,6 @@ def _document(result: PointResult) -> dict[str, Any]:
         "id": result.run.id if result.run else None,
         "settings": result.point.varied,
         "state": result.state.value,
-        "validation_accuracy": metrics.get("validation_accuracy"),
-        "validation_loss": metrics.get("validation_loss"),
-        "loss": metrics.get("loss"),
-        "model_digest": metrics.get("model_digest"),
         "problem": result.problem,
+        **{name: metrics.get(name) for name in ("validation_accuracy", "validation_loss", "loss", "model_digest")},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,11 +14,12 @@ from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.audit.verify import Check, Rerun
+    from mnist_cli.stages.stage import Pipeline
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
-    command(app, "verify")(verify)
+    command(app, pipeline, "verify")(verify)
 
 
 def verify(
@@ -43,7 +44,7 @@ def verify(
     if wrong and repair:
         checks = _repaired(session, checks, mirror, wait)
         wrong = [check for check in checks if not check.ok]
-    session.output.document({"checks": [_document(check) for check in checks], "ok": not wrong})
+    session.output.document(checks=checks, ok=not wrong)
     if wrong:
         named = ", ".join(f"{check.stage}/{check.name}" for check in wrong)
         raise GateFailed(f"{plural(len(wrong), 'file')} not as published: {named}", hint="run 'mnist verify --repair'")
@@ -73,10 +74,6 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
         session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
 
 
-def _document(check: Check) -> dict[str, Any]:
-    return {"stage": check.stage, "file": check.name, "sha256": check.sha256, "problem": check.problem}
-
-
 def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, wait: float) -> list[Check]:
     """Repair what is wrong, tell it, and check everything once more."""
     from dataclasses import replace
@@ -96,7 +93,7 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
         request.progress.finish()
     found = [check for check in checks if not check.ok]
     removed = [check.name for check in found if check.checkpoint is not None]
-    session.output.document({"repaired": {"found": [_document(check) for check in found], "checkpoints": removed}})
+    session.output.document(repaired={"found": found, "checkpoints": removed})
     checks = _checked(session, wait)
     if all(check.ok for check in checks):
         made = [f"{result.stage} was run again" for result in results]
@@ -110,10 +107,13 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
 def _rerun(session: Session) -> None:
     from mnist_cli.audit import verify as pipeline
     from mnist_cli.pipeline.overrides import kept_overrides
+    from mnist_cli.stages.stage import MODEL
 
     progress = session.output.progress()
     try:
-        kept = kept_overrides(session.artifacts, "eval")  # with what the training was told, as `mnist eval` goes on
+        kept = kept_overrides(
+            session.artifacts, session.pipeline.maker(MODEL).name, itself=True
+        )  # with what the training was told, as `mnist eval` goes on
         report = pipeline.rerun_training(session.load(kept).config, session.artifacts, progress)
     finally:
         progress.finish()
@@ -121,9 +121,7 @@ def _rerun(session: Session) -> None:
 
 
 def _print_rerun(session: Session, report: Rerun) -> None:
-    session.output.document(
-        {"identical": report.identical, "differences": [reason.document() for reason in report.differences]}
-    )
+    session.output.document(identical=report.identical, differences=report.differences)
     for reason in report.differences:
         session.output.line(f"differs: {reason}")
     if not report.identical:

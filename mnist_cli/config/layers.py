@@ -1,4 +1,4 @@
-"""The layers of a configuration as they pile up: values, where each stands, and everything that is wrong."""
+"""The layers of a configuration as they pile up: values, where each was set, and everything that is wrong."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnist_cli.config.keys import KEYS, SECTIONS
+from mnist_cli.config.declarations import Config, Declarations, Misfit, shown
+from mnist_cli.config.kinds import Wrong
 from mnist_cli.config.yaml_document import Place
 from mnist_cli.errors import ConfigError
-from mnist_cli.text import printable, without_secrets
 
 PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from: a place in a file, or what was typed.
+    """Where a value was set: at a place in a file, or on the command line.
 
     Attributes:
         source: the file's name, or an option such as `--set`.
@@ -32,12 +32,62 @@ class Origin:
 
 @dataclass
 class Layers:
-    """The values so far, where each stands, and everything that is wrong."""
+    """The values so far, where each was set, and everything that is wrong."""
 
+    declarations: Declarations
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
     item_origins: dict[tuple[str, int], Origin] = field(default_factory=dict)
     problems: list[tuple[Origin, str]] = field(default_factory=list)
+
+    def put(self, path: str, value: Any, origin: Origin) -> None:
+        """Set a value over those of the layers below."""
+        self.values[path] = value
+        self.origins[path] = origin
+
+    def settle_replaced(self, typed: set[str]) -> None:
+        """Let the typed one of two parameters count: `--steps` also where the file says `epochs`."""
+        for path, declared in self.declarations.keys.items():
+            if declared.replaces is None or declared.replaces not in typed:
+                continue
+            if path in typed and self.values[path] is not None:
+                message = f"{declared.replaces} and {path}: expected one of them; received both"
+                self.problems.append((self.origins[path], message))
+            else:
+                self.put(path, None, self.origins[declared.replaces])
+
+    def config(self) -> Config:
+        """Return the configuration that the layers make; what is wrong with it is added to the problems.
+
+        A value that is wrong by itself is left out where the others are compared, and nothing that depends on it is
+        judged.
+        """
+        right: dict[str, Any] = {}
+        wrong = set()
+        for path, value in self.values.items():
+            try:
+                right[path] = self.declarations.keys[path].kind.check(value)
+            except Wrong as mistake:
+                wrong.add(path)
+                self.problems += [self._invalid(path, index) for index in mistake.items or (None,)]
+        config = self.declarations.of_checked(right)
+        for misfit in self.declarations.misfits(config):
+            if wrong.isdisjoint({misfit.path, *misfit.owners}):
+                self.problems.append((self._origin_of(misfit), f"{misfit.path}: {misfit.problem}"))
+        return config
+
+    def _origin_of(self, misfit: Misfit) -> Origin:
+        blamed = (misfit.path, *misfit.owners)
+        return next((self.origins[path] for path in blamed if path in self.origins), Origin("the defaults"))
+
+    def _invalid(self, path: str, index: int | None) -> tuple[Origin, str]:
+        declared, origin, value, name = self.declarations.keys[path], self.origins[path], self.values[path], path
+        if index is not None:
+            origin = self.item_origins.get((path, index), origin)
+            value, name = value[index], f"{path}[{index}]"
+        problem = f"expected {declared.kind.expected}; received {shown(value)}"
+        # An option of its own names the key already.
+        return origin, problem if origin.source == declared.option else f"{name}: {problem}"
 
     def error(self, mistakes: Sequence[ConfigError] = ()) -> ConfigError:
         """Return one error with all problems: those of the file by place, then those of the command line.
@@ -46,36 +96,13 @@ class Layers:
             mistakes: what was typed and could not be read at all.
         """
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
-        typed = [problem for mistake in mistakes for problem in mistake.problems]
-        lines = list(dict.fromkeys([*(f"{origin}: {message}" for origin, message in ordered), *typed]))
-        if len(lines) > PROBLEM_LIMIT:
-            lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
-        return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
+        return cut_to_a_screen([f"{origin}: {message}" for origin, message in ordered], mistakes)
 
 
-def unknown_key(path: str) -> str:
-    """Return what to say of a key that there is not, with the nearest one that there is."""
-    import difflib  # only a mistake pays for it
-
-    if path in SECTIONS:
-        first = next(key for key in KEYS if key.startswith(f"{path}."))
-        return f"this is a section; set one of its keys, such as '{first}'"
-
-    known = [*KEYS, *SECTIONS]
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
-    if not near:  # `steps` for `train.steps`
-        last_names = {name.rpartition(".")[2]: name for name in known}
-        near = [last_names[name] for name in difflib.get_close_matches(path, last_names, n=1, cutoff=0.8)]
-    return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key; 'mnist config show' lists them"
-
-
-def shown(value: Any) -> str:
-    """Return a value as an error message says it."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing (null)", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        is_address = "://" in value
-        return f"'{printable(without_secrets(value, is_address=is_address), 60)}'"
-    if isinstance(value, dict | list):
-        return "keys and values" if isinstance(value, dict) else "a list"
-    return printable(value, 60)
+def cut_to_a_screen(problems: Sequence[str], mistakes: Sequence[ConfigError] = ()) -> ConfigError:
+    """Return one error with as many problems as somebody reads, those of `mistakes` last."""
+    typed = [problem for mistake in mistakes for problem in mistake.problems]
+    lines = list(dict.fromkeys([*problems, *typed]))
+    if len(lines) > PROBLEM_LIMIT:
+        lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
+    return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli import files
-from mnist_cli.config.config import Config
-from mnist_cli.config.keys import KEYS, SECTIONS
-from mnist_cli.config.layers import PROBLEM_LIMIT, Layers, Origin, shown, unknown_key
-from mnist_cli.config.validation import validate
+from mnist_cli.config.declarations import Config, Declarations, shown
+from mnist_cli.config.layers import PROBLEM_LIMIT, Layers, Origin
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.errors import ConfigError
 from mnist_cli.text import printable
@@ -58,15 +56,6 @@ class LoadedConfig:
     file: Path | None
 
 
-def parse_override(text: str, source: str = "--set") -> Override:
-    """Read `KEY=VALUE`, the value as YAML (`0.3`, `full`, `[a, b]`).
-
-    Raises:
-        ConfigError: there is no `=`, or the value is not YAML.
-    """
-    return read_override(*split_setting(text, source), source)
-
-
 def split_setting(text: str, source: str = "--set") -> tuple[str, str]:
     """Return key and value of `KEY=VALUE`, both as text.
 
@@ -97,6 +86,7 @@ def read_override(path: str, text: str, source: str) -> Override:
 
 
 def load_config(
+    declarations: Declarations,
     file: Path | None = None,
     overrides: Sequence[Override] = (),
     kept: Mapping[str, Any] | None = None,
@@ -105,6 +95,7 @@ def load_config(
     """Read, merge and validate the configuration.
 
     Args:
+        declarations: the parameters that there are.
         file: the YAML file; None means `pipeline.yaml` in the current folder, if there is one.
         overrides: from the command line; of two for one key the later counts.
         kept: key → value, overrides that earlier stages were run with.
@@ -113,29 +104,26 @@ def load_config(
     Raises:
         ConfigError: with every problem there is.
     """
-    layers = Layers()
+    layers = Layers(declarations)
     found = _read_file(layers, file)
     for path, value in (kept or {}).items():
-        layers.values[path] = value
-        layers.origins[path] = Origin("the earlier command")
-    _choose_length(layers, set(kept or {}))
+        layers.put(path, value, Origin("the earlier command"))
+    layers.settle_replaced(set(kept or {}))
     for override in overrides:
-        if override.path in KEYS:
-            layers.values[override.path] = override.value
-            layers.origins[override.path] = Origin(override.source)
+        if override.path in declarations.keys:
+            layers.put(override.path, override.value, Origin(override.source))
         else:
-            layers.problems.append(
-                (Origin(override.source), f"{printable(override.path)}: {unknown_key(override.path)}")
-            )
-    _choose_length(layers, {override.path for override in overrides})
-    config = validate(layers)
-    if layers.problems or mistakes or config is None:
+            problem = f"{printable(override.path)}: {declarations.unknown(override.path)}"
+            layers.problems.append((Origin(override.source), problem))
+    layers.settle_replaced({override.path for override in overrides})
+    config = layers.config()
+    if layers.problems or mistakes:
         raise layers.error(mistakes)
     given = {override.path for override in overrides} | set(kept or {})
     return LoadedConfig(
         config=config,
-        origins={path: str(layers.origins.get(path, "default")) for path in KEYS},
-        overrides={path: config.value(path) for path in KEYS if path in given},
+        origins={path: str(layers.origins.get(path, "default")) for path in declarations.keys},
+        overrides={path: config.value(path) for path in declarations.keys if path in given},
         file=found,
     )
 
@@ -157,8 +145,7 @@ def _read_file(layers: Layers, file: Path | None) -> Path | None:
     name, document = printable(path), read_yaml(text)
     layers.problems += [(Origin(name, place), message) for place, message in document.problems]
     if isinstance(document.content, dict):
-        _FileLayer(layers, document, name).add()
-        _resolve_mirrors(layers, path.parent)
+        _FileLayer(layers, document, name, path.parent).add()
     elif document.content is not None:
         layers.problems.append((Origin(name, (1, 1)), f"expected keys and values; received {shown(document.content)}"))
     return path
@@ -167,15 +154,17 @@ def _read_file(layers: Layers, file: Path | None) -> Path | None:
 class _FileLayer:
     """Adds what a YAML document says to the layers, key by key."""
 
-    def __init__(self, layers: Layers, document: Document, name: str) -> None:
+    def __init__(self, layers: Layers, document: Document, name: str, folder: Path) -> None:
         self._layers = layers
+        self._declared = layers.declarations
         self._document = document
         self._name = name
+        self._folder = folder
         self._unknown_keys = 0
 
     def add(self) -> None:
         for key, value in self._document.content.items():
-            if key not in SECTIONS:
+            if key not in self._declared.sections:
                 self._add_key((key,), value)
             elif isinstance(value, dict):
                 for inner, inner_value in value.items():
@@ -185,44 +174,25 @@ class _FileLayer:
 
     def _add_key(self, path: tuple[str, ...], value: Any) -> None:
         dotted = ".".join(path)
-        if dotted not in KEYS or "." in path[-1]:
+        if dotted not in self._declared.keys or "." in path[-1]:
             self._problem(self._document.key_places[path], f"{printable(dotted)}: {self._unknown(path)}")
             return
-        self._layers.values[dotted] = value
-        self._layers.origins[dotted] = Origin(self._name, self._document.places[path])
+        resolve = self._declared.keys[dotted].kind.resolve
+        if resolve is not None and self._folder != Path():
+            value = resolve(value, self._folder)
+        self._layers.put(dotted, value, Origin(self._name, self._document.places[path]))
         for index in range(len(value) if isinstance(value, list) else 0):
             place = self._document.places[(*path, index)]
             self._layers.item_origins[dotted, index] = Origin(self._name, place)
 
     def _unknown(self, path: tuple[str, ...]) -> str:
         section, _, name = path[-1].partition(".")
-        if len(path) == 1 and path[0] in KEYS:
+        if len(path) == 1 and path[0] in self._declared.keys:
             return f"unknown key; write '{name}:' under '{section}:'"
         # The nearest key takes a while to find, and further problems than these are not shown.
         self._unknown_keys += 1
-        return unknown_key(".".join(path)) if self._unknown_keys <= PROBLEM_LIMIT else "unknown key"
+        is_shown = self._unknown_keys <= PROBLEM_LIMIT
+        return self._declared.unknown(".".join(path)) if is_shown else "unknown key"
 
     def _problem(self, place: Place, message: str) -> None:
         self._layers.problems.append((Origin(self._name, place), message))
-
-
-def _choose_length(layers: Layers, typed: set[str]) -> None:
-    """Let the length of the training that was typed count: `--steps` also where the file says `epochs`."""
-    if {"train.steps", "train.epochs"} <= typed and layers.values["train.epochs"] is not None:
-        message = "train.steps and train.epochs: expected one of them; received both"
-        layers.problems.append((layers.origins["train.epochs"], message))
-    elif "train.steps" in typed:
-        layers.values["train.epochs"] = None
-        layers.origins["train.epochs"] = layers.origins["train.steps"]
-
-
-def _resolve_mirrors(layers: Layers, folder: Path) -> None:
-    """Make the file's relative mirror folders relative to the file, wherever the command is run from."""
-    mirrors = layers.values.get("fetch.mirrors")
-    if isinstance(mirrors, list) and folder != Path():
-        layers.values["fetch.mirrors"] = [
-            str(folder / mirror)
-            if isinstance(mirror, str) and "://" not in mirror and not mirror.startswith("~")
-            else mirror
-            for mirror in mirrors
-        ]

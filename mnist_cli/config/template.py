@@ -5,32 +5,34 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mnist_cli.config.config import Config
-from mnist_cli.config.keys import KEYS, SECTIONS
+from mnist_cli.config.declarations import Config, Parameter, Section
 
 _HEADER = """\
-# Every parameter of every stage. A key that is left out has the value shown by `mnist config init`;
+# Every parameter of every stage, with its default. To set one, remove the '#' before it and change the value.
 # `mnist config check` finds mistakes, `--set train.learning_rate=0.3` overrides a value for one command.
 """
 
 
-def render(config: Config) -> str:
-    """Return `config` as YAML with a comment for each key; reading it again gives an equal configuration."""
+def render(config: Config, *, all_set: bool = False) -> str:
+    """Return a configuration as YAML with a comment for each key; reading it again gives an equal configuration.
+
+    Args:
+        config: the values.
+        all_set: whether keys at their default are set too; otherwise they are commented out.
+    """
     lines = [_HEADER]
-    for path, key in KEYS.items():
-        if "." not in path:
-            lines.append(_line(path, config.value(path), key.meaning, indent=""))
-    for section, meaning in SECTIONS.items():
-        lines.append(f"\n# {meaning}.\n{section}:")
-        for path, key in KEYS.items():
-            if path.startswith(f"{section}."):
-                name = path.partition(".")[2]
-                lines.append(_line(name, config.value(path), key.meaning, indent="  "))
+    for name, section in {"": config.general, **config.sections}.items():
+        if name:
+            lines.append(f"\n# {section.meaning()}.\n{name}:")
+        lines += [_line(declared, section, all_set=all_set) for declared in section.parameters()]
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, value: Any, meaning: str, indent: str) -> str:
-    return f"{indent}{name}: {yaml_value(value)}".ljust(28) + f"  # {meaning}"
+def _line(declared: Parameter, section: Section, *, all_set: bool) -> str:
+    value = getattr(section, declared.name)
+    sign = "" if all_set or value != declared.default else "# "
+    indent = "  " if section.section else ""
+    return f"{indent}{sign}{declared.name}: {yaml_value(value)}".ljust(30) + f"  # {declared.meaning}"
 
 
 def yaml_value(value: Any) -> str:

@@ -62,6 +62,9 @@ MNIST = Dataset(
     classes=_DIGITS,
 )
 
+# Which bytes a seed gives in `synthetic`; part of the key of fetch. Bump it with every change of them.
+GENERATOR = 2
+
 SYNTHETIC = Dataset(name="synthetic", files={}, mirrors=(), classes=_DIGITS)
 
 DATASETS = {dataset.name: dataset for dataset in (MNIST, SYNTHETIC)}

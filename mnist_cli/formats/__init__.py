@@ -1,1 +1,6 @@
-"""The files that pass between stages: IDX, the HDF5 store and the model file."""
+"""Files and their contents: IDX, the store, the model file. The names that they are published under import nothing."""
+
+STORE_NAME = "store.h5"
+MODEL_NAME = "model.h5"
+HISTORY_NAME = "history.jsonl"
+MAX_PIXELS = 1 << 16  # of one image

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from mnist_cli import files
 
-HISTORY_NAME = "history.jsonl"
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -30,7 +30,6 @@ from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, walk
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file, write_text
 from mnist_cli.formats.store import STEP, ZERO
 
-MODEL_NAME = "model.h5"
 SCHEMA = "mnist-model/2"
 _OLD_SCHEMA = "mnist-model/1"
 INPUT = "x = (uint8 - input_zero) / input_step as float32, the rows of an image after each other; y = softmax(x W + b)"

@@ -33,8 +33,6 @@ from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, walk
 from mnist_cli.text import printable
 
-# What the file is called in the folder of the stage that writes it.
-STORE_NAME = "store.h5"
 SCHEMA = "mnist-store/2"
 SPLITS = ("train", "validation", "test")
 ARRAYS = tuple(f"/{split}/{kind}" for split in SPLITS for kind in ("inputs", "labels"))

@@ -14,9 +14,6 @@ from mnist_cli.formats.hdf5 import digest_of
 from mnist_cli.formats.hdf5_writing import create_group, safe_hdf5_file, write_text
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SCHEMA, STEP, ZERO, Bytes
 
-# The largest image: 256×256 pixels.
-MAX_PIXELS = 1 << 16
-
 
 class StoreWriter:
     """A store that is being written; `write_store` makes it."""

@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside the variables: how far the run had come, whose it is, and the digests of its files."""
+"""What a checkpoint holds beside the variables: how far the run had come, its course, and the digests of its files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli import files
-from mnist_cli.formats.history import HISTORY_NAME, Record, parse_history
+from mnist_cli.formats import HISTORY_NAME
+from mnist_cli.formats.history import Record, parse_history
 from mnist_cli.text import printable
 
-SCHEMA = "mnist-checkpoint/2"
+SCHEMA = "mnist-checkpoint/3"
 STATE_NAME = "state.json"
+_COURSE = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -41,8 +43,16 @@ class Damaged(Exception):
     """A checkpoint is not what was written; the text says why."""
 
 
+def courses(folder: Path) -> list[Path]:
+    """Return the folders of the courses of which there are checkpoints, that of the newest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if _COURSE.fullmatch(path.name) and path.is_dir()]
+    return sorted((path for path in found if not path.is_symlink()), key=lambda path: -path.stat().st_mtime_ns)
+
+
 def newest_first(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, damaged ones too, that of the last step first."""
+    """Return the checkpoints of a course, damaged ones too, that of the last step first."""
     if not folder.is_dir():
         return []
     steps = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
@@ -54,7 +64,7 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-"))
 
 
-def write_state(folder: Path, state: State, run: Mapping[str, object]) -> None:
+def write_state(folder: Path, state: State, course: Mapping[str, object]) -> None:
     """Describe the files that are in `folder`, and the state, in a file beside them.
 
     Raises:
@@ -62,7 +72,7 @@ def write_state(folder: Path, state: State, run: Mapping[str, object]) -> None:
     """
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "run": run,
+        "course": course,
         "step": state.step,
         # Base64 keeps the bits and costs nothing, also with a million steps between two records.
         "pending": base64.b64encode(state.pending.astype("<f4").tobytes()).decode(),
@@ -121,16 +131,3 @@ def state_of(folder: Path, document: Mapping[str, Any]) -> State:
     """Return the state of a checkpoint whose document and files were found right."""
     pending = np.frombuffer(base64.b64decode(document["pending"]), "<f4").astype(np.float32)
     return State(document["step"], pending, parse_history((folder / HISTORY_NAME).read_bytes()))
-
-
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return in which of what decides its bits one run differs from another, for people."""
-    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {_short(old.get(name))} → {_short(new.get(name))}" for name in changed)
-
-
-def _short(value: object) -> str:
-    if value is None:
-        return "(not used)"
-    is_digest = isinstance(value, str) and len(value) == 64
-    return printable(str(value)[:12] if is_digest else value, 60)

@@ -1,10 +1,12 @@
 """Checkpoints: everything a run needs to go on from a step, to the bit, and to know that it is its own.
 
-    checkpoints/step-00000400/weights.index, weights.data-…    the variables, as tf.train.Checkpoint writes them
-    checkpoints/step-00000400/history.jsonl                    the records so far
-    checkpoints/step-00000400/state.json                       the step, the run it belongs to, the losses since the
-                                                               last record, and the SHA-256 of the other files and
-                                                               of itself
+    checkpoints/1f00c2d4a5b6/                   a course: the digest of what decides every step, however many there are
+        step-00000400/weights.index, weights.data-…    the variables, as tf.train.Checkpoint writes them
+        step-00000400/history.jsonl                    the records so far
+        step-00000400/state.json                       the step, the course, the losses since the last record, and the
+                                                       SHA-256 of the other files and of itself
+
+A run goes on from its own course only; what others left, interrupted or done, waits there for them.
 
 Saving costs the run a look at the variables' values; a thread writes them while the compiled steps go on. A
 checkpoint is written into a temporary folder, every file is fsynced, and the folder is renamed last: at any moment
@@ -13,22 +15,25 @@ each `step-…` folder is whole. What went wrong with one later (a disk, a hand)
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import tensorflow as tf
 
 from mnist_cli import files
+from mnist_cli.differences import in_words
 from mnist_cli.errors import InputError
-from mnist_cli.formats.history import HISTORY_NAME, history_line
+from mnist_cli.formats import HISTORY_NAME
+from mnist_cli.formats.history import history_line
 from mnist_cli.learning.checkpoint_state import (
     Damaged,
     State,
     check_files,
-    difference,
+    courses,
     newest_first,
     read_state,
     state_of,
@@ -36,7 +41,6 @@ from mnist_cli.learning.checkpoint_state import (
     write_state,
 )
 from mnist_cli.learning.failures import not_written
-from mnist_cli.learning.settings import Resume
 from mnist_cli.learning.writer import Writer
 from mnist_cli.progress import Progress
 from mnist_cli.text import plural, printable
@@ -46,64 +50,65 @@ _WEIGHTS = "weights"
 _MAX_WAITING = 8
 # Writing takes one part in 41 of the time, at most; it competes with training for processors and for Python.
 _REST = 40.0
+# Of other courses, the newest: each leaves a few checkpoints behind.
+_OTHER_COURSES = 16
 _RESTART = "add --restart to the same command to start over on purpose"
 
 
 class Checkpoints:
-    """The checkpoints of one run in a folder.
+    """The checkpoints of one course.
 
     Args:
-        folder: where they are; made when the first one is written.
-        run: what decides the run's bits, such as `train.learning_rate`: a checkpoint in which it differs is not used.
+        folder: of all courses; made when the first checkpoint is written.
+        course: what decides the bits of every step, such as `train.learning_rate`.
         variables: what is saved and restored, by name.
         keep: how many are kept.
-        progress: hears of damaged checkpoints and of those that belong to another run.
+        progress: hears of damaged checkpoints.
     """
 
     def __init__(
         self,
         folder: Path,
-        run: Mapping[str, object],
+        course: Mapping[str, object],
         variables: Mapping[str, tf.Variable],
         keep: int,
         progress: Progress,
     ) -> None:
-        self._folder = folder
-        self._run = dict(run)
+        self._all = folder
+        self._folder = folder / files.document_digest(dict(course))[:12]
+        self._course = dict(course)
         self._checkpoint = tf.train.Checkpoint(**variables)
         self._keep = keep
         self._progress = progress
-        self._foreign_removed = False
+        self._is_pruned = False
         self._copies = _Copies(variables)
         self._lines: list[bytes] = []  # of the history, as far as they were written
         # What is pushed out would be removed as soon as those after it are written.
         self._writer: Writer[tuple[State, list[tf.Tensor]]] = Writer(self._write, min(keep, _MAX_WAITING), _REST)
 
-    def resume(self, how: Resume, last_step: int) -> State | None:
-        """Restore the variables from the newest checkpoint that is whole and belongs to the run.
+    def resume(self, how: Literal["auto", "require", "never"], last_step: int) -> State | None:
+        """Restore the variables from the newest checkpoint of the course that is whole.
 
         Args:
-            how: "auto": None if there is none; "require": there must be one; "never": remove them all.
+            how: "auto": None if there is none; "require": there must be one; "never": remove those of the course.
             last_step: where the run ends; later checkpoints are left alone.
 
         Returns:
             The state of the checkpoint, or None to start at step 0.
 
         Raises:
-            InputError: there are checkpoints and none is whole, or none fits although one is required.
+            InputError: there are checkpoints and none is whole, or there is none although one is required.
         """
         self._sweep()
         if how == "never":
             self.clear()
             return None
         damaged: list[str] = []
-        foreign: dict[str, Any] | None = None
         for folder in self._newest_first(last_step):
             try:
                 document = read_state(folder)
-                if document["run"] != self._run:
-                    foreign = foreign or document["run"]
-                    continue
+                if document["course"] != self._course:
+                    raise Damaged(f"it is of another course: {in_words(document['course'], self._course)}")
                 check_files(folder, document["files"])
             except Damaged as damage:
                 damaged.append(folder.name)
@@ -111,7 +116,7 @@ class Checkpoints:
                 continue
             self._checkpoint.read(str(folder / _WEIGHTS)).assert_consumed()
             return state_of(folder, document)
-        self._explain_start(how, last_step, damaged, foreign)
+        self._explain_start(how, last_step, damaged)
         return None
 
     def save(self, state: State, values: list[tf.Tensor]) -> None:
@@ -138,9 +143,9 @@ class Checkpoints:
     def _write(self, item: tuple[State, list[tf.Tensor]]) -> None:
         state, values = item
         self._folder.mkdir(parents=True, exist_ok=True)
-        if not self._foreign_removed:
-            self._remove_foreign()
-            self._foreign_removed = True
+        if not self._is_pruned:
+            self._prune()
+            self._is_pruned = True
         target = self._folder / f"step-{state.step:08}"
         temporary = files.temporary_beside(target)
         temporary.mkdir()
@@ -150,7 +155,7 @@ class Checkpoints:
             self._lines += map(history_line, state.history[len(self._lines) :])
             with files.naming(temporary):
                 (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
-                write_state(temporary, state, self._run)
+                write_state(temporary, state, self._course)
                 _sync(temporary)
             self._replace(temporary, target)
         except BaseException:
@@ -162,40 +167,51 @@ class Checkpoints:
             files.remove_at_once(folder)
 
     def clear(self) -> None:
-        """Remove every checkpoint."""
+        """Remove every checkpoint of the course."""
         for folder in self._newest_first():
             files.remove_at_once(folder)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()  # where nothing else is in it
 
     def _newest_first(self, last_step: int | None = None) -> list[Path]:
         found = newest_first(self._folder)
         return [folder for folder in found if last_step is None or step_of(folder) <= last_step]
 
-    def _explain_start(self, how: Resume, last_step: int, damaged: list[str], foreign: dict[str, Any] | None) -> None:
+    def _explain_start(self, how: str, last_step: int, damaged: list[str]) -> None:
         place = printable(self._folder)
         if damaged:
             raise InputError(
-                f"{place}: {plural(len(damaged), 'checkpoint')} that may be of this run, none of them whole\n"
+                f"{place}: {plural(len(damaged), 'checkpoint')} of this run, none of them whole\n"
                 f"damaged: {', '.join(damaged)[:200]}",
                 hint=_RESTART,
             )
-        changed = difference(foreign, self._run) if foreign is not None else ""
         if how == "require":
-            none = f"there is none up to step {last_step}"
-            found = f"those there belong to another run: {changed}" if foreign is not None else none
             raise InputError(
-                f"{place}: no checkpoint to go on from; {found}", hint="leave --resume away to start at step 0"
-            )
-        if foreign is not None:
-            self._progress.note(
-                f"the checkpoints belong to another run ({changed}); "
-                "training starts at step 0, and its own will replace them"
+                f"{place}: no checkpoint to go on from up to step {last_step}{self._nearest()}",
+                hint="leave --resume away to start at step 0",
             )
 
-    def _remove_foreign(self) -> None:
-        """Remove what belongs to another run or is damaged: its steps would stand in the way of the run's own."""
+    def _nearest(self) -> str:
+        """Say how the newest checkpoint of another course differs, if there is one."""
+        for course in courses(self._all):
+            for folder in newest_first(course)[:1]:
+                with contextlib.suppress(Damaged):
+                    return (
+                        f"; those there belong to another run: {in_words(read_state(folder)['course'], self._course)}"
+                    )
+        return ""
+
+    def _prune(self) -> None:
+        """Remove the oldest of the other courses, and damaged checkpoints of this one, which stand in its way."""
+        others = [course for course in courses(self._all) if course != self._folder]
+        for course in others[_OTHER_COURSES:]:
+            files.remove_at_once(course)
+        for old in newest_first(self._all):  # of the time before there were courses
+            if not old.is_symlink():
+                files.remove_at_once(old)
         for folder in self._newest_first():
             try:
-                is_own = read_state(folder)["run"] == self._run
+                is_own = read_state(folder)["course"] == self._course
             except Damaged:
                 is_own = False
             if not is_own:

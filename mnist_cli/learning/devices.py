@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_cli.distribution import installed_version, onednn_setting
 from mnist_cli.errors import ConfigError
-from mnist_cli.processor import vector_instructions
+from mnist_cli.machine import installed_version, onednn_setting, vector_instructions
 
 # TensorFlow demands this of memory that it takes over instead of copying it (the width of Eigen's widest vectors).
 _ALIGNMENT = 64

@@ -21,7 +21,7 @@ from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import Device, resident
 from mnist_cli.learning.distributed.replicas import Replicas
 from mnist_cli.learning.rules import make_rule
-from mnist_cli.learning.settings import Settings
+from mnist_cli.learning.settings import TrainSettings
 
 # A batch larger than this is summed up block by block, so that memory stays bounded: as float32, a block of MNIST
 # takes 13 MB, the whole training split would take 172. Of larger images, a block takes 16 MB.
@@ -57,7 +57,7 @@ class TrainingLoop:
         replicas: where all this is; the examples are on every device, the parameters on the first.
     """
 
-    def __init__(self, data: TrainingData, settings: Settings, replicas: Replicas) -> None:
+    def __init__(self, data: TrainingData, settings: TrainSettings, replicas: Replicas) -> None:
         self._batch = batch = settings.batch(len(data.labels))
         self._l2 = settings.l2 or 0.0
         self._replicas = replicas

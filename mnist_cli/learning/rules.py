@@ -8,8 +8,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from mnist_cli.learning.devices import Device
-from mnist_cli.learning.settings import Settings
-from mnist_cli.optimizers import Optimizer
+from mnist_cli.learning.settings import TrainSettings
 
 Tensors = tuple[tf.Tensor, ...]
 
@@ -99,16 +98,16 @@ class KerasRule:
         """Do nothing: the variables are as they should be."""
 
 
-def make_rule(settings: Settings, parameters: Sequence[tf.Variable], total_steps: int, device: Device) -> Rule:
+def make_rule(settings: TrainSettings, parameters: Sequence[tf.Variable], total_steps: int, device: Device) -> Rule:
     """Return the rule that the settings ask for, for W and b."""
-    schedule, decay = settings.schedule.name, settings.optimizer.parameters()["weight_decay"]
-    if settings.optimizer.name == "sgd" and schedule == "constant" and not decay and settings.ema is None:
+    decay = settings.optimizer_parameters()["weight_decay"]
+    if settings.optimizer == "sgd" and settings.schedule == "constant" and not decay and settings.ema is None:
         return GradientDescent(parameters, settings.rate)
     with tf.device(device.name):
         return KerasRule(parameters, _keras_optimizer(settings, total_steps))
 
 
-def _keras_optimizer(settings: Settings, total_steps: int) -> Any:
+def _keras_optimizer(settings: TrainSettings, total_steps: int) -> Any:
     import keras
 
     classes = {
@@ -123,22 +122,22 @@ def _keras_optimizer(settings: Settings, total_steps: int) -> Any:
         "rmsprop": keras.optimizers.RMSprop,
         "adagrad": keras.optimizers.Adagrad,
     }
-    optimizer: Optimizer = settings.optimizer
-    options: dict[str, Any] = optimizer.parameters()
-    if optimizer.name == "nesterov":
+    optimizer = settings.optimizer
+    options: dict[str, Any] = settings.optimizer_parameters()
+    if optimizer == "nesterov":
         options["nesterov"] = True
-    if not options["weight_decay"] and optimizer.name != "adamw":
+    if not options["weight_decay"] and optimizer != "adamw":
         del options["weight_decay"]  # Keras would multiply by zero in each step
     if settings.ema is not None:
         options |= {"use_ema": True, "ema_momentum": settings.ema}
-    return classes[optimizer.name](learning_rate=_keras_rate(settings, total_steps), **options)
+    return classes[optimizer](learning_rate=_keras_rate(settings, total_steps), **options)
 
 
-def _keras_rate(settings: Settings, total_steps: int) -> Any:
+def _keras_rate(settings: TrainSettings, total_steps: int) -> Any:
     from keras.optimizers import schedules
 
-    rate, name = settings.rate, settings.schedule.name
-    options: dict[str, Any] = settings.schedule.parameters(total_steps)
+    rate, name = settings.rate, settings.schedule
+    options: dict[str, Any] = settings.schedule_parameters(total_steps)
     if name == "cosine":
         warm_up = options["warmup_steps"]
         start = {"initial_learning_rate": 0.0, "warmup_target": rate} if warm_up else {"initial_learning_rate": rate}

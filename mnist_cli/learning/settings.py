@@ -1,150 +1,183 @@
-"""The parameters of a training run, checked."""
+"""The parameters of training."""
 
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from mnist_cli.distribution import DEVICE_PATTERN, STRATEGIES, unusable_device
+from mnist_cli.config.declarations import Config, Misfit, Section, parameter
+from mnist_cli.config.kinds import boolean, matching, number, one_of, optional, or_word, whole
 from mnist_cli.errors import ConfigError
-from mnist_cli.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule, excess_warmup, unused_parameters
-from mnist_cli.text import printable
+from mnist_cli.learning.distributed.setting import DEVICE_PATTERN, STRATEGIES, unusable_device
+from mnist_cli.learning.optimizers import OPTIMIZERS, SCHEDULES
 
-Resume = Literal["auto", "require", "never"]
-MAX_SEED = 2**63 - 1
+_FRACTION = optional(number(low=0, below=1, metavar="FRACTION"))
+_FROM_ZERO = optional(number(low=0))
+_LENGTH = ("steps", "epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to train; the attributes are the keys under `train:` in the configuration, and the seed.
+class TrainSettings(Section):
+    """Train the softmax regression.
 
-    Attributes:
-        steps: training steps.
-        epochs: passes over the training split; replaces `steps` when it is not None.
-        batch_size: examples in a step, or "full" for the whole training split.
-        learning_rate: what a gradient is multiplied with; None: what suits the optimizer.
-        optimizer: what else is done with the gradients.
-        schedule: how the learning rate changes.
-        l2: weight of the sum of W² that is added to the loss, or None.
-        ema: decay of the moving average of W and b that becomes the model, or None for W and b themselves.
-        early_stopping: records without a lower validation loss after which training ends, or None.
-        select: whether the model is the one of the last step or of the record with the lowest validation loss.
-        seed: seed of the order of the examples.
-        device: where to train: auto, cpu, gpu, or gpu:N for a certain one.
-        strategy: whether one device computes a step, or all of this machine's or of many machines' share it.
-        validate_every: steps between two records in the history.
-        checkpoint_every: steps between two checkpoints; None: no matter how many.
-        checkpoint_seconds: seconds between two checkpoints, at least; None: no matter how many.
-        keep_checkpoints: how many are kept when the run is done.
-
-    Raises:
-        ConfigError: a value is out of its range; every one that is, is named.
+    The defaults are the tutorial's training: 1000 steps of gradient descent at 0.5 on 100 random images each.
     """
 
-    steps: int
-    epochs: int | None
-    batch_size: int | Literal["full"]
-    learning_rate: float | None
-    optimizer: Optimizer
-    schedule: Schedule
-    l2: float | None
-    ema: float | None
-    early_stopping: int | None
-    select: Literal["last", "best"]
-    seed: int
-    device: str
-    strategy: str
-    validate_every: int
-    checkpoint_every: int | None
-    checkpoint_seconds: float | None
-    keep_checkpoints: int
+    section = "train"
 
-    def __post_init__(self) -> None:
-        problems = []
-        for name, lowest in (("steps", 1), ("validate_every", 1), ("keep_checkpoints", 0)):
-            if not _is_whole(getattr(self, name), lowest):
-                problems.append(self._problem(f"train.{name}", f"a whole number from {lowest} on"))
-        for name in ("epochs", "checkpoint_every", "early_stopping"):
-            if getattr(self, name) is not None and not _is_whole(getattr(self, name), 1):
-                problems.append(self._problem(f"train.{name}", "a whole number from 1 on, or None"))
-        if self.checkpoint_seconds is not None and not _is_positive(self.checkpoint_seconds):
-            problems.append(self._problem("train.checkpoint_seconds", "a number above 0, or None"))
-        if self.batch_size != "full" and not _is_whole(self.batch_size, 1):
-            problems.append(self._problem("train.batch_size", "a whole number from 1 on, or full"))
-        if self.learning_rate is not None and not _is_positive(self.learning_rate):
-            problems.append(self._problem("train.learning_rate", "a number above 0, or None"))
-        if self.l2 is not None and not _is_within(self.l2, 0, math.inf):
-            problems.append(self._problem("train.l2", "a number from 0 on, or None"))
-        if self.ema is not None and not _is_within(self.ema, 0, 1):
-            problems.append(self._problem("train.ema", "a number from 0 to below 1, or None"))
-        if self.select not in ("last", "best"):
-            problems.append(self._problem("train.select", "last or best"))
-        problems += _rule_problems(self.optimizer, self.schedule)
-        if not _is_whole(self.seed, 0) or self.seed > MAX_SEED:
-            problems.append(self._problem("seed", f"a whole number from 0 to {MAX_SEED}"))
-        if not isinstance(self.device, str) or not re.fullmatch(DEVICE_PATTERN, self.device):
-            problems.append(self._problem("train.device", "auto, cpu, gpu or gpu:N"))
-        elif self.strategy not in STRATEGIES:
-            problems.append(self._problem("train.strategy", ", ".join(STRATEGIES)))
-        elif problem := unusable_device(self.device, self.strategy):
-            problems.append(f"train.device: {problem}")
-        if problems:
-            raise ConfigError(problems)
+    steps: int = parameter(1000, whole(1, 10**9), "Optimization steps", option="--steps")
+    epochs: int | None = parameter(
+        None,
+        optional(whole(1, 10**6)),
+        "Passes over the training split; when set, it replaces train.steps",
+        option="--epochs",
+        replaces="train.steps",
+    )
+    batch_size: int | Literal["full"] = parameter(
+        100,
+        or_word(whole(1, 10**7), "full"),
+        "Examples in each step, or full for all of them",
+        option="--batch-size",
+    )
+    learning_rate: float | None = parameter(
+        None,
+        optional(number(above=0, metavar="RATE")),
+        "Step size; null takes what suits the optimizer, 0.5 for sgd",
+        option="--learning-rate",
+    )
+    optimizer: str = parameter(
+        "sgd",
+        one_of(tuple(OPTIMIZERS)),
+        f"What turns gradients into steps: {', '.join(OPTIMIZERS)}",
+        option="--optimizer",
+    )
+    momentum: float | None = parameter(
+        None,
+        _FRACTION,
+        "Share of the previous step that is added (momentum, nesterov: 0.9; rmsprop: 0)",
+        of="train.optimizer",
+    )
+    beta_1: float | None = parameter(
+        None, _FRACTION, "Decay of the average gradient (adam, adamw, adamax, nadam, lion: 0.9)", of="train.optimizer"
+    )
+    beta_2: float | None = parameter(
+        None,
+        _FRACTION,
+        "Decay of the average squared gradient (adam, adamw, adamax, nadam: 0.999; lion: 0.99)",
+        of="train.optimizer",
+    )
+    rho: float | None = parameter(
+        None, _FRACTION, "Decay of the average squared gradient (rmsprop: 0.9)", of="train.optimizer"
+    )
+    epsilon: float | None = parameter(
+        None,
+        _FROM_ZERO,
+        "Keeps divisions from zero (adam, adamw, adamax, nadam, rmsprop, adagrad: 1e-7)",
+        of="train.optimizer",
+    )
+    weight_decay: float | None = parameter(
+        None,
+        _FROM_ZERO,
+        "Share of W that a step at learning rate 1 takes away (adamw: 0.004; others: 0)",
+        of="train.optimizer",
+    )
+    schedule: str = parameter(
+        "constant",
+        one_of(tuple(SCHEDULES)),
+        "How the learning rate falls: constant, cosine, exponential, inverse_time or polynomial",
+        option="--schedule",
+    )
+    decay_steps: int | None = parameter(
+        None,
+        optional(whole(1, 10**9)),
+        "Steps in which it falls; null: all of the run, so that a longer run is another run",
+        of="train.schedule",
+    )
+    decay_rate: float | None = parameter(
+        None,
+        _FROM_ZERO,
+        "What is left after them (exponential: 0.1), or how strongly it falls (inverse_time: 1)",
+        of="train.schedule",
+    )
+    end_fraction: float | None = parameter(
+        None,
+        optional(number(low=0, metavar="FRACTION")),
+        "Share of the learning rate that it falls to (cosine, polynomial: 0)",
+        of="train.schedule",
+    )
+    power: float | None = parameter(
+        None, _FROM_ZERO, "Of the polynomial; 1 is a straight line (polynomial: 1)", of="train.schedule"
+    )
+    warmup_steps: int | None = parameter(
+        None, optional(whole(0, 10**9)), "Steps in which it rises from zero first (cosine: 0)", of="train.schedule"
+    )
+    l2: float | None = parameter(None, _FROM_ZERO, "Adds this many times the sum of W² to the loss; null: nothing")
+    ema: float | None = parameter(
+        None,
+        optional(number(low=0, below=1, metavar="DECAY")),
+        "Publish and validate the moving average of W and b with this decay; null: W and b",
+    )
+    early_stopping: int | None = parameter(
+        None, optional(whole(1)), "Validations without improvement before training ends; null: never"
+    )
+    select: Literal["last", "best"] = parameter(
+        "last",
+        one_of(("last", "best"), metavar="last|best"),
+        "Publish the model of the last step, or of the lowest validation loss: last or best",
+        late=True,
+    )
+    device: str = parameter(
+        "auto",
+        matching(DEVICE_PATTERN, "auto, cpu, gpu or gpu:N", "DEVICE", ("auto", "cpu", "gpu")),
+        "Where to train: auto (a GPU if there is one), cpu, gpu, or gpu:N for a certain one",
+        option="--device",
+        counts=False,
+    )
+    strategy: str = parameter(
+        "single",
+        one_of(STRATEGIES),
+        "Who computes a step: single (one device), mirrored (all GPUs of a machine), or multiworker (of many)",
+        option="--strategy",
+        late=True,
+    )
+    validate_every: int = parameter(100, whole(1), "Steps between two validations")
+    checkpoint_every: int | None = parameter(
+        1000,
+        optional(whole(1)),
+        "Steps between two checkpoints, or null; fewer where they would take over 3 % of the time",
+        counts=False,
+    )
+    checkpoint_seconds: float | None = parameter(
+        30,
+        optional(number(above=0, metavar="SECONDS")),
+        "Seconds after which there is a checkpoint all the same, or null",
+        counts=False,
+    )
+    keep_checkpoints: int = parameter(
+        3, whole(0), "How many checkpoints of a finished run stay, the newest ones", counts=False
+    )
+    tensorboard: bool = parameter(
+        False, boolean(), "Write event files for TensorBoard to artifacts/train/tensorboard", counts=False
+    )
 
     @property
     def rate(self) -> float:
         """The learning rate, or the one that suits the optimizer."""
-        default = OPTIMIZERS[self.optimizer.name]["learning_rate"]
-        return float(default if self.learning_rate is None else self.learning_rate)
+        return OPTIMIZERS[self.optimizer]["learning_rate"] if self.learning_rate is None else self.learning_rate
 
-    def check_length(self, examples: int) -> None:
-        """Refuse a warm-up that is longer than the run over so many training examples.
+    def optimizer_parameters(self) -> dict[str, float]:
+        """Return what the optimizer is made with, without the learning rate."""
+        table = OPTIMIZERS[self.optimizer]
+        return {name: self._given(name, default) for name, default in table.items() if name != "learning_rate"}
 
-        Raises:
-            ConfigError: it is.
-        """
-        if problem := excess_warmup(self.schedule, self.total_steps(examples)):
-            raise ConfigError([f"train.warmup_steps: {problem}"])
-
-    def check_validation(self, examples: int) -> None:
-        """Refuse settings that need a validation split, when it has no examples.
-
-        Raises:
-            ConfigError: names them.
-        """
-        wanted = {"train.early_stopping": self.early_stopping is not None, "train.select": self.select == "best"}
-        if not examples and any(wanted.values()):
-            raise ConfigError(
-                [
-                    f"{key}: expected a validation split; received an empty one"
-                    for key, is_set in wanted.items()
-                    if is_set
-                ],
-                hint="set preprocess.validation_size above 0 and preprocess again",
-            )
-
-    def identity(self, examples: int) -> dict[str, object]:
-        """Return what decides the weights and the history of a run, beside data and runtime.
-
-        The number of steps does not, except where the schedule is stretched over all of them.
-        """
-        decided: dict[str, object] = {
-            "seed": self.seed,
-            "train.batch_size": self.batch(examples),
-            "train.learning_rate": self.rate,
-            "train.validate_every": self.validate_every,
-            "train.optimizer": self.optimizer.name,
-            "train.schedule": self.schedule.name,
-            "train.l2": self.l2 or None,
-            "train.ema": self.ema,
-            "train.early_stopping": self.early_stopping,
-            "train.select": self.select,
-            "train.strategy": self.strategy,
-        }
-        chosen = self.optimizer.parameters() | self.schedule.parameters(self.total_steps(examples))
-        return decided | {f"train.{name}": value for name, value in chosen.items()}
+    def schedule_parameters(self, total_steps: int | None) -> dict[str, float | None]:
+        """Return what the schedule is made with, in a run of so many steps (None: not known)."""
+        filled = {name: self._given(name, default) for name, default in SCHEDULES[self.schedule].items()}
+        if "decay_steps" in filled and filled["decay_steps"] is None and total_steps is not None:
+            filled["decay_steps"] = max(1, total_steps - int(filled.get("warmup_steps") or 0))
+        return filled
 
     def batch(self, examples: int) -> int:
         """Return the examples in a step, of a training split with so many."""
@@ -154,61 +187,77 @@ class Settings:
         """Return the steps of the whole run; the last one may run into the epoch after."""
         return self.steps if self.epochs is None else math.ceil(self.epochs * examples / self.batch(examples))
 
-    def _problem(self, key: str, expected: str) -> str:
-        return f"{key}: expected {expected}; received {printable(getattr(self, key.removeprefix('train.')), 80)}"
+    def misfits(self, config: Config | None) -> Iterator[Misfit]:
+        """Give each value that would do nothing, or that contradicts another."""
+        problem: str | None
+        for kind, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            chosen = getattr(self, kind)
+            for name in (declared.name for declared in self.parameters() if declared.of == f"train.{kind}"):
+                if getattr(self, name) is not None and name not in table[chosen]:
+                    having = " and ".join(other for other in table if name in table[other])
+                    problem = f"the {kind} {chosen} has none; it belongs to {having}; expected null"
+                    yield Misfit(f"train.{name}", problem, (f"train.{kind}",))
+        if problem := unusable_device(self.device, self.strategy):
+            yield Misfit("train.device", problem, ("train.strategy",))
+        # How many steps an epoch has is known when the store is; `check_data` asks again then.
+        if self.epochs is None and (problem := self._excess_warmup(self.steps)):
+            yield Misfit("train.warmup_steps", problem, ("train.schedule", "train.steps", "train.epochs"))
+        if config is not None and not config.value("preprocess.validation_size"):
+            for name in self._needing_validation():
+                problem = "needs preprocess.validation_size above 0"
+                yield Misfit(f"train.{name}", problem, ("preprocess.validation_size",))
 
+    def check_data(self, examples: int, validation: int) -> None:
+        """Refuse settings that do not suit a store.
 
-def check_resume(how: object) -> None:
-    """Refuse what is no way to treat checkpoints.
+        Args:
+            examples: of the training split.
+            validation: examples of the validation split.
 
-    Raises:
-        ConfigError: it is none of "auto", "require" and "never".
-    """
-    if how not in get_args(Resume):
-        raise ConfigError([f"resume: expected auto, require or never; received {printable(how, 80)}"])
+        Raises:
+            ConfigError: the warm-up is longer than the run, or there is no validation split for what needs one.
+        """
+        if problem := self._excess_warmup(self.total_steps(examples)):
+            raise ConfigError([f"train.warmup_steps: {problem}"])
+        if not validation and (needing := self._needing_validation()):
+            raise ConfigError(
+                [f"train.{name}: expected a validation split; received an empty one" for name in needing],
+                hint="set preprocess.validation_size above 0 and preprocess again",
+            )
 
+    def counted(self, config: Config) -> dict[str, Any]:
+        """Return key → value of what can move the model, defaults filled in."""
+        return {"seed": config.value("seed"), **self.decisive()}
 
-# Name → from where to where (that itself left out); the whole numbers are marked.
-_RANGES: dict[str, tuple[float, float]] = {
-    "weight_decay": (0, math.inf),
-    "momentum": (0, 1),
-    "beta_1": (0, 1),
-    "beta_2": (0, 1),
-    "rho": (0, 1),
-    "epsilon": (0, math.inf),
-    "decay_steps": (1, 10**9 + 1),
-    "decay_rate": (0, math.inf),
-    "end_fraction": (0, math.inf),
-    "power": (0, math.inf),
-    "warmup_steps": (0, 10**9 + 1),
-}
-_WHOLE = ("decay_steps", "warmup_steps")
+    def decisive(self) -> dict[str, Any]:
+        """Return the same without the seed; a parameter that the optimizer or the schedule lacks is left out."""
+        decided = super().decisive()
+        del decided["train.epochs" if self.epochs is None else "train.steps"]
+        decided["train.learning_rate"] = self.rate
+        decided["train.l2"] = self.l2 or None  # nothing is added, however that is said
+        chosen = self.optimizer_parameters() | self.schedule_parameters(None)
+        decided |= {f"train.{name}": value for name, value in chosen.items()}
+        return {path: value for path, value in decided.items() if value is not None}
 
+    def course(self, seed: int) -> dict[str, Any]:
+        """Return key → value of what decides each step, however many there are.
 
-def _rule_problems(optimizer: Optimizer, schedule: Schedule) -> list[str]:
-    problems = []
-    for key, name, known in (("optimizer", optimizer.name, OPTIMIZERS), ("schedule", schedule.name, SCHEDULES)):
-        if name not in known:
-            problems.append(f"train.{key}: expected one of {', '.join(known)}; received {printable(name, 80)}")
-    for name, value in (vars(optimizer) | vars(schedule)).items():
-        if name == "name" or value is None:
-            continue
-        lowest, end = _RANGES[name]
-        if not _is_within(value, lowest, end) or (name in _WHOLE and not _is_whole(value, 0)):
-            kind = "whole number" if name in _WHOLE else "number"
-            problems.append(f"train.{name}: expected a {kind} in [{lowest}, {end:g}); received {printable(value, 80)}")
-    if not problems:
-        problems = [f"train.{name}: {why}" for name, why in unused_parameters(optimizer, schedule).items()]
-    return problems
+        The length is left out, unless the schedule stretches over it; so a longer run goes on from a shorter one.
+        """
+        stretches = "decay_steps" in SCHEDULES[self.schedule] and self.decay_steps is None
+        length = () if stretches else tuple(f"train.{name}" for name in _LENGTH)
+        return {path: value for path, value in {"seed": seed, **self.decisive()}.items() if path not in length}
 
+    def _given(self, name: str, default: Any) -> Any:
+        value = getattr(self, name)
+        return default if value is None else value
 
-def _is_within(value: Any, lowest: float, end: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value < end
+    def _excess_warmup(self, total_steps: int) -> str | None:
+        """Return what is wrong with a warm-up that outlasts the run: the rate would never become what it should."""
+        if (self.warmup_steps or 0) <= total_steps:
+            return None
+        return f"expected at most the {total_steps:,} steps of the run; received {self.warmup_steps:,}"
 
-
-def _is_whole(value: Any, lowest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    def _needing_validation(self) -> list[str]:
+        needing = {"early_stopping": self.early_stopping is not None, "select": self.select == "best"}
+        return [name for name, is_set in needing.items() if is_set]

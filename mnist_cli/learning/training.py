@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from mnist_cli.learning.distributed.cluster import Cluster, losses_told
 from mnist_cli.learning.distributed.replicas import make_replicas
 from mnist_cli.learning.events import EventFiles
 from mnist_cli.learning.loop import Chunk, TrainingLoop
-from mnist_cli.learning.settings import Resume, Settings
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.learning.stopwatch import Stopwatch
 from mnist_cli.maps.order import rows_at
 from mnist_cli.progress import Progress
@@ -42,8 +43,6 @@ _FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds howeve
 _MAX_CHUNK_EXAMPLES = 2_000_000
 # 16 MB as float32: MNIST's 5,000 validation images.
 _MAX_SCALED = 1 << 22
-# Of how steps and records are computed; checkpoints of another one are another run's. To be bumped with the stage's.
-_VERSION = 4
 
 Losses = npt.NDArray[np.float32]
 
@@ -76,8 +75,10 @@ class Run:
 
     Args:
         settings: how to train.
+        seed: seed of the order of the examples.
+        version: of the stage: how steps and records are computed.
         data: what to train on.
-        checkpoints: the folder of the checkpoints.
+        checkpoints: the folder of the checkpoints, one folder in it for each course.
         stopwatch: takes the times.
         progress: hears how far training has come.
         tensorboard: folder of event files for TensorBoard, or None.
@@ -85,7 +86,9 @@ class Run:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: TrainSettings,
+        seed: int,
+        version: int,
         data: TrainingData,
         checkpoints: Path,
         stopwatch: Stopwatch,
@@ -93,6 +96,7 @@ class Run:
         tensorboard: Path | None = None,
     ) -> None:
         self._settings = settings
+        self._seed = seed
         self._data = data
         self._stopwatch = stopwatch
         self._progress = progress
@@ -106,10 +110,9 @@ class Run:
         with stopwatch.on("compile"):
             self._loop = TrainingLoop(data, settings, replicas)
             self._loop.compile()
-        self._identity = settings.identity(len(data.labels)) | self._runtime
-        self._identity |= {"store": data.store_digest, "version": _VERSION}
+        self._course = settings.course(seed) | self._runtime | {"store": data.store_digest, "version": version}
         keep = max(1, settings.keep_checkpoints)
-        self._checkpoints = Checkpoints(checkpoints, self._identity, self._loop.variables(), keep, progress)
+        self._checkpoints = Checkpoints(checkpoints, self._course, self._loop.variables(), keep, progress)
         self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
@@ -123,7 +126,7 @@ class Run:
         """Whether this process is the one that writes files."""
         return self._cluster is None or self._cluster.worker.is_chief
 
-    def train(self, resume: Resume) -> Trained:
+    def train(self, resume: Literal["auto", "require", "never"]) -> Trained:
         """Train until the last step.
 
         Raises:
@@ -136,7 +139,7 @@ class Run:
         with self._stopwatch.on("checkpoints"):
             state = self._checkpoints.resume(resume, self._last_step) if self.writes else None
             if self._cluster:
-                state = self._cluster.share_state(self._identity, state, self._loop.variables())
+                state = self._cluster.share_state(self._course, state, self._loop.variables())
         if state is not None:
             self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
         resumed_from = self._saved_step = self._step
@@ -163,7 +166,7 @@ class Run:
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
         data = self._data
-        model = Model(*parameters, data.classes, record.step, self._settings.seed, data.store_digest, data.image_shape)
+        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape)
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
@@ -214,7 +217,7 @@ class Run:
         return 0
 
     def _run_chunk(self, count: int) -> None:
-        rows = rows_at(self._settings.seed, self._step * self._batch, count * self._batch, len(self._data.labels))
+        rows = rows_at(self._seed, self._step * self._batch, count * self._batch, len(self._data.labels))
         started = time.perf_counter()
         with self._stopwatch.on("steps"), losses_told() if self._cluster else contextlib.nullcontext():
             self._chunk = chunk = self._loop.run(rows.reshape(count, self._batch))

@@ -8,32 +8,43 @@ finished by the next one.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnist_cli import files
 from mnist_cli.pipeline import manifest as manifests
 from mnist_cli.pipeline.mutex import HOLDER_NAME
+from mnist_cli.stages.stage import BoundStage, Pipeline
 
 _NEW = ".new"
 
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """The artifacts folder.
+    """The artifacts folder of a pipeline.
 
     Attributes:
         root: the folder, such as `artifacts`; it need not exist.
+        pipeline: the stages that publish there.
         elsewhere: stage → folder of its published files, where that is not the one of its name below `root`.
     """
 
     root: Path
+    pipeline: Pipeline
     elsewhere: dict[str, Path] = field(default_factory=dict)
 
     def folder(self, stage: str) -> Path:
         """Return the folder of one stage's published files."""
         return self.elsewhere.get(stage) or self.root / stage
+
+    def path(self, kind: str) -> Path:
+        """Return where the one file of a kind that its maker writes is published; see `Pipeline.maker`."""
+        return self.folder(self.pipeline.maker(kind).name) / self.pipeline.file(kind)
+
+    def inputs(self, bound: BoundStage) -> dict[str, list[Path]]:
+        """Return kind → the published files that a stage reads."""
+        return {kind: [self.folder(source) / file for source, file in pairs] for kind, pairs in bound.inputs.items()}
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
         """Read the manifest of a stage; errors as `read_manifest`."""
@@ -68,14 +79,15 @@ class Artifacts:
         for leftover in self._leftovers(stage):
             files.remove(leftover)
 
-    def are_untidy(self, stages: Iterable[str]) -> bool:
+    def are_untidy(self) -> bool:
         """Tell whether a run was killed here, or is at work."""
         if (self.root / HOLDER_NAME).exists() or any(self.root.glob(f"{files.TEMPORARY_PREFIX}*")):
             return True
-        return any(any(self._leftovers(stage)) for stage in stages)
+        return any(any(self._leftovers(stage)) for stage in self.pipeline.stages)
 
     def _leftovers(self, stage: str) -> Iterator[Path]:
         """Give the new folder and the temporary files and folders of a stage, those of its checkpoints too."""
         folder = self.folder(stage)
-        for pattern in (_NEW, f"{files.TEMPORARY_PREFIX}*", f"*/{files.TEMPORARY_PREFIX}*"):
-            yield from folder.glob(pattern)
+        for depth in ("", "*/", "*/*/"):
+            yield from folder.glob(f"{depth}{files.TEMPORARY_PREFIX}*")
+        yield from folder.glob(_NEW)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 
 from mnist_cli.errors import InputError, Interrupted
+from mnist_cli.machine import environment
 from mnist_cli.pipeline.digests import DigestCache, content_digest
-from mnist_cli.pipeline.environment import environment
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State
-from mnist_cli.pipeline.registry import Job, Outcome, Stage
 from mnist_cli.pipeline.request import Request
+from mnist_cli.stages.stage import BoundStage, Job, Outcome, Stage
 
 
 def execute(
-    stage: Stage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
+    bound: BoundStage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
 ) -> Manifest:
     """Run one stage and publish what it wrote."""
-    artifacts = request.artifacts
+    stage, artifacts = bound.stage, request.artifacts
     folder = artifacts.folder(stage.name)
     started = time.perf_counter()
     job = Job(
         config=request.config,
-        root=artifacts.root,
+        inputs=artifacts.inputs(bound),
         new=artifacts.begin(stage.name),
         current=folder,
         scratch=folder / stage.scratch,
@@ -35,8 +35,8 @@ def execute(
     try:
         outcome = _call(stage, job, status)
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
-        inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in stage.inputs}
-        _check_inputs(stage, inputs, outcome)
+        inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in bound.files}
+        _check_inputs(bound, inputs, outcome)
         parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
@@ -72,16 +72,17 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
         raise
 
 
-def _check_inputs(stage: Stage, published: dict[str, str], outcome: Outcome) -> None:
+def _check_inputs(bound: BoundStage, published: dict[str, str], outcome: Outcome) -> None:
     """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
-    for name, received in outcome.inputs.items():
-        if received != published[name]:
-            source = name.partition("/")[0]
-            raise InputError(
-                f"{name} is not what '{source}' published\n"
-                f"expected SHA-256 {published[name][:12]}…; '{stage.name}' read {received[:12]}…",
-                hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
-            )
+    for kind, digests in outcome.inputs.items():
+        for (source, file), received in zip(bound.inputs[kind], digests, strict=True):
+            expected = published[f"{source}/{file}"]
+            if received != expected:
+                raise InputError(
+                    f"{source}/{file} is not what '{source}' published\n"
+                    f"expected SHA-256 {expected[:12]}…; '{bound.name}' read {received[:12]}…",
+                    hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+                )
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:

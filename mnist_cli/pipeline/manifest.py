@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mnist_cli import files
-from mnist_cli.errors import FormatError
-from mnist_cli.text import printable
+from mnist_cli.pipeline.sealed import Sealed, read_sealed
 
 Schema = Literal["mnist-manifest/1"]
 SCHEMA: Schema = "mnist-manifest/1"
 NAME = "manifest.json"
-_SIZE_LIMIT = 1 << 20  # bytes; a manifest has about 2,000
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # A name that leads out of the stage's folder is none of ours.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
-InputName = Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
 
 class OutputRecord(BaseModel):
-    """One published file: the digest of its content and its size in bytes."""
+    """A published file.
+
+    Attributes:
+        sha256: digest of its content: for HDF5 of the data in it, for any other file of its bytes.
+        bytes: its size.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -32,25 +34,24 @@ class OutputRecord(BaseModel):
     bytes: Annotated[int, Field(ge=0)]
 
 
-class Manifest(BaseModel):
+class Manifest(Sealed):
     """The record of one finished stage.
 
     Attributes:
-        stage: its name.
-        key: SHA-256 over all that decides its outputs: stage, version, parameters, inputs and runtime.
-        version: of the stage's code; a change of what it computes bumps it.
-        parameters: the configuration keys that matter to it, with their values.
-        overrides: those of them that came from the command line.
-        inputs: `stage/file` → content digest.
-        outputs: file name → digest and size.
-        metrics: what it found out, such as counts and accuracy.
-        runtime: what can move the bits of its outputs (device kind, TensorFlow version, …).
+        schema: the format of this file.
+        stage: the name of the stage.
+        key: SHA-256 over everything that decides its outputs: stage, version, parameters, inputs and runtime.
+        version: version of the stage's code; it goes up when the stage computes something else.
+        parameters: the configuration keys that matter to it → values.
+        overrides: the parameters that came from the command line.
+        inputs: `stage/file` → SHA-256 of the content that was read.
+        outputs: file → digest and size.
+        metrics: what it did and measured, such as counts and accuracy.
+        runtime: what can change the bits of its outputs, such as the device and TensorFlow's version.
         environment: where it ran; recorded for people, never compared.
-        seconds: how long it took.
-        sha256: digest of all the rest, so that a damaged manifest is noticed.
+        seconds: how long it took, in seconds of wall time.
+        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
     stage: str
@@ -64,12 +65,6 @@ class Manifest(BaseModel):
     runtime: dict[str, Any]
     environment: dict[str, Any]
     seconds: Annotated[float, Field(ge=0)]
-    sha256: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the manifest as it is written, with its own digest."""
-        content = self.model_dump(by_alias=True, exclude={"sha256"})
-        return {**content, "sha256": files.document_digest(content)}
 
 
 def stage_key(
@@ -88,51 +83,3 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def read_manifest(path: Path) -> Manifest | None:
     """Read and check a manifest; None when there is none; errors as `read_sealed`."""
     return read_sealed(path, Manifest, f"a manifest ({SCHEMA})")
-
-
-class _Sealed(Protocol):
-    sha256: str
-
-    @classmethod
-    def model_validate(cls, obj: Any) -> Any: ...
-
-
-SealedT = TypeVar("SealedT", bound=_Sealed)
-
-
-def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | None:
-    """Read a JSON document that carries the digest of its own content; None when there is none.
-
-    Args:
-        path: the file.
-        kind: the pydantic model of the document; its `sha256` is the digest of all the rest.
-        expected: what the document is, for the error.
-
-    Raises:
-        FormatError: it is damaged, of another schema, or its digest is not that of its content.
-        OSError: it cannot be read.
-    """
-    try:
-        with files.open_regular(path) as file:
-            text = file.read(_SIZE_LIMIT)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        document = json.loads(text)
-        sealed: SealedT = kind.model_validate(document)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        place = ".".join(map(str, detail["loc"])) or "the document"
-        received = printable(detail["input"], 60)
-        raise FormatError(path, f"{printable(place)} is wrong", expected=expected, received=received) from None
-    except (ValueError, RecursionError):
-        raise FormatError(path, "not JSON", expected=expected, received="something else") from None
-    digest = files.document_digest({name: value for name, value in document.items() if name != "sha256"})
-    if digest != sealed.sha256:
-        raise FormatError(
-            path,
-            "its content was changed",
-            expected=f"SHA-256 {sealed.sha256[:12]}…",
-            received=f"{digest[:12]}…",
-        )
-    return sealed

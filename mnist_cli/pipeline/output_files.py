@@ -6,8 +6,6 @@ from pathlib import Path
 
 from mnist_cli.errors import UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.runs.names import FOLDER
 from mnist_cli.text import printable
 
 _LOOKED_AT = 4096  # bytes: a file tells its kind at its beginning
@@ -22,15 +20,16 @@ def check_output(path: Path, artifacts: Artifacts, mark: bytes) -> None:
         mark: what the command's own files have near their beginning.
 
     Raises:
-        UsageError: `path` is in the folder of a stage or of the runs, or a file of another kind is there.
+        UsageError: `path` is in a folder of the artifacts, or a file of another kind is there.
         OSError: what is there cannot be read.
     """
-    for name in (*STAGES, FOLDER):
-        if path.resolve().is_relative_to(artifacts.folder(name).resolve()):
-            raise UsageError(
-                f"--output {printable(path)}: expected a place outside "
-                f"{printable(artifacts.folder(name))}, whose files are those of its manifest"
-            )
+    root = artifacts.root.resolve()
+    if root in path.resolve().parent.parents:
+        inner = artifacts.root / path.resolve().relative_to(root).parts[0]
+        raise UsageError(
+            f"--output {printable(path)}: expected a place outside "
+            f"{printable(inner)}, whose files are those that the pipeline wrote"
+        )
     if path.is_file():
         with path.open("rb") as file:
             beginning = file.read(_LOOKED_AT)

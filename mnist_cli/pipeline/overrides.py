@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from mnist_cli.config.keys import KEYS
 from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, upstream
 
 
 def kept_overrides(artifacts: Artifacts, stage: str, *, itself: bool = False) -> dict[str, Any]:
@@ -21,9 +19,11 @@ def kept_overrides(artifacts: Artifacts, stage: str, *, itself: bool = False) ->
     A manifest that cannot be read says nothing here; the planner says what is wrong with it.
     """
     kept: dict[str, Any] = {}
-    for earlier in (*upstream(STAGES[stage]), *([STAGES[stage]] if itself else [])):
+    known = artifacts.pipeline.declarations.keys
+    names = list(artifacts.pipeline.stages)
+    for earlier in names[: names.index(stage) + itself]:
         with contextlib.suppress(MnistError, OSError):
-            manifest = artifacts.manifest(earlier.name)
+            manifest = artifacts.manifest(earlier)
             if manifest is not None:
-                kept |= {path: value for path, value in manifest.overrides.items() if path in KEYS}
+                kept |= {path: value for path, value in manifest.overrides.items() if path in known}
     return kept

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
 
-from mnist_cli.config.config import Config
+from mnist_cli.config.declarations import Config
+from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import Manifest
-from mnist_cli.pipeline.registry import STAGES, Stage
+from mnist_cli.stages.stage import BoundStage, Stage
 from mnist_cli.text import printable
 
 _INPUT = "input "
-_UNUSED = "(not used)"
 
 
 class State(StrEnum):
@@ -28,33 +28,6 @@ class State(StrEnum):
     STALE = "stale"  # it would be run with something else now
     PENDING = "pending"  # it depends on a stage that has to run first
     FRESH = "fresh"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a stage is not fresh.
-
-    Attributes:
-        what: a configuration key, an input, a file or a fact.
-        old: the value it was run with; both None where nothing changed its value.
-        new: the value it would be run with now.
-        note: more about the old value, such as where it came from.
-    """
-
-    what: str
-    old: Any = None
-    new: Any = None
-    note: str = ""
-
-    def __str__(self) -> str:
-        what = printable(self.what, 1000)
-        if self.old is None and self.new is None:
-            return what
-        return f"{what} {_short(self.old)}{self.note} → {_short(self.new)}"
-
-    def document(self) -> dict[str, Any]:
-        """Return the reason for `--json`."""
-        return {"what": self.what, "old": self.old, "new": self.new, "text": str(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +44,44 @@ class StageStatus:
         """Whether there is nothing to do."""
         return self.state is State.FRESH
 
+    @property
+    def key(self) -> str | None:
+        """The key in its manifest."""
+        return self.manifest.key if self.manifest else None
+
     def why(self) -> str:
         """Return the reasons in a line, without those that follow from others.
 
-        Of several inputs it says only that they changed; and where the optimizer or the schedule changed, parameters
-        that came and went with it are left out. `reasons` has them all.
+        Of several inputs it says only that they changed; `reasons` has them all.
         """
         inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
-        others = [reason for reason in self.reasons if reason not in inputs]
-        is_another = any(reason.what in ("train.optimizer", "train.schedule") for reason in others)
-        main = [reason for reason in others if not is_another or _UNUSED not in (reason.old, reason.new)]
-        told = [*map(str, main), *(map(str, inputs) if len(inputs) < 2 else [f"{len(inputs)} inputs changed"])]
-        return "; ".join(told)
+        main = [reason for reason in self.reasons if reason not in inputs and not reason.follows]
+        return "; ".join(
+            [*map(str, main), *(map(str, inputs) if len(inputs) < 2 else [f"{len(inputs)} inputs changed"])]
+        )
 
 
 def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> dict[str, StageStatus]:
-    """Return the status of every stage, in pipeline order."""
+    """Return the status of every active stage, in pipeline order."""
     statuses: dict[str, StageStatus] = {}
-    for name, stage in STAGES.items():
-        statuses[name] = examine(stage, config, artifacts, digests, statuses)
+    for name, bound in artifacts.pipeline.bind(config).items():
+        statuses[name] = examine(bound, config, artifacts, digests, statuses)
     return statuses
 
 
 def examine(
-    stage: Stage, config: Config, artifacts: Artifacts, digests: DigestCache, upstream: dict[str, StageStatus]
+    bound: BoundStage, config: Config, artifacts: Artifacts, digests: DigestCache, upstream: dict[str, StageStatus]
 ) -> StageStatus:
     """Compare what a stage was run with to what it would be run with now.
 
     Args:
-        stage: the one to look at.
+        bound: the stage to look at, with its inputs.
         config: the configuration as it is now.
         artifacts: where the files are.
         digests: of the files below `artifacts`.
         upstream: the status of every stage that it reads from.
     """
+    stage = bound.stage
     try:
         manifest = artifacts.manifest(stage.name)
     except (MnistError, OSError) as error:
@@ -119,9 +96,9 @@ def examine(
         return StageStatus(stage.name, State.INCOMPLETE, reasons, manifest)
     if damaged := tuple(_damage(stage, manifest, artifacts, digests)):
         return StageStatus(stage.name, State.CORRUPT, damaged, manifest)
-    if changed := tuple(changes(stage, manifest, config, upstream)):
+    if changed := tuple(changes(bound, manifest, config, upstream)):
         return StageStatus(stage.name, State.STALE, changed, manifest)
-    waiting = [name for name in dict(stage.inputs) if not upstream[name].fresh]
+    waiting = [name for name in bound.sources if not upstream[name].fresh]
     if waiting:
         return StageStatus(stage.name, State.PENDING, (Reason(f"waits for {' and '.join(waiting)}"),), manifest)
     return StageStatus(stage.name, State.FRESH, (), manifest)
@@ -130,12 +107,16 @@ def examine(
 def _traces(stage: Stage, artifacts: Artifacts) -> str:
     """Say what an interrupted run left behind, or return an empty text."""
     folder = artifacts.folder(stage.name)
-    scratch = folder / stage.scratch
-    if scratch.is_dir() and (names := sorted(path.name for path in scratch.iterdir() if path.name[0] != ".")):
-        return f"interrupted; {stage.scratch}/{printable(names[-1])} is there to go on from"
+    if left_over := stage.left_over(folder / stage.scratch) if stage.left_over else _newest(folder / stage.scratch):
+        return f"interrupted; {printable(left_over)} is there to go on from"
     if any((folder / name).exists() for name in stage.outputs):
         return "files without a manifest"
     return ""
+
+
+def _newest(scratch: Path) -> str | None:
+    names = sorted(path.name for path in scratch.iterdir() if path.name[0] != ".") if scratch.is_dir() else []
+    return f"{scratch.name}/{names[-1]}" if names else None
 
 
 def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, digests: DigestCache) -> Iterator[Reason]:
@@ -149,27 +130,34 @@ def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, digests: Dig
                 yield Reason(name, record.sha256, digest)
 
 
-def changes(stage: Stage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
+def changes(
+    bound: BoundStage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]
+) -> Iterator[Reason]:
     """Give what a stage would be run with now, where that is not what its manifest says; arguments as `examine`."""
+    stage = bound.stage
     if manifest.version != stage.version:
         yield Reason(f"the {stage.name} stage's version", manifest.version, stage.version)
-    now = stage.parameters(config)
-    for path in dict.fromkeys([*manifest.parameters, *now]):
-        old, new = manifest.parameters.get(path), now.get(path)
-        if old != new:
-            note = " (from the command line)" if path in manifest.overrides else ""
-            yield Reason(path, _or_unused(old), _or_unused(new), note)
-    for name, new in stage.runtime(config).items():
-        old = manifest.runtime.get(name)
-        if new is not None and old != new:
-            yield Reason(f"runtime {name}", _or_unused(old), new)
-    for source, file in stage.inputs:
-        source_manifest = upstream[source].manifest
-        if source_manifest is None or not upstream[source].fresh:
+    yield from _parameters(stage, manifest, config)
+    now = {name: value for name, value in stage.runtime(config).items() if value is not None}
+    yield from differences({name: manifest.runtime.get(name) for name in now}, now, "runtime ")
+    for source, file in bound.files:
+        published = upstream[source].manifest
+        if published is None or not upstream[source].fresh:
             continue  # pending says it already, and what it will be is not known
-        old, new = manifest.inputs.get(f"{source}/{file}"), source_manifest.outputs[file].sha256
+        old, new = manifest.inputs.get(f"{source}/{file}"), published.outputs[file].sha256
         if old != new:
-            yield Reason(f"{_INPUT}{file}", _or_unused(old), new)
+            yield Reason(f"{_INPUT}{file}", old, new)
+
+
+def _parameters(stage: Stage, manifest: Manifest, config: Config) -> Iterator[Reason]:
+    found = list(differences(manifest.parameters, stage.parameters(config)))
+    changed = {reason.what for reason in found}
+    owners = {declared.path: declared.of for declared in stage.settings.parameters()}
+    for reason in found:
+        note = " (from the command line)" if reason.what in manifest.overrides else ""
+        # What came or went with another optimizer.
+        follows = None in (reason.old, reason.new) and owners.get(reason.what) in changed
+        yield replace(reason, note=note, follows=follows)
 
 
 def _problem(name: str, error: MnistError | OSError) -> Reason:
@@ -177,13 +165,3 @@ def _problem(name: str, error: MnistError | OSError) -> Reason:
         text = printable(in_one_line(error))
         return Reason(text if name in text else f"{name}: {text}")
     return Reason(f"{printable(error.filename or name)}: cannot be read: {error.strerror}")
-
-
-def _or_unused(value: Any) -> Any:
-    return _UNUSED if value is None else value
-
-
-def _short(value: Any) -> str:
-    text = printable(value)
-    is_digest = len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
-    return f"{text[:12]}…" if is_digest else text

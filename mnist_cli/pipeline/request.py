@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from mnist_cli.config.config import Config
+from mnist_cli.config.declarations import Config
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.plan import StageStatus
-from mnist_cli.pipeline.registry import STAGES, Resume
 from mnist_cli.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from mnist_cli.audit.lock_file import Promise
+from mnist_cli.stages.stage import Resume
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,32 @@ class StageResult:
     manifest: Manifest
 
 
+class Promise(Protocol):
+    """What stages have to be run with, and have to give; each method raises NotAsLocked where something differs."""
+
+    def check_before(self, config: Config, stages: Collection[str]) -> None:
+        """Compare what these stages would be run with."""
+
+    def check_published(self, manifests: Mapping[str, Manifest]) -> None:
+        """Compare what was published before and is used again."""
+
+    def check_new(self, manifest: Manifest) -> None:
+        """Compare what a stage has just made, before it is published."""
+
+
+class Records(Protocol):
+    """Keeps a record of what is published."""
+
+    def lack(self, statuses: Mapping[str, StageStatus], stages: Collection[str]) -> list[Manifest]:
+        """Return what is published and has no record yet; no file is read."""
+
+    def sweep(self) -> None:
+        """Remove what a killed process left, under the mutex."""
+
+    def keep(self, manifest: Manifest) -> None:
+        """Record what was published, under the mutex; where that fails there is a warning, and no error."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be run, with what, and where.
@@ -48,6 +71,7 @@ class Request:
         mirrors: addresses and folders before the configured ones.
         wait: seconds to wait for another run in the same folder.
         promise: what the outputs have to be, or None where they are not promised.
+        records: keeps a record of what is published, or None.
         command: what was typed, for those who find the folder locked.
         progress: who hears how it goes.
         started: called with a stage's status before it runs.
@@ -57,12 +81,13 @@ class Request:
     config: Config
     artifacts: Artifacts
     overrides: dict[str, Any]
-    stages: tuple[str, ...] = tuple(STAGES)
+    stages: tuple[str, ...]
     force: bool = False
     resume: Resume = "auto"
     mirrors: tuple[str, ...] = ()
     wait: float = 0
     promise: Promise | None = None
+    records: Records | None = None
     command: str = "mnist"
     progress: Progress = SILENT
     started: Callable[[StageStatus], None] = lambda _status: None
@@ -70,4 +95,5 @@ class Request:
 
     def insists(self, stage: str) -> bool:
         """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
-        return self.force or (stage == "train" and self.resume == "never")
+        takes_resume = "resume" in self.artifacts.pipeline.stages[stage].takes
+        return self.force or (takes_resume and self.resume == "never")

@@ -1,24 +1,20 @@
-"""Runs stages: under the lock, and only those that are not fresh."""
+"""Runs stages: under the mutex, and only those that are not up to date."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-from collections.abc import Collection
 
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.execution import execute
 from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
-from mnist_cli.pipeline.registry import STAGES, upstream
 from mnist_cli.pipeline.request import Request, StageResult
-from mnist_cli.pipeline.workers import assist, excuse_workers_of, share_of_training
-from mnist_cli.runs.bookkeeping import keep_record, without_record
-from mnist_cli.runs.names import FOLDER
+from mnist_cli.pipeline.workers import assist, dismiss_workers_of, share_of_work
+from mnist_cli.stages.stage import BoundStage, upstream
 from mnist_cli.text import printable
 
 
@@ -26,51 +22,52 @@ def run(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date.
 
     Returns:
-        One result for each requested stage, in order; none on a worker that trains together with a chief elsewhere.
+        One result for each requested stage, in order; none on a worker that shares the work of a chief elsewhere.
 
     Raises:
-        ConfigError: several workers are to train, and other stages are requested too.
-        InputError: a stage that comes before the first requested one is not fresh, or a folder stands where a file
-            is to be.
+        ConfigError: several processes share a stage, and other stages are requested too.
+        InputError: a stage that comes before the first requested one is not up to date, or a folder stands where a
+            file is to be.
         NotAsLocked: a stage would not be run, or did not come out, as promised.
         Locked: another run is at work in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
+    bound = request.artifacts.pipeline.bind(request.config)
     if request.promise:
-        request.promise.check_before(request.config, [*_upstream_names(request), *request.stages])
-    share = share_of_training(request)
+        request.promise.check_before(request.config, [*upstream(bound, request.stages[:1]), *request.stages])
+    share = share_of_work(request, bound)
     if share != "worker":
         _tidy(request)
     digests = DigestCache(request.artifacts.root)
     statuses = examine_all(request.config, request.artifacts, digests)
-    # Without a lock: a run that finds nothing to do needs no write access and waits for nobody.
+    # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
     is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
     if share != "worker" and is_fresh:
         digests.save()
-        _check_upstream(request, statuses)
-        if without_record(request.artifacts, statuses, request.stages):
+        _check_upstream(request, bound, statuses)
+        if request.records and request.records.lack(statuses, request.stages):
             # Where another run is at work, or nothing may be written, the next one does it.
             with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
                 _complete_records(request, statuses)
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
         if share == "chief":
-            excuse_workers_of(request)
+            dismiss_workers_of(request, bound[request.stages[0]])
         return results
     if share == "worker":  # whether there is something to train, the chief decides
-        _require_fresh(request, statuses)
-        assist(request)
+        _require_fresh(request, bound, statuses)
+        assist(request, bound[request.stages[0]])
         return []
     if not request.artifacts.root.is_dir():
-        _require_fresh(request, statuses)  # before a folder is made for nothing
+        _require_fresh(request, bound, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
         return run_locked(request)
 
 
 def run_locked(request: Request) -> list[StageResult]:
-    """Bring the requested stages up to date, for a caller that holds the lock; results and errors as `run`."""
-    _recover(request.artifacts)
+    """Bring the requested stages up to date, for a caller that holds the mutex; results and errors as `run`."""
+    _recover(request)
     digests = DigestCache(request.artifacts.root)
     try:
         return _run_in_order(request, digests)
@@ -80,26 +77,28 @@ def run_locked(request: Request) -> list[StageResult]:
 
 def _tidy(request: Request) -> None:
     """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
-    if request.artifacts.are_untidy(STAGES):
+    if request.artifacts.are_untidy():
         with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
-            _recover(request.artifacts)
+            _recover(request)
 
 
-def _recover(artifacts: Artifacts) -> None:
-    for name in (*STAGES, FOLDER):  # the folder of the runs is swept like that of a stage
-        artifacts.recover(name)
+def _recover(request: Request) -> None:
+    for name in request.artifacts.pipeline.stages:
+        request.artifacts.recover(name)
+    if request.records:
+        request.records.sweep()
 
 
-def _require_fresh(request: Request, statuses: dict[str, StageStatus]) -> None:
+def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
     """Refuse to build on something that is not what the configuration says."""
-    for stage in upstream(STAGES[request.stages[0]]):
-        status = statuses[stage.name]
+    for name in upstream(bound, request.stages[:1]):
+        status = statuses[name]
         if not status.fresh:
-            parameters = stage.parameters(request.config)
-            told = [f" --set {path}={value}" for path, value in request.overrides.items() if path in parameters]
+            parameters = bound[name].stage.parameters(request.config)
+            typed = [f" --set {path}={value}" for path, value in request.overrides.items() if path in parameters]
             raise InputError(
-                f"'{request.stages[0]}' needs '{stage.name}', and that is {status.state}: {status.why()}",
-                hint=f"run 'mnist {stage.name}{''.join(told)}', or 'mnist run' for everything that is needed",
+                f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
+                hint=f"run 'mnist {name}{''.join(typed)}', or 'mnist run' for everything that is needed",
             )
 
 
@@ -108,58 +107,56 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
     for name in request.stages:
         if statuses[name].fresh and not request.insists(name):
             continue
-        stage, folder = STAGES[name], request.artifacts.folder(name)
+        stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
         for place in (folder, folder / stage.scratch):
             if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(place))
         for file in (folder / output for output in (*stage.outputs, NAME)):
             if file.is_dir() and not file.is_symlink():  # a link would be replaced, and what it names left alone
-                raise InputError(
-                    f"{printable(file)}: is a folder, and a file of '{name}' is to be there", hint="remove it"
-                )
+                raise InputError(f"{printable(file)}: expected a file of '{name}'; received a folder", hint="remove it")
 
 
 def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
-    # Looked at again, as another run may have worked here while this one waited for the lock.
+    bound = request.artifacts.pipeline.bind(request.config)
+    # Looked at again, as another run may have worked here while this one waited for the mutex.
     statuses = examine_all(request.config, request.artifacts, digests)
-    _require_fresh(request, statuses)
-    _check_upstream(request, statuses)
+    _require_fresh(request, bound, statuses)
+    _check_upstream(request, bound, statuses)
     _require_places(request, statuses)
-    _warm_up(request, statuses)
+    _begin_slow_imports(request, statuses)
     results = []
     for name in request.stages:
-        stage = STAGES[name]
-        status = examine(stage, request.config, request.artifacts, digests, statuses)
+        status = examine(bound[name], request.config, request.artifacts, digests, statuses)
         if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
-            manifest = execute(stage, request, status, statuses, digests)
-            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
+            manifest = execute(bound[name], request, status, statuses, digests)
+            if request.records:
+                request.records.keep(manifest)
             results.append(StageResult(name, True, status, manifest))
             request.finished(results[-1])
             status = StageStatus(name, State.FRESH, (), manifest)
         statuses[name] = status
-    _complete_records(request, statuses, ran=[result.stage for result in results if result.ran])
+    _complete_records(request, statuses, tried={result.stage for result in results if result.ran})
     return results
 
 
-def _check_upstream(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Hold the stages before the first requested one, which are fresh, to what is promised."""
+def _check_upstream(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
+    """Hold the stages before the first requested one, which are up to date, to what is promised."""
     if request.promise:
-        names = _upstream_names(request)
+        names = upstream(bound, request.stages[:1])
         request.promise.check_published({name: found for name in names if (found := statuses[name].manifest)})
 
 
-def _upstream_names(request: Request) -> list[str]:
-    return [stage.name for stage in upstream(STAGES[request.stages[0]])]
-
-
-def _complete_records(request: Request, statuses: dict[str, StageStatus], ran: Collection[str] = ()) -> None:
+def _complete_records(
+    request: Request, statuses: dict[str, StageStatus], tried: set[str] | frozenset[str] = frozenset()
+) -> None:
     """Make the records that are missing; those of the stages that just ran were tried already."""
-    for manifest in without_record(request.artifacts, statuses, request.stages):
-        if manifest.stage not in ran:
-            keep_record(request.artifacts, manifest, request.config.keep_runs, request.progress)
+    if request.records:
+        for manifest in request.records.lack(statuses, request.stages):
+            if manifest.stage not in tried:
+                request.records.keep(manifest)
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
@@ -171,10 +168,9 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
     return result
 
 
-def _warm_up(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Import TensorFlow beside the stages that come before training, if both have to run."""
+def _begin_slow_imports(request: Request, statuses: dict[str, StageStatus]) -> None:
+    """Import what takes seconds while the stages before the one that needs it wait for the network or the disk."""
     waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
-    if "train" in waiting and waiting[0] != "train":
-        from mnist_cli.stages.warm_up import warm_up
-
-        warm_up()
+    for name in waiting[1:]:
+        if slow_import := request.artifacts.pipeline.stages[name].slow_import:
+            slow_import()

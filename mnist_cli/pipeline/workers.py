@@ -1,4 +1,4 @@
-"""Training with several processes, as the runner sees it: who does what, and who hears that nothing is to be done."""
+"""A stage that several processes share, as the runner sees it: who does what, and who hears that there is no work."""
 
 from __future__ import annotations
 
@@ -6,41 +6,46 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, WorkerLost
-from mnist_cli.pipeline.registry import STAGES, Job
 from mnist_cli.pipeline.request import Request
+from mnist_cli.stages.stage import BoundStage, Job
 
 
-def share_of_training(request: Request) -> Literal["all", "chief", "worker"]:
-    """Return what this process does of the training; all but a worker publish what they make."""
-    if "train" not in request.stages or request.config.train.strategy != "multiworker":
-        return "all"
-    if len(request.stages) > 1:
-        raise ConfigError(
-            ["train.strategy: multiworker trains with 'mnist train' on each worker; received a run of several stages"],
-            hint="run 'mnist run --to preprocess' first, and 'mnist eval' after it on the chief",
-        )
-    return "chief" if this_worker().is_chief else "worker"
+def share_of_work(request: Request, bound: dict[str, BoundStage]) -> Literal["all", "chief", "worker"]:
+    """Return what this process does of the requested stages; all but a worker publish what they make.
+
+    Raises:
+        ConfigError: processes share a stage, and other stages are requested too; or nothing says who they are.
+    """
+    for name in request.stages:
+        stage = bound[name].stage
+        if not stage.is_shared(request.config):
+            continue
+        if len(request.stages) > 1:
+            others = " and ".join(f"'mnist {other}'" for other in request.stages if other != name)
+            raise ConfigError(
+                [f"several processes share '{name}': run 'mnist {name}' on each; received a run of several stages"],
+                hint=f"run {others} on the chief alone",
+            )
+        return "chief" if stage.is_chief() else "worker"
+    return "all"
 
 
-def excuse_workers_of(request: Request) -> None:
-    """Tell the workers that wait for this chief that there is nothing to do; who does not come is not waited for."""
-    from mnist_cli.stages.train import excuse_workers
-
+def dismiss_workers_of(request: Request, stage: BoundStage) -> None:
+    """Tell the workers that wait for this chief that there is nothing to do; it does not wait for who does not come."""
     try:
-        excuse_workers()
+        stage.stage.dismiss()
     except WorkerLost as error:
-        request.progress.note(f"the model is fresh, and not every worker came to hear it: {error.message}")
+        request.progress.note(f"there is nothing to do, and not every worker came to hear it: {error.message}")
 
 
-def assist(request: Request) -> None:
-    """Compute this worker's share of the training; the chief publishes it."""
+def assist(request: Request, bound: BoundStage) -> None:
+    """Compute this worker's share of a stage; the chief publishes it."""
     with tempfile.TemporaryDirectory(prefix="mnist-worker-") as scratch:
         unused = Path(scratch)
         job = Job(
             config=request.config,
-            root=request.artifacts.root,
+            inputs=request.artifacts.inputs(bound),
             new=unused,
             current=unused,
             scratch=unused,
@@ -49,4 +54,4 @@ def assist(request: Request) -> None:
             reuse=False,
             progress=request.progress,
         )
-        STAGES["train"].run(job)
+        bound.stage.run(job)

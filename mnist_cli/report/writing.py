@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
-from mnist_cli.config.config import Config
+from mnist_cli.config.declarations import Config, nested
 from mnist_cli.config.template import yaml_value
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
@@ -18,15 +18,15 @@ from mnist_cli.pipeline.digests import DigestCache, is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.report.subject import Provenance, Subject
+    from mnist_cli.report.page import Provenance, ReportData
+    from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
 _MARK = b"<!doctype html>"
-_NEEDED = ("train", "eval")
 # On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
 _DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
 
@@ -72,10 +72,10 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
     manifests = _fresh_manifests(config, artifacts)
     from mnist_cli.report.page import render
 
-    subject = _subject(artifacts, manifests)
-    content = render(subject)
+    data = _report_data(artifacts, manifests)
+    content = render(data)
     files.write_bytes(path, content)
-    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(subject.metrics))
+    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(data.metrics))
 
 
 def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest]:
@@ -86,7 +86,8 @@ def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest
     waiting = [status for status in statuses.values() if not status.fresh]
     if waiting:
         first, names = waiting[0], [status.stage for status in waiting]
-        commands = ["mnist run"] if names[0] not in _NEEDED else [f"mnist {name}" for name in names]
+        needed = [artifacts.pipeline.maker(kind).name for kind in (MODEL, EVALUATION)]
+        commands = ["mnist run"] if names[0] not in needed else [f"mnist {name}" for name in names]
         raise InputError(
             f"{printable(artifacts.root)}: {first.stage} is {first.state}: {first.why()}\n"
             f"expected a fresh model and evaluation; received {', '.join(f'{s.stage} {s.state}' for s in waiting)}",
@@ -95,27 +96,27 @@ def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest
     return {name: status.manifest for name, status in statuses.items() if status.manifest is not None}
 
 
-def _subject(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Subject:
-    from mnist_cli.formats.history import HISTORY_NAME, parse_history
-    from mnist_cli.formats.model import MODEL_NAME, load_model
-    from mnist_cli.formats.store import STORE_NAME, open_store
-    from mnist_cli.report.subject import Subject
+def _report_data(artifacts: Artifacts, manifests: dict[str, Manifest]) -> ReportData:
+    from mnist_cli.formats.history import parse_history
+    from mnist_cli.formats.model import load_model
+    from mnist_cli.formats.store import open_store
+    from mnist_cli.report.page import ReportData
 
-    history = _published(artifacts, manifests["train"], HISTORY_NAME)
-    return Subject(
-        model=load_model(artifacts.folder("train") / MODEL_NAME),
-        store=open_store(artifacts.folder("preprocess") / STORE_NAME),
-        metrics=json.loads(_published(artifacts, manifests["eval"], "metrics.json")),
+    history = _published(artifacts, manifests, HISTORY)
+    return ReportData(
+        model=load_model(artifacts.path(MODEL)),
+        store=open_store(artifacts.path(STORE)),
+        metrics=json.loads(_published(artifacts, manifests, EVALUATION)),
         history=parse_history(history),
-        provenance=provenance(manifests),
+        provenance=provenance(manifests, artifacts.pipeline),
     )
 
 
-def _published(artifacts: Artifacts, manifest: Manifest, name: str) -> bytes:
+def _published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) -> bytes:
     """Return the bytes of an output, read once and compared with the manifest: no remembered digest is trusted."""
-    path = artifacts.folder(manifest.stage) / name
+    path, manifest = artifacts.path(kind), manifests[artifacts.pipeline.maker(kind).name]
     content = path.read_bytes()
-    received, expected = hashlib.sha256(content).hexdigest(), manifest.outputs[name].sha256
+    received, expected = hashlib.sha256(content).hexdigest(), manifest.outputs[path.name].sha256
     if received != expected:
         raise FormatError(
             path,
@@ -127,9 +128,9 @@ def _published(artifacts: Artifacts, manifest: Manifest, name: str) -> bytes:
     return content
 
 
-def provenance(manifests: dict[str, Manifest]) -> Provenance:
+def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance:
     """Return how to get again what these manifests, one of each stage, record."""
-    from mnist_cli.report.subject import Provenance
+    from mnist_cli.report.page import Provenance
 
     parameters: dict[str, Any] = {}
     for manifest in manifests.values():
@@ -139,35 +140,32 @@ def provenance(manifests: dict[str, Manifest]) -> Provenance:
         for stage, manifest in manifests.items()
         for name, record in manifest.outputs.items()
     ]
-    training = manifests["train"]
+    training = manifests[pipeline.maker(MODEL).name]
     digests.append(("W and b", str(training.metrics["model_digest"])))
     runtime = {**training.environment, **training.runtime}
     if "determinism" in runtime:
         runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
     return Provenance(
-        command=_command(parameters),
+        command=_command(parameters, pipeline),
         configuration=_yaml(parameters),
         digests=tuple(digests),
         runtime=tuple((printable(name), printable(value)) for name, value in runtime.items()),
     )
 
 
-def _command(parameters: dict[str, Any]) -> str:
+def _command(parameters: dict[str, Any], pipeline: Pipeline) -> str:
     """Return the command line for these parameters, where no pipeline.yaml says otherwise."""
     defaults: dict[str, Any] = {}
-    for stage in STAGES.values():
-        defaults |= stage.parameters(Config())
+    for stage in pipeline.stages.values():
+        defaults |= stage.parameters(pipeline.declarations.defaults())
     told = {path: value for path, value in parameters.items() if path not in defaults or defaults[path] != value}
     return shlex.join(["mnist", "run", *(f"--set={path}={yaml_value(value)}" for path, value in told.items())])
 
 
 def _yaml(parameters: dict[str, Any]) -> str:
-    lines = [f"{path}: {yaml_value(value)}" for path, value in parameters.items() if "." not in path]
-    sections: dict[str, list[str]] = {}
-    for path, value in parameters.items():
-        if "." in path:
-            section, name = path.split(".", 1)
-            sections.setdefault(section, []).append(f"  {name}: {yaml_value(value)}")
-    for section, content in sections.items():
-        lines += [f"{section}:", *content]
+    lines = []
+    for section, values in sorted(nested(parameters).items(), key=lambda item: item[0] != ""):
+        indent = "  " if section else ""
+        lines += [f"{section}:"] if section else []
+        lines += [f"{indent}{name}: {yaml_value(value)}" for name, value in values.items()]
     return "\n".join(lines)

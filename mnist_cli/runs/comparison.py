@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_cli.differences import differences
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.runs.mcnemar import PairedTest, mcnemar
@@ -18,7 +19,7 @@ METRICS = (*TRAINING_METRICS, *EVALUATION_METRICS)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that two runs do not share; None where one of them does not have it.
+    """A value that differs between two runs; None where a run does not have it.
 
     Attributes:
         kind: parameter, data, runtime or environment.
@@ -58,12 +59,11 @@ class Comparison:
     Attributes:
         first, second: the runs.
         same_model: whether they have the same weights, to the bit.
-        differences: what was not the same when they were made.
+        differences: what differed when they were made.
         changes: every metric, in the order of METRICS.
         split: what accuracy and cross-entropy were measured on; None when not on the same split.
         test: the paired test, or None.
-        tested_on: the split that it was made on, or None.
-        no_test: why there is none.
+        no_test: why there is no test, or None.
     """
 
     first: Run
@@ -73,7 +73,6 @@ class Comparison:
     changes: tuple[Change, ...]
     split: str | None
     test: PairedTest | None
-    tested_on: str | None
     no_test: str | None
 
 
@@ -84,21 +83,19 @@ def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     test is made there too, or else on the validation split, from the two models and the store as it is now.
     """
     split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
-    tested_on = split or "validation"
     test, no_test = None, None
     try:
-        test = _paired_test(first, second, artifacts, tested_on)
+        test = _paired_test(first, second, artifacts, split or "validation")
     except (MnistError, OSError) as error:
         no_test = error.message.splitlines()[0] if isinstance(error, MnistError) else str(error)
     return Comparison(
         first=first,
         second=second,
-        same_model=first.train.outputs.get("model.h5") == second.train.outputs.get("model.h5"),
+        same_model=first.record.files.get(first.model_file.name) == second.record.files.get(second.model_file.name),
         differences=tuple(_differences(first, second)),
         changes=tuple(Change(name, _metric(first, name, split), _metric(second, name, split)) for name in METRICS),
         split=split,
         test=test,
-        tested_on=tested_on if test else None,
         no_test=no_test,
     )
 
@@ -108,9 +105,9 @@ def _evaluated(split: str, *runs: Run) -> bool:
 
 
 def _metric(run: Run, name: str, split: str | None) -> float | None:
-    """Return a metric as it was measured; None where it was not, or is no number.
+    """Return a metric as it was measured; None where it was not measured or is not a number.
 
-    Where no split is common to both runs, what one of them got on the test split is still worth seeing.
+    Where the runs have no split in common, the result of one of them on the test split is still worth seeing.
     """
     if name in TRAINING_METRICS:
         value = run.train.metrics.get(name)
@@ -129,9 +126,8 @@ def _differences(first: Run, second: Run) -> Iterator[Difference]:
         ("environment", one.environment, other.environment),
     )
     for kind, old, new in tables:
-        for name in dict.fromkeys([*old, *new]):
-            if old.get(name) != new.get(name):
-                yield Difference(kind, name, old.get(name), new.get(name))
+        for reason in differences(old, new):
+            yield Difference(kind, reason.what, reason.old, reason.new)
 
 
 def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:
@@ -141,13 +137,14 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         MnistError: they were trained on different stores, the store is another one now, or something is damaged.
     """
     if first.store_digest != second.store_digest:
-        raise InputError("they were trained on different data")
+        raise InputError("the two runs were trained on different data")
     from mnist_cli.formats.model import load_model
-    from mnist_cli.formats.store import STORE_NAME, open_store
+    from mnist_cli.formats.store import open_store
 
-    store = open_store(artifacts.folder("preprocess") / STORE_NAME)
+    source, file = next(iter(first.train.inputs)).split("/")
+    store = open_store(artifacts.folder(source) / file)
     if store.digest != first.store_digest:
-        raise InputError("the store is not the one that they were trained on any more")
+        raise InputError("the store has changed since they were trained")
     examples = getattr(store, split)
     if not len(examples):
         raise InputError(f"the {split} split is empty")
@@ -157,4 +154,4 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         first_right, second_right = one.predict(inputs) == labels, other.predict(inputs) == labels
         only_first += int((first_right & ~second_right).sum())
         only_second += int((second_right & ~first_right).sum())
-    return PairedTest(len(examples), only_first, only_second, mcnemar(only_first, only_second))
+    return PairedTest(split, len(examples), only_first, only_second, mcnemar(only_first, only_second))

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.config.config import Config
-from mnist_cli.config.layers import PROBLEM_LIMIT
+from mnist_cli.config.declarations import Config
+from mnist_cli.config.layers import cut_to_a_screen
 from mnist_cli.config.loading import Override, load_config
 from mnist_cli.config.template import yaml_value
 from mnist_cli.config.yaml_document import read_yaml
 from mnist_cli.errors import ConfigError, UsageError
-from mnist_cli.pipeline.registry import STAGES, upstream
+from mnist_cli.stages.stage import MODEL, STORE, Pipeline
 from mnist_cli.text import printable
 
 
@@ -67,10 +67,23 @@ def read_axis(path: str, text: str, source: str) -> Axis:
     return Axis(path, tuple(document.content) or (None,), source)
 
 
-def grid(axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError] = ()) -> list[Point]:
+def swept_stages(pipeline: Pipeline) -> list[str]:
+    """Return the stages whose parameters a sweep may vary: those behind the first store, up to the training.
+
+    What comes before decides which examples the points are compared on.
+    """
+    names = list(pipeline.stages)
+    first_store = next(name for name, stage in pipeline.stages.items() if STORE in stage.outputs.values())
+    return names[names.index(first_store) + 1 : names.index(pipeline.maker(MODEL).name) + 1]
+
+
+def grid(
+    pipeline: Pipeline, axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError] = ()
+) -> list[Point]:
     """Return a point for every combination of values, the last key changing first; equal trainings count once.
 
     Args:
+        pipeline: the stages.
         axes: of two for one key the later counts.
         file: the configuration file, as for `load_config`.
         mistakes: what was typed and could not be read; reported with all the others.
@@ -83,7 +96,9 @@ def grid(axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError
     for axis in axes:
         chosen.pop(axis.path, None)  # the later one counts, also for its place
         chosen[axis.path] = axis
-    varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or list(filter(_is_varied, chosen))
+    varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or [
+        path for path in chosen if _is_swept(pipeline, path)
+    ]
     if not varied and not mistakes:
         raise UsageError(
             "there is nothing to vary: expected values for at least one key of training",
@@ -98,46 +113,45 @@ def grid(axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError
         settings = {override.path: override.value for override in overrides}
         here = {path: settings[path] for path in varied}
         try:
-            loaded = load_config(file, overrides)
+            loaded = load_config(pipeline.declarations, file, overrides)
         except ConfigError as error:
             for problem in error.problems:
                 problems.setdefault(problem, []).append(" ".join(f"{path}={value}" for path, value in here.items()))
         else:
             point = Point(here, loaded.config, loaded.overrides)
-            points.setdefault(repr(STAGES["train"].parameters(loaded.config)), point)
+            swept = [pipeline.stages[name].parameters(loaded.config) for name in swept_stages(pipeline)]
+            points.setdefault(repr(swept), point)
     if problems or mistakes:
         raise _error(problems, len(varied), mistakes)
-    _check(list(points.values()), varied)
+    _check(pipeline, list(points.values()), varied)
     return list(points.values())
 
 
 def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[ConfigError]) -> ConfigError:
     """Return one error with all problems; where several keys vary, with the first point that has it."""
-    lines = [problem for mistake in mistakes for problem in mistake.problems]
+    lines = []
     for problem, where in problems.items():
         lines.append(f"{problem} (first at {printable(where[0])})" if dimensions > 1 else problem)
-    if len(lines) > PROBLEM_LIMIT:
-        lines = [*lines[:PROBLEM_LIMIT], f"and {len(lines) - PROBLEM_LIMIT} more problems"]
-    return ConfigError(lines, hint=next((mistake.hint for mistake in mistakes if mistake.hint), None))
+    return cut_to_a_screen(lines, mistakes)
 
 
-def _check(points: list[Point], varied: list[str]) -> None:
+def _check(pipeline: Pipeline, points: list[Point], varied: list[str]) -> None:
     """Refuse what cannot be swept, or what gives nothing to choose by."""
-    first = points[0].config
-    problems = []
-    for path in varied:
-        if not _is_varied(path):
-            problems.append(f"{path}: a sweep varies seed and train.*; expected one value")
-    for stage in upstream(STAGES["train"]):
+    first, swept = points[0].config, swept_stages(pipeline)
+    allowed = " and ".join(["seed", *(f"{name}.*" for name in swept)])
+    problems = [
+        f"{path}: a sweep varies {allowed}; expected one value" for path in varied if not _is_swept(pipeline, path)
+    ]
+    for name in itertools.takewhile(lambda name: name not in swept, pipeline.stages):
+        stage = pipeline.stages[name]
         if any(stage.parameters(point.config) != stage.parameters(first) for point in points) and not problems:
-            problems.append(f"seed: the {first.dataset} digits are made from it; expected one value")
-    if first.preprocess.validation_size == 0:
-        problems.append("preprocess.validation_size: points are compared on the validation split; expected more than 0")
-    if any(point.config.train.strategy == "multiworker" for point in points):
-        problems.append("train.strategy: a sweep trains in one process; expected single or mirrored")
+            problems.append("seed: the data set is made from it; expected one value")
+    for name in swept:
+        for point in points:
+            problems += pipeline.stages[name].not_in_sweep(point.config)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
 
 
-def _is_varied(path: str) -> bool:
-    return path == "seed" or path.startswith("train.")
+def _is_swept(pipeline: Pipeline, path: str) -> bool:
+    return path == "seed" or path.partition(".")[0] in swept_stages(pipeline)

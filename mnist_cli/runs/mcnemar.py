@@ -17,12 +17,14 @@ class PairedTest:
     """Two classifiers on the same examples.
 
     Attributes:
+        split: where they are from.
         examples: how many there are.
         only_first: examples that only the first one gets right (b in the literature).
         only_second: examples that only the second one gets right (c).
         p: probability of a split at least as uneven, if neither is better.
     """
 
+    split: str
     examples: int
     only_first: int
     only_second: int

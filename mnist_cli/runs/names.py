@@ -43,7 +43,7 @@ def run_id(key: str) -> str:
 
 def evaluated_split(evaluation: Manifest) -> str:
     """Return the split that an evaluation was made on."""
-    return str(evaluation.parameters.get("eval.split"))
+    return str(evaluation.metrics.get("split"))
 
 
 def evaluation_name(evaluation: Manifest) -> str:
@@ -54,7 +54,7 @@ def evaluation_name(evaluation: Manifest) -> str:
 def is_recorded(root: Path, train: Manifest, manifest: Manifest) -> bool:
     """Tell whether a published training, or an evaluation of it, has its record; nothing is read."""
     folder = root / FOLDER / run_id(train.key)
-    return (folder / (RUN_NAME if manifest.stage == "train" else evaluation_name(manifest))).exists()
+    return (folder / (RUN_NAME if manifest.stage == train.stage else evaluation_name(manifest))).exists()
 
 
 def find_id(name: str, root: Path, oldest_first: list[str], published: str | None) -> str:

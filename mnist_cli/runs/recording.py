@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from mnist_cli import files
 from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, read_sealed
+from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
+from mnist_cli.pipeline.sealed import read_sealed
 from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluation_name, is_recorded, run_id, run_ids
 from mnist_cli.runs.runs import RunRecord, is_evaluation_of, published_id
+from mnist_cli.stages.stage import EVALUATION, MODEL
 
 
 def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
@@ -31,17 +35,20 @@ def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
         MnistError: what is published is damaged.
         OSError: the record cannot be written; there is none then, or the one from before.
     """
-    train = artifacts.manifest("train")
-    is_published = manifest.stage == "eval" or (train is not None and manifest.key == train.key)
-    if train is None or manifest.stage not in ("train", "eval") or not is_published:
+    train = artifacts.manifest(artifacts.pipeline.maker(MODEL).name)
+    if train is None:
+        return None
+    is_training = manifest.stage == train.stage
+    is_evaluation = manifest.stage == artifacts.pipeline.maker(EVALUATION).name
+    if not (is_evaluation or (is_training and manifest.key == train.key)):
         return None
     root, name = artifacts.root, run_id(train.key)
     folder = root / FOLDER / name
-    if manifest.stage == "train" or not is_recorded(root, train, train):
+    if is_training or not is_recorded(root, train, train):
         _record_training(artifacts, train, folder)
-    if manifest.stage == "eval" and is_evaluation_of(manifest, train):
+    if is_evaluation and is_evaluation_of(manifest, train):
         files.write_json(folder / evaluation_name(manifest), manifest.document())
-    _prune(root, keep, {name, published_id(root)})
+    _prune(root, keep, {name, published_id(artifacts)})
     return name
 
 
@@ -49,7 +56,8 @@ def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> Non
     """Make the record in a temporary folder, which then takes the place of the one before."""
     temporary = folder.with_name(f"{files.TEMPORARY_PREFIX}{folder.name}")
     folder.parent.mkdir(exist_ok=True)
-    _sweep(folder.parent)
+    for leftover in folder.parent.glob(f"{files.TEMPORARY_PREFIX}*"):  # of a process that was killed
+        files.remove(leftover)
     temporary.mkdir()
     try:
         _write(artifacts, train, temporary)
@@ -78,19 +86,16 @@ def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
     """Write what a training gave, and run.json after it."""
     written = {}
     for name in train.outputs:
-        source = artifacts.folder("train") / name
+        source = artifacts.folder(train.stage) / name
         content = files.read_regular(source)
         files.write_bytes(folder / name, content)
         written[name] = OutputRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    store = artifacts.manifest("preprocess")
-    data = dict(store.parameters) if store else {}
-    record = RunRecord(created=_now(), data=data, train=_sealed(train), files=written)
+    data: dict[str, Any] = {}
+    for stage in itertools.takewhile(lambda name: name != train.stage, artifacts.pipeline.stages):
+        if made := artifacts.manifest(stage):
+            data |= made.parameters
+    record = RunRecord(created=_now(), data=data, train=train.sealed(), files=written)
     files.write_json(folder / RUN_NAME, record.document())
-
-
-def _sealed(manifest: Manifest) -> Manifest:
-    """Return the manifest as it is read back: with its digest."""
-    return Manifest.model_validate(manifest.document())
 
 
 def remove_run(root: Path, name: str) -> None:
@@ -100,12 +105,6 @@ def remove_run(root: Path, name: str) -> None:
         OSError: it cannot be removed.
     """
     files.remove_at_once(root / FOLDER / name)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left in the folder of the runs."""
-    for leftover in folder.glob(f"{files.TEMPORARY_PREFIX}*"):
-        files.remove(leftover)
 
 
 def _prune(root: Path, keep: int, protected: Collection[str | None]) -> None:

@@ -16,45 +16,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mnist_cli import files
 from mnist_cli.errors import FormatError, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, read_sealed
+from mnist_cli.pipeline.manifest import FileName, Manifest, OutputRecord, read_manifest
+from mnist_cli.pipeline.sealed import Sealed, read_sealed
 from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
+from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import printable
 
 Schema = Literal["mnist-run/1"]
 SCHEMA: Schema = "mnist-run/1"
-MODEL_NAME = "model.h5"
-_STORE = "preprocess/store.h5"
 
 
-class RunRecord(BaseModel):
+class RunRecord(Sealed):
     """The content of run.json.
 
     Attributes:
-        created: when the training was published, UTC, as 2026-11-23T21:28:40.123456Z.
-        data: the parameters of the store that it was trained on.
+        schema: the format of this file.
+        created: when the training was published, UTC, such as 2026-11-23T21:28:40.123456Z.
+        data: the parameters of the stages before the training → values.
         train: the manifest of the training.
         files: the other files of the record → SHA-256 of their bytes, and size.
-        sha256: digest of all the rest.
+        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
     data: dict[str, Any]
     train: Manifest
-    files: dict[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9]+$")], OutputRecord]
-    sha256: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as it is written, with its own digest."""
-        content = self.model_dump(by_alias=True, exclude={"sha256", "train"}) | {"train": self.train.document()}
-        return {**content, "sha256": files.document_digest(content)}
+    files: dict[FileName, OutputRecord]
 
 
 @dataclass(frozen=True)
@@ -64,12 +57,14 @@ class Run:
     Attributes:
         id: the first digits of the training's key.
         folder: of its record.
+        model_file: its model.
         record: what run.json says.
         evaluations: split → manifest of the evaluation of its model.
     """
 
     id: str
     folder: Path
+    model_file: Path
     record: RunRecord
     evaluations: dict[str, Manifest]
 
@@ -80,18 +75,13 @@ class Run:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The configuration keys that decided it, with their values: those of the store, then those of training."""
+        """The configuration keys that decided it, with their values: those of the data, then those of training."""
         return self.record.data | self.train.parameters
 
     @property
     def store_digest(self) -> str | None:
         """The content digest of the store that it was trained on."""
-        return self.train.inputs.get(_STORE)
-
-    @property
-    def model_file(self) -> Path:
-        """Its model."""
-        return self.folder / MODEL_NAME
+        return next(iter(self.train.inputs.values()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,40 +92,37 @@ class DamagedRun:
     problem: str
 
 
-def read_runs(root: Path) -> tuple[list[Run], list[DamagedRun]]:
+def read_runs(artifacts: Artifacts) -> tuple[list[Run], list[DamagedRun]]:
     """Read every run of an artifacts folder, the oldest first; and those that are damaged, by id."""
     whole, damaged = [], []
-    for name in run_ids(root):
+    for name in run_ids(artifacts.root):
         try:
-            whole.append(read_run(root, name))
+            whole.append(read_run(artifacts, name))
         except (MnistError, OSError) as error:
             damaged.append(DamagedRun(name, printable(in_one_line(error))))
     return sorted(whole, key=lambda run: (run.record.created, run.id)), damaged
 
 
-def read_run(root: Path, name: str) -> Run:
+def read_run(artifacts: Artifacts, name: str) -> Run:
     """Read and check every file of one run.
 
     Raises:
         FormatError: one of them is missing, or is not what was written.
         OSError: one of them cannot be read.
     """
-    folder = root / FOLDER / name
+    folder = artifacts.root / FOLDER / name
     record = read_sealed(folder / RUN_NAME, RunRecord, f"the record of a run ({SCHEMA})")
     if record is None:
         raise _damaged(folder, f"{RUN_NAME} is missing", "the record of a run", "none")
-    if run_id(record.train.key) != name or files.document_digest(_sealed_content(record.train)) != record.train.sha256:
+    if run_id(record.train.key) != name or not record.train.is_whole:
         raise _damaged(folder, "it is the record of another training", name, run_id(record.train.key))
     for file, stated in record.files.items():
         path = folder / file
         digest = files.sha256_of(path) if path.is_file() else "no such file"
         if digest != stated.sha256:
             raise _damaged(path, "not what was written", f"SHA-256 {stated.sha256[:12]}…", digest[:12])
-    return Run(name, folder, record, dict(_evaluations(folder, record.train)))
-
-
-def _sealed_content(manifest: Manifest) -> dict[str, Any]:
-    return manifest.model_dump(by_alias=True, exclude={"sha256"})
+    model = folder / artifacts.pipeline.file(MODEL)
+    return Run(name, folder, model, record, dict(_evaluations(folder, record.train)))
 
 
 def _evaluations(folder: Path, train: Manifest) -> Iterator[tuple[str, Manifest]]:
@@ -151,7 +138,7 @@ def _damaged(path: Path, problem: str, expected: str, received: str) -> FormatEr
     return FormatError(path, problem, expected=expected, received=received, hint="run 'mnist runs rm' with its id")
 
 
-def find_run(root: Path, name: str) -> Run:
+def find_run(artifacts: Artifacts, name: str) -> Run:
     """Return the run that is meant by an id, its beginning, `latest`, `previous` or `published`.
 
     Raises:
@@ -159,14 +146,14 @@ def find_run(root: Path, name: str) -> Run:
         InputError: there is no such run, or it is damaged.
         OSError: it cannot be read.
     """
-    oldest_first = [run.id for run in read_runs(root)[0]]
-    return read_run(root, find_id(name, root, oldest_first, published_id(root)))
+    oldest_first = [run.id for run in read_runs(artifacts)[0]]
+    return read_run(artifacts, find_id(name, artifacts.root, oldest_first, published_id(artifacts)))
 
 
-def published_id(root: Path) -> str | None:
+def published_id(artifacts: Artifacts) -> str | None:
     """Return the id of the published training, if there is one that can be read."""
     try:
-        train = Artifacts(root).manifest("train")
+        train = artifacts.manifest(artifacts.pipeline.maker(MODEL).name)
     except (MnistError, OSError):
         return None
     return run_id(train.key) if train else None
@@ -174,5 +161,6 @@ def published_id(root: Path) -> str | None:
 
 def is_evaluation_of(evaluation: Manifest, train: Manifest) -> bool:
     """Tell whether an evaluation measured the model that a training gave."""
-    model = train.outputs.get(MODEL_NAME)
-    return model is not None and evaluation.inputs.get(f"train/{MODEL_NAME}") == model.sha256
+    outputs = {f"{train.stage}/{name}": record.sha256 for name, record in train.outputs.items()}
+    read = {name: digest for name, digest in evaluation.inputs.items() if name in outputs}
+    return bool(read) and all(outputs[name] == digest for name, digest in read.items())

@@ -2,7 +2,8 @@
 
 A point is trained by the same runner as every training, but into `artifacts/runs/.sweep/`: what `artifacts/train` has
 stays as it is. A point whose run is kept already is not trained again, and one that was interrupted goes on from its
-checkpoint; so the same command goes on where a sweep was stopped, however that happened.
+checkpoint; so the same command goes on where a sweep was stopped, however that happened. Where stages before the
+training differ from point to point, they are run there too.
 
 Nothing is evaluated on the test split: a number that nobody has seen cannot be chosen by.
 """
@@ -12,29 +13,27 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
 from mnist_cli import files
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.mutex import locked
-from mnist_cli.pipeline.plan import StageStatus, changes, examine_all
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.pipeline.plan import changes, examine_all
 from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.runner import run_locked
-from mnist_cli.runs.grid import Point
-from mnist_cli.runs.names import FOLDER, ID_DIGITS, is_recorded, run_id
+from mnist_cli.runs.grid import Point, swept_stages
+from mnist_cli.runs.names import FOLDER, run_id
 from mnist_cli.runs.recording import record
 from mnist_cli.runs.runs import Run, read_run, read_runs
+from mnist_cli.stages.stage import MODEL, upstream
 
 _SCRATCH = ".sweep"
 _ALL_RUNS = 10**9  # a sweep prunes nothing: it would begin with its own points
-_LEFTOVERS = 16  # points of other sweeps that were interrupted; each leaves one, of a few checkpoints
 
 
 class PointState(StrEnum):
@@ -70,21 +69,20 @@ class PointResult:
         return (math.inf if accuracy is None else -accuracy, math.inf if loss is None else loss)
 
 
-def look(request: Request, points: Iterable[Point]) -> list[PointResult]:
-    """Tell which points are kept already and which would be trained; nothing is written."""
-    statuses = examine_all(request.config, request.artifacts, DigestCache(request.artifacts.root))
-    runs = read_runs(request.artifacts.root)[0]
-    found = [(point, _find(point, runs, statuses)) for point in points]
+def look(request: Request, points: list[Point]) -> list[PointResult]:
+    """Say which points are kept already and which would be trained; nothing is written."""
+    runs = read_runs(request.artifacts)[0]
+    found = [(point, _find(point, runs, _place(request, points))) for point in points]
     return [PointResult(point, PointState.KEPT if run else PointState.WAITING, run) for point, run in found]
 
 
-def sweep(request: Request, points: list[Point], told: Callable[[PointResult], None]) -> list[PointResult]:
+def sweep(request: Request, points: list[Point], report: Callable[[PointResult], None]) -> list[PointResult]:
     """Train every point that has no run yet.
 
     Args:
         request: with the configuration of the first point, of which the data counts; `stages` and `force` do not.
         points: of the grid.
-        told: called with each result as soon as it is there.
+        report: called with each result as soon as it is there.
 
     Returns:
         One result for each point, the best first; points that are equal on the validation split in their order.
@@ -96,20 +94,21 @@ def sweep(request: Request, points: list[Point], told: Callable[[PointResult], N
         MnistError: the data cannot be had, or a point failed for another reason than that it diverged.
         OSError: a file cannot be written.
     """
-    artifacts = request.artifacts
-    scratch = artifacts.root / FOLDER / _SCRATCH
+    place = _place(request, points)
     results: list[PointResult] = []
-    with locked(artifacts.root, request.command, request.wait):
-        run_locked(replace(request, stages=("fetch", "preprocess"), force=False))
-        for done, result in enumerate(look(request, points)):
+    with locked(place.root, request.command, request.wait):
+        bound = place.pipeline.bind(points[0].config)
+        shared = [name for name in upstream(bound, [_trainer(place)]) if name not in place.elsewhere]
+        run_locked(replace(request, stages=tuple(shared), force=False))
+        for done, point in enumerate(points):
             try:
-                results.append(result if result.run else _train(request, result.point, scratch))
+                results.append(_point(request, point, place))
             except Interrupted as error:
                 step = f", {error.reached}" if error.reached else ""
                 error.reached = f"point {done + 1} of {len(points)}{step}"
                 raise
-            told(results[-1])
-        _tidy(scratch, points)
+            report(results[-1])
+        _tidy(place)
     if all(result.state is PointState.DIVERGED for result in results):
         raise TrainingDiverged(
             f"every point diverged; the first: {results[0].problem}", hint="try smaller learning rates"
@@ -117,57 +116,73 @@ def sweep(request: Request, points: list[Point], told: Callable[[PointResult], N
     return sorted(results, key=lambda result: result.rank)
 
 
-def _find(point: Point, runs: list[Run], statuses: dict[str, StageStatus]) -> Run | None:
-    """Return the run that training this point would give again, by the rule that tells whether a stage is fresh."""
-    if not statuses["preprocess"].fresh:
+def _trainer(artifacts: Artifacts) -> str:
+    return artifacts.pipeline.maker(MODEL).name
+
+
+def _place(request: Request, points: list[Point]) -> Artifacts:
+    """Return the artifacts of the points: the training, and what differs from point to point, in a folder apart."""
+    artifacts = request.artifacts
+    swept = swept_stages(artifacts.pipeline)
+    given = [[artifacts.pipeline.stages[name].parameters(point.config) for point in points] for name in swept[:-1]]
+    differing = [any(each != of_stage[0] for each in of_stage) for of_stage in given]
+    first = differing.index(True) if True in differing else len(swept) - 1
+    scratch = artifacts.root / FOLDER / _SCRATCH
+    return replace(artifacts, elsewhere={name: scratch / name for name in swept[first:]})
+
+
+def _find(point: Point, runs: list[Run], place: Artifacts) -> Run | None:
+    """Return the run that training this point would give again, by the rule that says whether a stage is stale."""
+    statuses = examine_all(point.config, place, DigestCache(place.root))
+    bound, name = place.pipeline.bind(point.config), _trainer(place)
+    if not all(statuses[source].fresh for source in bound[name].sources):
         return None
-    stage = STAGES["train"]
-    return next((run for run in reversed(runs) if not any(changes(stage, run.train, point.config, statuses))), None)
-
-
-def _train(request: Request, point: Point, scratch: Path) -> PointResult:
-    """Train one point in a folder of its own, which is gone once its run is recorded."""
-    folder = _folder(scratch, point)
-    elsewhere = Artifacts(request.artifacts.root, {"train": folder})
-    # In the folder that goes neither checkpoints of the end nor event files are of use.
-    train = point.config.train.model_copy(update={"keep_checkpoints": 0, "tensorboard": False})
-    config = point.config.model_copy(update={"train": train, "keep_runs": _ALL_RUNS})
-    job = replace(
-        request, config=config, artifacts=elsewhere, overrides=point.overrides, stages=("train",), force=False
+    return next(
+        (run for run in reversed(runs) if not any(changes(bound[name], run.train, point.config, statuses))), None
     )
+
+
+def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
+    """Train one point, unless its run is kept already."""
+    values: dict[str, Any] = {}
+    for name in place.elsewhere:
+        values |= place.pipeline.stages[name].in_sweep
+    bound, trainer = place.pipeline.bind(point.config), _trainer(place)
+    job = replace(
+        request,
+        config=point.config.replaced(values),
+        artifacts=place,
+        overrides=point.overrides,
+        force=False,
+        records=None,
+        started=_silent,
+        finished=_silent,
+    )
+    if before := tuple(name for name in bound if name in place.elsewhere and name != trainer):
+        run_locked(replace(job, stages=before))
+    if kept := _find(point, read_runs(place)[0], place):
+        return PointResult(point, PointState.KEPT, kept)
     try:
-        trained = run_locked(replace(job, started=_silent, finished=_silent))[0]
+        trained = run_locked(replace(job, stages=(trainer,)))[0]
     except TrainingDiverged as error:
-        shutil.rmtree(folder, ignore_errors=True)
         return PointResult(point, PointState.DIVERGED, problem=error.message.splitlines()[0])
     finally:
         gc.collect()  # TensorFlow's graphs of this point go in circles: without this, memory grows from point to point
-    manifest = trained.manifest
-    # A sweep may have been killed between publishing and recording; and here a record that fails is an error.
-    if not trained.ran or not is_recorded(elsewhere.root, manifest, manifest):
-        record(elsewhere, manifest, _ALL_RUNS)
-    shutil.rmtree(folder, ignore_errors=True)
-    return PointResult(point, PointState.TRAINED, read_run(elsewhere.root, run_id(manifest.key)))
+    record(place, trained.manifest, _ALL_RUNS)  # here a record that fails is an error
+    return PointResult(point, PointState.TRAINED, read_run(place, run_id(trained.manifest.key)))
 
 
-def _folder(scratch: Path, point: Point) -> Path:
-    """Return where a point is trained, whichever sweep it is of."""
-    return scratch / files.document_digest(STAGES["train"].parameters(point.config))[:ID_DIGITS]
-
-
-def _tidy(scratch: Path, points: Iterable[Point]) -> None:
-    """Remove what is left of these points; other sweeps, which were interrupted, go on from what they left.
-
-    Of those the latest stay, so that sweeps that nobody takes up again do not fill the disk.
-    """
-    for point in points:
-        shutil.rmtree(_folder(scratch, point), ignore_errors=True)
-    with contextlib.suppress(OSError):
-        latest_first = sorted(scratch.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        for old in latest_first[_LEFTOVERS:]:
-            shutil.rmtree(old, ignore_errors=True)
-        scratch.rmdir()  # where nothing is left
+def _tidy(place: Artifacts) -> None:
+    """Remove what the points published; a sweep that was interrupted goes on from the checkpoints that it left."""
+    for name, folder in place.elsewhere.items():
+        scratch = place.pipeline.stages[name].scratch
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name != scratch:
+                files.remove(path)
+        for empty in (folder / scratch, folder, folder.parent):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
 
 
 def _silent(_: object) -> None:
-    """Tell nothing: the sweep tells of the point."""
+    """Say nothing: the sweep reports the point."""

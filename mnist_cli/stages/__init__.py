@@ -1,1 +1,12 @@
-"""The four stages, one module each; what one gives the next is a file."""
+"""The stages, one file each, and the pipeline that they make in this order."""
+
+from __future__ import annotations
+
+from mnist_cli.stages.evaluate import EVALUATE
+from mnist_cli.stages.fetch import FETCH
+from mnist_cli.stages.general import GeneralSettings
+from mnist_cli.stages.preprocess import PREPROCESS
+from mnist_cli.stages.stage import Pipeline
+from mnist_cli.stages.train import TRAIN
+
+PIPELINE = Pipeline(GeneralSettings, (FETCH, PREPROCESS, TRAIN, EVALUATE))

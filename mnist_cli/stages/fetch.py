@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mnist_cli import files
-from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
+from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.kinds import listed, number, whole
+from mnist_cli.datasets import DATASETS, FILE_NAMES, GENERATOR, DataFile, Dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources.download import Downloader
@@ -16,10 +19,62 @@ from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import parse_mirror
 from mnist_cli.sources.partial import PartialFile, publish_all, tidy
 from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
-from mnist_cli.text import printable
+from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
+from mnist_cli.text import file_size, plural, printable
 
 ALREADY_THERE = "already there"
 GENERATED = "generated"
+
+
+def _usable_mirror(mirror: str) -> str:
+    try:
+        parse_mirror(mirror)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return mirror
+
+
+def _resolve(mirrors: Any, folder: Path) -> Any:
+    """Make relative mirror folders relative to the file that names them, wherever the command is run from."""
+    if not isinstance(mirrors, list):
+        return mirrors
+    is_relative = [isinstance(mirror, str) and "://" not in mirror and mirror[:1] != "~" for mirror in mirrors]
+    return [str(folder / mirror) if is_one else mirror for mirror, is_one in zip(mirrors, is_relative, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchSettings(Section):
+    """Download and verify the four files."""
+
+    section = "fetch"
+
+    mirrors: tuple[str, ...] = parameter(
+        (),
+        listed(_usable_mirror, "a list of http(s):// or file:// addresses or folders", "URL|FOLDER", resolve=_resolve),
+        "Base URLs or folders that are tried before the data set's own mirrors",
+        counts=False,
+    )
+    timeout: float = parameter(
+        30,
+        number(above=0, high=86400, metavar="SECONDS"),
+        "Seconds to wait for a connection, and for the next bytes",
+        counts=False,
+    )
+    deadline: float = parameter(
+        600,
+        number(above=0, high=86400, metavar="SECONDS"),
+        "Seconds that fetching all four files may take altogether",
+        counts=False,
+    )
+    min_speed: int = parameter(
+        1024, whole(0, metavar="BYTES"), "Bytes per second below which a mirror is given up", counts=False
+    )
+
+    def counted(self, config: Config) -> dict[str, Any]:
+        """Return what decides the files; a pinned data set is the same whatever the seed and the generator."""
+        dataset = config.value("dataset")
+        made_from = {} if DATASETS[dataset].files else {"seed": config.value("seed"), "generator": GENERATOR}
+        return {"dataset": dataset, **made_from}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +113,11 @@ class FetchResult:
 
 def fetch(
     folder: Path | str,
+    settings: FetchSettings | None = None,
     *,
     dataset: str = "mnist",
     seed: int = 0,
     mirrors: Sequence[str] = (),
-    timeout: float = 30,
-    deadline: float = 600,
-    min_speed: float = 1024,
     existing: Path | None = None,
     partial: Path | None = None,
     progress: Progress = SILENT,
@@ -77,12 +130,10 @@ def fetch(
 
     Args:
         folder: where the files go; made when it is missing.
+        settings: how patient it is, and the mirrors that are tried before the data set's own.
         dataset: a name in `mnist_cli.datasets.DATASETS`.
         seed: for a data set that is generated.
-        mirrors: http://…, https://…, file://… or folders, tried in order before the data set's own.
-        timeout: seconds without a sign of a server.
-        deadline: seconds for the whole fetch.
-        min_speed: bytes a second below which a mirror is given up.
+        mirrors: http://…, https://…, file://… or folders, tried before those of the settings.
         existing: where files that were fetched before stand (default: `folder`); right ones stay there, and are not
             copied into `folder`.
         partial: where unfinished downloads stay until the next call (default: `partial` in `folder`); on the same
@@ -95,13 +146,14 @@ def fetch(
         FetchError: no mirror gives a file, or the deadline passed.
         OSError: a file cannot be written.
     """
+    settings = settings or FetchSettings()
     table = _known_dataset(dataset)
     folder = Path(folder)
     partial = partial or folder / "partial"
     if not table.files:
         return _generate(table, folder, seed, partial, progress)
-    parsed = [parse_mirror(mirror) for mirror in (*mirrors, *table.mirrors)]
-    downloader = Downloader(parsed, Patience(timeout, deadline, min_speed, clock), progress)
+    parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
+    downloader = Downloader(parsed, Patience(settings.timeout, settings.deadline, settings.min_speed, clock), progress)
     sources = dict.fromkeys(table.files.values(), ALREADY_THERE)
     moves = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +211,7 @@ def _missing(table: Dataset, folder: Path, progress: Progress) -> list[DataFile]
 
 
 def _generate(table: Dataset, folder: Path, seed: int, partial: Path, progress: Progress) -> FetchResult:
-    # Here, because it brings Pillow and NumPy, which no other data set needs.
+    # Here, because it brings NumPy, which no other data set needs.
     from mnist_cli.sources.synthetic import write_synthetic
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,3 +222,49 @@ def _generate(table: Dataset, folder: Path, seed: int, partial: Path, progress: 
     publish_all([(path, folder / path.name) for path in made], folder)
     tidy(partial)
     return FetchResult(table.name, fetched, 0, 0)
+
+
+def _run(job: Job) -> Outcome:
+    result = fetch(
+        job.new,
+        job.config.of(FetchSettings),
+        dataset=job.config.value("dataset"),
+        seed=job.config.value("seed"),
+        mirrors=job.mirrors,
+        existing=job.current if job.reuse else job.new,
+        partial=job.scratch,
+        progress=job.progress,
+    )
+    listed_files = [{"name": file.name, "bytes": file.size, "source": file.source} for file in result.files]
+    metrics = {
+        "dataset": result.dataset,
+        "files": listed_files,
+        "bytes": sum(file.size for file in result.files),
+        "requests": result.requests,
+        "bytes_received": result.bytes_received,
+    }
+    return Outcome(metrics, digests={file.name: file.sha256 for file in result.files})
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    sources = dict.fromkeys(file["source"] for file in metrics["files"])
+    origin = GENERATED if list(sources) == [GENERATED] else f"verified ({', '.join(map(printable, sources))})"
+    return f"{plural(len(metrics['files']), 'file')}, {file_size(metrics['bytes'])}, {origin}"
+
+
+FETCH = Stage(
+    settings=FetchSettings,
+    version=1,
+    outputs=dict.fromkeys(FILE_NAMES.values(), IDX),
+    run=_run,
+    help="""Download the four files and verify every byte.
+
+    Mirrors are tried in order; an interrupted download goes on where it stopped; a file that is there and right is not
+    fetched again.
+
+    Example: mnist fetch --mirror https://mirror.example.org/mnist/
+    """,
+    summary=_summary,
+    general=("dataset", "seed"),
+    takes=frozenset({"mirror"}),
+)

@@ -6,27 +6,47 @@ Images and labels are read, checked and written block by block, so memory stays 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.kinds import whole
 from mnist_cli.datasets import DATASETS, FILE_NAMES, ROLES
 from mnist_cli.errors import ConfigError, FormatError, InputError, Interrupted
-from mnist_cli.formats.idx import IdxHeader, IdxReader
-from mnist_cli.formats.store import STORE_NAME, Bytes
-from mnist_cli.formats.store_writer import MAX_PIXELS, StoreWriter, write_store
+from mnist_cli.formats import MAX_PIXELS, STORE_NAME
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
+from mnist_cli.stages.stage import IDX, STORE, Job, Outcome, Stage
 from mnist_cli.text import plural, printable
+
+if TYPE_CHECKING:
+    from mnist_cli.formats.idx import IdxHeader, IdxReader
+    from mnist_cli.formats.store import Bytes
+    from mnist_cli.formats.store_writer import StoreWriter
 
 _HINT = "run 'mnist fetch'"
 _BLOCK_BYTES = 1 << 20
-_UBYTE = np.dtype(np.uint8)
+_UBYTE = "uint8"
 
-Readers = dict[str, IdxReader]
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSettings(Section):
+    """Turn the four files into one HDF5 store."""
+
+    section = "preprocess"
+
+    validation_size: int = parameter(
+        5000,
+        whole(0),
+        "How many training images, from the first on, become the validation split",
+        option="--validation-size",
+    )
+
+    def counted(self, config: Config) -> dict[str, Any]:
+        """Return what decides the store."""
+        return {"dataset": config.value("dataset"), **self.decisive()}
 
 
 @dataclass(frozen=True)
@@ -51,9 +71,9 @@ class PreprocessResult:
 def preprocess(
     sources: Path | str,
     folder: Path | str,
+    settings: PreprocessSettings | None = None,
     *,
     dataset: str = "mnist",
-    validation_size: int = 5000,
     progress: Progress = SILENT,
 ) -> PreprocessResult:
     """Read the four IDX files in `sources` and write `store.h5` into `folder`.
@@ -61,8 +81,8 @@ def preprocess(
     Args:
         sources: the folder with the four files, named as in FILE_NAMES, with or without `.gz`.
         folder: where the store goes; made when it is not there.
-        dataset: whose classes the labels are.
-        validation_size: how many of the first training images become the validation split.
+        settings: how the images are split.
+        dataset: the data set whose classes the labels are.
         progress: hears how many images are done.
 
     Raises:
@@ -71,6 +91,10 @@ def preprocess(
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
         OSError: the store cannot be written.
     """
+    from mnist_cli.formats.idx import IdxReader
+    from mnist_cli.formats.store_writer import write_store
+
+    validation_size = (settings or PreprocessSettings()).validation_size
     if dataset not in DATASETS:
         known = ", ".join(DATASETS)
         raise ConfigError([f"dataset: expected one of {known}; received '{printable(dataset)}'"])
@@ -113,7 +137,7 @@ def _find_files(sources: Path) -> dict[str, Path]:
     return paths
 
 
-def _check_headers(readers: Readers) -> None:
+def _check_headers(readers: dict[str, IdxReader]) -> None:
     for part in ("train", "test"):
         images, labels = readers[f"{part}-images"], readers[f"{part}-labels"]
         if len(images.header.shape) == 1 and len(labels.header.shape) == 3:
@@ -154,7 +178,7 @@ def _check_headers(readers: Readers) -> None:
 
 def _check_kind(reader: IdxReader, dimensions: int, what: str) -> None:
     header = reader.header
-    if header.dtype != _UBYTE or len(header.shape) != dimensions:
+    if str(header.dtype) != _UBYTE or len(header.shape) != dimensions:
         received = f"{header.dtype}, {plural(len(header.shape), 'dimension')}"
         expected = f"{_UBYTE}, {plural(dimensions, 'dimension')}"
         raise FormatError(
@@ -166,19 +190,7 @@ def _check_kind(reader: IdxReader, dimensions: int, what: str) -> None:
         )
 
 
-def check_whole(validation_size: object) -> None:
-    """Refuse what cannot be a number of images, whatever their number.
-
-    Raises:
-        ConfigError: it is no whole number.
-    """
-    if not isinstance(validation_size, Integral) or isinstance(validation_size, bool):
-        received = printable(repr(validation_size), 80)
-        raise ConfigError([f"preprocess.validation_size: expected a whole number from 0 on; received {received}"])
-
-
 def _check_validation_size(validation_size: int, train: int) -> None:
-    check_whole(validation_size)
     if not 0 <= validation_size < train:
         raise ConfigError(
             [
@@ -189,7 +201,7 @@ def _check_validation_size(validation_size: int, train: int) -> None:
 
 
 def _copy_examples(
-    readers: Readers, counts: dict[str, int], classes: int, writer: StoreWriter, progress: Progress
+    readers: dict[str, IdxReader], counts: dict[str, int], classes: int, writer: StoreWriter, progress: Progress
 ) -> None:
     row_bytes = readers["train-images"].header.row_bytes
     rows = max(1, _BLOCK_BYTES // row_bytes)
@@ -212,7 +224,7 @@ def _copy_examples(
 def _checked_labels(reader: IdxReader, count: int, classes: int) -> Bytes:
     start = reader.header.shape[0] - reader.rows_left
     labels: Bytes = reader.read_rows(count)
-    wrong = np.flatnonzero(labels >= classes)
+    wrong = (labels >= classes).nonzero()[0]
     if wrong.size:
         position = start + int(wrong[0])
         raise FormatError(
@@ -242,3 +254,40 @@ def _task(progress: Progress, images: int) -> Iterator[None]:
 
 def _size(header: IdxHeader) -> str:
     return "×".join(str(size) for size in header.shape[1:]) + " pixels"
+
+
+def _run(job: Job) -> Outcome:
+    result = preprocess(
+        job.inputs[IDX][0].parent,
+        job.new,
+        job.config.of(PreprocessSettings),
+        dataset=job.config.value("dataset"),
+        progress=job.progress,
+    )
+    metrics = {"dataset": result.dataset, "train": result.train, "validation": result.validation, "test": result.test}
+    read = [result.sources[role] for role in FILE_NAMES]
+    return Outcome(metrics, digests={STORE_NAME: result.store_digest}, inputs={IDX: read})
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    return (
+        f"{metrics['train']:,} training, {metrics['validation']:,} validation "
+        f"and {plural(metrics['test'], 'test image')}"
+    )
+
+
+PREPROCESS = Stage(
+    settings=PreprocessSettings,
+    version=2,
+    inputs=(IDX,),
+    outputs={STORE_NAME: STORE},
+    run=_run,
+    help="""Turn the four files into one HDF5 store.
+
+    It holds a training, a validation and a test split; images stay bytes, and every array carries its SHA-256.
+
+    Example: mnist preprocess --validation-size 10000
+    """,
+    summary=_summary,
+    general=("dataset",),
+)

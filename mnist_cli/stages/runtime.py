@@ -6,9 +6,9 @@ import contextlib
 import sys
 from pathlib import Path
 
-from mnist_cli.distribution import installed_version, onednn_setting, this_worker
 from mnist_cli.errors import ConfigError
-from mnist_cli.processor import vector_instructions
+from mnist_cli.learning.distributed.setting import this_worker
+from mnist_cli.machine import installed_version, onednn_setting, vector_instructions
 
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices; without one of them TensorFlow sees no GPU.
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")

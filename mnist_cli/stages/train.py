@@ -1,20 +1,28 @@
-"""The third stage: the store becomes a model.
+"""The stage `train`: a store becomes a model.
 
-TensorFlow is imported by the call, after the parameters and the store were found good, and not before.
+TensorFlow is imported by the call, after the settings and the store were found good, and not before.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, get_args
 
-from mnist_cli.formats.history import HISTORY_NAME, Record, write_history
-from mnist_cli.formats.model import MODEL_NAME, save_model
-from mnist_cli.optimizers import Optimizer, Schedule
+from mnist_cli.config.declarations import Config
+from mnist_cli.errors import ConfigError
+from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.progress import SILENT, Progress
+from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resume, Stage
+from mnist_cli.text import percent, plural, printable, short
 
+if TYPE_CHECKING:
+    from mnist_cli.formats.history import Record
+
+CHECKPOINTS = "checkpoints"
 _PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
 
 
@@ -51,103 +59,55 @@ class TrainResult:
 def train(
     store: Path | str,
     folder: Path | str,
+    settings: TrainSettings | None = None,
     *,
-    steps: int = 1000,
-    epochs: int | None = None,
-    batch_size: int | Literal["full"] = 100,
-    learning_rate: float | None = None,
-    optimizer: Optimizer | str = "sgd",
-    schedule: Schedule | str = "constant",
-    l2: float | None = None,
-    ema: float | None = None,
-    early_stopping: int | None = None,
-    select: Literal["last", "best"] = "last",
     seed: int = 0,
-    device: str = "auto",
-    strategy: str = "single",
-    validate_every: int = 100,
-    checkpoint_every: int | None = 1000,
-    checkpoint_seconds: float | None = 30,
-    keep_checkpoints: int = 3,
     checkpoints: Path | None = None,
     tensorboard: Path | None = None,
-    resume: Literal["auto", "require", "never"] = "auto",
+    resume: Resume = "auto",
     progress: Progress = SILENT,
 ) -> TrainResult:
     """Train a softmax regression and write `model.h5` and `history.jsonl` into `folder`.
 
+    With the strategy "multiworker" all processes that TF_CONFIG or Slurm names call this function; only the first one,
+    the chief, reads checkpoints and writes files.
+
     Args:
         store: the store to train on.
         folder: where the results go; made when it is not there.
-        steps: training steps.
-        epochs: passes over the training split; replaces `steps`.
-        batch_size: examples in a step, or "full" for the whole training split.
-        learning_rate: what a gradient is multiplied with; None takes what suits the optimizer, 0.5 for "sgd".
-        optimizer: its name, or an `Optimizer` with parameters.
-        schedule: how the learning rate changes: its name, or a `Schedule` with parameters.
-        l2: adds l2 · ΣW² to the loss; the loss that is recorded stays the cross-entropy.
-        ema: with a decay such as 0.99, the moving average of W and b is validated and published in their place.
-        early_stopping: ends training after so many records without a lower validation loss.
-        select: which model is published: of the last step, or of the record with the lowest validation loss.
-        seed: seed of the order of the examples.
-        device: where to train: "cpu", "gpu", or "gpu:N" for the GPU with that number; "auto" takes a GPU if TensorFlow
-            sees one.
-        strategy: "single" for one device; with "mirrored" all devices of that kind share the examples of each step,
-            with "multiworker" those of all processes that TF_CONFIG or Slurm names: each calls this function, and only
-            the first one, the chief, reads checkpoints and writes files.
-        validate_every: steps between two records in the history.
-        checkpoint_every, checkpoint_seconds: steps and seconds between two checkpoints, whichever comes first; None:
-            no matter how many. Some are left out where they would take over 3 % of the time. The last step gets one
-            too.
-        keep_checkpoints: how many are kept in the end.
-        checkpoints: their folder; `folder`/checkpoints by default.
-        tensorboard: folder for event files that TensorBoard shows: losses, accuracy, and W as images; None: none.
-        resume: "auto" goes on from the newest checkpoint of the same run, if there is one; "require" demands one;
-            "never" removes them and starts over. The number of steps may differ: a longer run goes on, unless the
-            schedule falls over all steps, which is then another one.
+        settings: how to train; by default as the tutorial does.
+        seed: seed of the order of the examples, 0 to 2^63 - 1.
+        checkpoints: the folder of the checkpoints; `folder`/checkpoints by default.
+        tensorboard: folder for event files that TensorBoard shows: losses, accuracy, and W as images; by default
+            `folder`/tensorboard where the settings ask for them.
+        resume: "auto" goes on from the newest checkpoint of the same course, if there is one; "require" demands one;
+            "never" removes those of this course and starts over. The number of steps may differ: a longer run goes
+            on, unless the schedule falls over all steps, which is then another course.
         progress: hears how many steps are done.
 
     Raises:
-        ConfigError: a parameter is out of its range, or is none of the optimizer's or the schedule's; there is no
-            GPU; or there is no validation split for `early_stopping` or `select`.
+        ConfigError: there is no GPU where one is demanded, or no validation split for `early_stopping` or `select`,
+            or the warm-up is longer than the run.
         InputError: the store is missing or damaged, TensorFlow cannot be imported, or the checkpoints do not allow
             what `resume` demands.
         TrainingDiverged: the loss is not finite any more; what was published before is as it was.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
         WorkerLost: another worker did not start, ended or does not answer; start all again to go on.
-        NothingToTrain: the chief has told this worker so.
+        NothingToTrain: the chief said so.
         OSError: a file cannot be written.
     """
+    from mnist_cli.formats.history import write_history
+    from mnist_cli.formats.model import save_model
     from mnist_cli.learning import tensorflow_setup
     from mnist_cli.learning.data import load_data
-    from mnist_cli.learning.settings import Settings, check_resume
     from mnist_cli.learning.stopwatch import Stopwatch
 
-    check_resume(resume)
-    settings = Settings(
-        steps=steps,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=Optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
-        schedule=Schedule(schedule) if isinstance(schedule, str) else schedule,
-        l2=l2,
-        ema=ema,
-        early_stopping=early_stopping,
-        select=select,
-        seed=seed,
-        device=device,
-        strategy=strategy,
-        validate_every=validate_every,
-        checkpoint_every=checkpoint_every,
-        checkpoint_seconds=checkpoint_seconds,
-        keep_checkpoints=keep_checkpoints,
-    )
+    settings = settings or TrainSettings()
+    _check(seed, resume)
     stopwatch = Stopwatch()
     with stopwatch.on("load"):
         data = load_data(store)
-    settings.check_length(len(data.labels))
-    settings.check_validation(len(data.validation_labels))
+    settings.check_data(len(data.labels), len(data.validation_labels))
     with stopwatch.on("import"):
         progress.start("load TensorFlow", None, "")
         try:
@@ -156,7 +116,8 @@ def train(
             progress.finish()
         from mnist_cli.learning.training import Run
     target = Path(folder)
-    run = Run(settings, data, Path(checkpoints or target / "checkpoints"), stopwatch, progress, tensorboard)
+    events = (tensorboard or target / "tensorboard") if settings.tensorboard else None
+    run = Run(settings, seed, TRAIN.version, data, checkpoints or target / CHECKPOINTS, stopwatch, progress, events)
     trained = run.train(resume)
     if run.writes:
         target.mkdir(parents=True, exist_ok=True)
@@ -180,27 +141,141 @@ def train(
     )
 
 
-def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progress) -> None:
-    """Tell of a model that is worse than the zeros that training began with: those give every class 1/K, loss ln K."""
-    loss = record.loss if record.validation_loss is None else record.validation_loss
-    if loss > math.log(classes):
-        kind = "training" if record.validation_loss is None else "validation"
-        progress.warn(
-            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of knowing nothing: the model is of no "
-            f"use; train.learning_rate, which was {rate:g}, is likely too large"
-        )
-
-
-def excuse_workers() -> None:
+def dismiss_workers() -> None:
     """As the chief, tell the other workers that there is nothing to train, as they come.
 
     Raises:
-        ConfigError: nobody says who they are.
+        ConfigError: neither TF_CONFIG nor Slurm says who they are.
         WorkerLost: some did not come.
     """
     from mnist_cli.learning import tensorflow_setup
 
     tensorflow_setup.import_tensorflow()
-    from mnist_cli.learning.distributed.cluster import excuse_workers
+    from mnist_cli.learning.distributed.cluster import dismiss_workers as dismiss
 
-    excuse_workers()
+    dismiss()
+
+
+def _check(seed: object, resume: object) -> None:
+    problems = []
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        problems.append(f"seed: expected a whole number from 0 to 2^63 - 1; received {printable(seed, 80)}")
+    if resume not in get_args(Resume):
+        problems.append(f"resume: expected auto, require or never; received {printable(resume, 80)}")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progress) -> None:
+    """Warn about a model that is worse than its beginning: zeros give every class the share 1/K, and the loss ln K."""
+    loss = record.loss if record.validation_loss is None else record.validation_loss
+    if loss > math.log(classes):
+        kind = "training" if record.validation_loss is None else "validation"
+        progress.warn(
+            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of guessing: the model is useless; "
+            f"train.learning_rate, which was {rate:g}, is probably too large"
+        )
+
+
+def _run(job: Job) -> Outcome:
+    result = train(
+        job.input(STORE),
+        job.new,
+        job.config.of(TrainSettings),
+        seed=job.config.value("seed"),
+        checkpoints=job.scratch,
+        # Not an output: it may be written while TensorBoard reads it, and stays there when training fails.
+        tensorboard=job.current / "tensorboard",
+        resume=job.resume,
+        progress=job.progress,
+    )
+    metrics = {
+        "steps": result.steps,
+        "examples": result.examples,
+        "resumed_from": result.resumed_from,
+        "model_step": result.model_step,
+        "loss": result.loss,
+        "validation_loss": result.validation_loss,
+        "validation_accuracy": result.validation_accuracy,
+        "model_digest": result.model_digest,
+        "seconds": result.seconds,
+    }
+    return Outcome(metrics, runtime=result.runtime, inputs={STORE: [result.store_digest]})
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    model_step = metrics.get("model_step", metrics["steps"])
+    chosen = f", the best at {model_step:,}" if model_step != metrics["steps"] else ""
+    accuracy = metrics["validation_accuracy"]
+    validated = "" if accuracy is None else f", validation accuracy {percent(accuracy)}"
+    return (
+        f"{plural(metrics['steps'], 'step')}{chosen}, loss {short(metrics['loss'])}{validated}, "
+        f"model {metrics['model_digest'][:12]}"
+    )
+
+
+def _runtime(config: Config) -> dict[str, Any]:
+    from mnist_cli.stages.runtime import expected_runtime
+
+    settings = config.of(TrainSettings)
+    return expected_runtime(settings.device, settings.strategy)
+
+
+def _left_over(scratch: Path) -> str | None:
+    """Return the newest checkpoint of any course, such as `checkpoints/1f00c2d4/step-00000400`."""
+    found = [path for path in scratch.glob("*/step-*") if path.parent.name[0] != "."]
+    if not found:
+        return None
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    return f"{scratch.name}/{newest.parent.name}/{newest.name}"
+
+
+def _is_shared(config: Config) -> bool:
+    return config.of(TrainSettings).strategy == "multiworker"
+
+
+def _is_chief() -> bool:
+    from mnist_cli.learning.distributed.setting import this_worker
+
+    return this_worker().is_chief
+
+
+def _not_in_sweep(config: Config) -> Iterator[str]:
+    if not config.value("preprocess.validation_size"):
+        yield "preprocess.validation_size: points are compared on the validation split; expected more than 0"
+    if _is_shared(config):
+        yield "train.strategy: a sweep trains in one process; expected single or mirrored"
+
+
+def _slow_import() -> None:
+    from mnist_cli.learning import tensorflow_setup
+
+    tensorflow_setup.import_in_background()
+
+
+TRAIN = Stage(
+    settings=TrainSettings,
+    version=4,
+    inputs=(STORE,),
+    outputs={MODEL_NAME: MODEL, HISTORY_NAME: HISTORY},
+    run=_run,
+    help="""Train the softmax regression y = softmax(xW + b).
+
+    Ctrl-C keeps what was learned: the same command goes on from there and ends with the same bits as a run that was
+    not disturbed.
+
+    Example: mnist train --steps 2000 --learning-rate 0.3
+    """,
+    summary=_summary,
+    general=("seed",),
+    takes=frozenset({"resume", "workers"}),
+    scratch=CHECKPOINTS,
+    runtime=_runtime,
+    left_over=_left_over,
+    in_sweep={"train.keep_checkpoints": 0, "train.tensorboard": False},
+    not_in_sweep=_not_in_sweep,
+    is_shared=_is_shared,
+    is_chief=_is_chief,
+    dismiss=dismiss_workers,
+    slow_import=_slow_import,
+)

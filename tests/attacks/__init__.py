@@ -1,6 +1,5 @@
 """Attacks on the promise that what is published is the old file or the new one, whole, and that nothing hangs.
 
-    zygote.py       commands that start in milliseconds, in processes that may be killed, traced and starved
     scene.py        two tiny runs, the old one and the new one, and the judge of what an attack left
     tracing.py      strace: what a command does to files, and a signal or an error in the place of one such call
     kills.py        SIGKILL at random moments

@@ -20,6 +20,7 @@ from tests.attacks.limits import full_output, limit_sizes
 from tests.attacks.operations import fail_everywhere, kill_everywhere
 from tests.attacks.order import check_order
 from tests.attacks.scene import COMMANDS, Figures, Scene, scene
+from tests.support.warm import warm_process
 
 Attack = Callable[[Scene, str], Figures]
 
@@ -58,7 +59,8 @@ def main(arguments: list[str]) -> int:
     print("| attack | command | attempts | hits | refused in words | violations | seconds |")
     print("|---|---|---:|---:|---:|---:|---:|", flush=True)
     violations = 0
-    with tempfile.TemporaryDirectory() as base, scene(Path(base)) as actors:
+    with tempfile.TemporaryDirectory() as base, warm_process(Path(base) / "warm") as warm:
+        actors = scene(Path(base), warm)
         for name in given.attacks or known:
             for command in given.commands:
                 started = time.monotonic()

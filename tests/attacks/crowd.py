@@ -10,9 +10,9 @@ import signal
 import time
 from pathlib import Path
 
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.stages import PIPELINE
 from tests.attacks.scene import Figures, Scene, arguments, leftovers, published
-from tests.attacks.zygote import Process
+from tests.support.warm import Process
 
 PROCESSES = 8
 
@@ -31,13 +31,13 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
         with scene.copy(command) as folder:
             patient = ((), ("--wait", "60"))
             started = [
-                scene.zygote.start(*arguments(folder, command), *patient[number % 2], folder=folder)
+                scene.warm.start(*arguments(folder, command), *patient[number % 2], folder=folder)
                 for number in range(PROCESSES)
             ]
             victim = _kill_holder(scene, folder, started) if kill else None
             pids = {str(process.pid) for process in started}
             for number, process in enumerate(started):
-                scene.zygote.wait(process)
+                scene.warm.wait(process)
                 named = _LOCKED.search(process.err)
                 if process.code == 7 and number % 2 == 0 and named and named[2] in pids - {str(process.pid)}:
                     figures.refused += 1
@@ -45,8 +45,8 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
                     figures.hits += 1
                 elif process.code != 0:
                     figures.violations.append(f"process {number} ended with {process.code}: {process.err}")
-            names = list(STAGES)
-            stages = names[: names.index(command) + 1] if command in STAGES else names
+            names = list(PIPELINE.stages)
+            stages = names[: names.index(command) + 1] if command in PIPELINE.stages else names
             found = published(folder / "artifacts")
             figures.violations += [f"{name} is not the new one" for name in stages if found[name] != scene.new[name]]
             # If the victim was killed when the others had looked, it is the next command that tidies up.
@@ -59,7 +59,7 @@ def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figure
 def _kill_holder(scene: Scene, folder: Path, started: list[Process]) -> int | None:
     """Wait until one of the processes has the lock, and kill it; None if they were quicker."""
     pids = {process.pid for process in started}
-    while not all(map(scene.zygote.has_ended, started)):
+    while not all(map(scene.warm.has_ended, started)):
         for _ in range(50):
             with contextlib.suppress(OSError, ValueError):
                 pid = json.loads((folder / "artifacts" / ".lock-holder.json").read_bytes())["pid"]

@@ -21,10 +21,10 @@ def kill_at_random(scene: Scene, command: str, kills: int, thorough: bool = True
     while figures.hits < kills and figures.attempts < 4 * kills:
         figures.attempts += 1
         with scene.copy(command) as folder:
-            process = scene.zygote.start(*arguments(folder, command), folder=folder)
+            process = scene.warm.start(*arguments(folder, command), folder=folder)
             time.sleep(chance.uniform(0, seconds))  # this is the attack, not a wait for something
-            scene.zygote.kill(process)
-            hit = scene.zygote.wait(process).code == -9
+            scene.warm.kill(process)
+            hit = scene.warm.wait(process).code == -9
             figures.hits += hit
             # How long the command takes changes with what else the machine does: most kills have to hit it.
             seconds *= 1.05 if hit else 0.8

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.attacks.operations import complaints
 from tests.attacks.scene import Figures, Scene, arguments, leftovers, published
-from tests.attacks.zygote import Process
+from tests.support.warm import Process
 
 # Up to more than the largest file of the tiny runs, so that each kind of file is the first over one of them. Not less:
 # the limit holds also for the file that takes the error message.
@@ -25,7 +25,7 @@ def limit_sizes(scene: Scene, command: str) -> Figures:
     for size in SIZES:
         with scene.copy(command) as folder:
             before = published(folder / "artifacts")
-            process = scene.zygote.run(*arguments(folder, command), folder=folder, file_size=size)
+            process = scene.warm.run(*arguments(folder, command), folder=folder, file_size=size)
             _count(scene, figures, process, folder, before, f"{size} bytes")
     return figures
 
@@ -34,7 +34,7 @@ def full_output(scene: Scene, command: str) -> Figures:
     """Run a command whose standard output is /dev/full."""
     figures = Figures("/dev/full as stdout", command, attempts=1)
     with scene.copy(command) as folder:
-        process = scene.zygote.run(*arguments(folder, command), folder=folder, output="/dev/full")
+        process = scene.warm.run(*arguments(folder, command), folder=folder, output="/dev/full")
         figures.hits, figures.refused = 1, int(process.code != 0)
         if process.code != 1 or "error: standard output: No space left on device" not in process.err:
             figures.violations.append(f"ended with {process.code}: {process.err}")

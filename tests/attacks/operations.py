@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.attacks.scene import Figures, Scene, arguments, leftovers, published
 from tests.attacks.tracing import CHANGES, READS, Call, touching, traced
-from tests.attacks.zygote import Process
+from tests.support.warm import Process
 
 Point = tuple[str, int]  # a call's name, and the how-many-th of that name in its thread
 
@@ -16,8 +16,8 @@ Point = tuple[str, int]  # a call's name, and the how-many-th of that name in it
 def undisturbed(scene: Scene, command: str, names: tuple[str, ...] = CHANGES) -> tuple[list[Call], Path]:
     """Trace a command that nobody disturbs; return its calls on the artifacts folder, and that folder."""
     with scene.copy(command) as folder:
-        process = scene.zygote.start(*arguments(folder, command), folder=folder, gated=True)
-        calls = traced(scene.zygote, folder / "trace", process, names)
+        process = scene.warm.start(*arguments(folder, command), folder=folder, gated=True)
+        calls = traced(scene.warm, folder / "trace", process, names)
         assert process.code == 0, process.err
         return touching(calls, folder / "artifacts"), folder / "artifacts"
 
@@ -107,8 +107,8 @@ def complaints(process: Process) -> list[str]:
 def _strike(
     scene: Scene, command: str, folder: Path, names: tuple[str, ...], inject: str
 ) -> tuple[Process, list[Call]]:
-    process = scene.zygote.start(*arguments(folder, command), folder=folder, gated=True)
-    calls = traced(scene.zygote, folder / "trace", process, names, inject)
+    process = scene.warm.start(*arguments(folder, command), folder=folder, gated=True)
+    calls = traced(scene.warm, folder / "trace", process, names, inject)
     return process, calls
 
 

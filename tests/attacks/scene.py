@@ -15,9 +15,9 @@ from pathlib import Path
 from mnist_cli.errors import FormatError
 from mnist_cli.files import TEMPORARY_PREFIX, sha256_of
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
-from tests.attacks.zygote import Process, Zygote, zygote
-from tests.support.idx_files import write_tiny_dataset
+from mnist_cli.stages import PIPELINE
+from tests.support.data import write_tiny_dataset
+from tests.support.warm import Process, Warm
 
 COMMANDS = ("fetch", "preprocess", "train", "eval", "run")
 
@@ -61,8 +61,8 @@ class Scene:
         server: where commands come from; it knows the data sets `old` and `new` in `base`.
     """
 
-    def __init__(self, base: Path, server: Zygote) -> None:
-        self.zygote = server
+    def __init__(self, base: Path, server: Warm) -> None:
+        self.warm = server
         self._base = base
         for name, size, steps, split in (("old", 10, 10, "validation"), ("new", 12, 20, "test")):
             mirror = base / "data" / name
@@ -72,11 +72,11 @@ class Scene:
             (folder / "pipeline.yaml").write_text(text, encoding="utf-8")
             self._finish(self.command(folder, "run"))
         self.old, self.new = (published(base / name / "artifacts") for name in ("old", "new"))
-        assert all(self.old[stage] != self.new[stage] for stage in STAGES)
+        assert all(self.old[stage] != self.new[stage] for stage in PIPELINE.stages)
 
     def command(self, folder: Path, name: str, *more: str) -> Process:
         """Run a command in a folder to its end."""
-        return self.zygote.run(*arguments(folder, name), *more, folder=folder)
+        return self.warm.run(*arguments(folder, name), *more, folder=folder)
 
     def before(self, command: str) -> Path:
         """Give the folder, made at the first call, in which everything is ready for a command to be attacked."""
@@ -84,9 +84,9 @@ class Scene:
         if not start.exists():
             shutil.copytree(self._base / "old", start)
             shutil.copy(self._base / "new" / "pipeline.yaml", start)
-            earlier = [name for name in STAGES if name != command]
-            if command in STAGES:
-                for name in earlier[: list(STAGES).index(command)]:
+            earlier = [name for name in PIPELINE.stages if name != command]
+            if command in PIPELINE.stages:
+                for name in earlier[: list(PIPELINE.stages).index(command)]:
                     self._finish(self.command(start, name))
         return start
 
@@ -109,10 +109,15 @@ class Scene:
             for name, digest in files.items()
             if digest not in (self.old[stage].get(name), self.new[stage].get(name))
         ]
-        wrong += [f"{stage}/{name} is lost" for stage in STAGES for name in self.old[stage] if name not in found[stage]]
-        for stage in STAGES:
+        wrong += [
+            f"{stage}/{name} is lost"
+            for stage in PIPELINE.stages
+            for name in self.old[stage]
+            if name not in found[stage]
+        ]
+        for stage in PIPELINE.stages:
             try:
-                Artifacts(folder / "artifacts").manifest(stage)
+                Artifacts(folder / "artifacts", PIPELINE).manifest(stage)
             except FormatError as error:
                 wrong.append(f"manifest of {stage}: {error.message}")
         return wrong
@@ -122,7 +127,11 @@ class Scene:
         done = self.command(folder, "run", *more)
         if done.code != 0:
             return [f"the next run ended with {done.code}: {done.err}"]
-        stages = [name for name in STAGES if not more or list(STAGES).index(name) <= list(STAGES).index(more[-1])]
+        stages = [
+            name
+            for name in PIPELINE.stages
+            if not more or list(PIPELINE.stages).index(name) <= list(PIPELINE.stages).index(more[-1])
+        ]
         found = published(folder / "artifacts")
         wrong = [f"{stage} differs from the undisturbed run's" for stage in stages if found[stage] != self.new[stage]]
         wrong += [f"{path} was left" for path in leftovers(folder / "artifacts")]
@@ -134,14 +143,12 @@ class Scene:
         assert done.code == 0, done.err
 
 
-@contextlib.contextmanager
-def scene(base: Path) -> Iterator[Scene]:
-    """Give a scene in an empty folder, with its zygote."""
-    datasets = {name: base / "data" / name for name in ("old", "new")}
-    for seed, folder in enumerate(datasets.values()):
-        write_tiny_dataset(folder, seed=seed)
-    with zygote(base / "printed", datasets) as server:
-        yield Scene(base, server)
+def scene(base: Path, warm: Warm) -> Scene:
+    """Make the folders of the attacks in an empty one."""
+    for seed, name in enumerate(("old", "new")):
+        write_tiny_dataset(base / "data" / name, seed=seed)
+        warm.register(name, base / "data" / name)
+    return Scene(base, warm)
 
 
 def arguments(folder: Path, name: str) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ def published(artifacts: Path) -> Outputs:
     """Return the digests of all published outputs; manifests hold times and are judged by their own digest."""
     return {
         name: {file: sha256_of(path) for file in stage.outputs if (path := artifacts / name / file).is_file()}
-        for name, stage in STAGES.items()
+        for name, stage in PIPELINE.stages.items()
     }
 
 

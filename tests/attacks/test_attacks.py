@@ -1,7 +1,7 @@
 """Whatever is killed, fails or happens at once: every published file is the old one or the new one, whole.
 
-A short version of `python -m tests.attacks`; MNIST_ATTACKS=all strikes at every operation, and MNIST_KILLS=200 kills
-each command that often.
+A short version of `python -m tests.attacks`, for `--exhaustive=all` and shares; MNIST_ATTACKS=all strikes at every
+operation, and MNIST_KILLS=200 kills each command that often.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.attacks.operations import complaints, fail_everywhere, kill_everywher
 from tests.attacks.order import check_order, disorder
 from tests.attacks.scene import COMMANDS, Figures, Scene
 from tests.attacks.tracing import Call
-from tests.attacks.zygote import Order, Process
+from tests.support.warm import Order, Process
 
 ALL = os.environ.get("MNIST_ATTACKS") == "all"
 KILLS = int(os.environ.get("MNIST_KILLS", "20"))
@@ -41,6 +41,7 @@ def nothing_violated(figures: Figures) -> None:
     assert figures.violations == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_that_is_killed_at_any_moment_leaves_the_old_files_or_the_new_ones(
     actors: Scene, command: str
@@ -50,6 +51,7 @@ def test_a_command_that_is_killed_at_any_moment_leaves_the_old_files_or_the_new_
     assert figures.hits >= KILLS
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize(("command", "every"), [("fetch", 4), ("preprocess", 4), ("train", 8), ("eval", 2), ("run", 9)])
 def test_a_command_that_is_killed_at_an_operation_leaves_the_old_files_or_the_new_ones(
@@ -60,6 +62,7 @@ def test_a_command_that_is_killed_at_an_operation_leaves_the_old_files_or_the_ne
     assert figures.hits > figures.attempts / 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
 @pytest.mark.parametrize(("command", "every"), [("fetch", 6), ("preprocess", 5), ("train", 12), ("eval", 4)])
@@ -71,12 +74,14 @@ def test_an_operation_that_fails_is_told_of_and_leaves_what_was_published(
     assert figures.refused > 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_published_is_synced_renamed_and_synced(actors: Scene, command: str) -> None:
     nothing_violated(check_order(actors, command))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_limit_on_the_size_of_files_is_told_of(actors: Scene, command: str) -> None:
     figures = limits.limit_sizes(actors, command)
@@ -89,6 +94,7 @@ def test_results_that_cannot_be_printed_are_told_of(actors: Scene, command: str)
     nothing_violated(limits.full_output(actors, command))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kill", [False, True], ids=["", "holder killed"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_many_at_once_wait_or_are_told_who_is_at_work(actors: Scene, command: str, kill: bool) -> None:

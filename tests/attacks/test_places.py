@@ -11,7 +11,7 @@ import pytest
 
 from mnist_cli.pipeline.digests import DigestCache
 from tests.attacks.scene import Scene, published
-from tests.attacks.zygote import Process
+from tests.support.warm import Process
 
 NOBODY = 65534
 
@@ -56,13 +56,13 @@ def test_the_artifacts_folder_may_have_any_name(actors: Scene, place: Path, name
     odd = place / name
     odd.parent.mkdir(exist_ok=True)
     (place / "artifacts").rename(odd)
-    done = actors.zygote.run("run", "--artifacts", str(odd), folder=place)
+    done = actors.warm.run("run", "--artifacts", str(odd), folder=place)
     assert done.code == 0, done.err
     assert published(odd) == actors.new
 
 
 def test_a_name_that_is_not_utf_8_is_refused_before_any_work(actors: Scene, place: Path) -> None:
-    done = actors.zygote.run("run", "--artifacts", os.fsdecode(b"\xff"), folder=place)
+    done = actors.warm.run("run", "--artifacts", os.fsdecode(b"\xff"), folder=place)
     refusal(done, 2, "\\udcff")
     assert not (place / os.fsdecode(b"\xff")).exists()
 
@@ -82,7 +82,7 @@ def test_a_link_to_nowhere_is_refused(actors: Scene, place: Path) -> None:
 
 @as_root
 def test_a_read_only_folder_is_refused_before_any_work(actors: Scene, place: Path) -> None:
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     refusal(done, 1, "artifacts/.lock")
     assert done.out == ""
     assert published(place / "artifacts") == actors.old
@@ -91,14 +91,14 @@ def test_a_read_only_folder_is_refused_before_any_work(actors: Scene, place: Pat
 @as_root
 def test_a_read_only_folder_in_which_everything_is_fresh_is_no_problem(actors: Scene, place: Path) -> None:
     assert actors.recover(place) == []
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     assert (done.code, done.err) == (0, "")
 
 
 @as_root
 def test_a_folder_that_cannot_be_made_is_refused_before_any_work(actors: Scene, place: Path) -> None:
     shutil.rmtree(place / "artifacts")
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     refusal(done, 1, "artifacts")
     assert done.out == ""
 
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(actors: Scene, 
 def test_a_read_only_stage_is_refused_before_any_work(actors: Scene, place: Path, stage: str) -> None:
     give_away(place)
     os.chown(place / "artifacts" / stage, 0, 0)
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     refusal(done, 1, f"artifacts/{stage}")
     assert done.out == ""
     assert published(place / "artifacts") == actors.old
@@ -120,7 +120,7 @@ def test_a_read_only_folder_of_checkpoints_is_refused_before_any_work(actors: Sc
     checkpoints.mkdir(exist_ok=True)
     give_away(place)
     os.chown(checkpoints, 0, 0)
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     refusal(done, 1, "artifacts/train/checkpoints")
     assert done.out == ""
 
@@ -131,7 +131,7 @@ def test_a_read_only_folder_of_checkpoints_is_refused_before_any_work(actors: Sc
 def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(actors: Scene, place: Path, file: str) -> None:
     (place / "artifacts" / file).unlink()
     (place / "artifacts" / file).mkdir()
-    done = actors.zygote.run("run", folder=place)
+    done = actors.warm.run("run", folder=place)
     refusal(done, 5, f"artifacts/{file}: is a folder")
     assert "hint: remove it" in done.err
     assert done.out == ""
@@ -143,7 +143,7 @@ def test_read_only_files_are_replaced(actors: Scene, place: Path) -> None:
     for path in (place / "artifacts").rglob("*"):
         if path.is_file() and path.name != ".lock":
             path.chmod(0o444)
-    done = actors.zygote.run("run", folder=place, user=NOBODY)
+    done = actors.warm.run("run", folder=place, user=NOBODY)
     assert done.code == 0, done.err
     assert published(place / "artifacts") == actors.new
 
@@ -163,7 +163,7 @@ def test_what_may_not_be_read_is_named(actors: Scene, command: str, file: str, c
         give_away(folder)
         os.chown(folder / "artifacts" / file, 0, 0)
         (folder / "artifacts" / file).chmod(0o000)
-        done = actors.zygote.run(command, folder=folder, user=NOBODY)
+        done = actors.warm.run(command, folder=folder, user=NOBODY)
         refusal(done, code, Path(file).name)
 
 
@@ -177,5 +177,5 @@ def test_what_may_not_be_read_is_not_fresh_whatever_is_remembered(actors: Scene)
         give_away(folder)
         os.chown(store, 0, 0)
         store.chmod(0o000)
-        done = actors.zygote.run("status", folder=folder, user=NOBODY)
+        done = actors.warm.run("status", folder=folder, user=NOBODY)
         assert "corrupt     artifacts/preprocess/store.h5: cannot be read: Permission denied\n" in done.out

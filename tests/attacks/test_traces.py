@@ -14,7 +14,7 @@ import pytest
 
 from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.files import sha256_of
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.data import write_tiny_dataset
 from tests.support.mirror_server import MirrorServer
 
 CALLS = (
@@ -133,6 +133,7 @@ def test_the_trace_shows_what_is_written_elsewhere_and_who_is_spoken_to(traced: 
     assert traced.addresses() == {("127.0.0.1", port)}
 
 
+@pytest.mark.exhaustive
 def test_a_run_writes_below_its_folders_and_speaks_to_nobody(traced: Traced) -> None:
     traced.run("-m", "mnist_cli", "run", "--dataset", "synthetic", "--set", "train.steps=20")
     assert (traced.artifacts / "eval" / "manifest.json").is_file()
@@ -141,6 +142,7 @@ def test_a_run_writes_below_its_folders_and_speaks_to_nobody(traced: Traced) -> 
     assert traced.addresses() == set()
 
 
+@pytest.mark.exhaustive
 def test_a_run_speaks_to_the_mirror_that_it_is_given_and_to_nobody_else(traced: Traced, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write_tiny_dataset(folder)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.attacks.zygote import Process, Zygote
+from tests.support.warm import Process, Warm
 
 # Every call that changes a file, a name or a folder. strace passes over a name with '?' that the processor lacks.
 CHANGES = (
@@ -85,12 +85,12 @@ def why_not() -> str | None:
 
 
 def traced(
-    zygote: Zygote, trace: Path, process: Process, names: tuple[str, ...] = CHANGES, inject: str | None = None
+    warm: Warm, trace: Path, process: Process, names: tuple[str, ...] = CHANGES, inject: str | None = None
 ) -> list[Call]:
     """Trace a gated process from its first call to its end.
 
     Args:
-        zygote: whose process it is.
+        warm: whose process it is.
         trace: a file for what strace writes.
         process: it waits at its gate.
         names: the calls to look at.
@@ -108,8 +108,8 @@ def traced(
         try:
             told = strace.stderr.readline()
             assert "attached" in told, told
-            zygote.open_gate(process)
-            zygote.wait(process)
+            warm.open_gate(process)
+            warm.wait(process)
         except BaseException:
             strace.kill()
             raise

@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from mnist_cli.audit.lock_file import LockFile, Promise, lock_of, lock_path, read_lock
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError, NotAsLocked
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from tests.pipeline.test_pipeline import ALL, Pipeline, fake_train, pipeline
-
-__all__ = ["pipeline"]  # the fixture, for this module
+from mnist_cli.stages import PIPELINE
+from tests.support.command_line import Command
+from tests.support.pipelines import ALL, Pipeline, other_history
 
 
 @pytest.fixture
@@ -31,21 +29,16 @@ def lock(pipeline: Pipeline) -> Path:
 
 
 def written(pipeline: Pipeline) -> LockFile:
-    return lock_of({name: status.manifest for name, status in pipeline.statuses().items() if status.manifest})
+    manifests = {name: status.manifest for name, status in pipeline.statuses().items() if status.manifest}
+    return lock_of(manifests, PIPELINE)
 
 
 def frozen(pipeline: Pipeline, lock: Path, *settings: str, **options: Any) -> list[str]:
-    return pipeline.ran(*settings, promise=Promise(read_lock(lock), lock), **options)
-
-
-def other_history(job: Job) -> Outcome:
-    outcome = fake_train(job)
-    (job.new / "history.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
-    return outcome
+    return pipeline.ran(*settings, promise=Promise(read_lock(lock, PIPELINE), lock, PIPELINE), **options)
 
 
 def test_a_lock_says_what_every_stage_gives_and_nothing_of_the_machine(pipeline: Pipeline, lock: Path) -> None:
-    read = read_lock(lock)
+    read = read_lock(lock, PIPELINE)
     for name, status in pipeline.statuses().items():
         assert status.manifest is not None
         assert read.stages[name].key == status.manifest.key
@@ -87,8 +80,8 @@ def test_another_parameter_is_refused_before_any_work(pipeline: Pipeline, lock: 
 def test_another_version_of_a_library_is_refused_before_any_work(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newer = dataclasses.replace(STAGES["train"], runtime=lambda _config: {"device": None, "tensorflow": "3"})
-    monkeypatch.setitem(STAGES, "train", newer)
+    newer = dataclasses.replace(PIPELINE.stages["train"], runtime=lambda _config: {"device": None, "tensorflow": "3"})
+    monkeypatch.setitem(PIPELINE.stages, "train", newer)
     with pytest.raises(NotAsLocked, match="train: runtime tensorflow 2 → 3") as caught:
         frozen(pipeline, lock)
     assert caught.value.differences == (
@@ -99,8 +92,8 @@ def test_another_version_of_a_library_is_refused_before_any_work(
 def test_another_version_of_a_stage_is_refused_before_any_work(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = STAGES["eval"].version
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], version=version + 1))
+    version = PIPELINE.stages["eval"].version
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=version + 1))
     with pytest.raises(NotAsLocked, match=f"eval: the stage's version {version} → {version + 1}"):
         frozen(pipeline, lock)
 
@@ -123,7 +116,7 @@ def test_outputs_that_are_not_as_promised_are_not_published(
         shutil.rmtree(pipeline.artifacts.root)
     train = pipeline.file("train")
     before = {path: path.read_bytes() for path in train.glob("*")}
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     with pytest.raises(NotAsLocked, match=r"nothing of it was published\ntrain: history.jsonl [0-9a-f]{12}… → "):
         frozen(pipeline, lock, **options)
     assert {path: path.read_bytes() for path in train.glob("*")} == before
@@ -132,7 +125,7 @@ def test_outputs_that_are_not_as_promised_are_not_published(
 def test_fresh_artifacts_that_are_not_as_promised_are_refused(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.run(force=True)
     with pytest.raises(NotAsLocked, match=r"published before\ntrain: history.jsonl"):
         frozen(pipeline, lock)
@@ -143,10 +136,10 @@ def test_fresh_artifacts_that_are_not_as_promised_are_refused(
 def test_force_may_mend_what_is_not_as_promised(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = STAGES["train"]
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(right, run=other_history))
+    right = PIPELINE.stages["train"]
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(right, run=other_history))
     pipeline.run(force=True)
-    monkeypatch.setitem(STAGES, "train", right)
+    monkeypatch.setitem(PIPELINE.stages, "train", right)
     assert frozen(pipeline, lock, force=True) == list(ALL)
 
 
@@ -166,7 +159,7 @@ def test_a_lock_that_was_edited_is_refused_with_its_line(
     text = lock.read_text(encoding="utf-8").replace(old, new, 1)
     lock.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_lock(lock)
+        read_lock(lock, PIPELINE)
     found = re.match(r"pipeline.lock:(\d+):\d+: (.*)", caught.value.message)
     assert found, caught.value.message
     assert problem in caught.value.message
@@ -192,12 +185,12 @@ def test_garbage_is_no_lock(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.lock"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"pipeline.lock:\d+:\d+: "):
-        read_lock(path)
+        read_lock(path, PIPELINE)
 
 
 @pytest.mark.parametrize("change", ["stage", "output", "extra"])
 def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
-    content = read_lock(lock).model_dump(by_alias=True)
+    content = read_lock(lock, PIPELINE).model_dump(by_alias=True)
     if change == "stage":
         del content["stages"]["eval"]
     elif change == "output":
@@ -206,97 +199,77 @@ def test_a_lock_of_other_stages_is_refused(lock: Path, change: str) -> None:
         content["stages"]["deploy"] = content["stages"]["eval"]
     lock.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"pipeline\.lock:1:"):
-        read_lock(lock)
+        read_lock(lock, PIPELINE)
 
 
-class CommandLine:
-    """`mnist …` on the tiny pipeline; `error` is what was printed to stderr."""
-
-    def __init__(self, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-        self._common = ["--artifacts", str(pipeline.artifacts.root), "--set", "dataset=tiny"]
-        self._common += ["--set", "preprocess.validation_size=10"]
-        self._capsys = capsys
-        self.error = self.out = ""
-
-    def __call__(self, *arguments: str) -> int:
-        code = run_command_line([*arguments, *self._common])
-        self.out, self.error = self._capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def mnist(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    return CommandLine(pipeline, capsys)
-
-
-def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, mnist: CommandLine) -> None:
-    assert mnist("lock") == 4
-    assert "fetch is missing: never run" in mnist.error
+def test_only_what_is_fresh_can_be_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    done = tiny_mnist("lock", code=4)
+    assert "fetch is missing: never run" in done.err
     pipeline.run()
-    assert mnist("lock", "--set", "train.steps=7") == 4
-    assert "train is stale: train.steps 1000 → 7" in mnist.error
+    done = tiny_mnist("lock", "--set", "train.steps=7", code=4)
+    assert "train is stale: train.steps 1000 → 7" in done.err
     assert not Path("pipeline.lock").exists()
 
 
-def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_a_change_that_keeps_size_and_time_is_not_locked(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     path = pipeline.file("eval/metrics.json")
     times = path.stat()
     path.write_bytes(path.read_bytes().replace(b"test", b"tset"))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert mnist("lock") == 4
-    assert "eval is corrupt" in mnist.error
+    done = tiny_mnist("lock", code=4)
+    assert "eval is corrupt" in done.err
 
 
-def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_locking_twice_writes_once_and_check_agrees(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
-    assert mnist("lock", "--json") == 0
-    assert json.loads(mnist.out) == {"file": "pipeline.lock", "written": True, "ok": True}
+    done = tiny_mnist("lock", "--json")
+    assert done.document == {"file": "pipeline.lock", "written": True, "ok": True}
     before = Path("pipeline.lock").stat()
-    assert mnist("lock", "--json") == 0
-    assert json.loads(mnist.out)["written"] is False
+    done = tiny_mnist("lock", "--json")
+    assert done.document["written"] is False
     assert Path("pipeline.lock").stat() == before
-    assert mnist("lock", "--check") == 0
+    tiny_mnist("lock", "--check")
 
 
 def test_check_exits_with_4_when_the_lock_says_something_else(
-    pipeline: Pipeline, mnist: CommandLine, lock: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tiny_mnist: Command, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert mnist("lock", "--check", "--set", "train.learning_rate=0.3") == 4
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    tiny_mnist("lock", "--check", "--set", "train.learning_rate=0.3", code=4)
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.run(force=True)
     before = lock.read_bytes()
-    assert mnist("lock", "--check") == 4
-    assert "train: history.jsonl" in mnist.error
+    done = tiny_mnist("lock", "--check", code=4)
+    assert "train: history.jsonl" in done.err
     assert lock.read_bytes() == before
 
 
-def test_another_place_can_be_named(pipeline: Pipeline, mnist: CommandLine, tmp_path: Path) -> None:
+def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Command, tmp_path: Path) -> None:
     pipeline.run()
-    assert mnist("lock", "--output", str(tmp_path / "promise.lock")) == 0
-    assert read_lock(tmp_path / "promise.lock").dataset == "tiny"
+    tiny_mnist("lock", "--output", str(tmp_path / "promise.lock"))
+    assert read_lock(tmp_path / "promise.lock", PIPELINE).dataset == "tiny"
     assert not Path("pipeline.lock").exists()
 
 
 @pytest.mark.parametrize("command", [("run", "--frozen"), ("status", "--frozen"), ("lock", "--check")])
-def test_a_missing_lock_names_the_command_that_writes_it(mnist: CommandLine, command: tuple[str, ...]) -> None:
-    assert mnist(*command) == 3
-    assert "pipeline.lock: there is no such file" in mnist.error
-    assert "run 'mnist lock'" in mnist.error
+def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Command, command: tuple[str, ...]) -> None:
+    done = tiny_mnist(*command, code=3)
+    assert "pipeline.lock: there is no such file" in done.err
+    assert "run 'mnist lock'" in done.err
 
 
 @pytest.mark.parametrize("command", [("run", "--to", "train"), ("run", "--dry-run"), ("status",)])
-def test_frozen_commands_tell_what_differs(lock: Path, mnist: CommandLine, command: tuple[str, ...]) -> None:
-    assert mnist(*command, "--frozen") == 0
-    assert mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3") == 4
-    error = json.loads(mnist.out)["error"]
+def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, command: tuple[str, ...]) -> None:
+    tiny_mnist(*command, "--frozen")
+    done = tiny_mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3", code=4)
+    error = done.document["error"]
     assert error["code"] == "not-as-locked"
     assert error["differences"][0]["text"] == "train.learning_rate 0.5 → 0.3"
 
 
 def test_the_accuracy_that_a_lock_tells_its_reader_is_held_to(pipeline: Pipeline, lock: Path) -> None:
     manifests = {name: one.manifest for name, one in pipeline.statuses().items() if one.manifest}
-    told = read_lock(lock)
+    told = read_lock(lock, PIPELINE)
     assert not any(told.after(manifests).values())
     differences = told.model_copy(update={"accuracy": 0.99}).after(manifests)
     assert [str(reason) for reason in differences["eval"]] == ["accuracy 0.99 → 0.9"]

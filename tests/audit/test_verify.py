@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 from mnist_cli.audit.verify import rerun_training, verify
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from tests.pipeline.test_pipeline import Pipeline, pipeline
-
-__all__ = ["pipeline"]  # the fixture, for this module
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome
+from tests.support.command_line import mnist
+from tests.support.pipelines import Pipeline
 
 
 def wrong(artifacts: Artifacts) -> list[tuple[str, str]]:
@@ -38,7 +37,7 @@ def test_a_finished_run_is_what_it_claims(pipeline: Pipeline) -> None:
 
 def test_nothing_to_verify_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no artifacts to verify"):
-        verify(Artifacts(tmp_path / "none"))
+        verify(Artifacts(tmp_path / "none", PIPELINE))
 
 
 @pytest.mark.parametrize("name", ["fetch/t10k-labels-idx1-ubyte.gz", "preprocess/store.h5", "eval/metrics.json"])
@@ -115,20 +114,20 @@ def test_training_that_gives_other_bits_names_the_runtime(pipeline: Pipeline, mo
         (job.new / "history.jsonl").write_text("{}\n", encoding="utf-8")
         return Outcome({}, runtime={"device": "cpu", "tensorflow": "3"})
 
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other))
     report = rerun_training(pipeline.config(), pipeline.artifacts)
     assert not report.identical
     assert str(report.differences[0]) == "runtime tensorflow 2 → 3"
     assert report.differences[1].what == "model.h5"
 
 
-def test_the_command_exits_with_6_and_names_the_file(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_exits_with_6_and_names_the_file(pipeline: Pipeline) -> None:
     pipeline.run()
     arguments = ["verify", "--artifacts", str(pipeline.artifacts.root)]
-    assert run_command_line(arguments) == 0
+    mnist(*arguments)
     pipeline.file("eval/metrics.json").write_bytes(b"{}")
-    assert run_command_line(arguments) == 6
-    assert "1 file not as published: eval/metrics.json" in capsys.readouterr().err
+    done = mnist(*arguments, code=6)
+    assert "1 file not as published: eval/metrics.json" in done.err
 
 
 def test_a_stage_that_is_gone_altogether_is_missed_by_those_that_read_it(pipeline: Pipeline) -> None:

@@ -14,22 +14,22 @@ import pytest
 
 from mnist_cli.audit.repair import as_recorded
 from mnist_cli.audit.verify import verify
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.learning.checkpoint_state import State, write_state
 from mnist_cli.pipeline import mutex as locks
+from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.mutex import locked
-from mnist_cli.pipeline.registry import STAGES
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_run
-from tests.audit.test_lock_file import CommandLine, mnist, other_history
-from tests.pipeline.test_pipeline import Pipeline, pipeline
+from mnist_cli.stages import PIPELINE
+from tests.support.command_line import Command, Result, mnist
+from tests.support.pipelines import Pipeline, other_history
 
-__all__ = ["mnist", "pipeline"]  # the fixtures, for this module
+COURSE = "0123456789ab"
 
 
 def add_checkpoint(pipeline: Pipeline, step: int) -> Path:
-    folder = pipeline.file(f"train/checkpoints/step-{step:08}")
+    folder = pipeline.file(f"train/checkpoints/{COURSE}/step-{step:08}")
     folder.mkdir(parents=True)
     (folder / "weights.index").write_bytes(b"weights")
     (folder / "history.jsonl").write_bytes(b"")
@@ -47,8 +47,8 @@ def damage(path: Path) -> None:
     path.write_bytes(content)
 
 
-def ran(mnist: CommandLine) -> list[str]:
-    return [stage["stage"] for stage in json.loads(mnist.out).get("stages", []) if stage["ran"]]
+def ran(done: Result) -> list[str]:
+    return [stage["stage"] for stage in done.document.get("stages", []) if stage["ran"]]
 
 
 def digests(pipeline: Pipeline) -> list[str]:
@@ -60,7 +60,7 @@ def test_whole_checkpoints_are_listed(pipeline: Pipeline) -> None:
     add_checkpoint(pipeline, 100)
     add_checkpoint(pipeline, 200)
     names = [check.name for check in verify(pipeline.artifacts) if check.checkpoint]
-    assert names == ["checkpoints/step-00000200", "checkpoints/step-00000100"]
+    assert names == [f"checkpoints/{COURSE}/step-00000200", f"checkpoints/{COURSE}/step-00000100"]
     assert wrong(pipeline) == []
 
 
@@ -80,25 +80,25 @@ def test_a_damaged_checkpoint_is_found(pipeline: Pipeline, what: str) -> None:
     else:
         shutil.rmtree(folder)
         folder.write_bytes(b"")
-    assert wrong(pipeline) == [f"train/checkpoints/{folder.name}"]
+    assert wrong(pipeline) == [f"train/checkpoints/{COURSE}/{folder.name}"]
 
 
 def test_checkpoints_of_a_training_that_never_finished_are_verified(pipeline: Pipeline) -> None:
     damage(add_checkpoint(pipeline, 100) / "state.json")
-    assert wrong(pipeline) == ["train/checkpoints/step-00000100"]
+    assert wrong(pipeline) == [f"train/checkpoints/{COURSE}/step-00000100"]
 
 
-def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     whole, damaged = add_checkpoint(pipeline, 100), add_checkpoint(pipeline, 200)
     damage(damaged / "state.json")
-    assert mnist("verify") == 6
+    tiny_mnist("verify", code=6)
     assert damaged.exists()
-    assert mnist("verify", "--repair", "--json") == 0
+    done = tiny_mnist("verify", "--repair", "--json")
     assert (whole.exists(), damaged.exists()) == (True, False)
-    assert "removed checkpoints/step-00000200, which is damaged: state.json" in mnist.error
-    assert json.loads(mnist.out)["repaired"]["checkpoints"] == ["checkpoints/step-00000200"]
-    assert ran(mnist) == []
+    assert f"removed checkpoints/{COURSE}/step-00000200, which is damaged: state.json" in done.err
+    assert done.document["repaired"]["checkpoints"] == [f"checkpoints/{COURSE}/step-00000200"]
+    assert ran(done) == []
 
 
 def test_files_without_a_manifest_are_found(pipeline: Pipeline) -> None:
@@ -122,7 +122,7 @@ def test_files_without_a_manifest_are_found(pipeline: Pipeline) -> None:
 )
 @pytest.mark.parametrize("how", ["garbage", "gone"])
 def test_repair_runs_only_the_stage_whose_file_is_wrong(
-    pipeline: Pipeline, mnist: CommandLine, name: str, stage: str, how: str
+    pipeline: Pipeline, tiny_mnist: Command, name: str, stage: str, how: str
 ) -> None:
     pipeline.run()
     before = digests(pipeline)
@@ -131,72 +131,72 @@ def test_repair_runs_only_the_stage_whose_file_is_wrong(
     else:
         pipeline.file(name).write_bytes(b"garbage")
     assert wrong(pipeline) == [name]
-    assert mnist("verify", "--repair", "--json", "--mirror", str(pipeline.mirror)) == 0, mnist.error
-    assert ran(mnist) == [stage]
+    done = tiny_mnist("verify", "--repair", "--json", "--mirror", str(pipeline.mirror))
+    assert ran(done) == [stage]
     assert digests(pipeline) == before
     assert pipeline.states() == ["fresh"] * 4
 
 
-def test_repair_finds_what_keeps_size_and_time(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_repair_finds_what_keeps_size_and_time(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     path = pipeline.file("train/history.jsonl")
     times = path.stat()
     path.write_bytes(b"[]\n")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert mnist("verify", "--repair", "--json") == 0
-    assert ran(mnist) == ["train"]
+    done = tiny_mnist("verify", "--repair", "--json")
+    assert ran(done) == ["train"]
 
 
-def test_of_a_download_only_the_wrong_file_is_fetched_again(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_of_a_download_only_the_wrong_file_is_fetched_again(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     name = "t10k-images-idx3-ubyte.gz"
     pipeline.file(f"fetch/{name}").write_bytes(b"<html>")
     for path in pipeline.mirror.iterdir():
         if path.name != name:
             path.unlink()
-    assert mnist("verify", "--repair", "--mirror", str(pipeline.mirror)) == 0
-    assert "repaired: fetch was run again" in mnist.out
+    done = tiny_mnist("verify", "--repair", "--mirror", str(pipeline.mirror))
+    assert "repaired: fetch was run again" in done.out
 
 
-def test_a_mirror_that_is_wrong_too_leaves_everything_as_it_was(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_a_mirror_that_is_wrong_too_leaves_everything_as_it_was(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     name = "fetch/t10k-images-idx3-ubyte.gz"
     pipeline.file(name).write_bytes(b"<html>")
-    assert mnist("verify", "--repair", "--mirror", "nowhere") == 8
+    tiny_mnist("verify", "--repair", "--mirror", "nowhere", code=8)
     assert wrong(pipeline) == [name]
 
 
-def test_repair_goes_by_what_the_stages_were_run_with(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_repair_goes_by_what_the_stages_were_run_with(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run("train.learning_rate=0.3", "train.steps=7")
     before = digests(pipeline)
     pipeline.file("train/model.h5").write_bytes(b"garbage")
-    assert mnist("verify", "--repair", "--json", "--set", "train.learning_rate=0.9") == 0
-    assert ran(mnist) == ["train"]
+    done = tiny_mnist("verify", "--repair", "--json", "--set", "train.learning_rate=0.9")
+    assert ran(done) == ["train"]
     assert digests(pipeline) == before
     assert pipeline.artifacts.manifest("train").overrides == {"train.learning_rate": 0.3, "train.steps": 7}  # type: ignore[union-attr]
     assert pipeline.states("train.learning_rate=0.3", "train.steps=7") == ["fresh"] * 4
 
 
 def test_what_comes_out_anew_is_what_the_next_stage_is_run_with(
-    pipeline: Pipeline, mnist: CommandLine, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, tiny_mnist: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.run("train.learning_rate=0.3")
     pipeline.file("train/manifest.json").write_bytes(b"garbage")  # and with it the learning rate
-    assert mnist("verify", "--repair", "--json") == 0
-    assert ran(mnist) == ["train", "eval"]
+    done = tiny_mnist("verify", "--repair", "--json")
+    assert ran(done) == ["train", "eval"]
     assert pipeline.states() == ["fresh"] * 4
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=other_history))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.file("train/manifest.json").write_bytes(b"garbage")
-    assert mnist("verify", "--repair", "--json") == 0
-    assert ran(mnist) == ["train"], "eval does not read the history"
+    done = tiny_mnist("verify", "--repair", "--json")
+    assert ran(done) == ["train"], "eval does not read the history"
 
 
-def test_what_was_not_wrong_is_not_brought_up_to_date(pipeline: Pipeline, mnist: CommandLine) -> None:
+def test_what_was_not_wrong_is_not_brought_up_to_date(pipeline: Pipeline, tiny_mnist: Command) -> None:
     pipeline.run()
     pipeline.run("preprocess.validation_size=20", stages=("preprocess",))
     pipeline.file("fetch/manifest.json").write_bytes(b"{}")
-    assert mnist("verify", "--repair", "--json", "--mirror", str(pipeline.mirror)) == 0
-    assert ran(mnist) == ["fetch"]
+    done = tiny_mnist("verify", "--repair", "--json", "--mirror", str(pipeline.mirror))
+    assert ran(done) == ["fetch"]
 
 
 def test_stages_that_disagree_are_not_repaired(pipeline: Pipeline) -> None:
@@ -210,12 +210,12 @@ def test_stages_that_disagree_are_not_repaired(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("repair", [(), ("--repair",)], ids=["verify", "repair"])
-def test_a_run_beside_it_is_named(pipeline: Pipeline, mnist: CommandLine, repair: tuple[str, ...]) -> None:
+def test_a_run_beside_it_is_named(pipeline: Pipeline, tiny_mnist: Command, repair: tuple[str, ...]) -> None:
     pipeline.run()
     with locked(pipeline.artifacts.root, "mnist train"):
-        assert mnist("verify", *repair) == 7
-    assert "another run is at work there: 'mnist train'" in mnist.error
-    assert mnist("verify") == 0
+        done = tiny_mnist("verify", *repair, code=7)
+    assert "another run is at work there: 'mnist train'" in done.err
+    tiny_mnist("verify")
 
 
 def test_a_run_that_ends_in_time_is_waited_for(pipeline: Pipeline) -> None:
@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_written_is_verified_without_the_lock(
 
 
 def test_verify_makes_no_folder(tmp_path: Path) -> None:
-    assert run_command_line(["verify", "--artifacts", str(tmp_path / "none")]) == 5
+    mnist("verify", "--artifacts", str(tmp_path / "none"), code=5)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,7 +265,7 @@ def test_every_record_of_a_run_is_read_again(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "a file"])
 def test_repair_removes_damaged_records_and_makes_that_of_the_published_run_again(
-    pipeline: Pipeline, mnist: CommandLine, how: str
+    pipeline: Pipeline, tiny_mnist: Command, how: str
 ) -> None:
     pipeline.run()
     old = run_ids(pipeline.artifacts.root)[0]
@@ -278,8 +278,8 @@ def test_repair_removes_damaged_records_and_makes_that_of_the_published_run_agai
         else:
             shutil.rmtree(record)
             record.write_bytes(b"")
-    assert mnist("verify") == 6
-    assert mnist("verify", "--repair") == 0
-    assert "2 damaged records removed" in mnist.out
+    tiny_mnist("verify", code=6)
+    done = tiny_mnist("verify", "--repair")
+    assert "2 damaged records removed" in done.out
     assert run_ids(pipeline.artifacts.root) == [published]
-    assert list(read_run(pipeline.artifacts.root, published).evaluations) == ["test"]
+    assert list(read_run(Artifacts(pipeline.artifacts.root, PIPELINE), published).evaluations) == ["test"]

@@ -15,7 +15,9 @@ from benchmarks.figures import Target
 from benchmarks.measure import BenchmarkError, Sample
 from benchmarks.programs import picture
 from tests.support.benchmark_runner import Recorder, setting_of
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
+
+pytestmark = pytest.mark.exhaustive
 
 
 def test_a_prediction_is_a_whole_process_and_ten_thousand_are_a_call(tmp_path: Path) -> None:

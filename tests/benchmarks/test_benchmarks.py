@@ -23,6 +23,8 @@ from mnist_cli.datasets import FILE_NAMES, MNIST
 from tests.support import ROOT
 from tests.support.benchmark_runner import MEGABYTE, Recorder, samples, setting_of
 
+pytestmark = pytest.mark.exhaustive
+
 
 def report_of(*rows: Row, failures: dict[str, str] | None = None) -> Report:
     costs = costs_of({"mnist --help": samples(0.1, 0.2, 0.4, peak=30 * MEGABYTE)})

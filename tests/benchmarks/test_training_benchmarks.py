@@ -24,8 +24,9 @@ from benchmarks.programs import deterministic_loop, first_step, training_loop
 from mnist_cli.maps import order
 from tests.support import ROOT, reference
 from tests.support.benchmark_runner import PARTS, Recorder, output_of, setting_of
-from tests.support.idx_files import tiny_examples, write_tiny_dataset
-from tests.support.small_stores import write_small_store
+from tests.support.data import tiny_examples, write_small_store, write_tiny_dataset
+
+pytestmark = pytest.mark.exhaustive
 
 
 def run_only(argv: Sequence[str], *, named: str, output: str) -> Sample:

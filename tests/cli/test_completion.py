@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from mnist_cli.cli.completion import config_keys, values_of
-from mnist_cli.config.config import Config
-from mnist_cli.config.keys import KEYS
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.cli.completion import config_keys
+from mnist_cli.config.yaml_document import read_scalar
+from mnist_cli.stages import PIPELINE
+from tests.support.command_line import run_process
 
 
 def offered(words: list[str], cwd: Path) -> list[str]:
     """Return what bash would offer for the last of the words."""
-    environment = {
-        **os.environ,
+    variables = {
         "_MNIST_COMPLETE": "complete_bash",
         "COMP_WORDS": " ".join(words),
         "COMP_CWORD": str(len(words) - 1),
     }
-    program = "from mnist_cli.__main__ import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=cwd, env=environment, capture_output=True, text=True, check=True
-    )
-    assert result.stderr == ""
-    return result.stdout.split()
+    result = run_process(cwd=cwd, variables=variables)
+    assert result.err == ""
+    return result.out.split()
 
 
 def test_stage_names_complete(tmp_path: Path) -> None:
-    assert offered(["mnist", "run", "--from", ""], tmp_path) == list(STAGES)
+    assert offered(["mnist", "run", "--from", ""], tmp_path) == list(PIPELINE.stages)
     assert offered(["mnist", "run", "--to", "pre"], tmp_path) == ["preprocess"]
 
 
@@ -53,12 +46,11 @@ def test_the_ids_of_kept_runs_complete(tmp_path: Path) -> None:
 
 
 def test_every_key_is_offered_with_its_meaning() -> None:
-    assert config_keys("") == [(path, key.meaning) for path, key in KEYS.items()]
+    assert config_keys(PIPELINE, "") == [(path, key.meaning) for path, key in PIPELINE.declarations.keys.items()]
 
 
-@pytest.mark.parametrize("path", KEYS)
+@pytest.mark.parametrize("path", PIPELINE.declarations.keys)
 def test_every_offered_value_is_a_valid_one(path: str) -> None:
-    section, _, name = path.rpartition(".")
-    for value in values_of(path, ""):
-        content = {section: {name: value}} if section else {name: value}
-        assert Config.model_validate(content).value(path) == value
+    kind = PIPELINE.declarations.keys[path].kind
+    for word in kind.words:
+        assert kind.check(read_scalar(word)) == read_scalar(word)

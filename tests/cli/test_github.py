@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.cli import github
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import ConfigError, InputError
+from mnist_cli.stages import PIPELINE
+from tests.support.command_line import mnist
 
 
 @pytest.fixture
@@ -22,22 +23,20 @@ def actions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "summary.md"
 
 
-def test_each_mistake_in_the_configuration_is_annotated_at_its_place(
-    actions: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_mistake_in_the_configuration_is_annotated_at_its_place(actions: Path) -> None:
     folder = actions.parent / "models"
     folder.mkdir()
     (folder / "p.yaml").write_text("seed: -1\ntrain:\n  epocs: 3\n", encoding="utf-8")
-    assert run_command_line(["config", "check", "--config", str(folder / "p.yaml")]) == 3
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::")]
+    done = mnist("config", "check", "--config", str(folder / "p.yaml"), code=3)
+    lines = [line for line in done.err.splitlines() if line.startswith("::")]
     assert lines[0].startswith("::error title=mnist,file=models/p.yaml,line=1,col=7::seed: expected")
     assert lines[1].startswith("::error title=mnist,file=models/p.yaml,line=3,col=3::train.epocs: unknown key")
     assert len(lines) == 2
 
 
-def test_another_error_is_annotated_without_a_place(actions: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["eval"]) == 5
-    assert "\n::error title=mnist::" in capsys.readouterr().err
+def test_another_error_is_annotated_without_a_place(actions: Path) -> None:
+    done = mnist("eval", code=5)
+    assert "\n::error title=mnist::" in done.err
 
 
 def test_what_an_error_says_cannot_become_a_command(actions: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,20 +48,19 @@ def test_what_an_error_says_cannot_become_a_command(actions: Path, capsys: pytes
     ]
 
 
-def test_json_on_stdout_stays_one_document(actions: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["eval", "--json"]) == 5
-    captured = capsys.readouterr()
-    assert captured.out.startswith("{") and "::error" not in captured.out
-    assert captured.err.startswith("::error")
+def test_json_on_stdout_stays_one_document(actions: Path) -> None:
+    done = mnist("eval", "--json", code=5)
+    assert done.out.startswith("{") and "::error" not in done.out
+    assert done.err.startswith("::error")
 
 
 def test_run_appends_a_summary(actions: Path) -> None:
     actions.write_text("before\n", encoding="utf-8")
-    assert run_command_line(["run", "--dataset", "synthetic", "--to", "fetch"]) == 0
+    mnist("run", "--dataset", "synthetic", "--to", "fetch")
     text = actions.read_text(encoding="utf-8")
     assert text.startswith("before\n### mnist\n")
     assert "| fetch | done |" in text
-    assert run_command_line(["run", "--dataset", "synthetic", "--to", "fetch", "--quiet"]) == 0
+    mnist("run", "--dataset", "synthetic", "--to", "fetch", "--quiet")
     assert "| fetch | fresh |  |" in actions.read_text(encoding="utf-8")
 
 
@@ -70,16 +68,16 @@ def test_a_summary_that_cannot_be_written_fails_nothing(
     actions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(actions.parent))
-    assert github.append_summary([], "fine") == "$GITHUB_STEP_SUMMARY cannot be written: Is a directory"
+    assert github.append_summary(PIPELINE, [], "fine") == "$GITHUB_STEP_SUMMARY cannot be written: Is a directory"
 
 
 def test_a_failure_stands_in_the_summary(actions: Path) -> None:
-    assert run_command_line(["eval", "--quiet"]) == 5
+    mnist("eval", "--quiet", code=5)
     assert actions.read_text(encoding="utf-8").startswith("**mnist failed:** 'eval' needs 'fetch'")
 
 
 def test_markdown_in_a_result_is_literal(actions: Path) -> None:
-    assert github.append_summary([], "<b>|`x`*") is None
+    assert github.append_summary(PIPELINE, [], "<b>|`x`*") is None
     assert "**&#60;b&#62;&#124;&#96;x&#96;&#42;**" in actions.read_text(encoding="utf-8")
 
 
@@ -92,5 +90,5 @@ def test_elsewhere_there_is_nothing_of_it(
     else:
         monkeypatch.setenv("GITHUB_ACTIONS", value)
     github.tell_failure(InputError("x"))
-    assert github.append_summary([], "x") is None
+    assert github.append_summary(PIPELINE, [], "x") is None
     assert capsys.readouterr().err == "" and not actions.exists()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from mnist_cli.config.keys import KEYS
-from mnist_cli.config.loading import load_config
 from mnist_cli.errors import ConfigError
+from mnist_cli.stages import PIPELINE
 from tests.corpora.tally import Tally
+from tests.support.configs import load_config
 
 _PLACE = re.compile(r"[^\n]*pipeline\.yaml:\d+:\d+: [^\n]+|and \d+ more problems")
 _LAUGHS = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10))
@@ -95,7 +95,7 @@ _WRONG: tuple[object, ...] = ({"a": 1}, [[1]], {"x": {"y": []}}, "no such value"
 def _random_document(dice: random.Random) -> str:
     """Return a document with keys that there are and values that none of them takes, beside keys that there are not."""
     document: dict[str, object] = {}
-    for path in dice.sample([*KEYS, "train.epocs", "tran", "eval.splt"], dice.randint(1, 12)):
+    for path in dice.sample([*PIPELINE.declarations.keys, "train.epocs", "tran", "eval.splt"], dice.randint(1, 12)):
         section, _, name = path.rpartition(".")
         value = dice.choice([value for value in _WRONG if path != "fetch.mirrors" or not isinstance(value, str)])
         place = document.setdefault(section, {}) if section else document

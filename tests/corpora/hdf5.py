@@ -16,7 +16,7 @@ from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
 from tests.corpora.tally import Tally, flipped
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
 
 Edit = Callable[[h5py.File, str], object]
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
-from mnist_cli.formats.store import STORE_NAME, open_store
-from mnist_cli.stages.fetch import fetch
-from mnist_cli.stages.preprocess import preprocess
+from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.store import open_store
 from tests.corpora.tally import Tally, flipped
-from tests.support.idx_files import idx_bytes, tiny_examples, write_tiny_dataset
+from tests.support.data import idx_bytes, tiny_examples, write_tiny_dataset
+from tests.support.stages import fetch, preprocess
 
 _NAME = "corpus"
 

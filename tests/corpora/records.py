@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_cli.formats.history import HISTORY_NAME, Record, history_line
+from mnist_cli.formats import HISTORY_NAME
+from mnist_cli.formats.history import Record, history_line
 from mnist_cli.learning.checkpoint_state import STATE_NAME, State, check_files, read_state, state_of, write_state
 from mnist_cli.pipeline.manifest import read_manifest
 from tests.corpora.tally import Tally, flipped

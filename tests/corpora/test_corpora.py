@@ -23,6 +23,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_wrong_input_is_used_and_none_ends_in_another_error(tmp_path: Path, name: str) -> None:
     attack, count = ATTACKS[name]

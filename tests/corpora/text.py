@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +10,12 @@ from pathlib import Path
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
-from mnist_cli.pipeline.registry import STAGES, Stage
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Stage
 from mnist_cli.text import printable
 from tests.corpora.tally import Tally
-from tests.support.small_stores import write_small_store
+from tests.support.command_line import run_process
+from tests.support.data import write_small_store
 
 # Clear the screen, write the clipboard, C1's forms of both, bidi overrides, forged lines, Rich's markup.
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\x9d52;c;x\x9c\u202egnp\u2066\r\nerror: forged\x00\x7f\u200b[bold red]x[/]"
@@ -41,11 +40,11 @@ def _prepare(folder: Path) -> None:
     """Fill a folder with artifacts that hold the text wherever they can."""
     classes = tuple(f"{digit}{HOSTILE}" for digit in range(10))
     for root in (folder / "artifacts", folder / NAME):
-        for name in STAGES:
+        for name in PIPELINE.stages:
             (root / name).mkdir(parents=True)
         write_small_store(root / "preprocess" / "store.h5", train=4, validation=2, test=3, classes=classes)
         _write_model(root / "train" / "model.h5", classes)
-        for stage in STAGES.values():
+        for stage in PIPELINE.stages.values():
             _write_manifest(stage, root / stage.name, is_ours=root.name == "artifacts")
     (folder / "hostile.yaml").write_text(
         json.dumps({"dataset": HOSTILE, HOSTILE: 1, "train": {HOSTILE: HOSTILE, "device": HOSTILE}}), encoding="utf-8"
@@ -121,17 +120,17 @@ def _commands(folder: Path) -> list[list[str]]:
 def _attempt(tally: Tally, folder: Path, arguments: list[str], form: str) -> None:
     """Run a command; what it prints must be lines of printable characters, with no trace of a traceback."""
     tally.tried += 1
-    command = [sys.executable, "-m", "mnist_cli", *arguments, *(["--json"] if form == "json" else [])]
     # Public mirrors come last in every list: a proxy that is not there keeps the attack on this machine.
-    environment = os.environ | dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    environment |= {"NO_PROXY": "127.0.0.1", "MNIST_MIRRORS": "./none"}
+    nowhere = "http://127.0.0.1:9"
+    variables = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1", "MNIST_MIRRORS": "./none"}
+    form_words = ("--json",) if form == "json" else ()
     started = time.perf_counter()
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
+    result = run_process(*arguments, *form_words, cwd=folder, code=None, variables=variables)
     tally.slowest = max(tally.slowest, time.perf_counter() - started)
-    printed = (result.stdout + result.stderr).decode(errors="replace")
+    printed = result.out + result.err
     odd = sorted({character for character in printed if character != "\n" and not character.isprintable()})
     forged = any(line.startswith("error: forged") for line in printed.splitlines())
-    outcome = "harmless" if result.returncode == 0 else "refused"
+    outcome = "harmless" if result.code == 0 else "refused"
     if odd or forged:
         outcome = "accepted"
     elif "Traceback" in printed or "internal error" in printed:

@@ -14,9 +14,10 @@ import typer.main
 import yaml
 
 from docs.make_reference import PAGE, reference
-from mnist_cli.cli.app import application, run_command_line
+from mnist_cli.cli.app import application
 from mnist_cli.datasets import FILE_NAMES
 from tests.support import ROOT
+from tests.support.command_line import mnist
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -101,7 +102,7 @@ def shape_of(output: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "0", output)).strip()
 
 
-def test_the_tutorial_runs(beginners_folder: tuple[Path, bool], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tutorial_runs(beginners_folder: tuple[Path, bool]) -> None:
     _, real = beginners_folder
     names: dict[str, Any] = {}
     for language, text in blocks(ROOT / "docs" / "tutorial.md", "console", "python"):
@@ -110,9 +111,7 @@ def test_the_tutorial_runs(beginners_folder: tuple[Path, bool], capsys: pytest.C
             continue
         for part in text.split("$ mnist ")[1:]:
             line, _, shown = part.partition("\n")
-            capsys.readouterr()
-            assert run_command_line(shlex.split(line)) == 0, f"mnist {line}: {capsys.readouterr().err}"
-            printed = capsys.readouterr().out
+            printed = mnist(*shlex.split(line)).out
             if real and shown.strip():
                 assert shape_of(printed) == shape_of(shown), f"mnist {line}"
 

@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import typer.main
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from docs.document_files import FILES
-from docs.document_models import Show
-from docs.document_parts import Error, Failed, HistoryRecord
-from docs.documents import COMMANDS, adapter
 from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
-from mnist_cli.cli.app import application, run_command_line
-from mnist_cli.errors import Interrupted, MnistError, NothingToTrain
+from mnist_cli.cli.app import application
+from mnist_cli.cli.documents import adapter, content
+from mnist_cli.cli.documents.commands import COMMANDS
+from mnist_cli.cli.documents.files import FILES
+from mnist_cli.cli.documents.models import Show
+from mnist_cli.cli.documents.parts import CHECKED, Failed, HistoryRecord
+from mnist_cli.errors import Interrupted
 from mnist_cli.pipeline.mutex import locked
-from tests.conftest import register_dataset
-from tests.pictures.test_normalize import digit
-from tests.support.idx_files import write_tiny_dataset
-
-CONFIGURATION = """\
-dataset: tiny
-fetch:
-  mirrors: [mirror]
-preprocess:
-  validation_size: 20
-train:
-  steps: 40
-  batch_size: 10
-  validate_every: 10
-"""
-
-
-@pytest.fixture(scope="module")
-def finished_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a lock, a picture, and the artifacts of two trainings on a tiny data set, the second evaluated."""
-    folder = tmp_path_factory.mktemp("documents")
-    with pytest.MonkeyPatch.context() as patch:
-        write_tiny_dataset(folder / "mirror")
-        register_dataset(folder / "mirror", patch)
-        patch.setenv("MNIST_MIRRORS", "")
-        patch.chdir(folder)
-        Path("pipeline.yaml").write_text(CONFIGURATION, encoding="utf-8")
-        Image.fromarray(digit()).save("seven.png")
-        Path("broken.png").write_bytes(b"no picture")
-        for arguments in (["run", "--learning-rate", "0.01"], ["run"], ["lock"]):
-            assert run_command_line([*arguments, "--quiet"]) == 0
-        yield folder
-
-
-@pytest.fixture
-def tree(finished_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished tree, as the current folder."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished_tree, folder)
-    monkeypatch.chdir(folder)
-    return folder
+from tests.support.command_line import mnist
 
 
 def command_of(arguments: list[str]) -> str:
@@ -70,18 +29,15 @@ def command_of(arguments: list[str]) -> str:
 
 def fits(text: str, model: type[BaseModel]) -> bool:
     try:
-        adapter(model).validate_json(text)
+        adapter(model).validate_json(text, context=CHECKED)
     except ValidationError:
         return False
     return True
 
 
-def told_by(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> dict[str, Any]:
+def told_by(arguments: list[str], code: int) -> dict[str, Any]:
     """Run a command; check each document that it prints against its models; return the last one."""
-    capsys.readouterr()
-    received = run_command_line([*arguments, "--json"])
-    printed = capsys.readouterr().out
-    assert received == code, printed
+    printed = mnist(*arguments, "--json", code=code).out
     models: list[type[BaseModel]] = [*COMMANDS[command_of(arguments)].values()]
     if arguments[0] == "predict":
         models.append(Failed)
@@ -90,7 +46,7 @@ def told_by(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int)
     assert texts
     for text in texts:
         if not any(fits(text, model) for model in models):
-            adapter(models[0]).validate_json(text)  # for what it says
+            adapter(models[0]).validate_json(text, context=CHECKED)  # for what it says
             raise AssertionError(f"neither of {models} fits {text}")
     told = json.loads(texts[-1])
     assert isinstance(told, dict)
@@ -139,8 +95,8 @@ SUCCESSES = [
 
 
 @pytest.mark.parametrize("line", SUCCESSES)
-def test_what_a_command_prints_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
-    told_by(line.split(), capsys, 0)
+def test_what_a_command_prints_is_as_documented(finished: Path, line: str) -> None:
+    told_by(line.split(), 0)
 
 
 FAILURES = [
@@ -171,25 +127,21 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("line", "code", "kind"), FAILURES)
-def test_what_a_failing_command_prints_is_as_documented(
-    tree: Path, capsys: pytest.CaptureFixture[str], line: str, code: int, kind: str
-) -> None:
-    assert told_by(line.split(), capsys, code)["error"]["code"] == kind
+def test_what_a_failing_command_prints_is_as_documented(finished: Path, line: str, code: int, kind: str) -> None:
+    assert told_by(line.split(), code)["error"]["code"] == kind
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(
-    empty: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    assert [*told_by([*command.split(), "--nonsense"], capsys, 2)] == ["error"]
+def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(empty: Path, command: str) -> None:
+    assert [*told_by([*command.split(), "--nonsense"], 2)] == ["error"]
 
 
 @pytest.mark.parametrize(
     "line",
     ["run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"],
 )
-def test_mistakes_in_the_configuration_are_listed(empty: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
-    told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], capsys, 3)
+def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> None:
+    told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], 3)
     assert len(told["error"]["problems"]) == 2
 
 
@@ -197,18 +149,14 @@ def test_mistakes_in_the_configuration_are_listed(empty: Path, capsys: pytest.Ca
     "line",
     ["train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"],
 )
-def test_without_artifacts_the_error_is_as_documented(
-    empty: Path, capsys: pytest.CaptureFixture[str], line: str
-) -> None:
-    assert told_by(line.split(), capsys, 5)["error"]["hint"]
+def test_without_artifacts_the_error_is_as_documented(empty: Path, line: str) -> None:
+    assert told_by(line.split(), 5)["error"]["hint"]
 
 
 @pytest.mark.parametrize("line", ["run --force", "verify", "sweep --set train.ema=0.9,0.8", "runs rm previous"])
-def test_a_folder_where_another_run_is_at_work_is_an_error_as_documented(
-    tree: Path, capsys: pytest.CaptureFixture[str], line: str
-) -> None:
-    with locked(tree / "artifacts", "mnist run"):
-        assert told_by(line.split(), capsys, 7)["error"]["code"] == "locked"
+def test_a_folder_where_another_run_is_at_work_is_an_error_as_documented(finished: Path, line: str) -> None:
+    with locked(finished / "artifacts", "mnist run"):
+        assert told_by(line.split(), 7)["error"]["code"] == "locked"
 
 
 def damage(path: Path) -> None:
@@ -217,45 +165,57 @@ def damage(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_what_verify_finds_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    damage(tree / "artifacts/eval/metrics.json")
-    assert told_by(["verify"], capsys, 6)["ok"] is False
-    repaired = told_by(["verify", "--repair"], capsys, 0)
+def test_what_verify_finds_is_as_documented(finished: Path) -> None:
+    damage(finished / "artifacts/eval/metrics.json")
+    assert told_by(["verify"], 6)["ok"] is False
+    repaired = told_by(["verify", "--repair"], 0)
     assert [check["file"] for check in repaired["repaired"]["found"]] == ["metrics.json"]
     assert [stage["stage"] for stage in repaired["stages"]] == ["eval"]
 
 
-def test_training_that_is_not_repeated_is_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = told_by(["verify", "--rerun", "--set", "seed=1"], capsys, 0)
+def test_training_that_is_not_repeated_is_as_documented(finished: Path) -> None:
+    told = told_by(["verify", "--rerun", "--set", "seed=1"], 0)
     assert [reason["what"] for reason in told["differences"]] == ["parameter seed"]
 
 
-def test_damaged_runs_and_manifests_are_as_documented(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in (tree / "artifacts/runs").glob("*/run.json"):
+def test_damaged_runs_and_manifests_are_as_documented(finished: Path) -> None:
+    for path in (finished / "artifacts/runs").glob("*/run.json"):
         damage(path)
-    damage(tree / "artifacts/fetch/manifest.json")
-    assert len(told_by(["runs", "list"], capsys, 0)["damaged"]) == 2
-    assert told_by(["status"], capsys, 0)["stages"][0]["state"] == "corrupt"
+    damage(finished / "artifacts/fetch/manifest.json")
+    assert len(told_by(["runs", "list"], 0)["damaged"]) == 2
+    assert told_by(["status"], 0)["stages"][0]["state"] == "corrupt"
 
 
-def test_an_internal_error_is_as_documented(
-    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_field_that_its_model_lacks_is_never_printed(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_more(session: Any, statuses: Any) -> None:
+        session.output.document(stages=statuses, surplus=1)
+
+    monkeypatch.setattr("mnist_cli.cli.status.print_statuses", with_more)
+    told = told_by(["status"], 1)
+    assert [*told] == ["error"]
+    assert "surplus of the JSON document 'status'" in told["error"]["message"]
+
+
+def test_a_line_with_a_wrong_field_is_never_printed(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cli.cli.predict._explain", lambda *_: {"bias": "text"})
+    told = told_by(["predict", "seven.png", "--explain"], 1)
+    assert "bias of the JSON document 'predict-file'" in told["error"]["message"]
+
+
+def test_an_internal_error_is_as_documented(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("mnist_cli.config.loading.load_config", fail)
-    assert told_by(["status"], capsys, 1)["error"]["code"] == "internal"
+    assert told_by(["status"], 1)["error"]["code"] == "internal"
 
 
-def test_an_interrupted_command_is_as_documented(
-    empty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_command_is_as_documented(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_arguments: object, **_options: object) -> None:
         raise Interrupted(15, reached="step 300")
 
     monkeypatch.setattr("mnist_cli.pipeline.overrides.kept_overrides", interrupt)
-    assert told_by(["train"], capsys, 143)["error"]["code"] == "interrupted"
+    assert told_by(["train"], 143)["error"]["code"] == "interrupted"
 
 
 def lines_or_document(path: Path) -> list[str]:
@@ -264,19 +224,19 @@ def lines_or_document(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_files_are_as_documented(tree: Path, name: str) -> None:
+def test_the_files_are_as_documented(finished: Path, name: str) -> None:
     model, places = FILES[name]
-    with locked(tree / "artifacts", "mnist run"):
+    with locked(finished / "artifacts", "mnist run"):
         for place in places:
-            found = [*(tree / "artifacts").glob(place)]
+            found = [*(finished / "artifacts").glob(place)]
             assert found, place
             for text in [text for path in found for text in lines_or_document(path)]:
-                adapter(model).validate_json(text)
+                adapter(model).validate_json(text, context=CHECKED)
 
 
-def test_every_json_file_is_documented(tree: Path) -> None:
-    with locked(tree / "artifacts", "mnist run"):
-        artifacts = tree / "artifacts"
+def test_every_json_file_is_documented(finished: Path) -> None:
+    with locked(finished / "artifacts", "mnist run"):
+        artifacts = finished / "artifacts"
         known = {path for _, places in FILES.values() for place in places for path in artifacts.glob(place)}
         assert set(artifacts.rglob("*.json*")) == known
 
@@ -292,16 +252,6 @@ def test_every_command_is_documented() -> None:
     assert set(commands(typer.main.get_command(application()))) == set(COMMANDS)
 
 
-def test_every_code_of_an_error_is_documented() -> None:
-    def below(kind: type[MnistError]) -> Iterator[str]:
-        yield kind.code
-        for other in kind.__subclasses__():
-            yield from below(other)
-
-    codes = {*below(MnistError), Interrupted.code} - {NothingToTrain.code}  # which is told as a result
-    assert set(get_args(Error.model_fields["code"].annotation)) == codes
-
-
 def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run 'python -m docs.make_schemas'"
     written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
@@ -310,7 +260,27 @@ def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
 
 @pytest.mark.parametrize(("name", "model"), [one for one in documents() if one[0] not in WITHOUT_EXAMPLE])
 def test_every_document_has_an_example_that_fits(name: str, model: type[BaseModel]) -> None:
-    adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"), context=CHECKED)
+
+
+RESULT = json.loads((EXAMPLES / "eval.json").read_text(encoding="utf-8"))["stages"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "metrics"),
+    [("run", "eval", {"accuracy": 0.9}), ("eval", "eval", {}), ("toy", "toy", {"bits": [8]})],
+)
+def test_what_another_version_or_an_unknown_stage_recorded_is_printed_as_it_is(
+    name: str, stage: str, metrics: dict[str, Any]
+) -> None:
+    recorded = RESULT | {"stage": stage, "metrics": metrics}
+    measured = {"accuracy": 0.9, "model_digest": RESULT["key"]}
+    assert content(name, {"stages": [recorded], **measured}) == {"stages": [recorded], **measured}
+
+
+def test_what_this_version_records_is_held_to_its_model() -> None:
+    assert fits(json.dumps({"stages": [RESULT]}), COMMANDS["run"]["run"])
+    assert not fits(json.dumps({"stages": [RESULT | {"metrics": {"accuracy": 0.9}}]}), COMMANDS["run"]["run"])
 
 
 RECORD = {"step": 1, "loss": 0.5, "validation_loss": None, "validation_accuracy": 1}
@@ -345,7 +315,7 @@ ERROR = {"code": "format", "message": "model.h5: damaged", "hint": None}
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("document", "expected"),
     [
         (SHOWN, True),
         (SHOWN | {"prediction": 3, "probabilities": [0.5, 0.5]}, True),
@@ -359,5 +329,5 @@ ERROR = {"code": "format", "message": "model.h5: damaged", "hint": None}
         ({}, False),
     ],
 )
-def test_only_a_failed_command_may_leave_fields_out(content: dict[str, Any], expected: bool) -> None:
-    assert fits(json.dumps(content), Show) is expected
+def test_only_a_failed_command_may_leave_fields_out(document: dict[str, Any], expected: bool) -> None:
+    assert fits(json.dumps(document), Show) is expected

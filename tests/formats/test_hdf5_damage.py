@@ -8,7 +8,7 @@ import pytest
 
 from mnist_cli.errors import FormatError
 from mnist_cli.formats.store import open_store
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 HDF5_WORDS = ("Unable to", "Can't", "synchronously", "eof")
 

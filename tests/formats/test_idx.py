@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.idx import IdxHeader, IdxReader
-from tests.support.idx_files import TYPE_CODES, idx_bytes, read_idx, tiny_examples, write_idx
+from tests.support.data import TYPE_CODES, idx_bytes, read_idx, tiny_examples, write_idx
 
 # The folder is shared by the examples of one test: each overwrites the file of the one before.
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.config.loading import load_config
 from mnist_cli.errors import ConfigError, InputError, Locked, MnistError
 from mnist_cli.files import sha256_of
 from mnist_cli.formats.model import load_model
@@ -18,7 +17,8 @@ from mnist_cli.learning.checkpoint_state import STATE_NAME, Damaged, check_files
 from mnist_cli.pipeline.digests import DigestCache, content_digest
 from mnist_cli.pipeline.manifest import read_manifest
 from mnist_cli.pipeline.mutex import locked
-from tests.support.idx_files import read_idx
+from tests.support.configs import load_config
+from tests.support.data import read_idx
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -20,7 +20,7 @@ from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.store import SPLITS, Store, open_store
 from mnist_cli.formats.store_writer import write_store
-from tests.support.idx_files import tiny_examples
+from tests.support.data import tiny_examples
 
 KINDS = ("inputs", "labels")
 COUNTS = {"train": 300, "validation": 7, "test": 20}

@@ -14,12 +14,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mnist_cli.config.config import Config
-from mnist_cli.config.loading import load_config
 from mnist_cli.config.template import render
 from mnist_cli.errors import ConfigError, FormatError
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
-from tests.support.idx_files import idx_bytes, read_idx, tiny_examples
+from tests.support.configs import defaults, load_config
+from tests.support.data import idx_bytes, read_idx, tiny_examples
 
 Target = Callable[[Path, bytes], None]
 
@@ -57,7 +56,7 @@ def fuzz_configuration(folder: Path, content: bytes) -> None:
         return
     path.write_text(render(config), encoding="utf-8")
     # Folders of mirrors are relative to the file, and were made so already.
-    again = load_config(path).config.model_copy(update={"fetch": config.fetch})
+    again = load_config(path).config.replaced({"fetch.mirrors": config.value("fetch.mirrors")})
     assert again == config, "an accepted configuration must survive being written"
 
 
@@ -94,7 +93,7 @@ def seeds(target: str) -> list[bytes]:
         return [*plain, *(gzip.compress(content, mtime=0) for content in plain)]
     if target == "configuration":
         return [
-            render(Config()).encode(),
+            render(defaults()).encode(),
             b"train: {steps: 5, optimizer: adam, beta_1: 0.8, schedule: cosine, warmup_steps: 2}\n",
             b"fetch:\n  mirrors: [a, 'file:///b', https://c/d]\neval: {split: validation, min_accuracy: 9e-1}\n",
         ]

@@ -14,8 +14,9 @@ import pytest
 from mnist_cli.errors import InputError, TrainingDiverged
 from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
-from mnist_cli.stages.train import TrainResult, train
-from tests.support.small_stores import write_small_store
+from mnist_cli.stages.train import TrainResult
+from tests.support.data import write_small_store
+from tests.support.stages import train
 
 
 class Listening(Progress):

@@ -11,9 +11,9 @@ import pytest
 
 from mnist_cli.formats.history import parse_history
 from mnist_cli.formats.model import load_model
-from mnist_cli.stages.train import train
-from tests.learning.test_training import Failing
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.data import CLASSES, write_small_store
+from tests.support.stages import train
+from tests.support.trainings import Failing
 
 SETTINGS: dict[str, Any] = {"batch_size": 10, "validate_every": 10, "checkpoint_every": 10}
 

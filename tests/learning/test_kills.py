@@ -1,6 +1,7 @@
 """Training that is killed at random moments, and resumed each time, ends with the bits of a run that was not.
 
-`MNIST_KILLS=200 python -m pytest tests/learning/test_kills.py` kills more often than the 30 times of every run.
+`MNIST_KILLS=200 python -m pytest --exhaustive=all tests/learning/test_kills.py` kills more often than the 30 times of
+`python -m tests.check --all`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
 
 KILLS = int(os.environ.get("MNIST_KILLS", "30"))
 
@@ -25,7 +26,7 @@ from pathlib import Path
 from mnist_cli.learning import training
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.progress import Progress
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 store, folder, kills, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 training._MAX_CHUNK_EXAMPLES = 200  # many small chunks: more moments that differ
@@ -66,6 +67,7 @@ print(done, codes)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(60 + 20 * KILLS)
 @pytest.mark.parametrize(
     ("number", "kills", "optimizer"),

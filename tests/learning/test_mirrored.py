@@ -11,22 +11,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
-from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import train
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
+from tests.support.stages import preprocess, train
+from tests.support.trainings import difference, outputs
 
 PROGRAM = """
 import json, sys
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 import_tensorflow()
 import tensorflow as tf
@@ -57,15 +55,6 @@ def train_mirrored(store: Path, replicas: int, *runs: tuple[Path, dict[str, Any]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
-
-
-def difference(one: Path, other: Path) -> float:
-    first, second = load_model(one / "model.h5"), load_model(other / "model.h5")
-    return float(max(np.abs(first.weights - second.weights).max(), np.abs(first.bias - second.bias).max()))
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +105,7 @@ def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path
     assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_real_weights_differ_from_those_of_one_replica_by_rounding_only(
     real_mnist: Path, tmp_path: Path, optimizer: str

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.stages.train import TrainResult, train
+from mnist_cli.stages.train import TrainResult
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.data import write_small_store
+from tests.support.stages import train
 
 # The second checkpoint is written until a byte comes: its weights are there, and neither on the disk nor named.
 PROGRAM = """
 import os, sys
 from mnist_cli.errors import Interrupted
 from mnist_cli.signals import raise_on_signals
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 import_tensorflow()
 from mnist_cli.learning import checkpoints
@@ -99,6 +100,7 @@ def test_sigterm_while_a_checkpoint_is_written_completes_it_and_one_of_the_last_
     assert_same_bits(tmp_path / "cut", tmp_path / "calm")
 
 
+@pytest.mark.exhaustive
 def test_a_second_ctrl_c_does_not_wait_for_the_disk_and_leaves_whole_checkpoints(store: Path, tmp_path: Path) -> None:
     with signalled_while_writing(store, tmp_path / "cut", signal.SIGINT) as process:
         process.send_signal(signal.SIGINT)

@@ -16,24 +16,13 @@ from mnist_cli.errors import ConfigError, InputError, Interrupted, TrainingDiver
 from mnist_cli.formats.model import load_model
 from mnist_cli.formats.store import Store, open_store
 from mnist_cli.progress import Progress
-from mnist_cli.stages.evaluate import evaluate
-from mnist_cli.stages.preprocess import preprocess
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import TrainResult, train
+from mnist_cli.stages.train import TrainResult
 from tests.support import ROOT, reference
+from tests.support.data import write_small_store
 from tests.support.fetch_fixtures import Listener
-from tests.support.small_stores import write_small_store
-
-
-class Failing(Progress):
-    """Fails when training has come to a step, as a crash would."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def update(self, done: int, detail: str = "") -> None:
-        if done >= self.step:
-            raise RuntimeError(f"crash at step {done}")
+from tests.support.stages import evaluate, preprocess, train
+from tests.support.trainings import Failing, outputs
 
 
 class Signalling(Failing):
@@ -63,10 +52,6 @@ def reference_for(store: Store, **settings: Any) -> tuple[reference.Array, refer
 
 def history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-
-
-def outputs(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
 
 
 def test_small_weights_agree_with_the_reference(small: Path, tmp_path: Path) -> None:
@@ -293,7 +278,7 @@ def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_way_to_resume_is_refused(small: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected auto, require or never"):
-        train(small, tmp_path, resume="maybe")  # type: ignore[arg-type]
+        train(small, tmp_path, resume="maybe")
 
 
 PROGRAM = """
@@ -302,7 +287,7 @@ from pathlib import Path
 from mnist_cli.errors import Interrupted
 from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 class Speaking(Progress):
     def update(self, done, detail=""):

@@ -20,13 +20,14 @@ import pytest
 
 from mnist_cli.cli import workers as local_workers
 from mnist_cli.cli.workers import _free_addresses, run_workers
-from mnist_cli.distribution import this_worker
 from mnist_cli.errors import ConfigError, WorkerLost
+from mnist_cli.learning.distributed.setting import this_worker
 from mnist_cli.stages.runtime import expected_runtime
-from mnist_cli.stages.train import train
-from tests.learning.test_mirrored import difference, outputs
 from tests.support import ROOT
-from tests.support.small_stores import write_small_store
+from tests.support.command_line import start_process
+from tests.support.data import write_small_store
+from tests.support.stages import train
+from tests.support.trainings import difference, outputs
 
 WORKER_LOST = 9
 PROGRAM = """
@@ -34,7 +35,7 @@ import json, sys
 from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
-from mnist_cli.stages.train import train
+from tests.support.stages import train
 
 class Speaking(Progress):
     def update(self, done, detail=""):
@@ -112,6 +113,7 @@ def test_two_workers_train_as_one_replica_the_same_bits_each_time_also_through_a
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm-0", "cut-0", "single"]  # the others write nothing
 
 
+@pytest.mark.exhaustive
 def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 60, "optimizer": "momentum", "select": "best", "validate_every": 20}
     run_two(small, tmp_path / "cut", **settings | {"steps": 40})
@@ -120,6 +122,7 @@ def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: P
     assert difference(tmp_path / "single", tmp_path / "cut-0") < 1e-5
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("killed", [0, 1])
 def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again(
     small: Path, tmp_path: Path, killed: int
@@ -139,6 +142,7 @@ def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again
     assert int(resumed[1]) >= 100
 
 
+@pytest.mark.exhaustive
 def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10}
     with workers(small, tmp_path / "run", settings, settings) as processes:
@@ -152,6 +156,7 @@ def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path:
     assert (tmp_path / "run-0" / "checkpoints" / f"step-{int(reached[1]):08}").is_dir()
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path: Path) -> None:
     with workers(small, tmp_path / "run", {"seed": 0}, {"seed": 7}) as processes:
         said = [process.communicate(timeout=60)[0] for process in processes]
@@ -159,6 +164,7 @@ def test_a_worker_that_would_train_something_else_says_so(small: Path, tmp_path:
     assert "worker 1 would train something else than the chief: seed 0 → 7" in said[1]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("alone", [0, 1])
 def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: int
@@ -171,31 +177,24 @@ def test_a_worker_whose_partner_never_starts_names_it_and_gives_up(
     assert "expected every worker to start within 0.5 s; no answer from 127.0.0.1:" in said
 
 
-def mnist(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mnist_cli", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
-    )
-
-
 @pytest.fixture(scope="module")
 def prepared(real_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    process = mnist(folder, "run", "--to", "preprocess", "--mirror", str(real_mnist))
+    process = start_process("run", "--to", "preprocess", "--mirror", str(real_mnist), cwd=folder)
     said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return folder
 
 
+@pytest.mark.exhaustive
 def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path, tmp_path: Path) -> None:
-    process = mnist(prepared, "train", "--workers", "2", "--json")
+    process = start_process("train", "--workers", "2", "--json", cwd=prepared)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert json.loads(out)["stages"][0]["ran"]
     train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path)
     assert difference(tmp_path, prepared / "artifacts" / "train") < 1e-5
-    again = mnist(prepared, "train", "--workers=2")
+    again = start_process("train", "--workers=2", cwd=prepared)
     assert "nothing to do" in again.communicate(timeout=60)[0]
 
 
@@ -203,7 +202,9 @@ def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path,
 def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: signal.Signals, code: int) -> None:
     checkpoints = prepared / "artifacts" / "train" / "checkpoints"
     before = set(checkpoints.glob("step-*"))
-    process = mnist(prepared, "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200")
+    process = start_process(
+        "train", "--workers", "2", "--steps", "5000000", "--set", "train.checkpoint_every=200", cwd=prepared
+    )
     end = time.monotonic() + 60
     while set(checkpoints.glob("step-*")) <= before and time.monotonic() < end:
         time.sleep(0.05)
@@ -215,11 +216,12 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
     assert f"run '{command}' to go on from step {reached}" in said[1]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_is_killed(prepared: Path) -> None:
     checkpoints = prepared / "artifacts" / "train" / "checkpoints"
     settings = ("--steps", "5000000", "--seed", "4")
-    process = mnist(prepared, "train", "--workers", "2", *settings)
+    process = start_process("train", "--workers", "2", *settings, cwd=prepared)
     assert process.stderr is not None
     # It runs as soon as it says so.
     assert any("steps/s" in line or "belong to another run" in line for line in process.stderr)
@@ -249,7 +251,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pipeline.yaml").write_text(
         "dataset: synthetic\ntrain: {steps: 20, strategy: multiworker, device: cpu}\n"
     )
-    process = mnist(folder, "run", "--to", "preprocess", "--set", "train.strategy=single")
+    process = start_process("run", "--to", "preprocess", "--set", "train.strategy=single", cwd=folder)
     said = process.communicate(timeout=100)
     assert process.returncode == 0, said
     return folder
@@ -262,7 +264,7 @@ def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
     for index, name in enumerate(artifacts):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         variables = {"TF_CONFIG": json.dumps(cluster), "MNIST_WORKERS_PATIENCE": "50"}
-        processes.append(mnist(folder, "train", "--artifacts", name, **variables))
+        processes.append(start_process("train", "--artifacts", name, cwd=folder, variables=variables))
     try:
         said = [process.communicate(timeout=100) for process in processes]
     finally:
@@ -272,6 +274,7 @@ def mnist_pair(folder: Path, *artifacts: str) -> list[tuple[int, str]]:
     return [(code, out.splitlines()[-1] if out else err) for code, (out, err) in zip(codes, said, strict=True)]
 
 
+@pytest.mark.exhaustive
 def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> None:
     shutil.copytree(synthetic / "artifacts", synthetic / "other")
     done = (0, "done: this worker's share; the chief publishes the model")
@@ -355,7 +358,7 @@ def test_without_a_word_on_the_workers_training_is_refused(
 
 
 def test_several_stages_at_once_are_refused_under_multiworker(prepared: Path) -> None:
-    process = mnist(prepared, "run", "--strategy", "multiworker")
+    process = start_process("run", "--strategy", "multiworker", cwd=prepared)
     assert "trains with 'mnist train'" in process.communicate(timeout=60)[1]
     assert process.returncode == 3
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import struct
-import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -18,14 +16,13 @@ import pytest
 from PIL import Image
 
 import mnist_cli
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.pictures.predicting import evidence
-from tests.pictures.test_normalize import digit
-from tests.support.small_stores import write_small_store
+from tests.support.command_line import imported_by, mnist, run_process
+from tests.support.data import digit, write_small_store
 
 NAMES = ("zero", "one", "t\x1bwo")
 
@@ -43,10 +40,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "artifacts" / stage / "manifest.json").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def save(name: str, image: Image.Image, **options: Any) -> str:
@@ -91,10 +84,9 @@ KINDS = ["png", "jpg", "gif", "bmp", "16 bits", "transparent", "palette with tra
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_digit_in_any_kind_of_file_is_the_same(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_a_digit_in_any_kind_of_file_is_the_same(folder: Path, kind: str) -> None:
     expected = mnist_cli.predict(grey(), "artifacts/train/model.h5")
-    assert run_command_line(["predict", picture(kind), "--json"]) == 0
-    (read,) = lines(capsys)
+    (read,) = mnist("predict", picture(kind), "--json").documents
     assert read["prediction"] == expected.labels[0] == 1
     assert read["probabilities"] == pytest.approx(expected.probabilities[0], abs=0.05)
     assert read["class"] == "one"
@@ -155,8 +147,8 @@ FAILURES = {
     "animated PNG": "an animation",
     "zero byte": "null byte",
     "empty": "received nothing (0 bytes)",
-    "text": "something else",
-    "TIFF": "something else",
+    "text": "another kind of file",
+    "TIFF": "another kind of file",
     "cut": "damaged",
     "damaged": "damaged",
     "bomb": "too large",
@@ -164,62 +156,46 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_file_that_is_no_digit_is_told_of_and_the_others_go_on(
-    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
+def test_an_unreadable_picture_is_reported_and_the_others_go_on(folder: Path, kind: str) -> None:
     bad, good = bad_file(kind), save("good.png", grey())
-    assert run_command_line(["predict", good, bad, good]) == 5
-    captured = capsys.readouterr()
-    assert captured.out.count("good.png: one") == 2
-    assert FAILURES[kind] in captured.err
-    assert run_command_line(["predict", bad, good, "--json"]) == 5
-    failed, predicted = lines(capsys)
+    done = mnist("predict", good, bad, good, code=5)
+    assert done.out.count("good.png: one") == 2
+    assert FAILURES[kind] in done.err
+    failed, predicted = mnist("predict", bad, good, "--json", code=5).documents
     assert failed["file"] == bad
     assert FAILURES[kind] in failed["error"]["message"]
     assert predicted["prediction"] == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_permission_is_reported(folder: Path) -> None:
     Path(save("closed.png", grey())).chmod(0)
-    assert run_command_line(["predict", "closed.png"]) == 5
-    assert "closed.png: Permission denied" in capsys.readouterr().err
+    done = mnist("predict", "closed.png", code=5)
+    assert "closed.png: Permission denied" in done.err
 
 
 def test_standard_input_is_read_in_a_process_of_its_own(folder: Path) -> None:
     content = Path(save("a.png", grey())).read_bytes()
-    command = [sys.executable, "-m", "mnist_cli", "predict", "-", "--json"]
-    result = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["file"] == "-"
-    assert json.loads(result.stdout)["prediction"] == 1
+    (read,) = run_process("predict", "-", "--json", cwd=folder, given=content).documents
+    assert (read["file"], read["prediction"]) == ("-", 1)
 
 
-def test_standard_input_is_read_once(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_standard_input_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = Path(save("a.png", grey())).read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    assert run_command_line(["predict", "-", "-", "--json"]) == 5
-    first, second = lines(capsys)
+    first, second = mnist("predict", "-", "-", "--json", code=5).documents
     assert first["class"] == "one"
     assert second["error"]["message"] == "standard input was read already"
 
 
 def test_predicting_imports_neither_tensorflow_nor_matplotlib(folder: Path) -> None:
-    program = (
-        "import sys\nfrom mnist_cli.cli.app import run_command_line\n"
-        "code = run_command_line(['predict', sys.argv[1], '--explain', '-q'])\n"
-        "sys.exit(code or bool({'tensorflow', 'matplotlib', 'requests'} & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", program, save("a.png", grey())]
-    assert subprocess.run(command, cwd=folder, check=False).returncode == 0
+    names = imported_by(["predict", save("a.png", grey()), "--explain", "-q"], folder)
+    assert names.isdisjoint({"tensorflow", "matplotlib", "requests"})
 
 
-def test_without_a_model_there_is_one_error_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_model_there_is_one_error_document(folder: Path) -> None:
     (folder / "artifacts/train/model.h5").unlink()
-    assert run_command_line(["predict", save("a.png", grey()), "--json"]) == 5
-    read = json.loads(capsys.readouterr().out)
+    read = mnist("predict", save("a.png", grey()), "--json", code=5).document
     assert list(read) == ["error"]
     assert read["error"]["hint"] == "run 'mnist train'"
 
@@ -227,19 +203,17 @@ def test_without_a_model_there_is_one_error_document(folder: Path, capsys: pytes
 @pytest.mark.parametrize("command", [["predict", "a.png"], ["plot", "weights"], ["plot", "mistakes"],
                                      ["plot", "history"], ["plot", "confusion"]], ids=" ".join)  # fmt: skip
 def test_where_nothing_was_run_the_whole_pipeline_is_the_hint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_command_line(command) == 5
-    assert "hint: run 'mnist run'" in capsys.readouterr().err
+    done = mnist(*command, code=5)
+    assert "hint: run 'mnist run'" in done.err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--index", "-1"], ["--index", "99"], ["a.png", "--split", "test"]])
-def test_what_cannot_be_asked_exits_with_2(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
+def test_what_cannot_be_asked_exits_with_2(folder: Path, arguments: list[str]) -> None:
     store_of_the_models_shape(folder)
-    assert run_command_line(["predict", *arguments]) == 2
+    mnist("predict", *arguments, code=2)
 
 
 def store_of_the_models_shape(folder: Path) -> Path:
@@ -254,10 +228,9 @@ def store_of_the_models_shape(folder: Path) -> Path:
     return path
 
 
-def test_stored_images_are_predicted_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stored_images_are_predicted_as_they_are(folder: Path) -> None:
     store = open_store(store_of_the_models_shape(folder))
-    assert run_command_line(["predict", "--index", "3", "--index", "0", "--json"]) == 0
-    read = lines(capsys)
+    read = mnist("predict", "--index", "3", "--index", "0", "--json").documents
     expected = mnist_cli.load_model("artifacts/train/model.h5").predict(store.test.inputs[[3, 0]])
     assert [line["prediction"] for line in read] == expected.tolist()
     assert [(line["split"], line["index"], line["label"]) for line in read] == [
@@ -266,60 +239,51 @@ def test_stored_images_are_predicted_as_they_are(folder: Path, capsys: pytest.Ca
     ]
 
 
-def test_a_stored_image_needs_a_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["predict", "--index", "0"]) == 5
-    assert "run 'mnist preprocess'" in capsys.readouterr().err
+def test_a_stored_image_needs_a_store(folder: Path) -> None:
+    done = mnist("predict", "--index", "0", code=5)
+    assert "run 'mnist preprocess'" in done.err
 
 
-def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed(folder: Path) -> None:
     model = (folder / "artifacts/train/model.h5").read_bytes()
     store_of_the_models_shape(folder)
     (folder / "artifacts/train/model.h5").write_bytes(model)
-    assert run_command_line(["predict", save("a.png", grey())]) == 0
-    assert run_command_line(["predict", "--index", "0"]) == 5
-    assert "expected images and classes of the model" in capsys.readouterr().err
+    mnist("predict", save("a.png", grey()))
+    done = mnist("predict", "--index", "0", code=5)
+    assert "the model was trained on other data" in done.err
 
 
-def test_in_a_pipe_each_picture_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_each_picture_is_one_line(folder: Path) -> None:
     store_of_the_models_shape(folder)
-    assert run_command_line(["predict", "--index", "3", "--index", "0"]) == 0
-    told = capsys.readouterr().out.splitlines()
+    told = mnist("predict", "--index", "3", "--index", "0").out.splitlines()
     assert len(told) == 2
     assert re.fullmatch(r"test image 3: \d \(label \d\), \d+\.\d\d %", told[0])
 
 
 def test_on_a_terminal_there_is_a_bar_for_each_class_and_no_escape_of_a_name(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
     name = save("se\x1bven.png", grey())
-    assert run_command_line(["predict", name, "gone\x1b"]) == 5
-    captured = capsys.readouterr()
-    assert captured.out.splitlines()[0] == "se\\u001bven.png: one"
-    assert sum(" % " in line or line.endswith(" %") for line in captured.out.splitlines()) == 3
-    assert "\x1b" not in captured.out + captured.err
+    done = mnist("predict", name, "gone\x1b", code=5, terminal=True)
+    assert done.out.splitlines()[0] == "se\\u001bven.png: one"
+    assert sum(" % " in line or line.endswith(" %") for line in done.out.splitlines()) == 3
+    assert "\x1b" not in done.out + done.err
 
 
-def test_the_evidence_and_the_bias_add_up_to_the_logit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_evidence_and_the_bias_add_up_to_the_logit(folder: Path) -> None:
     model = mnist_cli.load_model("artifacts/train/model.h5")
-    assert run_command_line(["predict", save("a.png", grey()), "--explain", "--json"]) == 0
-    (read,) = lines(capsys)
+    (read,) = mnist("predict", save("a.png", grey()), "--explain", "--json").documents
     logits = model.logits(np.array(read["image"], np.uint8))[0]
     assert np.sum(read["evidence"]) + read["bias"] == pytest.approx(logits[read["prediction"]], rel=1e-4)
 
 
-def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(folder: Path) -> None:
     model = mnist_cli.load_model("artifacts/train/model.h5")
     weights = model.weights.copy()
     weights[392:] = 0, -0.1, 0
     save_model(folder / "artifacts/train/model.h5", Model(weights, model.bias, ("0", "1", "2"), 1, 0, "", (28, 28)))
-    assert run_command_line(["predict", save("a.png", grey()), "--explain"]) == 0
-    text = capsys.readouterr().out.splitlines()
+    text = mnist("predict", save("a.png", grey()), "--explain").out.splitlines()
     drawing, total = text[1:29], text[-1]
     assert any("++" in line for line in drawing[:14])
     assert not any("-" in line for line in drawing[:14])
@@ -336,7 +300,7 @@ def test_evidence_is_the_terms_of_the_sum() -> None:
 def test_in_python_arrays_pictures_and_names_are_predicted(folder: Path) -> None:
     model = mnist_cli.load_model("artifacts/train/model.h5")
     name = save("a.png", grey())
-    image = mnist_cli.normalize(grey())
+    image = mnist_cli.normalize(grey(), model.shape)
     by_array, by_picture = mnist_cli.predict(image, model), mnist_cli.predict(grey(), model)
     by_names, by_path = mnist_cli.predict([name, name], model), mnist_cli.predict(Path(name), model)
     for answer in (by_array, by_picture, by_names, by_path):
@@ -354,4 +318,4 @@ def test_in_python_a_bad_file_is_named(folder: Path) -> None:
 def test_a_photograph_for_three_dimensions_is_its_first_picture(folder: Path) -> None:
     grey().convert("RGB").save("a.mpo", append_images=[Image.new("RGB", (200, 200))], save_all=True)
     with open_picture("a.mpo") as opened:
-        assert (mnist_cli.normalize(opened) > 0).any()
+        assert (mnist_cli.normalize(opened, (28, 28)) > 0).any()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli.config.loading import NO_FILE, load_config, parse_override
+from mnist_cli.config.loading import NO_FILE
 from mnist_cli.pipeline.manifest import stage_key
-from mnist_cli.pipeline.registry import STAGES
+from mnist_cli.stages import PIPELINE
+from tests.support.configs import load_config, parse_override
 
 FROZEN: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("frozen_keys.json").read_text(encoding="utf-8"))
 
@@ -21,5 +22,8 @@ FROZEN: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("frozen_
 @pytest.mark.parametrize("typed", FROZEN)
 def test_a_configuration_keeps_its_keys(typed: str) -> None:
     config = load_config(NO_FILE, [parse_override(text) for text in typed.split()]).config
-    keys = {name: stage_key(name, stage.version, stage.parameters(config), {}, {}) for name, stage in STAGES.items()}
+    keys = {
+        name: stage_key(name, stage.version, stage.parameters(config), {}, {})
+        for name, stage in PIPELINE.stages.items()
+    }
     assert keys == FROZEN[typed]

@@ -16,6 +16,7 @@ from mnist_cli.errors import FormatError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest, stage_key, write_manifest
+from mnist_cli.stages import PIPELINE
 
 
 def make_manifest(**changes: Any) -> Manifest:
@@ -150,7 +151,7 @@ def test_a_damaged_memory_of_digests_costs_a_reading_only(tmp_path: Path, memory
 
 
 def test_files_are_published_together_with_their_manifest(tmp_path: Path) -> None:
-    artifacts = Artifacts(tmp_path)
+    artifacts = Artifacts(tmp_path, PIPELINE)
     files.write_bytes(artifacts.begin("eval") / "metrics.json", b"new")
     write_manifest(tmp_path / "eval" / ".new" / "manifest.json", make_manifest())
     artifacts.commit("eval")
@@ -158,7 +159,7 @@ def test_files_are_published_together_with_their_manifest(tmp_path: Path) -> Non
 
 
 def test_a_run_that_died_before_its_manifest_is_undone(tmp_path: Path) -> None:
-    artifacts = Artifacts(tmp_path)
+    artifacts = Artifacts(tmp_path, PIPELINE)
     (tmp_path / "eval").mkdir()
     (tmp_path / "eval" / "metrics.json").write_bytes(b"old")
     files.write_bytes(artifacts.begin("eval") / "metrics.json", b"new")
@@ -169,7 +170,7 @@ def test_a_run_that_died_before_its_manifest_is_undone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_a_run_that_died_after_its_manifest_is_finished(tmp_path: Path, moved: int) -> None:
-    artifacts = Artifacts(tmp_path)
+    artifacts = Artifacts(tmp_path, PIPELINE)
     new = artifacts.begin("train")
     for name in ("history.jsonl", "model.h5"):
         files.write_bytes(new / name, b"new")

@@ -3,90 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from mnist_cli.config.config import Config
-from mnist_cli.config.loading import load_config, parse_override
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.formats.hdf5_writing import safe_hdf5_file
-from mnist_cli.pipeline import registry
-from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.overrides import kept_overrides
-from mnist_cli.pipeline.plan import StageStatus, State, examine_all
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
-from mnist_cli.pipeline.request import Request, StageResult
-from mnist_cli.pipeline.runner import run
-from tests.conftest import register_dataset
-from tests.support.idx_files import write_tiny_dataset
-
-ALL = ("fetch", "preprocess", "train", "eval")
-
-
-def fake_train(job: Job) -> Outcome:
-    """Write a model that depends on the learning rate rounded to a tenth, so that not every change changes it."""
-    with safe_hdf5_file(job.new / "model.h5") as file:
-        file.create_dataset("W", data=np.full(3, round(job.config.train.learning_rate or 0.5, 1)))
-    (job.new / "history.jsonl").write_text("{}\n", encoding="utf-8")
-    return Outcome({"steps": job.config.train.steps}, runtime={"device": "cpu", "tensorflow": "2"})
-
-
-def fake_evaluate(job: Job) -> Outcome:
-    (job.new / "metrics.json").write_text(json.dumps({"split": job.config.eval.split}), encoding="utf-8")
-    return Outcome({"accuracy": 0.9})
-
-
-class Pipeline:
-    """A pipeline on the tiny data set in a folder of its own."""
-
-    def __init__(self, root: Path, mirror: Path) -> None:
-        self.artifacts = Artifacts(root)
-        self.mirror = mirror
-
-    def config(self, *settings: str) -> Config:
-        base = ("dataset=tiny", "preprocess.validation_size=10")
-        return load_config(overrides=[parse_override(text) for text in (*base, *settings)]).config
-
-    def run(self, *settings: str, **options: Any) -> list[StageResult]:
-        given = {override.path: override.value for override in map(parse_override, settings)}
-        fields = {"overrides": given, "mirrors": (str(self.mirror),)} | options
-        return run(Request(self.config(*settings), self.artifacts, **fields))
-
-    def ran(self, *settings: str, **options: Any) -> list[str]:
-        return [result.stage for result in self.run(*settings, **options) if result.ran]
-
-    def statuses(self, *settings: str) -> dict[str, StageStatus]:
-        return examine_all(self.config(*settings), self.artifacts, DigestCache(self.artifacts.root))
-
-    def states(self, *settings: str) -> list[str]:
-        return [str(status.state) for status in self.statuses(*settings).values()]
-
-    def why(self, stage: str, *settings: str) -> list[str]:
-        return [str(reason) for reason in self.statuses(*settings)[stage].reasons]
-
-    def file(self, name: str) -> Path:
-        return self.artifacts.root / name
-
-
-@pytest.fixture
-def pipeline(tmp_path: Path, tiny_mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    monkeypatch.chdir(tmp_path)
-    runtime: Callable[[Config], dict[str, Any]] = lambda _config: {"device": None, "tensorflow": "2"}  # noqa: E731
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=fake_train, runtime=runtime))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=fake_evaluate))
-    monkeypatch.setattr("mnist_cli.pipeline.runner._warm_up", lambda *_: None)
-    return Pipeline(tmp_path / "artifacts", tiny_mirror)
+from mnist_cli.pipeline.plan import State
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome, upstream
+from tests.support.configs import defaults
+from tests.support.data import register_dataset, write_tiny_dataset
+from tests.support.pipelines import ALL, Pipeline
 
 
 def test_a_new_folder_is_missing_everything(pipeline: Pipeline) -> None:
@@ -129,7 +63,7 @@ def test_a_value_that_came_from_the_command_line_is_said_to(pipeline: Pipeline) 
 def test_what_follows_from_another_change_is_not_told_in_the_line(pipeline: Pipeline) -> None:
     pipeline.run()
     status = pipeline.statuses("train.optimizer=adam")["train"]
-    assert status.why() == "train.optimizer sgd → adam; train.learning_rate 0.5 → 0.005"
+    assert status.why() == "train.learning_rate 0.5 → 0.005; train.optimizer sgd → adam"
     assert len(status.reasons) > 2
 
 
@@ -160,14 +94,14 @@ def test_epochs_replace_steps(pipeline: Pipeline) -> None:
 
 def test_a_new_version_of_a_stage_makes_it_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], version=2))
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=2))
     assert pipeline.why("eval") == ["the eval stage's version 1 → 2"]
 
 
 def test_another_runtime_makes_training_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    newer = dataclasses.replace(STAGES["train"], runtime=lambda _config: {"device": "gpu", "tensorflow": "3"})
-    monkeypatch.setitem(STAGES, "train", newer)
+    newer = dataclasses.replace(PIPELINE.stages["train"], runtime=lambda _config: {"device": "gpu", "tensorflow": "3"})
+    monkeypatch.setitem(PIPELINE.stages, "train", newer)
     assert pipeline.why("train") == ["runtime device cpu → gpu", "runtime tensorflow 2 → 3"]
 
 
@@ -222,9 +156,9 @@ def test_a_lost_manifest_is_incomplete_and_files_that_are_right_are_not_fetched_
 
 def test_checkpoints_without_a_manifest_are_an_interrupted_training(pipeline: Pipeline) -> None:
     pipeline.run(stages=("fetch", "preprocess"))
-    pipeline.file("train/checkpoints/step-00000400").mkdir(parents=True)
+    pipeline.file("train/checkpoints/0123456789ab/step-00000400").mkdir(parents=True)
     assert pipeline.states()[2] == "incomplete"
-    assert pipeline.why("train") == ["interrupted; checkpoints/step-00000400 is there to go on from"]
+    assert pipeline.why("train") == ["interrupted; checkpoints/0123456789ab/step-00000400 is there to go on from"]
 
 
 def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
@@ -260,7 +194,7 @@ def test_a_stage_that_fails_leaves_what_was_there(pipeline: Pipeline, monkeypatc
         (job.new / "model.h5").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=fail))
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=fail))
     with pytest.raises(OSError, match="No space"):
         pipeline.run("train.learning_rate=0.3")
     assert pipeline.file("train/model.h5").read_bytes() == before
@@ -385,8 +319,9 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(pipeline: Pipel
 
 
 def test_upstream_is_in_pipeline_order() -> None:
-    assert [stage.name for stage in registry.upstream(STAGES["eval"])] == ["fetch", "preprocess", "train"]
-    assert registry.upstream(STAGES["fetch"]) == ()
+    bound = PIPELINE.bind(defaults())
+    assert upstream(bound, ["eval"]) == ["fetch", "preprocess", "train"]
+    assert upstream(bound, ["fetch"]) == []
 
 
 def test_states_are_the_six_of_the_design() -> None:

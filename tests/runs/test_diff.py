@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome, _run_evaluate
 from mnist_cli.runs.comparison import Comparison, compare
 from mnist_cli.runs.conditions import holds, parse_condition
 from mnist_cli.runs.mcnemar import mcnemar
 from mnist_cli.runs.runs import find_run
-from tests.pipeline.test_pipeline import Pipeline, pipeline
-
-__all__ = ["pipeline"]  # the fixture
+from mnist_cli.stages.evaluate import EVALUATE
+from mnist_cli.stages.stage import STORE, Job, Outcome
+from tests.support.command_line import mnist
+from tests.support.pipelines import Pipeline, stand_in
 
 
 def train_at_random(job: Job) -> Outcome:
     """Write a model of random numbers, other ones for every seed."""
-    random = np.random.default_rng(job.config.seed)
-    store = open_store(job.root / "preprocess" / "store.h5")
+    random = np.random.default_rng(job.config.value("seed"))
+    store = open_store(job.input(STORE))
     weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
     save_model(
-        job.new / "model.h5", Model(weights, bias, store.classes, 1, job.config.seed, store.digest, store.image_shape)
+        job.new / "model.h5",
+        Model(weights, bias, store.classes, 1, job.config.value("seed"), store.digest, store.image_shape),
     )
     (job.new / "history.jsonl").write_bytes(b"")
-    metrics = {"loss": 1 + job.config.seed / 10, "validation_loss": 2.0, "validation_accuracy": 0.1}
+    metrics = {"loss": 1 + job.config.value("seed") / 10, "validation_loss": 2.0, "validation_accuracy": 0.1}
     return Outcome(metrics, runtime={"device": "cpu", "tensorflow": "2"})
 
 
 @pytest.fixture
 def two(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """Two runs that were evaluated: seed 1, then seed 2 and another number of steps."""
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=train_at_random))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=_run_evaluate))
+    stand_in(monkeypatch, "train", run=train_at_random)
+    stand_in(monkeypatch, "eval", run=EVALUATE.run)
     pipeline.run("seed=1")
     pipeline.run("seed=2", "train.steps=7")
     return pipeline
 
 
 def compared(pipeline: Pipeline, first: str = "previous", second: str = "latest") -> Comparison:
-    root = pipeline.artifacts.root
-    return compare(find_run(root, first), find_run(root, second), pipeline.artifacts)
+    artifacts = pipeline.artifacts
+    return compare(find_run(artifacts, first), find_run(artifacts, second), artifacts)
 
 
 def right(pipeline: Pipeline, seed: int, split: str) -> Any:
@@ -90,7 +88,7 @@ def test_the_paired_test_counts_what_only_one_gets_right(two: Pipeline, split: s
             (folder / "eval-test.json").unlink()
     comparison, first, second = compared(two), right(two, 1, split), right(two, 2, split)
     assert comparison.test is not None
-    assert comparison.tested_on == comparison.split == split
+    assert comparison.test.split == comparison.split == split
     counted = comparison.test.examples, comparison.test.only_first, comparison.test.only_second
     assert counted == (len(first), (first & ~second).sum(), (second & ~first).sum())
     assert comparison.test.p == mcnemar(*counted[1:])
@@ -99,8 +97,8 @@ def test_the_paired_test_counts_what_only_one_gets_right(two: Pipeline, split: s
 def test_runs_that_were_not_evaluated_are_tested_on_the_validation_split(two: Pipeline) -> None:
     two.run("seed=3", stages=("train",))
     comparison = compared(two)
-    assert comparison.split is None
-    assert comparison.tested_on == "validation"
+    assert comparison.split is None and comparison.test is not None
+    assert comparison.test.split == "validation"
     accuracy = next(change for change in comparison.changes if change.name == "accuracy")
     assert accuracy.first is not None
     assert accuracy.second is accuracy.amount is None
@@ -116,12 +114,12 @@ def test_a_run_is_the_same_as_itself(two: Pipeline) -> None:
 
 def test_there_is_no_paired_test_over_different_data(two: Pipeline) -> None:
     two.run("seed=2", "preprocess.validation_size=20")
-    assert compared(two).no_test == "they were trained on different data"
+    assert compared(two).no_test == "the two runs were trained on different data"
 
 
 def test_there_is_no_paired_test_when_the_store_is_another_one(two: Pipeline) -> None:
     two.run("preprocess.validation_size=20", stages=("preprocess",))
-    assert compared(two).no_test == "the store is not the one that they were trained on any more"
+    assert compared(two).no_test == "the store has changed since they were trained"
 
 
 def test_there_is_no_paired_test_without_a_store(two: Pipeline) -> None:
@@ -191,49 +189,43 @@ def test_a_gate_on_p_without_a_test_is_not_passed(two: Pipeline) -> None:
         holds(parse_condition("p < 0.05"), compared(two))
 
 
-def test_the_command_compares_previous_and_latest(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["diff"]) == 0
-    text = capsys.readouterr().out
+def test_the_command_compares_previous_and_latest(two: Pipeline) -> None:
+    text = mnist("diff").out
     assert "train.steps                  1000 → 7" in text
     assert "loss                         1.1000 → 1.2000  +0.1" in text
     assert "b = " in text
 
 
 @pytest.mark.parametrize(("p", "verdict"), [(0.2, "p = 0.20: within noise"), (0.01, "p = 0.01: a real difference")])
-def test_noise_is_called_noise(
-    two: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, p: float, verdict: str
-) -> None:
+def test_noise_is_called_noise(two: Pipeline, monkeypatch: pytest.MonkeyPatch, p: float, verdict: str) -> None:
     monkeypatch.setattr("mnist_cli.runs.comparison.mcnemar", lambda *_counts: p)
-    assert run_command_line(["diff"]) == 0
-    assert verdict in capsys.readouterr().out
+    done = mnist("diff")
+    assert verdict in done.out
 
 
-def test_of_the_same_model_there_is_no_test_to_tell(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["diff", "latest", "latest"]) == 0
-    text = capsys.readouterr().out
+def test_of_the_same_model_there_is_no_test_to_tell(two: Pipeline) -> None:
+    text = mnist("diff", "latest", "latest").out
     assert text.splitlines()[-1] == "the same model, to the bit"
     assert "noise" not in text
 
 
-def test_what_neither_run_has_measured_is_left_out(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_neither_run_has_measured_is_left_out(two: Pipeline) -> None:
     two.run("seed=3", stages=("train",))
     two.run("seed=4", stages=("train",))
-    assert run_command_line(["diff"]) == 0
-    text = capsys.readouterr().out
+    text = mnist("diff").out
     assert "validation_accuracy" in text
     assert "cross_entropy" not in text
     assert "(not measured)" not in text
 
 
-def test_a_condition_that_holds_exits_with_6(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["diff", "--fail-if", "loss > 0.2"]) == 0
-    assert run_command_line(["diff", "--fail-if", "loss > 0.2", "--fail-if", "loss > 0.05"]) == 6
-    assert "error: loss changed by 0.1, and --fail-if says 'loss > 0.05'" in capsys.readouterr().err
+def test_a_condition_that_holds_exits_with_6(two: Pipeline) -> None:
+    mnist("diff", "--fail-if", "loss > 0.2")
+    done = mnist("diff", "--fail-if", "loss > 0.2", "--fail-if", "loss > 0.05", code=6)
+    assert "error: loss changed by 0.1, and --fail-if says 'loss > 0.05'" in done.err
 
 
-def test_the_document_has_it_all_also_when_the_gate_fails(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["diff", "--json", "--fail-if", "loss > 0.05"]) == 6
-    document = json.loads(capsys.readouterr().out)
+def test_the_document_has_it_all_also_when_the_gate_fails(two: Pipeline) -> None:
+    document = mnist("diff", "--json", "--fail-if", "loss > 0.05", code=6).document
     assert document["conditions"] == [{"condition": "loss > 0.05", "holds": True}]
     assert document["error"]["code"] == "gate"
     assert document["metrics"]["loss"]["change"] == pytest.approx(0.1)
@@ -241,15 +233,14 @@ def test_the_document_has_it_all_also_when_the_gate_fails(two: Pipeline, capsys:
     assert document["differences"][0] == {"kind": "parameter", "name": "seed", "first": 1, "second": 2}
 
 
-def test_one_name_is_compared_with_the_latest(two: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    run_command_line(["diff", "published", "--json"])
-    document = json.loads(capsys.readouterr().out)
+def test_one_name_is_compared_with_the_latest(two: Pipeline) -> None:
+    document = mnist("diff", "published", "--json").document
     assert document["first"] == document["second"]
 
 
 def test_one_run_alone_has_nothing_to_be_compared_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline
 ) -> None:
     pipeline.run()
-    assert run_command_line(["diff"]) == 5
-    assert "there is one run only" in capsys.readouterr().err
+    done = mnist("diff", code=5)
+    assert "there is one run only" in done.err

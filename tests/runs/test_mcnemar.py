@@ -60,5 +60,5 @@ def test_large_counts_neither_overflow_nor_lose_the_answer() -> None:
 
 
 def test_noise_is_told_from_a_difference_at_five_percent() -> None:
-    assert not PairedTest(100, 0, 5, mcnemar(0, 5)).significant
-    assert PairedTest(100, 0, 6, mcnemar(0, 6)).significant
+    assert not PairedTest("test", 100, 0, 5, mcnemar(0, 5)).significant
+    assert PairedTest("test", 100, 0, 6, mcnemar(0, 6)).significant

@@ -10,19 +10,16 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.cli.app import run_command_line
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES, Job, Outcome
 from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
-from tests.pipeline.test_pipeline import Pipeline, fake_evaluate, fake_train, pipeline
-from tests.test_structure import HEAVY, imported_by
-
-__all__ = ["pipeline"]  # the fixture
-
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Job, Outcome
+from tests.support.command_line import HEAVY, imported_by, mnist
+from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
@@ -39,11 +36,11 @@ def train_with_a_history(job: Job) -> Outcome:
 
 def evaluate_like_the_stage(job: Job) -> Outcome:
     outcome = fake_evaluate(job)
-    return Outcome(outcome.metrics | {"cross_entropy": 0.3, "split": job.config.eval.split})
+    return Outcome(outcome.metrics | {"cross_entropy": 0.3, "split": job.config.value("eval.split")})
 
 
 def runs(pipeline: Pipeline) -> list[Run]:
-    whole, damaged = read_runs(pipeline.artifacts.root)
+    whole, damaged = read_runs(Artifacts(pipeline.artifacts.root, PIPELINE))
     assert not damaged
     return whole
 
@@ -79,10 +76,12 @@ def test_the_same_training_again_is_the_same_run(pipeline: Pipeline) -> None:
 def test_an_evaluation_of_other_bits_does_not_stay(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
 
-    original = STAGES["train"].run
+    original = PIPELINE.stages["train"].run
     other = pipeline.config("train.learning_rate=0.9")
-    differently = dataclasses.replace(STAGES["train"], run=lambda job: original(dataclasses.replace(job, config=other)))
-    monkeypatch.setitem(STAGES, "train", differently)
+    differently = dataclasses.replace(
+        PIPELINE.stages["train"], run=lambda job: original(dataclasses.replace(job, config=other))
+    )
+    monkeypatch.setitem(PIPELINE.stages, "train", differently)
     pipeline.run(stages=("train",), force=True)
     (run,) = runs(pipeline)
     assert run.evaluations == {}
@@ -175,7 +174,7 @@ def test_a_damaged_record_is_reported(pipeline: Pipeline, name: str, content: by
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    whole, damaged = read_runs(pipeline.artifacts.root)
+    whole, damaged = read_runs(Artifacts(pipeline.artifacts.root, PIPELINE))
     assert whole == []
     assert problem in damaged[0].problem
 
@@ -186,24 +185,26 @@ def test_a_record_that_was_changed_is_noticed(pipeline: Pipeline, name: str) -> 
     path = runs(pipeline)[0].folder / name
     path.write_text(path.read_text(encoding="utf-8").replace('"seconds": ', '"seconds": 1'), encoding="utf-8")
     with pytest.raises(FormatError, match="its content was changed"):
-        read_run(pipeline.artifacts.root, path.parent.name)
+        read_run(Artifacts(pipeline.artifacts.root, PIPELINE), path.parent.name)
 
 
 def test_a_record_under_another_id_is_damaged(pipeline: Pipeline) -> None:
     pipeline.run()
     folder = runs(pipeline)[0].folder
     folder.rename(folder.with_name("00000000"))
-    assert "the record of another training" in read_runs(pipeline.artifacts.root)[1][0].problem
+    assert "the record of another training" in read_runs(Artifacts(pipeline.artifacts.root, PIPELINE))[1][0].problem
 
 
 def test_runs_have_names(pipeline: Pipeline) -> None:
     root = pipeline.artifacts.root
     first, second = (pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2))
     pipeline.run("train.steps=1")
-    assert find_run(root, "latest").id == find_run(root, "published").id == first
-    assert find_run(root, "previous").id == second
+    assert (
+        find_run(Artifacts(root, PIPELINE), "latest").id == find_run(Artifacts(root, PIPELINE), "published").id == first
+    )
+    assert find_run(Artifacts(root, PIPELINE), "previous").id == second
     length = next(length for length in range(1, 9) if first[:length] != second[:length])
-    assert find_run(root, first[:length].upper()).id == first
+    assert find_run(Artifacts(root, PIPELINE), first[:length].upper()).id == first
 
 
 def test_a_beginning_of_several_ids_is_refused(pipeline: Pipeline) -> None:
@@ -211,13 +212,13 @@ def test_a_beginning_of_several_ids_is_refused(pipeline: Pipeline) -> None:
     for name in ("aa000000", "aa000001"):
         (root / "runs" / name).mkdir(parents=True)
     with pytest.raises(UsageError, match="the beginning of several runs: aa000000, aa000001"):
-        find_run(root, "aa")
+        find_run(Artifacts(root, PIPELINE), "aa")
 
 
 @pytest.mark.parametrize("name", ["", "zz", "latest", "published", "../../etc", "00000000"])
 def test_an_unknown_run_is_an_input_error(pipeline: Pipeline, name: str) -> None:
     with pytest.raises(InputError, match="there is no run"):
-        find_run(pipeline.artifacts.root, name)
+        find_run(Artifacts(pipeline.artifacts.root, PIPELINE), name)
 
 
 def test_run_ids_are_those_of_the_folders(tmp_path: Path) -> None:
@@ -230,18 +231,19 @@ def test_run_ids_are_those_of_the_folders(tmp_path: Path) -> None:
 @pytest.fixture
 def listed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """Two runs, the second one published and its evaluation as the stage's."""
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=train_with_a_history))
-    monkeypatch.setitem(STAGES, "eval", dataclasses.replace(STAGES["eval"], run=evaluate_like_the_stage))
+    monkeypatch.setitem(
+        PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=train_with_a_history)
+    )
+    monkeypatch.setitem(
+        PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], run=evaluate_like_the_stage)
+    )
     pipeline.run("train.steps=1")
     pipeline.run("train.steps=2")
     return pipeline
 
 
-def test_the_list_has_the_latest_first_and_marks_the_published(
-    listed: Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command_line(["runs", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_the_list_has_the_latest_first_and_marks_the_published(listed: Pipeline) -> None:
+    lines = mnist("runs", "list").out.splitlines()
     first, second = runs(listed)
     assert lines[1].startswith(f"* {second.id}")
     assert lines[2].startswith(f"  {first.id}")
@@ -249,11 +251,10 @@ def test_the_list_has_the_latest_first_and_marks_the_published(
     assert "90.00 %" in lines[1]
 
 
-def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline) -> None:
     first, second = runs(listed)
     (first.folder / "run.json").write_bytes(b"")
-    assert run_command_line(["runs", "list", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist("runs", "list", "--json").document
     assert [run["id"] for run in document["runs"]] == [second.id]
     assert document["runs"][0]["published"]
     assert document["damaged"][0]["id"] == first.id
@@ -264,50 +265,48 @@ def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None
         assert imported_by(arguments, listed.artifacts.root.parent).isdisjoint(HEAVY)
 
 
-def test_show_tells_parameters_metrics_and_digests(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
     _, second = runs(listed)
-    assert run_command_line(["runs", "show", "latest"]) == 0
-    text = capsys.readouterr().out
+    text = mnist("runs", "show", "latest").out
     assert f"run {second.id}, trained " in text
     assert "train.steps                    2" in text
     assert "evaluation on test" in text
     assert str(second.store_digest) in text
 
 
-def test_show_as_json_has_the_whole_record(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_as_json_has_the_whole_record(listed: Pipeline) -> None:
     _, second = runs(listed)
-    assert run_command_line(["runs", "show", second.id, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist("runs", "show", second.id, "--json").document
     assert document["train"] == second.train.document()
     assert document["evaluations"] == {"test": second.evaluations["test"].document()}
     assert document["history"] == HISTORY
 
 
-def test_an_empty_list_says_what_to_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["runs", "list"]) == 0
-    assert "'mnist run' keeps one" in capsys.readouterr().out
+def test_an_empty_list_says_what_to_run(pipeline: Pipeline) -> None:
+    done = mnist("runs", "list")
+    assert "'mnist run' keeps one" in done.out
 
 
-def test_rm_removes_and_refuses_the_published_one(listed: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rm_removes_and_refuses_the_published_one(listed: Pipeline) -> None:
     first, second = runs(listed)
-    assert run_command_line(["runs", "rm", first.id, second.id]) == 2
+    mnist("runs", "rm", first.id, second.id, code=2)
     assert len(runs(listed)) == 2
-    assert run_command_line(["runs", "rm", first.id]) == 0
+    mnist("runs", "rm", first.id)
     assert runs(listed) == [second]
-    assert run_command_line(["runs", "rm", first.id]) == 5
-    assert "hint: run 'mnist runs list'" in capsys.readouterr().err
+    done = mnist("runs", "rm", first.id, code=5)
+    assert "hint: run 'mnist runs list'" in done.err
 
 
 def test_rm_removes_a_damaged_run(listed: Pipeline) -> None:
     first, _ = runs(listed)
     (first.folder / "model.h5").unlink()
-    assert run_command_line(["runs", "rm", first.id]) == 0
+    mnist("runs", "rm", first.id)
     assert not first.folder.exists()
 
 
 def test_a_folder_without_runs_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert read_runs(Artifacts(tmp_path / "artifacts").root) == ([], [])
-    assert run_command_line(["runs", "show", "latest"]) == 5
-    assert run_command_line(["runs", "rm", "latest"]) == 5
+    assert read_runs(Artifacts(tmp_path / "artifacts", PIPELINE)) == ([], [])
+    mnist("runs", "show", "latest", code=5)
+    mnist("runs", "rm", "latest", code=5)
     assert not (tmp_path / "artifacts").exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import os
 import signal
 import subprocess
@@ -14,21 +13,22 @@ from typing import Any
 
 import pytest
 
-from mnist_cli.cli.app import run_command_line
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError, Interrupted, TrainingDiverged, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.registry import STAGES
-from mnist_cli.pipeline.request import Request
+from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
-from mnist_cli.progress import Progress
+from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs import sweep as sweeps
 from mnist_cli.runs.grid import grid, read_axis
+from mnist_cli.runs.keeper import RunKeeper
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import read_runs
 from mnist_cli.runs.sweep import PointResult, PointState
-from tests.conftest import register_dataset
+from mnist_cli.stages import PIPELINE
 from tests.support import ROOT
-from tests.support.idx_files import write_tiny_dataset
+from tests.support.command_line import mnist
+from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.sweeping import BASE, points, run_sweep, table
 
 DIVERGING = "train.learning_rate=0.1,1e38"
@@ -111,8 +111,12 @@ def test_what_cannot_be_swept_is_refused(tiny_mirror: Path, setting: str, proble
 
 
 def test_the_seed_of_digits_that_are_made_from_it_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed: the synthetic digits are made from it"):
-        grid([read_axis("dataset", "synthetic", "--dataset"), read_axis("seed", "1,2", "--seed")], Path("/dev/null"))
+    with pytest.raises(ConfigError, match="seed: the data set is made from it"):
+        grid(
+            PIPELINE,
+            [read_axis("dataset", "synthetic", "--dataset"), read_axis("seed", "1,2", "--seed")],
+            Path("/dev/null"),
+        )
 
 
 def test_without_a_validation_split_there_is_nothing_to_choose_by(tiny_mirror: Path) -> None:
@@ -122,12 +126,12 @@ def test_without_a_validation_split_there_is_nothing_to_choose_by(tiny_mirror: P
 
 def test_nothing_to_vary_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="nothing to vary"):
-        grid([read_axis("dataset", "synthetic", "--dataset")], None)
+        grid(PIPELINE, [read_axis("dataset", "synthetic", "--dataset")], None)
 
 
 def test_points_become_runs_sorted_by_validation_accuracy(calm: tuple[Path, list[tuple[str, ...]]]) -> None:
     root, rows = calm
-    runs, damaged = read_runs(root)
+    runs, damaged = read_runs(Artifacts(root, PIPELINE))
     assert len(rows) == len(runs) == 6
     assert not damaged
     metrics = {run.id: run.train.metrics for run in runs}
@@ -138,7 +142,7 @@ def test_points_become_runs_sorted_by_validation_accuracy(calm: tuple[Path, list
 
 def test_a_sweep_never_looks_at_the_test_split(calm: tuple[Path, list[tuple[str, ...]]]) -> None:
     root, _ = calm
-    assert not any(run.evaluations for run in read_runs(root)[0])
+    assert not any(run.evaluations for run in read_runs(Artifacts(root, PIPELINE))[0])
     assert not (root / "eval").exists()
 
 
@@ -148,9 +152,14 @@ def test_a_sweep_publishes_no_training_and_leaves_no_scratch(calm: tuple[Path, l
     assert sorted(path.name for path in (root / "runs").iterdir()) == run_ids(root)
 
 
+def run_all(config: Config, artifacts: Artifacts, mirror: Path) -> list[StageResult]:
+    stages, records = tuple(PIPELINE.stages), RunKeeper(artifacts, 100, SILENT)
+    return run(Request(config, artifacts, {}, stages, mirrors=(str(mirror),), records=records))
+
+
 def test_what_was_published_stays(tiny_mirror: Path, tmp_path: Path) -> None:
     root, config = tmp_path / "artifacts", points("train.learning_rate=0.2")[0].config
-    run(Request(config, Artifacts(root), {}, mirrors=(str(tiny_mirror),)))
+    run_all(config, Artifacts(root, PIPELINE), tiny_mirror)
     before = {path: path.read_bytes() for path in (root / "train").rglob("*") if path.is_file()}
     results = run_sweep(root, tiny_mirror, "train.learning_rate=0.1,0.2")
     assert {path: path.read_bytes() for path in (root / "train").rglob("*") if path.is_file()} == before
@@ -161,7 +170,7 @@ def test_a_point_gives_the_bits_of_an_ordinary_training(
     calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
 ) -> None:
     config = points("train.learning_rate=0.1", "train.batch_size=5")[0].config
-    results = run(Request(config, Artifacts(tmp_path / "artifacts"), {}, mirrors=(str(tiny_mirror),)))
+    results = run_all(config, Artifacts(tmp_path / "artifacts", PIPELINE), tiny_mirror)
     manifest = results[2].manifest
     row = next(row for row in calm[1] if row[0] == "train.learning_rate=0.1 train.batch_size=5")
     assert row[1:] == (manifest.key[:8], manifest.metrics["model_digest"])
@@ -169,7 +178,7 @@ def test_a_point_gives_the_bits_of_an_ordinary_training(
 
 def test_a_second_sweep_trains_nothing(tiny_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.1,0.2")
-    monkeypatch.setitem(STAGES, "train", dataclasses.replace(STAGES["train"], run=None))  # type: ignore[arg-type]
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=None))  # type: ignore[arg-type]
     second = run_sweep(tmp_path / "artifacts", tiny_mirror, "train.learning_rate=0.1,0.2")
     assert table(second) == table(first)
     assert {result.state for result in second} == {PointState.KEPT}
@@ -270,7 +279,7 @@ import pytest
 from mnist_cli.learning.tensorflow_setup import import_tensorflow
 from mnist_cli.runs import recording
 from mnist_cli.progress import Progress
-from tests.conftest import register_dataset
+from tests.support.data import register_dataset
 from tests.support.sweeping import run_sweep, table
 
 root, mirror = Path(sys.argv[1]), Path(sys.argv[2])
@@ -306,6 +315,7 @@ child(0, False)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_sweep_that_is_killed_again_and_again_ends_as_if_undisturbed(
     calm: tuple[Path, list[tuple[str, ...]]], tiny_mirror: Path, tmp_path: Path
 ) -> None:
@@ -328,26 +338,20 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_command_prints_the_best_point_first_and_how_to_take_it(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_the_best_point_first_and_how_to_take_it(tiny_mirror: Path, in_folder: Path) -> None:
     arguments = sweep_command(tiny_mirror, in_folder, "--set", DIVERGING)
-    assert run_command_line(arguments) == 0
-    captured = capsys.readouterr()
-    lines = captured.out.splitlines()
+    done = mnist(*arguments)
+    lines = done.out.splitlines()
     table_start = next(index for index, line in enumerate(lines) if line.startswith("run "))
     assert lines[table_start + 1].split()[1:3] == ["train.learning_rate=0.1", "trained"]
     assert lines[table_start + 2].split()[:3] == ["-", "train.learning_rate=1e+38", "diverged"]
     assert "--set train.learning_rate=0.1" in lines[-1]
-    assert "point 1 of 2: train.learning_rate=0.1" in captured.err
+    assert "point 1 of 2: train.learning_rate=0.1" in done.err
 
 
-def test_the_command_as_json_is_one_document(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_as_json_is_one_document(tiny_mirror: Path, in_folder: Path) -> None:
     arguments = sweep_command(tiny_mirror, in_folder, "--set", DIVERGING, "--json")
-    assert run_command_line(arguments) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = mnist(*arguments).document
     first, second = document["points"]
     assert first["id"] == document["best"]
     assert first["settings"] == {"train.learning_rate": 0.1}
@@ -356,15 +360,15 @@ def test_the_command_as_json_is_one_document(
 
 
 def test_a_dry_run_lists_the_points_and_writes_nothing(
-    tiny_mirror: Path, in_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_mirror: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeps, "sweep", None)
     arguments = sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,0.2", "--dry-run", "--json")
-    assert run_command_line(arguments) == 0
-    assert [point["state"] for point in json.loads(capsys.readouterr().out)["points"]] == ["waiting", "waiting"]
+    done = mnist(*arguments)
+    assert [point["state"] for point in done.document["points"]] == ["waiting", "waiting"]
     assert not (in_folder / "artifacts").exists()
 
 
 def test_mistakes_in_the_grid_exit_with_3_before_any_work(tiny_mirror: Path, in_folder: Path) -> None:
-    assert run_command_line(sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,-1")) == 3
+    mnist(*sweep_command(tiny_mirror, in_folder, "--set", "train.learning_rate=0.1,-1"), code=3)
     assert not (in_folder / "artifacts").exists()

@@ -15,8 +15,8 @@ from mnist_cli.datasets import FILE_NAMES, MNIST
 from mnist_cli.errors import FetchError, UsageError
 from mnist_cli.files import sha256_of
 from mnist_cli.progress import Progress
-from mnist_cli.stages.fetch import fetch
 from tests.support.mirror_server import MirrorServer, cut_after, refuses
+from tests.support.stages import fetch
 
 if TYPE_CHECKING:
     from tests.support.fetch_fixtures import Small

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError, FormatError, GateFailed, InputError
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.scoring import cross_entropies, wilson_interval
 from mnist_cli.formats.store import open_store
-from mnist_cli.stages.evaluate import class_metrics, evaluate
-from mnist_cli.stages.gate import check_gate
+from mnist_cli.stages.evaluate import check_gate, class_metrics
 from tests.support import ROOT, reference
-from tests.support.small_stores import CLASSES, write_small_store
+from tests.support.configs import defaults
+from tests.support.data import CLASSES, write_small_store
+from tests.support.stages import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def write_model(path: Path, pixels: int = 784, classes: tuple[str, ...] = CLASSE
 @pytest.mark.parametrize(("split", "count"), [("train", 2345), ("validation", 30), ("test", 50)])
 def test_the_numbers_agree_with_a_computation_of_their_own(store: Path, tmp_path: Path, split: str, count: int) -> None:
     model = write_model(tmp_path / "model.h5")
-    result = evaluate(tmp_path / "model.h5", store, tmp_path, split=split)  # type: ignore[arg-type]
+    result = evaluate(tmp_path / "model.h5", store, tmp_path, split=split)
     examples = getattr(open_store(store), split)
     weights, bias = model.weights.astype(float), model.bias.astype(float)
     predictions = reference.probabilities(examples.inputs, weights, bias).argmax(axis=1)
@@ -125,8 +127,8 @@ def test_an_empty_split_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_split_is_refused(store: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "model.h5")
-    with pytest.raises(ConfigError, match="expected one of train, validation, test; received 'tset'"):
-        evaluate(tmp_path / "model.h5", store, tmp_path, split="tset")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"eval\.split: expected test, validation or train; received 'tset'"):
+        evaluate(tmp_path / "model.h5", store, tmp_path, split="tset")
 
 
 def test_a_model_for_other_images_is_refused(store: Path, tmp_path: Path) -> None:
@@ -151,15 +153,19 @@ def test_a_damaged_model_leaves_the_old_metrics(store: Path, tmp_path: Path) -> 
     assert (tmp_path / "metrics.json").read_bytes() == before
 
 
+def demanding(accuracy: float) -> Config:
+    return defaults().replaced({"eval.min_accuracy": accuracy})
+
+
 def test_a_missed_gate_names_accuracy_interval_and_bound() -> None:
     expected = r"expected at least 0\.92; received 0\.9100 \(95 % interval 0\.9042 to 0\.9155\)"
     with pytest.raises(GateFailed, match=expected) as caught:
-        check_gate(0.91, (0.9042, 0.9155), 0.92)
+        check_gate(demanding(0.92), {"accuracy": 0.91, "accuracy_interval": [0.9042, 0.9155]})
     assert caught.value.exit_code == 6
 
 
 def test_a_gate_that_is_just_reached_lets_through() -> None:
-    check_gate(0.92, (0.9145, 0.9252), 0.92)
+    check_gate(demanding(0.92), {"accuracy": 0.92, "accuracy_interval": [0.9145, 0.9252]})
 
 
 def test_evaluating_needs_no_tensorflow(store: Path, tmp_path: Path) -> None:

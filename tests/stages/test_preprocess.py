@@ -21,8 +21,9 @@ from mnist_cli.errors import ConfigError, FormatError, InputError, Interrupted
 from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.store import open_store
 from mnist_cli.progress import Progress
-from mnist_cli.stages.preprocess import PreprocessResult, preprocess
-from tests.support.idx_files import tiny_examples, write_idx, write_tiny_dataset
+from mnist_cli.stages.preprocess import PreprocessResult
+from tests.support.data import tiny_examples, write_idx, write_tiny_dataset
+from tests.support.stages import preprocess
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = FILE_NAMES.values()
 

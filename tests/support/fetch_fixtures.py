@@ -15,8 +15,9 @@ import pytest
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.progress import Progress
 from mnist_cli.sources.patience import Clock
-from mnist_cli.stages.fetch import FetchResult, fetch
+from mnist_cli.stages.fetch import FetchResult
 from tests.support.mirror_server import MirrorServer
+from tests.support.stages import fetch
 
 
 class Listener(Progress):
@@ -73,7 +74,7 @@ class Small:
     def fetch(self, *mirrors: object, **options: object) -> FetchResult:
         quick = Clock(now=time.monotonic, sleep=self.slept.append, random=lambda: 0.5)
         defaults: dict[str, object] = {"timeout": 5, "deadline": 60, "progress": self.listener, "clock": quick}
-        return fetch(self.out, dataset="small", mirrors=[str(m) for m in mirrors], **{**defaults, **options})  # type: ignore[arg-type]
+        return fetch(self.out, dataset="small", mirrors=[str(m) for m in mirrors], **{**defaults, **options})
 
     def folder(self, name: str = "folder") -> Path:
         """A folder that holds the right files."""

@@ -10,6 +10,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.request import Request
 from mnist_cli.runs.grid import Point, grid, read_axis
 from mnist_cli.runs.sweep import PointResult, sweep
+from mnist_cli.stages import PIPELINE
 
 BASE = (
     "dataset=tiny",
@@ -23,7 +24,7 @@ GRID = ("train.learning_rate=0.01,0.1,0.5", "train.batch_size=5,10")
 
 def points(*settings: str) -> list[Point]:
     """Return the points of a grid over BASE."""
-    return grid([read_axis(*split_setting(text), "--set") for text in (*BASE, *settings)], Path("/dev/null"))
+    return grid(PIPELINE, [read_axis(*split_setting(text), "--set") for text in (*BASE, *settings)], Path("/dev/null"))
 
 
 def run_sweep(
@@ -31,7 +32,8 @@ def run_sweep(
 ) -> list[PointResult]:
     """Sweep a grid over BASE with the artifacts in `root`."""
     chosen = points(*(settings or GRID))
-    request = Request(chosen[0].config, Artifacts(root), chosen[0].overrides, mirrors=(str(mirror),), **options)
+    artifacts = Artifacts(root, PIPELINE)
+    request = Request(chosen[0].config, artifacts, chosen[0].overrides, stages=(), mirrors=(str(mirror),), **options)
     return sweep(request, chosen, told)
 
 

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from mnist_cli.distribution import Worker, this_worker
+from mnist_cli.differences import in_words
 from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
-from mnist_cli.learning.checkpoint_state import State, difference
+from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.devices import available_devices
 from mnist_cli.learning.distributed.rendezvous import listen, patience, tell
 from mnist_cli.learning.distributed.replicas import Replicas
+from mnist_cli.learning.distributed.setting import Worker, this_worker
 from mnist_cli.text import printable
 
 # What TensorFlow says when a process is gone, or was started again, or when the others gave up.
@@ -139,7 +140,7 @@ class Cluster:
         chief = {name: value for name, value in received["run"].items() if name not in _MAY_DIFFER}
         if chief != json.loads(json.dumps(own)):
             raise InputError(
-                f"worker {self.worker.index} would train something else than the chief: {difference(chief, own)}",
+                f"worker {self.worker.index} would train something else than the chief: {in_words(chief, own)}",
                 hint="give all workers the same configuration and store",
             )
         told = received["state"]
@@ -161,8 +162,8 @@ class Cluster:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
 
 
-def excuse_workers() -> None:
-    """As the chief, tell the others that there is nothing to train; errors as `meeting.tell`."""
+def dismiss_workers() -> None:
+    """As the chief, tell the others that there is nothing to train; errors as `rendezvous.tell`."""
     tell("rest", _addresses(this_worker())[1:], patience())
 
 

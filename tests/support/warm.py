@@ -1,8 +1,10 @@
-"""Commands in processes that start in milliseconds: forks of one that has imported everything, TensorFlow too.
+"""Commands in processes that start in milliseconds: forks of a warm one that has imported everything, TensorFlow too.
 
-Each fork runs the whole command line, from the signal handlers to the exit code. TensorFlow may be forked as long as
-it has done nothing: each child starts its own threads. That the modules are there already has a second use: a child
-that gives up root's rights need not be able to read the folder in which Python is installed.
+The fixture `warm` is one such process for the whole session: `warm.run("status", folder=folder)` gives what the command
+did. It knows the data set `tiny`, and `warm.register` makes others known. Each fork runs the whole command line, from
+the signal handlers to the exit code. TensorFlow may be forked as long as it has done nothing: each child starts its own
+threads. That the modules are there already has a second use: a child that gives up root's rights need not be able to
+read the folder in which Python is installed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support import ROOT
+from tests.support.command_line import Printed
+from tests.support.data import register_dataset, write_tiny_dataset
 
 DEADLINE = 120.0  # seconds; whatever takes longer hangs
 
@@ -39,7 +45,7 @@ class Order:
         folder: the current folder.
         output: where stdout goes: a file, or a device such as /dev/full.
         errors: the file that stderr goes to.
-        gated: the process waits for `Zygote.open_gate` before it does anything.
+        gated: the process waits for `Warm.open_gate` before it does anything.
         user: number of the user and group to become, or None.
         file_size: bytes that a file may have at most (RLIMIT_FSIZE), or None.
     """
@@ -54,7 +60,7 @@ class Order:
 
 
 @dataclass
-class Process:
+class Process(Printed):
     """A command that was started.
 
     Attributes:
@@ -78,27 +84,29 @@ class Process:
         return Path(self.order.errors).read_text(encoding="utf-8", errors="surrogateescape")
 
 
-class Zygote:
+class Warm:
     """The process that is forked, and its children.
 
     Args:
-        scratch: a folder for what the commands print.
-        datasets: name → folder with four files that are to be known as a data set of that name.
+        scratch: a folder for what the commands print, and for the data set `tiny`.
     """
 
-    def __init__(self, scratch: Path, datasets: dict[str, Path]) -> None:
-        scratch.mkdir(parents=True, exist_ok=True)
+    def __init__(self, scratch: Path) -> None:
+        self.mirror = scratch / "tiny"
+        write_tiny_dataset(self.mirror)
         self._scratch = scratch
         self._count = 0
-        named = json.dumps({name: str(folder) for name, folder in datasets.items()})
         environment = {**os.environ, "MNIST_MIRRORS": "", "NO_COLOR": "1"}
         environment.pop("MNIST_ARTIFACTS", None)
-        command = [sys.executable, "-W", "ignore", "-m", "tests.attacks.zygote", named]
-        root = ROOT
+        command = [sys.executable, "-W", "ignore", "-m", "tests.support.warm", str(self.mirror)]
         self._server = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
         )
         self._ask({"do": "greet"})
+
+    def register(self, name: str, folder: Path) -> None:
+        """Make the four files in a folder a data set of this name, for commands that start from now on."""
+        self._ask({"do": "register", "name": name, "folder": str(folder)})
 
     def start(self, *arguments: str, folder: Path, output: str | None = None, **options: Any) -> Process:
         """Start `mnist ARGUMENTS` in a folder; options are those of `Order`."""
@@ -154,26 +162,35 @@ class Zygote:
 
 
 @contextlib.contextmanager
-def zygote(scratch: Path, datasets: dict[str, Path]) -> Iterator[Zygote]:
-    """Give a zygote, and end it."""
-    server = Zygote(scratch, datasets)
+def warm_process(scratch: Path) -> Iterator[Warm]:
+    """Give a warm process, and end it."""
+    process = Warm(scratch)
     try:
-        yield server
+        yield process
     finally:
-        server.close()
+        process.close()
 
 
-# What follows runs in the zygote.
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Commands in real processes that start in milliseconds."""
+    # Not pytest's own folder: nobody else may look into that one.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        with warm_process(Path(name)) as process:
+            yield process
+
+
+# What follows runs in the warm process.
 
 _gates: dict[int, int] = {}
 
 
-def _serve(datasets: dict[str, str]) -> None:
+def _serve(mirror: str) -> None:
     _import_everything()
-    for name, folder in datasets.items():
-        _register(name, Path(folder))
-        _rehearse(name, folder)
-    answers = {"greet": lambda _: 0, "start": _start, "open": _open, "poll": _poll}
+    _register({"name": "tiny", "folder": mirror})
+    _rehearse("tiny", mirror)
+    answers = {"greet": lambda _: 0, "register": _register, "start": _start, "open": _open, "poll": _poll}
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(answers[question["do"]](question)), flush=True)
@@ -214,15 +231,9 @@ def _rehearse(name: str, mirror: str) -> None:
                 importlib.import_module(module)
 
 
-def _register(name: str, folder: Path) -> None:
-    from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-    from mnist_cli.files import sha256_of
-
-    pinned = {}
-    for role, file_name in FILE_NAMES.items():
-        path = folder / file_name
-        pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
-    DATASETS[name] = Dataset(name, pinned, (), tuple("0123456789"))
+def _register(question: dict[str, Any]) -> int:
+    register_dataset(Path(question["folder"]), pytest.MonkeyPatch(), question["name"])
+    return 0
 
 
 def _start(question: dict[str, Any]) -> int:
@@ -235,7 +246,7 @@ def _start(question: dict[str, Any]) -> int:
         os.close(ready)
         try:
             _become(order, waits, tells)
-        except BaseException:  # noqa: BLE001  # told, not raised: the child must not go on as a second zygote
+        except BaseException:  # noqa: BLE001  # told, not raised: the child must not go on as a second server
             traceback.print_exc()
             sys.stderr.flush()
         finally:
@@ -295,4 +306,4 @@ def _poll(question: dict[str, Any]) -> int | None:
 
 
 if __name__ == "__main__":
-    _serve(json.loads(sys.argv[1]))
+    _serve(sys.argv[1])

@@ -1,4 +1,7 @@
-"""Small IDX files for tests, written from the format's description, and a way to read a whole one."""
+"""Small data for tests: IDX files, data sets and stores, and a drawn digit; the same arguments give the same bytes.
+
+The IDX files are written from the format's description and not with the code under test.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+from PIL import Image, ImageDraw
 
+from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
+from mnist_cli.files import sha256_of
 from mnist_cli.formats.idx import IdxReader
+from mnist_cli.formats.store_writer import write_store
 
 TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
 SIDE = 28
+CLASSES = tuple("0123456789")
 
 
 def idx_bytes(array: npt.NDArray[Any]) -> bytes:
@@ -63,3 +72,34 @@ def write_tiny_dataset(folder: Path, *, train: int = 60, test: int = 20, seed: i
         images, labels = tiny_examples(count, 2 * seed + part)
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
+
+
+def register_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "tiny") -> None:
+    """Make the four files in `folder` a data set with pinned digests, as MNIST is."""
+    pinned = {}
+    for role, file_name in FILE_NAMES.items():
+        path = folder / file_name
+        pinned[role] = DataFile(file_name, path.stat().st_size, sha256_of(path))
+    monkeypatch.setitem(DATASETS, name, Dataset(name, pinned, (), CLASSES))
+
+
+def write_small_store(
+    path: Path, *, train: int = 130, validation: int = 30, test: int = 50, classes: tuple[str, ...] = CLASSES
+) -> Path:
+    """Write a store of squares that a linear model tells apart; the same arguments give the same bytes."""
+    counts = {"train": train, "validation": validation, "test": test}
+    with write_store(path, counts, SIDE * SIDE) as writer:
+        for seed, (split, count) in enumerate(counts.items()):
+            images, labels = tiny_examples(count, seed)
+            writer.append(split, images.reshape(count, SIDE * SIDE), labels)
+        writer.describe(dataset="small", split_rule="made up", image_shape=(SIDE, SIDE), classes=classes, sources={})
+    return path
+
+
+def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1) -> npt.NDArray[np.uint8]:
+    """A seven in black on white, drawn with strokes of a fifteenth of its height."""
+    points = [(0.35, 0.3), (0.65, 0.3), (0.48, 0.7)]
+    image = Image.new("L", (size, size), 255)
+    placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
+    ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
+    return np.asarray(image)

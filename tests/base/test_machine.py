@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cli import processor
-from mnist_cli.processor import cpu_name, vector_instructions
+from mnist_cli import machine as processor
+from mnist_cli.machine import cpu_name, vector_instructions
 
 ZEN_4 = "sse sse2 sse4_1 sse4_2 avx avx2 avx512f avx512dq"
 

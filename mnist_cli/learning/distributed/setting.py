@@ -1,4 +1,4 @@
-"""Which devices and strategies there are to train on, which worker of how many this process is, and what it runs on."""
+"""Which devices and strategies there are to train on, and which worker of how many this process is."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.files import naming
 from mnist_cli.text import printable
 
 STRATEGIES = ("single", "mirrored", "multiworker")
 DEVICE_PATTERN = "auto|cpu|gpu(:(0|[1-9][0-9]{0,3}))?"
 _ADDRESS = re.compile(r"\S+:\d{1,5}")
-_VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 _JOBS = ("chief", "worker")  # in the order in which tf.distribute numbers them
 
 
@@ -92,20 +88,3 @@ def _by_tf_config(text: str) -> Worker:
         ) from None
     number = index + (len(named["chief"]) if job == "worker" else 0)
     return Worker(number, len(addresses), "TF_CONFIG", addresses)
-
-
-def onednn_setting() -> str:
-    """Return "1" where TensorFlow computes with oneDNN, as it does unless TF_ENABLE_ONEDNN_OPTS is off, else "0"."""
-    return "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1"
-
-
-def installed_version(package: str) -> str | None:
-    """Return the version of an installed package, or None where none is found; the package is not imported."""
-    try:
-        with naming(Path(f"{package}.dist-info/METADATA")):
-            described = metadata.distribution(package).read_text("METADATA") or ""
-    except metadata.PackageNotFoundError:
-        return None
-    # `metadata.version` has the whole file parsed as an e-mail, which takes 10 ms and comes to the same line.
-    found = _VERSION.search(described)
-    return found[1] if found else metadata.version(package)

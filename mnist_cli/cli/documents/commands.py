@@ -1,0 +1,154 @@
+"""What every command prints with `--json`, one model each; the fields are printed in their order here."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, RootModel
+
+from mnist_cli.cli.documents.models import (
+    Diff,
+    PictureAnswer,
+    PictureFailed,
+    Plot,
+    Report,
+    RunsList,
+    RunsRm,
+    RunsShow,
+    Show,
+    StoredAnswer,
+    Sweep,
+)
+from mnist_cli.cli.documents.parts import (
+    ABSENT,
+    Document,
+    Key,
+    Listed,
+    Printed,
+    Reason,
+    Share,
+    StageName,
+    Value,
+)
+from mnist_cli.cli.documents.stages import STAGE_COMMANDS, AnyResult, StageStatus
+from mnist_cli.pipeline.manifest import Digest
+
+
+class Run(Printed):
+    """What became of each stage, in order, and how good the model is."""
+
+    stages: list[AnyResult] = Field(description="The stages that were asked for.")
+    accuracy: Share = Field(
+        default=ABSENT, description="Accuracy on the evaluated split; absent if the last stage measures none."
+    )
+    model_digest: Digest = Field(default=ABSENT, description="Digest of the evaluated model; absent as accuracy is.")
+
+
+class RunPlan(Printed):
+    """With `--dry-run`: the state of each stage, and what would run."""
+
+    stages: list[StageStatus] = Field(description="The stages that were asked for.")
+    would_run: list[StageName] = Field(description="The stages that would run.")
+
+
+class Status(Printed):
+    """The state of every stage."""
+
+    stages: list[StageStatus] = Field(description="All stages, in order.")
+    fresh: bool = Field(description="Whether there is nothing to do.")
+
+
+class Check(Document):
+    """A file, checkpoint or input that was read again."""
+
+    stage: StageName | Literal["runs"] = Field(description="The stage it belongs to; `runs` for a kept run.")
+    file: str = Field(
+        validation_alias="name", description="A file, checkpoints/KEY/step-N, `input stage/file`, or the id of a run."
+    )
+    sha256: Digest | None = Field(description="SHA-256 of an output's content as it is now; null for anything else.")
+    problem: str | None = Field(
+        description="What is wrong with it, or null. For an input: the stage before has published another one since."
+    )
+
+
+class Repaired(Document):
+    """What a repair started from."""
+
+    found: list[Check] = Field(description="Everything that was wrong.")
+    checkpoints: list[str] = Field(description="The damaged checkpoints, which were removed.")
+
+
+class Verify(Printed):
+    """Whether the artifacts are what their manifests say."""
+
+    stages: list[AnyResult] = Field(default=ABSENT, description="With --repair: the stages that ran again.")
+    repaired: Repaired = Field(default=ABSENT, description="With --repair, if something was wrong.")
+    checks: list[Check] = Field(description="Everything that was read; after a repair, read again.")
+    ok: bool = Field(description="Whether all is as published. An input that changed since is not an error.")
+    identical: bool = Field(default=ABSENT, description="With --rerun: whether training again gives the same bits.")
+    differences: Listed[Reason] = Field(
+        default=ABSENT, description="With --rerun: the parameters, data, runtime, environment and outputs that differ."
+    )
+
+
+class Lock(Printed):
+    """What became of pipeline.lock."""
+
+    file: str = Field(description="The lock file.")
+    written: bool = Field(description="Whether it was written; false with --check, and if it was up to date already.")
+    ok: Literal[True] = Field(description="It describes the artifacts; otherwise the command fails.")
+
+
+class ConfigInit(Printed):
+    """What was written."""
+
+    file: str = Field(description="The configuration file.")
+
+
+class ConfigCheck(Printed):
+    """The configuration is valid; otherwise the command fails, and `error` lists the problems."""
+
+    ok: Literal[True] = Field(description="The configuration is valid.")
+    file: str | None = Field(description="The configuration file; null if there is none and the defaults apply.")
+
+
+class Setting(Document):
+    """The value of a configuration key."""
+
+    value: Value = Field(description="The value; passwords and queries in addresses are hidden.")
+    origin: str = Field(description='Where it is from: "default", file:line:column, or the option that set it.')
+
+
+class ConfigShow(RootModel[dict[Key, Setting]]):
+    """Every configuration key → its value."""
+
+
+class ConfigSchema(Printed):
+    """The JSON schema of pipeline.yaml, draft 2020-12."""
+
+    type: Literal["object"] = Field(description="The type of the whole file.")
+    additional: Literal[False] = Field(alias="additionalProperties", description="Unknown keys are refused.")
+    properties: dict[str, Any] = Field(description="The general keys and the sections.")
+    title: str = Field(description="The name of the file.")
+
+
+# Command → what it may print, by name of the schema. The first is what it prints unless it names another one; predict
+# prints lines.
+COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
+    "run": {"run": Run, "run-dry-run": RunPlan},
+    **{stage: {stage: model} for stage, model in STAGE_COMMANDS.items()},
+    "status": {"status": Status},
+    "verify": {"verify": Verify},
+    "lock": {"lock": Lock},
+    "config init": {"config-init": ConfigInit},
+    "config check": {"config-check": ConfigCheck},
+    "config show": {"config-show": ConfigShow},
+    "config schema": {"config-schema": ConfigSchema},
+    "show": {"show": Show},
+    "sweep": {"sweep": Sweep},
+    "runs list": {"runs-list": RunsList},
+    "runs show": {"runs-show": RunsShow},
+    "runs rm": {"runs-rm": RunsRm},
+    "diff": {"diff": Diff},
+    "predict": {"predict-file": PictureAnswer, "predict-index": StoredAnswer, "predict-failed": PictureFailed},
+    "plot": {"plot": Plot},
+    "report": {"report": Report},
+}

@@ -1,0 +1,94 @@
+"""The JSON files of the artifacts folder, one model each."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, RootModel
+
+from mnist_cli.cli.documents.parts import Count, Document, HistoryRecord, Key, Positive, Share, Value
+from mnist_cli.cli.documents.stages import MANIFESTS, EvalMetrics, TrainManifest
+from mnist_cli.pipeline.manifest import Digest
+from mnist_cli.runs import runs
+
+
+class HistoryLine(HistoryRecord):
+    """One line of history.jsonl: JSON lines, the oldest record first; equal runs give equal bytes."""
+
+
+class Average(Document):
+    """Means over the classes for which the value is defined; null if it is defined for none."""
+
+    precision: Share | None = Field(description="Mean precision.")
+    recall: Share | None = Field(description="Mean recall.")
+    f1: Share | None = Field(description="Mean F1.")
+
+
+class ClassMetrics(Document):
+    """The metrics of one class; a ratio whose denominator is zero is null."""
+
+    name: str = Field(description="The name of the class.")
+    precision: Share | None = Field(description="Of the examples predicted to be of this class, the share that are.")
+    recall: Share | None = Field(description="Of the examples of this class, the share predicted to be.")
+    f1: Share | None = Field(description="Harmonic mean of precision and recall.")
+    support: Count = Field(description="Number of examples of this class.")
+
+
+class Metrics(EvalMetrics):
+    """artifacts/eval/metrics.json: how good the model is, in full."""
+
+    schema_: Literal["mnist-metrics/1"] = Field(alias="schema", description="The format of this file.")
+    macro: Average = Field(description="Means over the classes, each counting the same.")
+    classes: list[ClassMetrics] = Field(description="One entry for each class, by label.")
+    confusion: list[list[Count]] = Field(description="Number of examples by [true label][predicted label].")
+    model_step: Count = Field(description="The step after which the model was published.")
+    store_digest: Digest = Field(description="SHA-256 of the content of the store that it was measured on.")
+
+
+class RunRecord(Document, runs.RunRecord):
+    """artifacts/runs/ID/run.json: a finished training that is kept."""
+
+    schema_: runs.Schema = Field(alias="schema")
+    data: dict[Key, Value]
+    train: TrainManifest
+    sha256: Digest
+
+
+class Checkpoint(Document):
+    """artifacts/train/checkpoints/KEY/step-N/state.json: what a checkpoint holds beside TensorFlow's files."""
+
+    schema_: Literal["mnist-checkpoint/3"] = Field(alias="schema", description="The format of this file.")
+    course: dict[str, Value] = Field(description="What decides the bits of a run, without its length.")
+    step: Positive = Field(description="Steps done.")
+    pending: str = Field(description="Base64 of little-endian float32: the loss of each step since the last record.")
+    files: dict[str, Digest] = Field(description="The other files of the checkpoint → SHA-256 of their bytes.")
+    sha256: Digest = Field(description="SHA-256 of the canonical JSON of all other fields, to detect damage.")
+
+
+class RememberedDigests(RootModel[dict[str, tuple[Count, Count, Count, Digest]]]):
+    """artifacts/.digests.json: file → size in bytes, time of change in ns, inode, SHA-256. A cache: safe to delete."""
+
+
+class LockHolder(Document):
+    """artifacts/.lock-holder.json: the command at work in the folder, while it runs. Only the kernel's lock counts."""
+
+    pid: Positive = Field(description="Process number.")
+    command: str = Field(description="The command, without options.")
+    since: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")] = Field(description="Local time.")
+
+
+_KEPT = {"eval": ("runs/*/eval-*.json",)}  # manifests that the record of a run keeps as files
+# Name of the schema → model, and the places of its files below the artifacts folder.
+FILES: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
+    **{
+        f"manifest-{stage}": (model, (f"{stage}/manifest.json", *_KEPT.get(stage, ())))
+        for stage, model in MANIFESTS.items()
+    },
+    "metrics": (Metrics, ("eval/metrics.json",)),
+    "history": (
+        HistoryLine,
+        ("train/history.jsonl", "runs/*/history.jsonl", "train/checkpoints/*/*/history.jsonl"),
+    ),
+    "run-record": (RunRecord, ("runs/*/run.json",)),
+    "checkpoint": (Checkpoint, ("train/checkpoints/*/*/state.json",)),
+    "digests": (RememberedDigests, (".digests.json",)),
+    "lock-holder": (LockHolder, (".lock-holder.json",)),
+}

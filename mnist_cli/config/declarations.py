@@ -1,0 +1,282 @@
+"""Parameters, declared once: validation, keys, options, the YAML template and the JSON schema follow from that line.
+
+    @dataclass(frozen=True, kw_only=True)
+    class EvalSettings(Section):
+        '''Measure the model'''
+
+        section = "eval"
+        split: str = parameter("test", one_of(SPLITS), "Which split is evaluated", option="--split")
+
+A section's settings can only be made with values that are right. `Declarations` puts the sections of a pipeline's
+stages behind the general parameters; a `Config` has a value for every one of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, cast
+
+from mnist_cli.config.kinds import Kind, Wrong
+from mnist_cli.errors import ConfigError
+from mnist_cli.text import printable, without_secrets
+
+SectionT = TypeVar("SectionT", bound="Section")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        path: its key: section and name, such as `train.steps`; a general parameter has no section.
+        default: its value where nobody sets it.
+        kind: the values that it may have.
+        meaning: what it sets, in a sentence without a full stop.
+        option: its own command-line option, or None where `--set` is enough.
+        counts: whether it can move the outputs of a stage, and so belongs into its key.
+        late: whether keys leave it out at its default, so that what was made before it was there stays up to date.
+        replaces: the path of the parameter that it stands in for when it is set, or None.
+        of: the path of the parameter that decides whether it is used, or None.
+    """
+
+    path: str
+    default: Any
+    kind: Kind
+    meaning: str
+    option: str | None = None
+    counts: bool = True
+    late: bool = False
+    replaces: str | None = None
+    of: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The path without its section."""
+        return self.path.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A value that is right by itself and wrong beside others.
+
+    Attributes:
+        path: the parameter that is wrong.
+        problem: what is wrong with it.
+        owners: the paths of the others; where one of them is wrong by itself, the misfit is not worth reporting.
+    """
+
+    path: str
+    problem: str
+    owners: tuple[str, ...] = ()
+
+
+def parameter(
+    default: Any,
+    kind: Kind,
+    meaning: str,
+    *,
+    option: str | None = None,
+    counts: bool = True,
+    late: bool = False,
+    replaces: str | None = None,
+    of: str | None = None,
+) -> Any:
+    """Declare a parameter, as the default of a section's field; see `Parameter` for the arguments."""
+    declared = Parameter("", kind.check(default), kind, meaning, option, counts, late, replaces, of)
+    return dataclasses.field(default=declared.default, metadata={"parameter": declared})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The parameters of one stage, or the general ones; the docstring's first line is the section's meaning.
+
+    Raises:
+        ConfigError: values are out of range, or do not fit each other; all of them are named.
+    """
+
+    section: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        for declared in self.parameters():
+            value = getattr(self, declared.name)
+            try:
+                object.__setattr__(self, declared.name, declared.kind.check(value))
+            except Wrong:
+                problems.append(f"{declared.path}: expected {declared.kind.expected}; received {shown(value)}")
+        problems = problems or [f"{misfit.path}: {misfit.problem}" for misfit in self.misfits(None)]
+        if problems:
+            raise ConfigError(problems)
+
+    @classmethod
+    def parameters(cls) -> Iterator[Parameter]:
+        """Give the declarations, in order, with their paths."""
+        prefix = f"{cls.section}." if cls.section else ""
+        for field in dataclasses.fields(cls):
+            yield dataclasses.replace(field.metadata["parameter"], path=prefix + field.name)
+
+    @classmethod
+    def meaning(cls) -> str:
+        """Return what the section is for, without a full stop."""
+        return (cls.__doc__ or "").splitlines()[0].rstrip(".")
+
+    @classmethod
+    def of_checked(cls: type[SectionT], values: Mapping[str, Any]) -> SectionT:
+        """Make the settings from values that were checked one by one, whether or not they fit each other.
+
+        Args:
+            values: name → value; the others are as by default.
+        """
+        made = object.__new__(cls)
+        for declared in cls.parameters():
+            object.__setattr__(made, declared.name, values.get(declared.name, declared.default))
+        return made
+
+    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # some sections look at others
+        """Give the values that do not fit each other, or those of other sections where there is a configuration."""
+        yield from ()
+
+    def decisive(self) -> dict[str, Any]:
+        """Return key → value of the section's parameters that can move outputs."""
+        found = [(declared, getattr(self, declared.name)) for declared in self.parameters() if declared.counts]
+        return {declared.path: value for declared, value in found if value != declared.default or not declared.late}
+
+    def counted(self, config: Config) -> dict[str, Any]:  # noqa: ARG002  # some stages count general parameters too
+        """Return key → value of everything that can move the outputs of the section's stage."""
+        return self.decisive()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A value for every parameter of a pipeline.
+
+    Attributes:
+        general: the general parameters.
+        sections: by name, in the order of the stages.
+    """
+
+    general: Section
+    sections: Mapping[str, Section]
+
+    def of(self, kind: type[SectionT]) -> SectionT:
+        """Return the settings of one section, or the general ones."""
+        found = self.general if kind.section == "" else self.sections[kind.section]
+        return cast("SectionT", found)
+
+    def value(self, path: str) -> Any:
+        """Return the value of a key such as `train.steps`.
+
+        Raises:
+            KeyError: there is no such key.
+        """
+        section, _, name = path.rpartition(".")
+        owner = self.sections[section] if section else self.general
+        if not any(field.name == name for field in dataclasses.fields(owner)):
+            raise KeyError(path)
+        return getattr(owner, name)
+
+    def values(self) -> dict[str, Any]:
+        """Return key → value of all parameters, the general ones first."""
+        owners = (self.general, *self.sections.values())
+        return {found.path: getattr(owner, found.name) for owner in owners for found in owner.parameters()}
+
+    def replaced(self, values: Mapping[str, Any]) -> Config:
+        """Return the configuration with other values for some keys.
+
+        Raises:
+            ConfigError: a value is out of range, or they do not fit each other.
+            KeyError: there is no such key.
+        """
+        general, sections = self.general, dict(self.sections)
+        for section, of_section in nested(values).items():
+            if section == "":
+                general = dataclasses.replace(general, **of_section)
+            else:
+                sections[section] = dataclasses.replace(sections[section], **of_section)
+        return Config(general, sections)
+
+
+class Declarations:
+    """All parameters of a pipeline.
+
+    Attributes:
+        general: the class of the general settings.
+        sections: name → class of each section's settings, in order.
+        keys: path → declaration of every parameter, the general ones first.
+    """
+
+    def __init__(self, general: type[Section], sections: Sequence[type[Section]]) -> None:
+        self.general = general
+        self.sections = {kind.section: kind for kind in sections}
+        self.keys = {found.path: found for kind in (general, *sections) for found in kind.parameters()}
+
+    def defaults(self) -> Config:
+        """Return the configuration without any setting."""
+        return self.of_checked({})
+
+    def of_checked(self, values: Mapping[str, Any]) -> Config:
+        """Make a configuration from values that were checked one by one; those that do not fit stay as they are."""
+        by_section = nested(values)
+        made = {name: kind.of_checked(by_section.get(name, {})) for name, kind in self.sections.items()}
+        return Config(self.general.of_checked(by_section.get("", {})), made)
+
+    def misfits(self, config: Config) -> Iterator[Misfit]:
+        """Give every value that does not fit the others."""
+        for owner in (config.general, *config.sections.values()):
+            yield from owner.misfits(config)
+
+    def unknown(self, path: str) -> str:
+        """Return what to say of a key that does not exist, with the nearest one that does."""
+        import difflib  # only a mistake pays for it
+
+        if path in self.sections:
+            first = next(key for key in self.keys if key.startswith(f"{path}."))
+            return f"this is a section; set one of its keys, such as '{first}'"
+        known = [*self.keys, *self.sections]
+        near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
+        if not near:  # `steps` for `train.steps`
+            last_names = {name.rpartition(".")[2]: name for name in known}
+            near = [last_names[name] for name in difflib.get_close_matches(path, last_names, n=1, cutoff=0.8)]
+        return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key; 'mnist config show' lists them"
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of pipeline.yaml."""
+        general = _object_schema(self.general)
+        sections = {name: _object_schema(kind, kind.meaning()) for name, kind in self.sections.items()}
+        return {**general, "title": "pipeline.yaml", "properties": {**general["properties"], **sections}}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return section → name → value of keys and their values; the general parameters' section is ""."""
+    result: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        section, _, name = path.rpartition(".")
+        result.setdefault(section, {})[name] = value
+    return result
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error message says it."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        is_address = "://" in value
+        return f"'{printable(without_secrets(value, is_address=is_address), 60)}'"
+    if isinstance(value, dict | list | tuple):
+        return "keys and values" if isinstance(value, dict) else "a list"
+    return printable(value, 60)
+
+
+def _object_schema(kind: type[Section], meaning: str | None = None) -> dict[str, Any]:
+    properties = {
+        found.name: {
+            **found.kind.schema,
+            "description": found.meaning,
+            "default": [*found.default] if isinstance(found.default, tuple) else found.default,
+        }
+        for found in kind.parameters()
+    }
+    described = {} if meaning is None else {"description": meaning}
+    return {"type": "object", "additionalProperties": False, **described, "properties": properties}
