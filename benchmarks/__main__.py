@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cases import BENCHMARKS, GROUPS
+from benchmarks.cases import BENCHMARKS, GROUPS, ON_DEMAND
 from benchmarks.machine import machine_facts
 from benchmarks.measure import BenchmarkError, run_child
 from benchmarks.report import Report
@@ -26,13 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         data = find_data(chosen.mirror, os.environ.get("MNIST_MIRRORS", ""))
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
-            names = [name for word in chosen.only or BENCHMARKS for name in GROUPS.get(word, (word,))]
+            names = [name for word in chosen.only or default_names() for name in GROUPS.get(word, (word,))]
             report = _measure(names, data, chosen.repeats, Path(name), chosen.torch_python)
     except BenchmarkError as error:
         parser.error(str(error))
     report.write(chosen.output)
     print(report.markdown(), end="")
     return 1 if report.failures else 0
+
+
+def default_names() -> list[str]:
+    """Return what is measured where nothing is chosen."""
+    return [name for name in BENCHMARKS if name not in ON_DEMAND]
 
 
 def _measure(names: Sequence[str], data: Data | None, repeats: int, scratch: Path, torch_python: str) -> Report:

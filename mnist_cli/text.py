@@ -40,6 +40,16 @@ def printable(text: object, limit: int = 300) -> str:
     return _escaped(raw, keep="")
 
 
+def isolated(name: str) -> str:
+    """Return a name that does not reorder the text around it where its letters run from right to left.
+
+    Only for pages and pictures: a terminal shows the marks as they are.
+    """
+    if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name):
+        return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    return name
+
+
 def lines(text: str) -> str:
     """Return lines of text with every other invisible or control character written as an escape, as JSON does it.
 

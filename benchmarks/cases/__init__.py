@@ -9,6 +9,7 @@ from benchmarks.cases import (
     answers,
     command_line,
     preparation,
+    sizes,
     training_loop,
     training_runs,
     training_workers,
@@ -22,6 +23,8 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "run": whole_run.from_empty_folder,
     "prepare": preparation.fetch_and_preprocess,
     "memory": preparation.preprocess_memory,
+    "size": sizes.two_sizes,
+    "size-largest": sizes.largest,
     "accuracy": accuracy.five_seeds,
     "predict": answers.one_prediction,
     "report": answers.report,
@@ -33,6 +36,9 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "training-memory": training_runs.memory,
     "training-workers": training_workers.two_workers,
 }
+
+# What is only measured when it is asked for by its name.
+ON_DEMAND = ("size-largest",)
 
 # What is measured together by one name.
 GROUPS = {"training": tuple(name for name in BENCHMARKS if name.startswith("training-"))}

@@ -1,4 +1,4 @@
-"""`mnist diff [A] [B]`: what changed between two runs, and whether it is more than noise."""
+"""`mnist diff [A] [B]`: what differs between two runs, and whether it is more than noise."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def diff(
 ) -> None:
     """Compare two runs: parameters, metrics, and a paired test.
 
-    A run is an id or its beginning, latest, previous or published. McNemar's exact test tells whether the two models
+    A run is an id or its beginning, latest, previous or published. McNemar's exact test says whether the two models
     differ by more than chance. In --fail-if, accuracy, cross_entropy, loss, validation_loss and validation_accuracy
     mean the change from A to B, and p the p-value of the test.
 
@@ -67,7 +67,7 @@ def diff(
     checked = [{"condition": condition.text, "holds": condition in failed} for condition in conditions]
     session.output.document(conditions=checked)
     if failed:
-        raise GateFailed("; ".join(_told(condition, comparison) for condition in failed))
+        raise GateFailed("; ".join(_measured(condition, comparison) for condition in failed))
 
 
 def _print(session: Session, comparison: Comparison) -> None:
@@ -128,10 +128,10 @@ def _value(value: Any) -> str:
     return f"{text[:12]}…" if len(text) == 64 else text
 
 
-def _told(condition: Condition, comparison: Comparison) -> str:
-    """Return a condition that holds, with the values that it was checked against."""
+def _measured(condition: Condition, comparison: Comparison) -> str:
+    """Return a condition that holds, with the values it was checked against."""
     amounts: dict[str, float | None] = {change.name: change.amount for change in comparison.changes}
     amounts["p"] = comparison.test.p if comparison.test else None
     values = dict.fromkeys(part.name for part in condition.parts)
-    told = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
-    return f"{told}, and --fail-if says '{printable(condition.text)}'"
+    measured = ", ".join(f"{'p is' if name == 'p' else f'{name} changed by'} {amounts[name]:.4g}" for name in values)
+    return f"{measured}, and --fail-if says '{printable(condition.text)}'"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import image_shape
+from mnist_cli.cli.drawing import print_drawing, screen
 from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.published import command_for, published_model
+from mnist_cli.cli.published import command_for, fitting_store, published_model
 from mnist_cli.cli.session import Session, command
-from mnist_cli.cli.terminal import shows_colour
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
 from mnist_cli.text import printable, signed
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
 _MISTAKES = 24  # how many are drawn: four rows of six
+_PAIRS = 20  # confusions that are printed where the matrix does not fit
+_NAME = 40  # characters of a class name beside the matrix
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
@@ -49,21 +49,21 @@ def plot(
 ) -> None:
     """Draw the model's weights, its confusion matrix, its training or its worst mistakes.
 
-    The picture is a PNG or an SVG, as its name ends; without --output it is artifacts/plots/WHAT.png. Blue speaks for
-    a class and red against it.
+    The name's ending says whether it is a PNG or an SVG; without --output it is artifacts/plots/WHAT.png. Blue is
+    evidence for a class and red against it.
 
     Example: mnist plot weights --output weights.svg
     """
     if show and (output is not None or session.output.as_json):
-        raise UsageError("--show draws in the terminal: expected neither --output nor --json beside it")
+        raise UsageError("--show draws in the terminal: it cannot be combined with --output or --json")
     if split and what != "mistakes":
-        raise UsageError(f"--split {split}: expected 'mnist plot mistakes' with it; received 'mnist plot {what}'")
+        raise UsageError(f"--split {split}: only 'mnist plot mistakes' takes it; received 'mnist plot {what}'")
     target = output or session.artifacts.root / "plots" / f"{what}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
         endings = " or ".join(f".{name}" for name in _FORMATS)
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
-    read, print_lines = _SUBJECTS[what]
+    read, print_lines = _PLOTS[what]
     content = read(session, split or "test")
     if show:
         print_lines(session, *content)
@@ -85,13 +85,12 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
     except OSError as error:  # which would name the temporary file
         raise MnistError(
             f"{printable(target)}: {error.strerror}",
-            hint="name another file with --output; what was there is as it was",
+            hint="name another file with --output; the old one, if any, is unchanged",
         ) from error
 
 
 def _weights(session: Session, _split: str) -> tuple[Any, ...]:
-    model = published_model(session)
-    return model, image_shape(session, model)[0]
+    return (published_model(session),)
 
 
 def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
@@ -137,41 +136,54 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
 
     model = published_model(session)
-    shape, store = image_shape(session, model, needs_store=True)
-    assert store is not None
-    examples = getattr(store, split)
-    found, wrong = worst_mistakes(model, examples.blocks(), _MISTAKES)
-    images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *shape)
+    examples = getattr(fitting_store(session, model), split)
+    found, wrong = worst_mistakes(model, examples.inputs, examples.labels, _MISTAKES)
+    images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *model.shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 
 
-def _show_weights(session: Session, model: Model, shape: tuple[int, int]) -> None:
-    from mnist_cli.pictures.colours import diverging
-    from mnist_cli.pictures.terminal import half_blocks, side_by_side, signs
-
+def _show_weights(session: Session, model: Model) -> None:
+    terminal = screen()
     limit = float(abs(model.weights).max())
-    in_colour = shows_colour(sys.stdout)
-    drawings = []
-    for label, name in enumerate(model.classes):
-        column = model.weights[:, label].reshape(shape)
-        lines = half_blocks(diverging(column, limit)) if in_colour else signs(column, limit, abs(column) > limit / 20)
-        drawings.append((f"{printable(name)}  b {signed(model.bias[label])}", lines))
-    width = shape[1] if in_colour else 2 * shape[1]
-    for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
-        session.output.drawing(line.rstrip())
+    drawings = [
+        (
+            f"{printable(name)}  b {signed(model.bias[label])}",
+            terminal.weights(model.weights[:, label].reshape(model.shape), limit),
+        )
+        for label, name in enumerate(model.classes)
+    ]
+    print_drawing(session.output, terminal.side_by_side(drawings))
     session.output.line(f"from {-limit:+.2f} (red, -) to {limit:+.2f} (blue, +)")
 
 
 def _show_confusion(session: Session, matrix: Any, names: list[str], title: str) -> None:
-    labels = [printable(name) for name in names]
-    width = max(len(f"{matrix.max():,}"), *map(len, labels)) + 1
+    """Print the matrix, or the most frequent confusions where the terminal is too narrow for it."""
+    from rich.cells import cell_len
+
+    from mnist_cli.formats.scoring import confused_pairs
+
+    labels = [printable(name, _NAME) for name in names]
     session.output.line(title, bold=True)
     corner = "true ↓ predicted →"
-    margin = max(len(corner), *map(len, labels))
-    session.output.line(corner.ljust(margin) + "".join(f"{label:>{width}}" for label in labels))
+    width = max(len(f"{matrix.max():,}"), *map(cell_len, labels)) + 1
+    margin = max(len(corner), width - 1)
+    if margin + width * len(labels) > shutil.get_terminal_size().columns:
+        pairs = confused_pairs(matrix, _PAIRS)
+        session.output.line(f"the {len(pairs)} most frequent confusions among {len(labels)} classes, true → predicted:")
+        for true, said, count in pairs:
+            session.output.line(f"{count:>8,} × {labels[true]} → {labels[said]}")
+        return
+    session.output.line(corner.ljust(margin) + "".join(_right(label, width) for label in labels))
     for label, row in zip(labels, matrix.tolist(), strict=True):
         cells = "".join(f"{f'{count:,}' if count else '·':>{width}}" for count in row)
-        session.output.line(f"{label:>{margin}}{cells}")
+        session.output.line(f"{_right(label, margin)}{cells}")
+
+
+def _right(text: str, width: int) -> str:
+    """Return a text at the right end of so many characters of the terminal; some letters take up two."""
+    from rich.cells import cell_len
+
+    return " " * (width - cell_len(text)) + text
 
 
 def _show_history(session: Session, records: tuple[Record, ...]) -> None:
@@ -183,25 +195,21 @@ def _show_history(session: Session, records: tuple[Record, ...]) -> None:
 
 
 def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str, ...], title: str) -> None:
-    from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side
-
     session.output.line(title, bold=True)
-    in_colour = shows_colour(sys.stdout)
+    terminal = screen()
     drawings = [
         (
             f"{mistake.index:,}: {printable(classes[mistake.label])} → {printable(classes[mistake.prediction])} "
             f"{100 * mistake.probability:.0f} %",
-            half_blocks(image) if in_colour else shades(image),
+            terminal.ink(image),
         )
         for mistake, image in zip(found, images, strict=True)
     ]
-    width = images.shape[2] * (1 if in_colour else 2)
-    for line in side_by_side(drawings, width, shutil.get_terminal_size().columns):
-        session.output.drawing(line.rstrip())
+    print_drawing(session.output, terminal.side_by_side(drawings))
 
 
 # How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.
-_SUBJECTS: dict[str, tuple[Callable[[Session, str], tuple[Any, ...]], Callable[..., None]]] = {
+_PLOTS: dict[str, tuple[Callable[[Session, str], tuple[Any, ...]], Callable[..., None]]] = {
     "weights": (_weights, _show_weights),
     "confusion": (_confusion, _show_confusion),
     "history": (_history, _show_history),

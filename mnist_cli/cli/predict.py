@@ -1,4 +1,4 @@
-"""`mnist predict FILE…`: what the model makes of pictures of digits."""
+"""`mnist predict FILE…`: which class each picture shows, and how sure the model is."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import drawing, evidence_drawing, image_shape, print_bars
+from mnist_cli.cli.drawing import print_bars, print_drawing, screen
 from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.published import published_model
+from mnist_cli.cli.published import fitting_store, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.text import printable, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import numpy.typing as npt
 
@@ -48,15 +46,15 @@ def predict(
         option("--split", help="Which split --index counts in; test if left out."),
     ] = None,
     explain: Annotated[
-        bool, flag("--explain", help="Draw what speaks for the prediction (blue) and against it (red).")
+        bool, flag("--explain", help="Draw the evidence for the prediction (blue) and against it (red).")
     ] = False,
     show: Annotated[bool, flag("--show", help="Draw the image that the model sees.")] = False,
 ) -> int:
-    """Say which digits are in pictures, and how sure that is.
+    """Predict the class of pictures, and say how sure the model is.
 
-    A digit may be dark on light or light on dark, of any size, anywhere; it is normalised as the images of MNIST were.
-    A terminal shows a bar for each class; a pipe or file gets one line for each picture.
-    A picture that cannot be read is told of, and the others go on; then the exit code is 5. With --json each picture
+    What is drawn may be dark on light or light on dark, of any size, anywhere: it is normalised to the model's image
+    shape, as the images of MNIST were. A terminal shows a bar for each class; a pipe or file gets one line for each
+    picture. An unreadable picture is reported and the others go on; then the exit code is 5. With --json each picture
     is one line of JSON.
 
     Example: mnist predict three.png photo.jpg --explain
@@ -66,15 +64,14 @@ def predict(
     if split and not index:
         raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
     model = published_model(session)
-    shape, store = image_shape(session, model, needs_store=bool(index))
     failed = False
-    for item, pixels in [*_stored(store, split or "test", index or [])]:
+    for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
     for number, name in enumerate(files or []):
         try:
             if name == "-" and name in (files or [])[:number]:
                 raise InputError("standard input was read already")
-            pixels = _read(name, shape)
+            pixels = _read(name, model.shape)
         except InputError as error:
             failed = True
             _print_failure(session, name, error)
@@ -83,16 +80,21 @@ def predict(
     return InputError.exit_code if failed else 0
 
 
-def _stored(store: Store | None, split: str, numbers: list[int]) -> Iterator[tuple[dict[str, Any], Pixels]]:
-    """Give what is known of each stored image, and its pixels [height, width]."""
+def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str, Any], Pixels]]:
+    """Return what is known of each stored image, and its pixels [height, width].
+
+    Raises:
+        UsageError: there is no such image.
+    """
+    examples = getattr(store, split)
+    stored = []
     for number in numbers:
-        assert store is not None
-        examples = getattr(store, split)
         if number >= len(examples):
             expected = f"0 to {len(examples) - 1:,}" if len(examples) else "another split, as it is empty"
             raise UsageError(f"--index of --split {split}: expected {expected}; received {number:,}")
         known = {"split": split, "index": number, "label": int(examples.labels[number])}
-        yield known, examples.inputs[number].reshape(store.image_shape)
+        stored.append((known, examples.inputs[number].reshape(store.image_shape)))
+    return stored
 
 
 def _read(name: str, shape: tuple[int, int]) -> Pixels:
@@ -122,23 +124,21 @@ def _print_prediction(
     shows_bars = sys.stdout.isatty()
     session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
     if show:
-        for line in drawing(pixels):
-            session.output.drawing(line)
+        print_drawing(session.output, screen().ink(pixels).lines)
     if shows_bars:
-        print_bars(session, model.classes, probabilities, label)
+        print_bars(session.output, model.classes, probabilities, label)
     if explain:
         record |= _explain(session, model, pixels, best)
     session.output.record("predict-file" if "file" in item else "predict-index", **record)
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:
-    """Draw what each pixel says for a label or against it; return that for the JSON line."""
+    """Draw each pixel's evidence for a label or against it; return it for the JSON line."""
     from mnist_cli.pictures.predicting import evidence
 
     terms = evidence(model, pixels.ravel(), label).reshape(pixels.shape)
     bias = float(model.bias[label])
-    for line in evidence_drawing(terms, pixels):
-        session.output.drawing(line)
+    print_drawing(session.output, screen().evidence(terms, pixels).lines)
     name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
     session.output.line(
         f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  bias: {signed(bias)}  "

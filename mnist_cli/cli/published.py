@@ -1,19 +1,21 @@
-"""What `predict` and `plot` read of the artifacts, and the command that makes it where it is missing."""
+"""What `show`, `predict` and `plot` read from the artifacts, and the command that makes what is missing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mnist_cli.errors import InputError
-from mnist_cli.stages.stage import MODEL
+from mnist_cli.stages.stage import MODEL, STORE
+from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.cli.session import Session
     from mnist_cli.formats.model import Model
+    from mnist_cli.formats.store import Store
 
 
 def command_for(session: Session, kind: str) -> str:
-    """Return the command that makes the file of a kind: all of the pipeline, where the stage before never ran."""
+    """Return the command that makes the file of a kind: the whole pipeline if the stage before never ran."""
     from mnist_cli.pipeline.manifest import NAME
 
     names = list(session.pipeline.stages)
@@ -23,7 +25,7 @@ def command_for(session: Session, kind: str) -> str:
 
 
 def published_model(session: Session) -> Model:
-    """Read the model in the artifacts folder; errors as `load_model`, with the command for this folder as hint."""
+    """Read the model in the artifacts folder; raises as `load_model`, with a hint for this folder."""
     from mnist_cli.formats.model import load_model
 
     try:
@@ -31,3 +33,38 @@ def published_model(session: Session) -> Model:
     except InputError as error:
         error.hint = f"run '{command_for(session, MODEL)}'"
         raise
+
+
+def published_store(session: Session) -> Store:
+    """Open the store in the artifacts folder; raises as `open_store`, with a hint for this folder."""
+    from mnist_cli.formats.store import open_store
+
+    try:
+        return open_store(session.artifacts.path(STORE))
+    except InputError as error:
+        error.hint = f"run '{command_for(session, STORE)}'"
+        raise
+
+
+def fits(model: Model, store: Store) -> bool:
+    """Whether a store has images and classes like those that the model was trained on."""
+    return (store.image_shape, store.classes) == (model.shape, model.classes)
+
+
+def fitting_store(session: Session, model: Model) -> Store:
+    """Open the store in the artifacts folder, which must hold images and classes like the model's.
+
+    Raises:
+        InputError: it is missing or damaged, or the model was trained on other data.
+    """
+    store = published_store(session)
+    if not fits(model, store):
+        expected, received = (
+            f"{one[0]} × {one[1]} pixels, {len(classes)} classes ({printable(', '.join(classes), 60)})"
+            for one, classes in ((model.shape, model.classes), (store.image_shape, store.classes))
+        )
+        raise InputError(
+            f"{printable(store.path)}: the model was trained on other data\nexpected {expected}; received {received}",
+            hint=f"run '{command_for(session, MODEL)}'",
+        )
+    return store

@@ -1,4 +1,4 @@
-"""`mnist show N`: one digit in the terminal, with its label and what the model makes of it."""
+"""`mnist show N`: one image in the terminal, with its label and what the model says."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import drawing, print_bars
+from mnist_cli.cli.drawing import print_bars, print_drawing, screen
+from mnist_cli.cli.published import command_for, fits, published_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
-from mnist_cli.stages.stage import MODEL, STORE
+from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -30,38 +31,42 @@ def show(
         Literal["test", "validation", "train"], typer.Option(help="From which split.", show_default=False)
     ] = "test",
 ) -> None:
-    """Draw a digit in the terminal, with what the model says.
+    """Draw an image in the terminal, with its label and what the model says.
 
-    Its label comes from the store; the ten probabilities are shown as bars once there is a model.
+    Once there is a model, each class's probability is a bar. A large image is shrunk to fit the terminal.
 
     Example: mnist show 8 --split test
     """
-    from mnist_cli.formats.store import open_store
-
-    store = open_store(session.artifacts.path(STORE))
+    store = published_store(session)
     examples = getattr(store, split)
     if number >= len(examples):
         if not len(examples):
             raise UsageError(f"--split {split}: that split is empty")
         raise UsageError(f"--split {split}: expected 0 to {len(examples) - 1:,}; received {number:,}")
-    image = examples.inputs[number].reshape(store.image_shape)
+    inputs = examples.inputs[number]
+    image = inputs.reshape(store.image_shape)
     label = int(examples.labels[number])
     name = printable(store.classes[label])
     session.output.document(split=split, index=number, label=label, image=image.tolist())
-    for line in drawing(image):
-        session.output.drawing(line)
+    print_drawing(session.output, screen().ink(image).lines)
     session.output.line(f"{split} image {number:,}: label {name}", bold=True)
     model_file = session.artifacts.path(MODEL)
     if model_file.exists():
         from mnist_cli.formats.model import load_model
 
-        _show_probabilities(session, load_model(model_file), examples.inputs[number], label)
+        model = load_model(model_file)
+        if fits(model, store):
+            _show_probabilities(session, model, inputs, label)
+        else:
+            session.output.note(
+                f"the model was trained on other data; run '{command_for(session, MODEL)}' for one of this data"
+            )
 
 
-def _show_probabilities(session: Session, model: Model, pixels: Any, label: int) -> None:
-    probabilities = [float(value) for value in model.probabilities(pixels)[0]]
+def _show_probabilities(session: Session, model: Model, inputs: Any, label: int) -> None:
+    probabilities = [float(value) for value in model.probabilities(inputs)[0]]
     best = probabilities.index(max(probabilities))
     session.output.document(prediction=best, probabilities=probabilities)
-    print_bars(session, model.classes, probabilities, label)
+    print_bars(session.output, model.classes, probabilities, label)
     verdict = "right" if best == label else "wrong"
     session.output.line(f"the model says {printable(model.classes[best])}: {verdict}", bold=True)

@@ -1,9 +1,4 @@
-"""HDF5 as this toolkit uses it: written whole or not at all, read with suspicion, named by its content.
-
-Files are written in the format of HDF5 1.10 whatever library writes them: its metadata carry checksums, so a
-flipped bit in a header is found, and both bounds are fixed, so that a newer library writes the same bytes.
-No object stores times. Equal content therefore gives equal files.
-"""
+"""HDF5 files, read with suspicion and named by their content; hdf5_writing.py writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import signal
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +17,6 @@ import numpy.typing as npt
 
 from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.guarded_file import GuardedFile
-from mnist_cli.formats.hdf5_damage import damage
-from mnist_cli.signals import deferred_signals
 from mnist_cli.text import printable
 
 # What h5py raises for a damaged file: OSError and RuntimeError from the library, KeyError for a name it cannot
@@ -35,54 +27,14 @@ _PLAIN_KINDS = "biufS"
 # Far above what any attribute of ours needs; a header that declares more is not believed.
 _MAX_ATTRIBUTE_BYTES = 1 << 20
 _HASH_BLOCK = 1 << 22
-
-
-@contextlib.contextmanager
-def safe_hdf5_file(target: Path, *, alignment: int = 1) -> Iterator[h5py.File]:
-    """Give an empty HDF5 file to fill; when the block ends without an error, it becomes `target` at once.
-
-    The content goes to a temporary file as it is written, so memory does not grow with it. Make groups with
-    `create_group` and text attributes with `write_text`, or the bytes will depend on the time or the address.
-
-    SIGINT and SIGTERM wait until the end of the block; a long one asks `deferred_signals` inside it now and then.
-
-    Args:
-        target: the file.
-        alignment: bytes; every array begins at a multiple of it.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
-    """
-    with _signals_held_back(), files.publish(target) as raw:
-        guarded = GuardedFile(raw)
-        try:
-            with contextlib.closing(_create(guarded, alignment)) as file:
-                yield file
-        except Exception as problem:
-            # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
-            if guarded.error is None:
-                raise
-            raise _named(guarded.error, target) from problem
-        if guarded.error is not None:
-            raise _named(guarded.error, target) from guarded.error
-
-
-def create_group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Make the group `name` in `parent` without the times that h5py's own `create_group` may store."""
-    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-    properties.set_obj_track_times(False)
-    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=properties))
-
-
-def write_text(holder: h5py.Group, name: str, text: str) -> None:
-    """Store `text` as an attribute of fixed length in UTF-8.
-
-    h5py stores a `str` with variable length, in a heap that has no checksum; a fixed length stays in the object's
-    header, which has one.
-    """
-    encoded = text.encode()
-    dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
-    holder.attrs.create(name, np.array(encoded, dtype=f"S{max(1, len(encoded))}"), dtype=dtype)
+_TRUNCATED = re.compile(r"truncated file: eof = (\d+), .*stored_eof = (\d+)")
+# Part of what HDF5 says → what it found; the first that fits counts.
+_MEANINGS = {
+    "file signature not found": "something else: it does not begin as HDF5 files do",
+    "metadata checksum": "names, types or attributes whose checksum does not match",
+    "filter returned failure": "data whose checksum does not match",
+}
+_OTHERWISE = "a structure that makes no sense"
 
 
 def read_text(path: Path, holder: h5py.Group, name: str) -> str:
@@ -132,7 +84,7 @@ def open_hdf5(path: Path, *, hint: str | None = None) -> Iterator[h5py.File]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"{printable(path)}: {os.strerror(error.errno)}", hint=hint) from error
-        problem = damage(path, error)
+        problem = _damage_of(path, error)
         problem.hint = hint
         raise problem from error
 
@@ -151,7 +103,7 @@ def reading(path: Path, name: str) -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise damage(path, error, printable(name)) from error
+        raise _damage_of(path, error, printable(name)) from error
 
 
 def content_digest(path: Path) -> str:
@@ -275,25 +227,19 @@ def _attribute(path: Path, item: h5py.Group | h5py.Dataset, name: str) -> npt.ND
     return np.asarray(item.attrs[name])
 
 
-def _create(guarded: GuardedFile, alignment: int) -> h5py.File:
-    # h5py.File has no option for the times of the root group, hence the low-level calls.
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_alignment(1, alignment)
-    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, guarded)
-    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    properties.set_obj_track_times(False)
-    return h5py.File(h5py.h5f.create(b"published later", h5py.h5f.ACC_EXCL, fcpl=properties, fapl=access))
+def _damage_of(path: Path, error: Exception, name: str | None = None) -> FormatError:
+    """Return the error for a file on which HDF5 stumbled; HDF5's own words are for `--debug`, as its cause.
 
-
-@contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    # An exception that a signal handler raises while HDF5 calls `GuardedFile` reaches the caller as a SystemError.
-    with deferred_signals() as request:
-        yield
-    if request.signal_number is not None:
-        signal.raise_signal(request.signal_number)
-
-
-def _named(error: OSError, target: Path) -> OSError:
-    return OSError(error.errno, error.strerror or str(error), os.fspath(target))
+    Args:
+        path: the file.
+        error: what h5py raised.
+        name: the object in it that could not be read, such as `/train/inputs`; None where it is the file itself.
+    """
+    text = str(error)
+    if truncated := _TRUNCATED.search(text):
+        received = f"{int(truncated[1]):,} of {int(truncated[2]):,} bytes"
+    else:
+        received = next((meaning for words, meaning in _MEANINGS.items() if words in text), _OTHERWISE)
+    if name is None:
+        return FormatError(path, "not a valid HDF5 file", expected="a whole HDF5 file", received=received)
+    return FormatError(path, f"{name} is damaged", expected="what was written", received=received)

@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, safe_hdf5_file, walk, write_text
+from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, walk
+from mnist_cli.formats.hdf5_writing import safe_hdf5_file, write_text
 from mnist_cli.formats.store import STEP, ZERO
 
 SCHEMA = "mnist-model/2"

@@ -1,15 +1,18 @@
-"""How good a model's answers are: confusion matrix, cross-entropy and how sure the accuracy is, in NumPy."""
+"""How good a model's answers are: confusion matrix, cross-entropy, the interval of the accuracy, remarkable examples.
+
+NumPy only. All of it goes through the examples block by block, so memory does not grow with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.formats.model import Floats, linear_blocks
+from mnist_cli.formats.model import Floats, Model, linear_blocks, softmax
 
 # The 97.5 % point of the standard normal distribution.
 _Z95 = 1.959963984540054
@@ -59,7 +62,7 @@ def score(
         bias: float32 [K].
         images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
         labels: uint8 [n], below K.
-        one_thread: leave the other processors to others; the last bits of the cross-entropy may differ.
+        one_thread: use one processor only; the last bits of the cross-entropy may differ.
         report: is called with the number of images that are done.
     """
     classes = len(bias)
@@ -72,6 +75,73 @@ def score(
         total += float(cross_entropies(logits, truth).sum())
         report(start + len(logits))
     return Score(confusion.reshape(classes, classes), total / len(labels))
+
+
+def answers(
+    model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+) -> Iterator[tuple[int, Floats, npt.NDArray[np.uint8]]]:
+    """Give a model's answers to examples, block by block.
+
+    Args:
+        model: D inputs, K classes.
+        inputs: uint8 [n, D].
+        labels: uint8 [n].
+
+    Yields:
+        The position of a block's first example, the probabilities, float32 [examples of the block, K], and the labels.
+    """
+    for start, logits in linear_blocks(model.weights, model.bias, inputs, one_thread=True):
+        yield start, softmax(logits), labels[start : start + len(logits)]
+
+
+class Lowest:
+    """The examples with the lowest values of something; of equal ones the earlier.
+
+    Attributes:
+        positions: intp [k], where they are among all examples, the lowest value first.
+        probabilities: float32 [k, K], what the model answers to each.
+    """
+
+    def __init__(self, limit: int, classes: int) -> None:
+        """Start with none.
+
+        Args:
+            limit: how many to keep at most.
+            classes: K.
+        """
+        self._limit = limit
+        self._values = np.empty(0)
+        self.positions = np.empty(0, np.intp)
+        self.probabilities: Floats = np.empty((0, classes), np.float32)
+
+    def add(self, values: npt.NDArray[np.floating], positions: npt.NDArray[np.intp], probabilities: Floats) -> None:
+        """Look at more examples, which come after all those before.
+
+        Args:
+            values: floats [m].
+            positions: intp [m], ascending.
+            probabilities: float32 [m, K].
+        """
+        candidates = np.concatenate([self._values, values])
+        kept = np.argsort(candidates, kind="stable")[: self._limit]
+        self._values = candidates[kept]
+        self.positions = np.concatenate([self.positions, positions])[kept]
+        self.probabilities = np.concatenate([self.probabilities, probabilities])[kept]
+
+
+def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[int, int, int]]:
+    """Return (true label, predicted label, examples) of the most frequent confusions.
+
+    Args:
+        confusion: int64 [K, K], examples by [true label][predicted label].
+        limit: how many at most.
+    """
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    rows, columns = np.unravel_index(order, wrong.shape)
+    pairs = zip(rows.tolist(), columns.tolist(), wrong[rows, columns].tolist(), strict=True)
+    return [pair for pair in pairs if pair[2]]
 
 
 def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
@@ -90,29 +160,6 @@ def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray
     log_sum = highest + np.log(np.exp(wide - highest[:, np.newaxis]).sum(axis=1))
     result: npt.NDArray[np.float64] = log_sum - wide[np.arange(len(wide)), labels]
     return result
-
-
-class Lowest:
-    """Keeps the lowest of many numbers that come block by block.
-
-    Args:
-        limit: how many to keep.
-
-    Attributes:
-        values: float32 [m], m ≤ limit, ascending; of equal ones the first that came is first.
-        positions: intp [m], where they stand.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.values: Floats = np.empty(0, np.float32)
-        self.positions: npt.NDArray[np.intp] = np.empty(0, np.intp)
-
-    def add(self, values: Floats, positions: npt.NDArray[np.intp]) -> None:
-        """Take a block: float32 [m], and intp [m], above all positions before."""
-        values, positions = np.concatenate([self.values, values]), np.concatenate([self.positions, positions])
-        lowest = np.argsort(values, kind="stable")[: self._limit]
-        self.values, self.positions = values[lowest], positions[lowest]
 
 
 def wilson_interval(correct: int, examples: int) -> tuple[float, float]:

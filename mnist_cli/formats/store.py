@@ -110,7 +110,11 @@ class Split:
 
     @cached_property
     def inputs(self) -> Bytes:
-        """uint8 [n, D], read-only, mapped: what is not looked at takes no memory."""
+        """uint8 [n, D], read-only, mapped: what is not looked at takes no memory.
+
+        The toolkit replaces files and never changes them; one that somebody else cuts short while an array of it is in
+        use ends the process (SIGBUS).
+        """
         return self._map("inputs")
 
     @cached_property

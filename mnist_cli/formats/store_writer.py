@@ -10,7 +10,8 @@ from pathlib import Path
 
 import h5py
 
-from mnist_cli.formats.hdf5 import create_group, digest_of, safe_hdf5_file, write_text
+from mnist_cli.formats.hdf5 import digest_of
+from mnist_cli.formats.hdf5_writing import create_group, safe_hdf5_file, write_text
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SCHEMA, STEP, ZERO, Bytes
 
 

@@ -1,1 +1,1 @@
-"""Pictures: read from files, normalised as the digits of MNIST are, and drawn for people to look at."""
+"""Pictures: read from files, normalised as the images of MNIST are, and drawn."""

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 Colours = npt.NDArray[np.uint8]
 
-# The ends and the middle of ColorBrewer's diverging scale RdBu, which people with any colour vision tell apart.
-RED, WHITE, BLUE = (178, 24, 43), (247, 247, 247), (33, 102, 172)
-# The same hues, lighter, for a dark terminal.
-_BRIGHT_RED, _BRIGHT_BLUE = (255, 64, 72), (72, 144, 255)
+# Red and blue stand out from white and from near black, and people with any colour vision tell them apart.
+# report.css has the same two.
+AGAINST, NEITHER, FOR = (0xD8, 0x3A, 0x3C), (0xF7, 0xF7, 0xF7), (0x2E, 0x72, 0xE0)
+_DIM = 0.3  # share of full brightness that ink keeps under its evidence
 
 
 def diverging(values: npt.NDArray[np.floating], limit: float) -> Colours:
@@ -23,7 +23,7 @@ def diverging(values: npt.NDArray[np.floating], limit: float) -> Colours:
     Returns:
         uint8 [..., 3]: red, green, blue.
     """
-    return _mixed(np.asarray(WHITE), RED, BLUE, values, limit)
+    return _mixed(np.asarray(NEITHER), values, limit)
 
 
 def over_drawing(values: npt.NDArray[np.floating], ink: npt.NDArray[np.uint8]) -> Colours:
@@ -36,18 +36,11 @@ def over_drawing(values: npt.NDArray[np.floating], ink: npt.NDArray[np.uint8]) -
     Returns:
         uint8 [height, width, 3]: red, green, blue.
     """
-    drawing = np.repeat(ink[..., np.newaxis] * 0.3, 3, axis=-1)
-    return _mixed(drawing, _BRIGHT_RED, _BRIGHT_BLUE, values, float(np.abs(values).max()))
+    return _mixed(np.repeat(ink[..., np.newaxis] * _DIM, 3, axis=-1), values, float(np.abs(values).max()))
 
 
-def _mixed(
-    middle: npt.NDArray[np.number],
-    negative: tuple[int, int, int],
-    positive: tuple[int, int, int],
-    values: npt.NDArray[np.floating],
-    limit: float,
-) -> Colours:
+def _mixed(middle: npt.NDArray[np.number], values: npt.NDArray[np.floating], limit: float) -> Colours:
     share = np.clip(np.abs(values) / (limit or 1), 0, 1)[..., np.newaxis]
-    ends = np.where((values < 0)[..., np.newaxis], negative, positive)
+    ends = np.where((values < 0)[..., np.newaxis], AGAINST, FOR)
     result: Colours = np.rint(middle * (1 - share) + ends * share).astype(np.uint8)
     return result

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-# A longer picture is averaged down to this first: more pixels say nothing more about a digit.
+# A longer picture is averaged down to this first: more pixels add nothing to an image of MNIST's size.
 _LONGEST = 1024
 # Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -30,7 +30,7 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
         float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to 1,024 pixels at most.
 
     Raises:
-        InputError: it is no picture.
+        InputError: it is not a picture.
     """
     planes = _planes_of_image(cast("Image", image)) if hasattr(image, "getbands") else _planes_of_array(image)
     grey, alpha = planes
@@ -43,15 +43,30 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
     return composed
 
 
-def area_average(image: Floats, height: int, width: int) -> Floats:
+def area_average(image: npt.NDArray[Any], height: int, width: int) -> Floats:
     """Return the image in another size, each pixel the mean of the area that it covers.
 
     Args:
-        image: float32 [rows, columns].
+        image: numbers [rows, columns].
         height, width: the new size; larger ones repeat pixels.
     """
     rows = _averaged_rows(image, height)
     return np.ascontiguousarray(_averaged_rows(rows.T, width).T, np.float32)
+
+
+def shrunk(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """Return the image in its own proportions with at most this many rows and columns; a small one as it is.
+
+    Args:
+        image: numbers [rows, columns] of any sign.
+        height, width: the most rows and columns, at least 1.
+    """
+    rows, columns = image.shape
+    scale = min(height / rows, width / columns)
+    if scale >= 1:
+        return image
+    small = area_average(image, max(1, round(rows * scale)), max(1, round(columns * scale)))
+    return (np.rint(small) if image.dtype.kind == "u" else small).astype(image.dtype)
 
 
 def reduced(plane: npt.NDArray[Any], factor: int) -> Floats:
@@ -70,7 +85,7 @@ def _averaged_rows(image: npt.NDArray[Any], count: int) -> npt.NDArray[np.float6
     cut = np.minimum(edges.astype(np.intp), len(image) - 1)
     sums = above[cut] + image[cut] * (edges - cut)[:, np.newaxis]
     means: npt.NDArray[np.float64] = np.diff(sums, axis=0) * (count / len(image))
-    return np.clip(means, 0, None)  # the difference of two sums may miss 0 by a last bit
+    return np.clip(means, image.min(), image.max())  # the difference of two sums may miss them by a last bit
 
 
 def _planes_of_image(image: Image) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.formats.model import Model
-from mnist_cli.formats.scoring import Lowest
+from mnist_cli.formats.scoring import Lowest, answers
 from mnist_cli.text import plural
 
 
@@ -31,29 +30,26 @@ class Mistake:
 
 
 def worst_mistakes(
-    model: Model, blocks: Iterable[tuple[int, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]], count: int
+    model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], count: int
 ) -> tuple[list[Mistake], int]:
-    """Return the mistakes of which the model is surest, and how many there are in all.
+    """Return the mistakes of which the model is surest, and how many mistakes there are in all.
 
     Args:
         model: D inputs, K classes.
-        blocks: the examples, as `Split.blocks` gives them: position of the first, uint8 [m, D], and uint8 [m] below K.
+        inputs: uint8 [n, D].
+        labels: uint8 [n], below K.
         count: how many to return at most; of equally sure ones the first.
     """
-    lowest = Lowest(count)
-    # position → label and prediction, of all that were ever among the lowest
-    answers: dict[int, tuple[int, int]] = {}
-    total = 0
-    for start, inputs, labels in blocks:
-        probabilities = model.probabilities(inputs)
-        predictions = probabilities.argmax(axis=1)
-        wrong = np.flatnonzero(predictions != labels)
-        total += len(wrong)
-        lowest.add(-probabilities[wrong, predictions[wrong]], start + wrong)
-        found = [row for row in (lowest.positions - start).tolist() if row >= 0]
-        answers |= {start + row: (int(labels[row]), int(predictions[row])) for row in found}
-    positions, values = lowest.positions.tolist(), lowest.values.tolist()
-    return [Mistake(row, *answers[row], -value) for row, value in zip(positions, values, strict=True)], total
+    wrong, surest = 0, Lowest(count, len(model.bias))
+    for start, probabilities, truth in answers(model, inputs, labels):
+        rows = np.flatnonzero(probabilities.argmax(axis=1) != truth)
+        wrong += len(rows)
+        surest.add(-probabilities[rows].max(axis=1, initial=0), start + rows, probabilities[rows])
+    mistakes = [
+        Mistake(index, int(labels[index]), int(shares.argmax()), float(shares.max()))
+        for index, shares in zip(surest.positions.tolist(), surest.probabilities, strict=True)
+    ]
+    return mistakes, wrong
 
 
 def mistakes_title(split: str, shown: int, wrong: int, examples: int) -> str:

@@ -1,4 +1,4 @@
-"""A picture of a digit becomes what the model was trained on: an image made as those of MNIST were made.
+"""A picture becomes an image of the model's shape, made as the images of MNIST were made.
 
 "The original black and white images from NIST were size normalized to fit in a 20x20 pixel box while preserving their
 aspect ratio. The resulting images contain grey levels as a result of the anti-aliasing technique used by the
@@ -6,8 +6,9 @@ normalization algorithm. The images were centered in a 28x28 image by computing 
 translating the image so as to position this point at the center of the 28x28 field." (LeCun, Cortes and Burges,
 http://yann.lecun.com/exdb/mnist/)
 
-A scan or photograph has to become black and white first: the border says what paper is, what stands out of the paper's
-own unevenness is ink, and the darkest ink becomes 1.
+An image of another shape gets the same shares of its height and width. A scan or photograph has to become black and
+white first: the border shows the paper, what stands out from the paper's own unevenness is ink, and the darkest ink
+becomes 1. A "digit" below is whatever the picture shows.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-_BOX = 20 / 28  # share of the image's sides that the digit's longer side gets
-# What is looked at to find the digit: in pixels so coarse, a speck of dust is paper and a thin line still is ink.
+_BOX = 20 / 28  # share of the image's sides that MNIST gives to the digit's longer side
+# The digit is found in a coarse copy with this many pixels a side: a speck of dust is paper there, a thin line ink.
 _COARSE = 128
-_FAINTEST = 0.05  # ink that differs less from its paper, of 1 between black and white, is none
+_FAINTEST = 0.05  # ink must differ at least so much from its paper, of 1 between black and white
 # How many standard deviations of the paper ink stands out of it at least. The largest of 16,384 normal numbers, which
 # is what a coarse look at textured paper gives, is 4 on average, and 5 once in a few hundred times.
 _BLANK_DEVIATIONS = 5
@@ -38,23 +39,23 @@ _EDGE = 0.1  # ink that counts for where the digit begins; its anti-aliased frin
 _NORMAL_MAD = 1.4826  # standard deviation of normal numbers over their median absolute deviation
 
 
-def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int] = (28, 28)) -> Bytes:
-    """Return a picture of one digit as MNIST would hold it.
+def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
+    """Return a picture of one digit, or of anything drawn, as MNIST would hold it.
 
-    The digit may be dark on light or light on dark, anywhere, of any size. What already is a normalised image of the
-    shape is returned as it is.
+    It may be dark on light or light on dark, anywhere, of any size. What already is a normalised image of the shape is
+    returned as it is.
 
     Args:
         image: a Pillow image, or an array [height, width] or [height, width, channels] with 1 to 4 channels (grey,
             grey and alpha, RGB, RGBA), uint8, uint16 or floating point in [0, 1].
-        shape: height and width of the result.
+        shape: height and width of the result, such as `Model.shape`.
 
     Returns:
-        uint8 [*shape], 0 = background, 255 = the darkest ink; its longer side fills 20/28 of the image, and its centre
-        of mass lies in the middle as far as whole pixels and the image's edge allow.
+        uint8 [*shape], 0 = background, 255 = the darkest ink. The ink keeps its proportions and fills 20/28 of the
+        height or of the width; its centre of mass lies in the middle as far as whole pixels and the edge allow.
 
     Raises:
-        InputError: there is nothing in the picture, or it is no picture.
+        InputError: there is nothing in the picture, or it is not a picture.
     """
     distance = distance_from_paper(luminance(image))
     if _is_normalized(distance, shape):
@@ -111,7 +112,7 @@ def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
     """Whether an image of the shape is to stay as it is, on its clean background.
 
     Its digit is in the box and in the middle; or its ink is larger than the box and reaches the edge. Such an image is
-    cut or speckled, and nobody can tell where its digit begins.
+    cut or speckled, and where its digit begins cannot be known.
     """
     if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
         return False
@@ -127,7 +128,7 @@ def _ink(distance: Floats) -> Floats:
     darkest = float(coarse.max())
     level, deviation = _paper(coarse, darkest)
     if darkest < _FAINTEST or darkest - level < _BLANK_DEVIATIONS * deviation:
-        raise InputError("the picture is blank: expected a digit; received nothing that stands out from its background")
+        raise InputError("the picture is blank: nothing stands out from its background")
     level, deviation = _paper(distance, darkest)
     lowest = min(level + _PAPER_DEVIATIONS * deviation, darkest / 2)
     ink: Floats = np.clip((distance - lowest) / (darkest - lowest), 0, 1).astype(np.float32)
@@ -146,14 +147,16 @@ def _paper(distance: Floats, darkest: float) -> tuple[float, float]:
 def _cropped(ink: Floats) -> Floats:
     """Return the part of the ink that the digit takes up.
 
-    A coarse look leaves specks out; then the edges are found to the pixel.
+    A coarse look leaves specks out; then the edges are found to the pixel, in what lies next to it too: a digit may
+    reach a pixel into a coarse one that is nearly empty.
     """
     factor = _coarse_factor(ink)
     coarse = reduced(ink, factor)
     if coarse.max() <= _EDGE:
-        raise InputError("the picture is blank: expected a digit; received specks too small to be one")
+        raise InputError("the picture is blank: only specks stand out from its background")
     rows, columns = _bounds(coarse > _EDGE)
-    part = ink[rows.start * factor : rows.stop * factor, columns.start * factor : columns.stop * factor]
+    top, left = (max(0, side.start - 1) * factor for side in (rows, columns))
+    part = ink[top : (rows.stop + 1) * factor, left : (columns.stop + 1) * factor]
     return part[_bounds(part > _EDGE)]
 
 
@@ -171,7 +174,7 @@ def _coarse_factor(image: Floats) -> int:
 def _offset(digit: Floats, axis: int, side: int) -> int:
     """Return where the digit begins along an axis, for its centre of mass to come to the middle.
 
-    The middle is pixel 14 of 28: in all but two of MNIST's 70,000 images the mean index lies from 13.5 to 14.5.
+    The middle of 28 pixels is pixel 14: in all but two of MNIST's 70,000 images the mean index is 13.5 to 14.5.
     """
     offset = int(np.floor(side / 2 - centre_of_mass(digit, axis) + 0.5))
     latest: int = side - digit.shape[axis]

@@ -22,7 +22,7 @@ _EXPECTED = "a PNG, JPEG, GIF, BMP, WebP or TIFF picture"
 # As many as the best telephones take, and 300 MB while they are decoded.
 _MAX_PIXELS = 100_000_000
 _MAX_BYTES = 100_000_000
-# JPEG can be decoded at half its size and less; more than this says nothing more about a digit.
+# JPEG can be decoded at half its size and less; more than that adds nothing to an image of MNIST's size.
 _ENOUGH = (1000, 1000)
 # What Pillow raises for a damaged file, as its decoders meet numbers that make no sense.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError)
@@ -36,7 +36,7 @@ def open_picture(name: str | Path) -> Image.Image:
         name: a file, or `-` for standard input.
 
     Raises:
-        InputError: there is no such file, or it is not one whole picture of a bearable size; the message does not
+        InputError: there is no such file, or it is not one whole picture of acceptable size; the message does not
             name the file.
     """
     if str(name) == "-":
@@ -70,7 +70,7 @@ def _decode(file: BinaryIO) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's own limit, and odd metadata in a picture that can be seen
             return _load(file)
     except UnidentifiedImageError as error:
-        raise InputError(f"expected {_EXPECTED}; received something else") from error
+        raise InputError(f"expected {_EXPECTED}; received another kind of file") from error
     except Image.DecompressionBombError as error:
         raise _too_large("far more") from error
     except (*_DAMAGE, *_DAMAGE_BELOW) as error:

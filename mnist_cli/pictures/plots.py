@@ -19,9 +19,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mnist_cli.pictures.colours import BLUE, RED, WHITE
+from mnist_cli.formats.scoring import confused_pairs
+from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER
 from mnist_cli.pictures.mistakes import Mistake
-from mnist_cli.text import printable, signed
+from mnist_cli.text import isolated, printable, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg")
 
-_HEX = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (RED, WHITE, BLUE)]
+_HEX = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (AGAINST, NEITHER, FOR)]
 _DIVERGING = LinearSegmentedColormap.from_list("against and for", _HEX)
 _MISTAKES = LinearSegmentedColormap.from_list("mistakes", _HEX[1::-1])
-_GREY, _INK = "#666666", "#222222"
+_GREY, _INK, _RIGHT = "#666666", "#222222", "#d6e4fb"  # the last is a light blue
 _DOTS_PER_INCH = 150
 _STYLE = {
     "svg.hashsalt": "mnist",  # else the ids in an SVG file are random
@@ -47,8 +48,12 @@ _STYLE = {
     "ytick.color": _GREY,
     "text.color": _INK,
 }
-# Up to this many classes their numbers are readable in the squares of the matrix.
-_MOST_NUMBERS = 26
+# Up to this many classes their numbers are readable in the squares of the matrix, and up to the second one the names
+# beside it; of more classes every so many-th is named.
+_MOST_NUMBERS, _MOST_NAMES = 26, 128
+_NAME = 18  # characters of a class name at most
+# Inches: an image's longer side, the room for a scale of colours, and the narrowest figure.
+_SIDE, _BAR, _NARROWEST = 1.3, 1.35, 3.6
 
 
 def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
@@ -69,32 +74,26 @@ def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
     return content.getvalue()
 
 
-def weights(model: Model, shape: tuple[int, int]) -> Figure:
-    """Return W as one image for each class on a common scale: red = negative, blue = positive.
-
-    Args:
-        model: what to show.
-        shape: height and width of an image.
-    """
+def weights(model: Model) -> Figure:
+    """Return W as one image for each class on a common scale: red = negative, blue = positive."""
     limit = float(np.abs(model.weights).max()) or 1.0
-    columns, rows = _grid(len(model.bias))
-    figure = Figure(figsize=(1.5 * columns + 1.2, 1.75 * rows + 0.6), layout="constrained")
-    figure.suptitle("What each pixel says for a class (blue) or against it (red)")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    image = None
-    for label, one in enumerate(axes.flat):
-        one.set_axis_off()
-        if label < len(model.bias):
-            picture = model.weights[:, label].reshape(shape)
-            image = one.imshow(picture, cmap=_DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
-            one.set_title(f"{printable(model.classes[label])}  (b {signed(model.bias[label])})")
-    assert image is not None
-    figure.colorbar(image, ax=axes, label="weight", shrink=0.8).outline.set_visible(False)
+    names = [_name(name) for name in model.classes]
+    titles = [
+        f"{name}  (b {signed(bias)})" if len(name) <= 3 else name for name, bias in zip(names, model.bias, strict=True)
+    ]
+    images = model.weights.T.reshape(-1, *model.shape)
+    figure, drawn = _tiles(
+        images, titles, columns=_columns(len(images)), right=_BAR, cmap=_DIVERGING, vmin=-limit, vmax=limit
+    )
+    width, height = figure.get_size_inches()
+    figure.suptitle("Evidence of ink in each pixel: for a class (blue), against it (red)", x=0.5, size=11)
+    place = figure.add_axes((1 - (_BAR - 0.1) / width, 0.1, 0.15 / width, 0.8 - 0.3 / height))
+    figure.colorbar(drawn, cax=place, label="weight").outline.set_visible(False)
     return figure
 
 
 def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Figure:
-    """Return how many examples of each class were taken for which.
+    """Return how many examples of each class were predicted as which.
 
     Args:
         matrix: int64 [K, K], examples by [true label][predicted label].
@@ -106,30 +105,37 @@ def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str)
     # What is right is most of every row; on a scale of its own, what is wrong can be told apart.
     right = np.eye(count, dtype=bool)
     worst = float(share[~right].max()) if count > 1 else 0.0
-    side = max(4.5, 0.62 * min(count, 40))
-    figure = Figure(figsize=(side + 1.4, side + 0.6), layout="constrained")
+    side = max(4.5, min(0.62 * count, 16))
+    figure = Figure(figsize=(side + 1.8, side + 0.9), layout="constrained")
     axes = figure.subplots()
     mistakes = axes.imshow(np.ma.array(share, mask=right), cmap=_MISTAKES, vmin=0, vmax=worst or 1)
-    axes.imshow(
-        np.ma.array(np.ones_like(share), mask=~right), cmap=LinearSegmentedColormap.from_list("", ["#d1e5f0"] * 2)
-    )
+    axes.imshow(np.ma.array(np.ones_like(share), mask=~right), cmap=LinearSegmentedColormap.from_list("", [_RIGHT] * 2))
     if count <= _MOST_NUMBERS:
         for row, column in np.ndindex(matrix.shape):
             if matrix[row, column]:
                 percent = f"{100 * share[row, column]:.1f} %"
-                is_dark = row != column and share[row, column] > 0.6 * worst
+                is_dark = row != column and share[row, column] > 0.75 * worst
                 colour = "white" if is_dark else _INK
                 axes.text(
                     column, row - 0.14, f"{matrix[row, column]:,}", ha="center", va="center", color=colour, size=9
                 )
                 axes.text(column, row + 0.24, percent, ha="center", va="center", color=colour, size=6.5)
-    names = [printable(name) for name in classes]
-    rotation = 90 if max(map(len, names)) > 4 else 0
-    axes.set_xticks(range(count), names, rotation=rotation)
-    axes.set_yticks(range(count), names)
+    else:
+        pairs = [
+            f"{_name(classes[label])} → {_name(classes[said])} ({number:,})"
+            for label, said, number in confused_pairs(matrix, 4)
+        ]
+        if pairs:
+            title = f"{title}\nmost frequent confusions (true → predicted): {', '.join(pairs)}"
+    named = range(0, count, -(-count // _MOST_NAMES))
+    names = [_name(classes[label]) for label in named]
+    size = min(10.0, 72 * side * 0.8 / count * named.step)
+    axes.set_xticks(named, names, rotation=90 if max(map(len, names)) > 3 else 0, size=size)
+    axes.set_yticks(named, names, size=size)
     axes.tick_params(length=0, labelcolor=_INK)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title(title, wrap=True)
     bar = figure.colorbar(mistakes, ax=axes, shrink=0.7, label="mistakes, share of the true class")
     bar.ax.yaxis.set_major_formatter(
         lambda value, _position: f"{100 * value:.0f} %" if worst > 0.03 else f"{100 * value:.1f} %"
@@ -169,7 +175,7 @@ def history(records: Sequence[Record]) -> Figure:
 
 
 def mistakes(found: Sequence[Mistake], images: npt.NDArray[np.uint8], classes: Sequence[str], title: str) -> Figure:
-    """Return the images that the model gets wrong, each with its label and what it was taken for.
+    """Return the images that the model gets wrong, each with its true class and the predicted one.
 
     Args:
         found: what to show.
@@ -177,19 +183,59 @@ def mistakes(found: Sequence[Mistake], images: npt.NDArray[np.uint8], classes: S
         classes: name of each label.
         title: what was measured.
     """
-    columns, rows = (6, max(1, -(-len(found) // 6)))
-    figure = Figure(figsize=(1.45 * columns, 1.75 * rows + 0.6), layout="constrained")
-    figure.suptitle(title)
-    for one in figure.subplots(rows, columns, squeeze=False).flat:
-        one.set_axis_off()
-    for axes, mistake, image in zip(figure.axes, found, images, strict=False):
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-        names = printable(classes[mistake.label]), printable(classes[mistake.prediction])
-        axes.set_title(f"{names[0]} → {names[1]}  {100 * mistake.probability:.0f} %", size=10)
-        axes.text(
-            0.5, -0.02, f"image {mistake.index:,}", transform=axes.transAxes, ha="center", va="top", size=7, color=_GREY
-        )
+    titles = []
+    for mistake in found:
+        true, predicted = _name(classes[mistake.label]), _name(classes[mistake.prediction])
+        gap = " " if len(true) + len(predicted) <= 6 else "\n"
+        titles.append(f"{true} →{gap}{predicted}  {100 * mistake.probability:.0f} %")
+    captions = [f"image {mistake.index:,}" for mistake in found]
+    figure, _ = _tiles(images, titles, captions, columns=6, cmap="gray_r", vmin=0, vmax=255)
+    figure.suptitle(title, size=11)
     return figure
+
+
+def _tiles(
+    images: npt.NDArray[Any],
+    titles: Sequence[str],
+    captions: Sequence[str] = (),
+    *,
+    columns: int,
+    right: float = 0,
+    **colours: Any,
+) -> tuple[Figure, Any]:
+    """Return a figure of small images in rows, and the last image drawn.
+
+    One axes, measured in inches, holds them all: an axes for each takes Matplotlib a tenth of a second.
+
+    Args:
+        images: [n, height, width].
+        titles: of each, in one line or two.
+        captions: of each, or none at all.
+        columns: images in a row.
+        right: inches that are left free.
+        colours: what `imshow` takes.
+    """
+    rows = max(1, math.ceil(len(titles) / columns))
+    width, height = _inches(images.shape[1:])
+    above = 0.22 * max([1 + title.count("\n") for title in titles], default=1)
+    below = 0.2 if captions else 0.05
+    across, down = max(width, _SIDE) + 0.15, above + height + below
+    total = (max(columns * across, _NARROWEST) + 0.15 + right, rows * down + 0.5)
+    figure = Figure(figsize=total)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, total[0]), ylim=(total[1], 0))
+    axes.set_axis_off()
+    drawn = None
+    for index, (image, words) in enumerate(zip(images, titles, strict=True)):
+        middle = 0.15 + (index % columns) * across + (across - 0.15) / 2
+        top = 0.4 + (index // columns) * down + above
+        extent = (middle - width / 2, middle + width / 2, top + height, top)
+        drawn = axes.imshow(image, extent=extent, aspect="auto", interpolation="nearest", **colours)
+        size = _fitting(max(words.split("\n"), key=len), 10)
+        axes.text(middle, top - 0.05, words, ha="center", va="bottom", size=size)
+        if captions:
+            axes.text(middle, top + height + 0.03, captions[index], ha="center", va="top", size=7, color=_GREY)
+    axes.set(xlim=(0, total[0]), ylim=(total[1], 0))
+    return figure, drawn
 
 
 def _line(axes: Axes, steps: Sequence[int], values: Sequence[Any], colour: str, label: str) -> None:
@@ -200,7 +246,23 @@ def _line(axes: Axes, steps: Sequence[int], values: Sequence[Any], colour: str, 
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _grid(count: int) -> tuple[int, int]:
-    """Return columns and rows for so many images: 5 × 2 for ten."""
-    columns = math.ceil(math.sqrt(2 * count)) if count > 3 else count
-    return columns, math.ceil(count / columns)
+def _name(name: str) -> str:
+    """Return a class name as it is drawn: short, without control characters."""
+    return isolated(printable(name, _NAME))
+
+
+def _fitting(text: str, size: float) -> float:
+    """Return a font size at which the text is about as wide as an image: a letter is 0.6 of its size wide."""
+    return min(size, 72 * _SIDE / (0.6 * max(1, len(text))))
+
+
+def _inches(shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return width and height at which an image of [height, width] is drawn, however long it is."""
+    height, width = shape
+    scale = _SIDE / max(height, width)
+    return max(0.1, width * scale), max(0.1, height * scale)
+
+
+def _columns(count: int) -> int:
+    """Return how many of so many images stand in a row: 5 of ten."""
+    return math.ceil(math.sqrt(2 * count)) if count > 3 else count

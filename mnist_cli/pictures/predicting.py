@@ -1,4 +1,4 @@
-"""Predictions in one call: from pixels, pictures or the names of files."""
+"""Predictions in one call: from arrays, pictures or the names of files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not an answer
 class Predictions:
-    """What a model makes of n images.
+    """A model's answers to n images.
 
     Attributes:
         labels: uint8 [n], the most probable one of each image, the lower one of two that tie.
@@ -39,43 +39,27 @@ class Predictions:
 def predict(
     images: npt.ArrayLike | str | Path | Image | Sequence[str | Path | Image],
     model: Model | str | Path = Path("artifacts/train/model.h5"),
-    *,
-    shape: tuple[int, int] | None = None,
 ) -> Predictions:
     """Predict the class of each image.
 
     Args:
         images: arrays as `Model` takes them, which are used as they are; or a picture or several, Pillow's or names
-            of files, which are normalised first.
+            of files, which are first normalised to the shape of the model's images.
         model: a model or its file.
-        shape: height and width of the model's images, when they are not square.
 
     Raises:
-        InputError: a file is missing or damaged, a picture is blank, or an array is not what the model takes.
+        InputError: a file is missing or damaged, a picture is blank, or an array has the wrong shape, dtype or range.
     """
     trained = model if isinstance(model, Model) else load_model(model)
     pictures = _pictures(images)
     if pictures is not None:
-        shape = shape or square_shape(trained)
-        images = np.stack([_normalized(picture, shape) for picture in pictures])
+        images = np.stack([_normalized(picture, trained.shape) for picture in pictures])
     probabilities = trained.probabilities(np.asarray(images))
     return Predictions(probabilities.argmax(axis=1).astype(np.uint8), probabilities, trained.classes)
 
 
-def square_shape(model: Model) -> tuple[int, int]:
-    """Return height and width of a model's images, where they are square.
-
-    Raises:
-        InputError: they are not.
-    """
-    side = round(len(model.weights) ** 0.5)
-    if side * side != len(model.weights):
-        raise InputError(f"the model's images of {len(model.weights)} pixels are not square: expected their shape")
-    return side, side
-
-
 def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
-    """Return what each pixel says for a label (positive) or against it: the terms of the sum x·W.
+    """Return each pixel's evidence for a label (positive) or against it: the terms of the sum x·W.
 
     Args:
         model: D inputs.

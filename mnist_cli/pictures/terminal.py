@@ -3,15 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mnist_cli.pictures.colours import diverging, over_drawing
+from mnist_cli.pictures.luminance import shrunk
 
 _SHADES = " .:-=+*#%@"  # ten steps from background to ink
 # Two characters a pixel, from nothing to much.
 _FOR = (" ·", " +", "++")
 _AGAINST = (" ·", " -", "--")
 _RESET = "\x1b[0m"
+_LINES = 64  # of one image at most, however tall it is
+_FAINT = 1 / 20  # share of the largest weight below which no sign is drawn
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An image as text.
+
+    Attributes:
+        lines: its rows.
+        width: how many characters of the screen each takes up; colours make a line longer than that.
+    """
+
+    lines: list[str]
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What images are drawn on. An image that is too large for it is shrunk, each new pixel a mean of old ones.
+
+    Attributes:
+        columns: its width in characters.
+        in_colour: whether it shows 24-bit colours.
+    """
+
+    columns: int
+    in_colour: bool
+
+    def ink(self, image: npt.NDArray[np.uint8]) -> Drawing:
+        """Draw uint8 [height, width], 0 = background."""
+        small = self._fitted(image)
+        return self._drawing(half_blocks(small) if self.in_colour else shades(small), small)
+
+    def weights(self, values: npt.NDArray[np.floating], limit: float) -> Drawing:
+        """Draw floats [height, width] on a scale from −limit to limit."""
+        small = self._fitted(values)
+        if self.in_colour:
+            return self._drawing(half_blocks(diverging(small, limit)), small)
+        return self._drawing(signs(small, limit, abs(small) > limit * _FAINT), small)
+
+    def evidence(self, values: npt.NDArray[np.floating], ink: npt.NDArray[np.uint8]) -> Drawing:
+        """Draw signed numbers over the image that they belong to; both are [height, width]."""
+        small, under = self._fitted(values), self._fitted(ink)
+        if self.in_colour:
+            return self._drawing(half_blocks(over_drawing(small, under)), small)
+        return self._drawing(signs(small, float(abs(small).max()), under > 0), small)
+
+    def side_by_side(self, drawings: Sequence[tuple[str, Drawing]]) -> list[str]:
+        """Return titled drawings of one size beside each other, as many in a row as there is room for."""
+        from rich.cells import cell_len, set_cell_size
+
+        if not drawings:
+            return []
+        # A title longer than its drawing gets more room, but not so much that fewer than two stand in a row.
+        longest = max(cell_len(title) for title, _ in drawings)
+        width = max(drawings[0][1].width, min(longest, (self.columns - len(_GAP)) // 2))
+        many = max(1, (self.columns + len(_GAP)) // (width + len(_GAP)))
+        lines: list[str] = []
+        for start in range(0, len(drawings), many):
+            row = drawings[start : start + many]
+            lines.append(_GAP.join(set_cell_size(title, width) for title, _ in row).rstrip())
+            padded = [[line + " " * (width - one.width) for line in one.lines] for _, one in row]
+            lines += [_GAP.join(parts).rstrip() for parts in zip(*padded, strict=True)]
+            lines.append("")
+        return lines
+
+    def _fitted(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self.in_colour:
+            return shrunk(image, 2 * _LINES, self.columns)
+        return shrunk(image, _LINES, max(1, self.columns // 2))
+
+    def _drawing(self, lines: list[str], image: npt.NDArray[Any]) -> Drawing:
+        return Drawing(lines, image.shape[1] * (1 if self.in_colour else 2))
 
 
 def half_blocks(colours: npt.NDArray[np.uint8]) -> list[str]:
@@ -40,7 +120,7 @@ def shades(image: npt.NDArray[np.uint8]) -> list[str]:
     return ["".join(_SHADES[value * len(_SHADES) // 256] * 2 for value in row) for row in image.tolist()]
 
 
-def signs(values: npt.NDArray[np.floating], limit: float, shown: npt.NDArray[np.bool_] | None = None) -> list[str]:
+def signs(values: npt.NDArray[np.floating], limit: float, shown: npt.NDArray[np.bool_]) -> list[str]:
     """Return signed numbers as characters, two for each: `++` much, ` +` some, ` ·` little, ` -`, `--` for negative.
 
     Args:
@@ -49,28 +129,9 @@ def signs(values: npt.NDArray[np.floating], limit: float, shown: npt.NDArray[np.
         shown: bool [height, width]: where there is anything to show; elsewhere are spaces.
     """
     steps = np.minimum(np.abs(values) / (limit or 1) * 3, 2).astype(int)
-    visible = np.ones(values.shape, np.bool_) if shown is None else shown
     return [
         "".join(
             ((_AGAINST if value < 0 else _FOR)[step] if seen else "  ") for value, step, seen in zip(*row, strict=True)
         )
-        for row in zip(values.tolist(), steps.tolist(), visible.tolist(), strict=True)
+        for row in zip(values.tolist(), steps.tolist(), shown.tolist(), strict=True)
     ]
-
-
-def side_by_side(drawings: Sequence[tuple[str, Sequence[str]]], cells: int, columns: int) -> list[str]:
-    """Return titled drawings beside each other, as many in a row as there is room for.
-
-    Args:
-        drawings: title and lines of each, all with as many lines.
-        cells: width of a drawing in characters (colours make its lines longer than that).
-        columns: width of the terminal.
-    """
-    many = max(1, (columns + 2) // (cells + 2))
-    lines: list[str] = []
-    for start in range(0, len(drawings), many):
-        row = drawings[start : start + many]
-        lines.append("  ".join(title[:cells].ljust(cells) for title, _ in row).rstrip())
-        lines += ["  ".join(parts) for parts in zip(*(drawing for _, drawing in row), strict=True)]
-        lines.append("")
-    return lines

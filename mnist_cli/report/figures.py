@@ -1,19 +1,23 @@
-"""The figures of the report that are not in metrics.json: calibration and remarkable examples, as pure functions."""
+"""What the report's charts show and where it is drawn: calibration, scales, ticks and lines, as pure functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.formats.model import Floats
-from mnist_cli.formats.scoring import Lowest, wilson_interval
+from mnist_cli.formats.scoring import wilson_interval
 
 BINS = 15  # as in Guo et al.
+_STEPS = (1, 2, 2.5, 5, 10)
 
-Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.intp]
+T = TypeVar("T")
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,94 +40,94 @@ class Bin:
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+def _zeros() -> npt.NDArray[np.float64]:
+    return np.zeros(BINS)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """Whether the probabilities are what they say.
+    """How sure the model is, compared with how often it is right; it grows block by block.
+
+    M bins of equal width, ((m−1)/M, m/M], over the probability of the predicted class: C. Guo, G. Pleiss, Y. Sun and
+    K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017; the error is that of M. P. Naeini,
+    G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 
     Attributes:
-        bins: those of the `BINS` bins of equal width that are not empty, from low to high.
-        error: the expected calibration error, Σ count/n · |accuracy − confidence|, over all bins.
+        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and how many are right.
     """
 
-    bins: tuple[Bin, ...]
-    error: float
+    counts: npt.NDArray[np.float64] = field(default_factory=_zeros)
+    sums: npt.NDArray[np.float64] = field(default_factory=_zeros)
+    hits: npt.NDArray[np.float64] = field(default_factory=_zeros)
 
+    def add(self, probabilities: Floats, labels: npt.NDArray[np.uint8]) -> None:
+        """Count more examples.
 
-class Survey:
-    """What the page says about all examples, gathered block by block.
-
-    The calibration has M bins of equal width, ((m−1)/M, m/M], over the probability of the predicted class: C. Guo,
-    G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017; the error is that of
-    M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
-    AAAI 2015.
-
-    Args:
-        mistakes: how many of the wrong predictions that cost most to find: those with the lowest p(true label).
-        uncertain: how many of the examples whose highest probability is lowest to find.
-    """
-
-    def __init__(self, mistakes: int, uncertain: int) -> None:
-        self._count = 0
-        self._mistakes, self._uncertain = Lowest(mistakes), Lowest(uncertain)
-        # Of each bin: examples, sum of the confidence, right predictions.
-        self._sums = np.zeros((3, BINS))
-
-    def add(self, probabilities: Floats, labels: Bytes) -> None:
-        """Take the next examples: float32 [m, K], whose rows sum to 1, and uint8 [m], below K."""
-        positions = np.arange(self._count, self._count + len(labels))
-        self._count += len(labels)
-        confidence, true = probabilities.max(axis=1), probabilities[np.arange(len(labels)), labels.astype(np.intp)]
+        Args:
+            probabilities: float32 [n, K], rows sum to 1.
+            labels: uint8 [n], below K.
+        """
+        confidence = probabilities.max(axis=1).astype(np.float64)
         right = probabilities.argmax(axis=1) == labels
-        self._mistakes.add(true[~right], positions[~right])
-        self._uncertain.add(confidence, positions)
-        place = np.clip(np.ceil(confidence.astype(np.float64) * BINS).astype(np.intp) - 1, 0, BINS - 1)
-        for row, weights in enumerate((None, confidence, right)):
-            self._sums[row] += np.bincount(place, weights, BINS)
+        position = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+        for total, weights in ((self.counts, None), (self.sums, confidence), (self.hits, right)):
+            total += np.bincount(position, weights, BINS)
 
     @property
-    def mistakes(self) -> Positions:
-        """Where the worst mistakes are, the worst first."""
-        return self._mistakes.positions
-
-    @property
-    def uncertain(self) -> Positions:
-        """Where the least certain predictions are, the least certain first."""
-        return self._uncertain.positions
-
-    @property
-    def calibration(self) -> Calibration:
-        """How sure the model is, compared with how often it is right; of one example at least."""
-        counts, sums, hits = self._sums
-        bins = tuple(
+    def bins(self) -> list[Bin]:
+        """Those of the bins that are not empty, from low to high."""
+        return [
             Bin(
                 low=index / BINS,
                 high=(index + 1) / BINS,
-                count=int(counts[index]),
-                confidence=float(sums[index] / counts[index]),
-                accuracy=float(hits[index] / counts[index]),
-                interval=wilson_interval(int(hits[index]), int(counts[index])),
+                count=int(self.counts[index]),
+                confidence=float(self.sums[index] / self.counts[index]),
+                accuracy=float(self.hits[index] / self.counts[index]),
+                interval=wilson_interval(int(self.hits[index]), int(self.counts[index])),
             )
-            for index in np.flatnonzero(counts)
-        )
-        return Calibration(bins, float(np.abs(hits - sums).sum() / self._count))
+            for index in np.flatnonzero(self.counts)
+        ]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, Σ count/n · |accuracy − confidence|, over all bins."""
+        return float(np.abs(self.hits - self.sums).sum() / self.counts.sum())
 
 
-def drawn_by_lot(examples: int, limit: int) -> Positions:
-    """Return positions of examples at random, each at most once and in order; the same arguments give the same ones."""
-    chosen = np.random.default_rng(examples).choice(examples, min(limit, examples), replace=False)
-    return np.sort(chosen).astype(np.intp)
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A straight map of numbers [low, high] onto [start, end], such as the pixels of an axis."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return where a number is, to a hundredth."""
+        span = self.high - self.low
+        share = (value - self.low) / span if span else 0.5
+        return round(self.start + share * (self.end - self.start), 2)
 
 
-def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[int, int, int]]:
-    """Return (true label, predicted label, examples) of the most frequent confusions.
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Return about `count` round numbers from `low` to `high`: multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1, count)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in _STEPS if factor * power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
-    Args:
-        confusion: int64 [K, K], examples by [true label][predicted label].
-        limit: how many at most.
-    """
-    wrong = confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
-    rows, columns = np.unravel_index(order, wrong.shape)
-    pairs = zip(rows.tolist(), columns.tolist(), wrong[rows, columns].tolist(), strict=True)
-    return [pair for pair in pairs if pair[2]]
+
+def line(points: Points, across: Scale, up: Scale) -> str:
+    """Return the `points` attribute of an SVG polyline."""
+    return " ".join(f"{across(x):g},{up(y):g}" for x, y in points)
+
+
+def thinned(items: Sequence[T], limit: int) -> list[T]:
+    """Return at most `limit` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]

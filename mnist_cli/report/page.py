@@ -1,33 +1,72 @@
-"""The page: figures, charts and pictures put into the template. Equal subjects give equal bytes."""
+"""The page: figures, charts and pictures put into the template. Equal data give equal bytes."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mnist_cli.errors import InputError
-from mnist_cli.formats.model import Floats
-from mnist_cli.formats.scoring import score
-from mnist_cli.report import charts, figures
-from mnist_cli.report.examples import Examples, pad_data
-from mnist_cli.report.pictures import weight_image
-from mnist_cli.report.subject import Subject
-from mnist_cli.text import printable, signed
+from mnist_cli.formats.history import Record
+from mnist_cli.formats.model import Model
+from mnist_cli.formats.scoring import Lowest, answers, confused_pairs, score
+from mnist_cli.formats.store import Split, Store
+from mnist_cli.report import figures, images
+from mnist_cli.text import isolated, printable, signed
 
-_MATRIX = 26  # classes at most for which a matrix can be read; of more, the most frequent confusions are listed
+_MATRIX = (
+    26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
+)
 _PAIRS = 40
 _POINTS = 300  # of a curve at most
 _ROWS = 50  # of a table of it at most
-_WEIGHT_PIXELS = 500_000  # of all weight images together: what keeps the page below 2 MB
 _NAME = 40  # characters of a class name at most
+_SHORT = 4  # characters of a name that fits a column of the matrix
 
 
-def render(subject: Subject) -> bytes:
+@dataclass(frozen=True)
+class Provenance:
+    """How to get the same result again.
+
+    Attributes:
+        command: runs the pipeline with the parameters that are not the defaults.
+        configuration: YAML with every parameter that counts.
+        digests: (what, SHA-256) of what went in and came out.
+        runtime: (what, value) that can move the bits, and where it ran.
+    """
+
+    command: str
+    configuration: str
+    digests: tuple[tuple[str, str], ...]
+    runtime: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a report shows.
+
+    Attributes:
+        model: what was trained.
+        store: the examples that it was trained and measured on.
+        metrics: the content of metrics.json, measured of this model on this store.
+        history: the course of the training.
+        provenance: how to get the same again.
+    """
+
+    model: Model
+    store: Store
+    metrics: Mapping[str, Any]
+    history: tuple[Record, ...]
+    provenance: Provenance
+
+
+def render(data: ReportData) -> bytes:
     """Return the report as UTF-8 HTML that needs no other file and no network.
 
     Raises:
@@ -49,16 +88,16 @@ def render(subject: Subject) -> bytes:
     # Both are ours; everything else on the page is escaped.
     inlined = {"style": Markup(style), "script": Markup(script)}
     hashes = {"style_hash": _csp_hash(style), "script_hash": _csp_hash(script)}
-    return environment.get_template("report.html.j2").render(**_content(subject), **inlined, **hashes).encode()
+    return environment.get_template("report.html.j2").render(**_content(data), **inlined, **hashes).encode()
 
 
-def _content(subject: Subject) -> dict[str, Any]:
-    model, store, metrics = subject.model, subject.store, subject.metrics
+def _content(data: ReportData) -> dict[str, Any]:
+    model, store, metrics = data.model, data.store, data.metrics
     split = getattr(store, metrics["split"])
-    _check(subject)
-    names = [printable(name, _NAME) for name in model.classes]
-    examples = Examples(split, model, store.image_shape, names)
-    pad = pad_data(model, examples)
+    _check(data, split)
+    names = [isolated(printable(name, _NAME)) for name in model.classes]
+    calibration, mistakes, uncertain = _survey(model, split)
+    examples = images.Examples(split, model.shape, names, mistakes, uncertain)
     return {
         "metrics": metrics,
         "model": model,
@@ -66,47 +105,60 @@ def _content(subject: Subject) -> dict[str, Any]:
         "dataset": printable(store.dataset),
         "noun": "digit" if model.classes == tuple("0123456789") else "class",
         "classes": names,
+        "long_names": max(map(len, names)) > _SHORT,
         "interval": _interval(metrics),
-        "curves": _curves(subject),
-        "weights": _weights(model.weights, model.bias, store.image_shape),
+        "curves": _curves(data.history),
+        "weights": _weights(model),
         "confusion": _confusion(np.array(metrics["confusion"])),
-        "calibration": _calibration(examples.calibration),
+        "calibration": _calibration(calibration),
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
-        "pad": pad,
-        "provenance": subject.provenance,
+        "pad": images.pad_data(model, names, examples),
+        "provenance": data.provenance,
     }
 
 
-def _check(subject: Subject) -> None:
+def _check(data: ReportData, split: Split) -> None:
     """Refuse metrics that are not of this model and this store, whatever the manifests say."""
-    model, metrics = subject.model, subject.metrics
-    split = getattr(subject.store, metrics["split"])
-    fits = (metrics["model_digest"], metrics["store_digest"]) == (model.digest, subject.store.digest)
+    model, store, metrics = data.model, data.store, data.metrics
+    fits = (metrics["model_digest"], metrics["store_digest"]) == (model.digest, store.digest)
     if fits:
         measured = score(model.weights, model.bias, split.inputs, split.labels)
         fits = measured.confusion.tolist() == [list(row) for row in metrics["confusion"]]
     if not fits:
         raise InputError(
-            "metrics.json is not about this model and this store\n"
-            f"expected model {model.digest[:12]}…, store {subject.store.digest[:12]}… and what they come to; "
+            "metrics.json was not measured on this model and this store\n"
+            f"expected model {model.digest[:12]}…, store {store.digest[:12]}… and their confusion matrix; "
             f"received {printable(metrics['model_digest'])[:12]}…, {printable(metrics['store_digest'])[:12]}…",
             hint="run 'mnist eval --force'",
         )
+
+
+def _survey(model: Model, split: Split) -> tuple[figures.Calibration, Lowest, Lowest]:
+    """Return the calibration, the wrong answers that give the true label least, and the least certain answers."""
+    classes = len(model.bias)
+    calibration = figures.Calibration()
+    mistakes, uncertain = Lowest(images.MISTAKES, classes), Lowest(images.UNCERTAIN, classes)
+    for start, probabilities, labels in answers(model, split.inputs, split.labels):
+        calibration.add(probabilities, labels)
+        wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+        mistakes.add(probabilities[wrong, labels[wrong]], start + wrong, probabilities[wrong])
+        uncertain.add(probabilities.max(axis=1), start + np.arange(len(labels)), probabilities)
+    return calibration, mistakes, uncertain
 
 
 def _interval(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return the strip that shows an accuracy and its interval on a piece of the axis around them."""
     low, high = metrics["accuracy_interval"]
     margin = max(0.3 * (high - low), 0.001)
-    across = charts.Scale(max(0.0, low - margin), min(1.0, high + margin), 12, 308)
-    marks = [(across(value), f"{100 * value:g} %") for value in charts.ticks(across.low, across.high, 4)]
+    across = figures.Scale(max(0.0, low - margin), min(1.0, high + margin), 12, 308)
+    marks = [(across(value), f"{100 * value:g} %") for value in figures.ticks(across.low, across.high, 4)]
     return {"low": across(low), "high": across(high), "at": across(metrics["accuracy"]), "ticks": marks}
 
 
-def _curves(subject: Subject) -> dict[str, Any]:
-    records = charts.thinned(subject.history, _POINTS)
-    table = charts.thinned(subject.history, _ROWS)
+def _curves(history: Sequence[Record]) -> dict[str, Any]:
+    records = figures.thinned(history, _POINTS)
+    table = figures.thinned(history, _ROWS)
     if not records:
         return {"charts": [], "table": []}
     losses = [
@@ -132,10 +184,10 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
     values = [y for line in lines for _, y in line["points"]]
     spread = (max(values) - min(values)) or abs(max(values)) or 1.0
     low, high = min(values) - 0.06 * spread, max(values) + 0.06 * spread
-    across = charts.Scale(min(0, *steps), max(steps), 52, 508)
-    up = charts.Scale(max(0.0, low), min(1.0, high) if percent else high, 236, 14)
+    across = figures.Scale(min(0, *steps), max(steps), 52, 508)
+    up = figures.Scale(max(0.0, low), min(1.0, high) if percent else high, 236, 14)
     for line in lines:
-        line["polyline"] = charts.line(line["points"], across, up)
+        line["polyline"] = figures.line(line["points"], across, up)
         line["dots"] = [(across(x), up(y)) for x, y in line["points"]] if len(line["points"]) <= 60 else []
         line["first"], line["last"] = line["points"][0][1], line["points"][-1][1]
     return {
@@ -143,41 +195,28 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
         "unit": unit,
         "lines": lines,
         "percent": percent,
-        "across": [(across(value), f"{value:,.0f}") for value in charts.ticks(across.low, across.high, 5)],
+        "across": [(across(value), f"{value:,.0f}") for value in figures.ticks(across.low, across.high, 5)],
         "up": [
-            (up(value), f"{100 * value:g} %" if percent else f"{value:g}") for value in charts.ticks(up.low, up.high, 5)
+            (up(value), f"{100 * value:g} %" if percent else f"{value:g}")
+            for value in figures.ticks(up.low, up.high, 5)
         ],
     }
 
 
-def _weights(weights: Floats, bias: Floats, shape: tuple[int, int]) -> dict[str, Any]:
-    limit = float(np.abs(weights).max())
-    shown = min(len(bias), _WEIGHT_PIXELS // len(weights))
-    images = []
-    for label in range(shown):
-        image = weights[:, label].reshape(shape)
-        places = [divmod(int(place), shape[1]) for place in (image.argmin(), image.argmax())]
-        images.append(
-            {
-                "source": weight_image(image, limit),
-                "bias": float(bias[label]),
-                "lowest": (float(image.min()), *places[0]),
-                "highest": (float(image.max()), *places[1]),
-            }
-        )
-    return {"limit": limit, "images": images, "left_out": len(bias) - shown, "scale": weight_image(_ramp(), 1)}
+def _weights(model: Model) -> dict[str, Any]:
+    drawn = images.weight_images(model)
+    ramp = np.linspace(-1, 1, 255, dtype=np.float32)[np.newaxis]
+    shrunk = drawn[0]["shape"] if drawn[0]["shape"] != model.shape else None
+    limit = float(np.abs(model.weights).max())
+    return {"limit": limit, "images": drawn, "shrunk": shrunk, "scale": images.weight_image(ramp, 1)}
 
 
-def _ramp() -> Floats:
-    return np.linspace(-1, 1, 255, dtype=np.float32)[np.newaxis]
-
-
-def _confusion(confusion: Any) -> dict[str, Any]:
+def _confusion(confusion: npt.NDArray[np.int64]) -> dict[str, Any]:
     support = confusion.sum(axis=1)
-    if len(confusion) > _MATRIX:
-        pairs = figures.confused_pairs(confusion, _PAIRS)
-        return {"rows": None, "pairs": [(*pair, pair[2] / int(support[pair[0]])) for pair in pairs]}
     shares = confusion / np.maximum(support, 1)[:, np.newaxis]
+    pairs = [(*pair, pair[2] / int(support[pair[0]])) for pair in confused_pairs(confusion, _PAIRS)]
+    if len(confusion) > _MATRIX:
+        return {"rows": None, "pairs": pairs, "image": images.share_image(shares)}
     # The darker the more: shares from 0.5 % on, each step twice the one before.
     doublings = np.floor(np.log2(np.maximum(shares, 0.005) / 0.005))
     levels = np.where(shares < 0.005, 0, 1 + doublings).clip(0, 5).astype(int)
@@ -186,14 +225,14 @@ def _confusion(confusion: Any) -> dict[str, Any]:
         [(count, share, level) for (count, level), share in zip(row, row_shares, strict=True)]
         for row, row_shares in zip(cells, shares.tolist(), strict=True)
     ]
-    pairs = figures.confused_pairs(confusion, 3)
-    return {"rows": rows, "pairs": [(*pair, pair[2] / int(support[pair[0]])) for pair in pairs]}
+    return {"rows": rows, "pairs": pairs, "image": None}
 
 
 def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
-    across, up = charts.Scale(0, 1, 52, 348), charts.Scale(0, 1, 310, 14)
-    most = max(entry.count for entry in calibration.bins)
-    tall = charts.Scale(0, most, 0, 56)
+    across, up = figures.Scale(0, 1, 52, 348), figures.Scale(0, 1, 310, 14)
+    bins = calibration.bins
+    most = max(entry.count for entry in bins)
+    tall = figures.Scale(0, most, 0, 56)
     drawn = [
         {
             "entry": entry,
@@ -205,9 +244,9 @@ def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
             "bottom": up(entry.interval[0]),
             "height": tall(entry.count),
         }
-        for entry in calibration.bins
+        for entry in bins
     ]
-    marks = charts.ticks(0, 1, 5)
+    marks = figures.ticks(0, 1, 5)
     return {
         "error": calibration.error,
         "bins": drawn,

@@ -22,7 +22,7 @@ from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.report.subject import Provenance, Subject
+    from mnist_cli.report.page import Provenance, ReportData
     from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
@@ -72,10 +72,10 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
     manifests = _fresh_manifests(config, artifacts)
     from mnist_cli.report.page import render
 
-    subject = _subject(artifacts, manifests)
-    content = render(subject)
+    data = _report_data(artifacts, manifests)
+    content = render(data)
     files.write_bytes(path, content)
-    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(subject.metrics))
+    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(data.metrics))
 
 
 def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest]:
@@ -96,14 +96,14 @@ def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest
     return {name: status.manifest for name, status in statuses.items() if status.manifest is not None}
 
 
-def _subject(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Subject:
+def _report_data(artifacts: Artifacts, manifests: dict[str, Manifest]) -> ReportData:
     from mnist_cli.formats.history import parse_history
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
-    from mnist_cli.report.subject import Subject
+    from mnist_cli.report.page import ReportData
 
     history = _published(artifacts, manifests, HISTORY)
-    return Subject(
+    return ReportData(
         model=load_model(artifacts.path(MODEL)),
         store=open_store(artifacts.path(STORE)),
         metrics=json.loads(_published(artifacts, manifests, EVALUATION)),
@@ -130,7 +130,7 @@ def _published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) 
 
 def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance:
     """Return how to get again what these manifests, one of each stage, record."""
-    from mnist_cli.report.subject import Provenance
+    from mnist_cli.report.page import Provenance
 
     parameters: dict[str, Any] = {}
     for manifest in manifests.values():

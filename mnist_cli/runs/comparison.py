@@ -19,7 +19,7 @@ METRICS = (*TRAINING_METRICS, *EVALUATION_METRICS)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that two runs do not share; None where one of them does not have it.
+    """A value that differs between two runs; None where a run does not have it.
 
     Attributes:
         kind: parameter, data, runtime or environment.
@@ -59,11 +59,11 @@ class Comparison:
     Attributes:
         first, second: the runs.
         same_model: whether they have the same weights, to the bit.
-        differences: what was not the same when they were made.
+        differences: what differed when they were made.
         changes: every metric, in the order of METRICS.
         split: what accuracy and cross-entropy were measured on; None when not on the same split.
         test: the paired test, or None.
-        no_test: why there is none.
+        no_test: why there is no test, or None.
     """
 
     first: Run
@@ -105,9 +105,9 @@ def _evaluated(split: str, *runs: Run) -> bool:
 
 
 def _metric(run: Run, name: str, split: str | None) -> float | None:
-    """Return a metric as it was measured; None where it was not, or is no number.
+    """Return a metric as it was measured; None where it was not measured or is not a number.
 
-    Where no split is common to both runs, what one of them got on the test split is still worth seeing.
+    Where the runs have no split in common, the result of one of them on the test split is still worth seeing.
     """
     if name in TRAINING_METRICS:
         value = run.train.metrics.get(name)
@@ -137,14 +137,14 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
         MnistError: they were trained on different stores, the store is another one now, or something is damaged.
     """
     if first.store_digest != second.store_digest:
-        raise InputError("they were trained on different data")
+        raise InputError("the two runs were trained on different data")
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
 
     source, file = next(iter(first.train.inputs)).split("/")
     store = open_store(artifacts.folder(source) / file)
     if store.digest != first.store_digest:
-        raise InputError("the store is not the one that they were trained on any more")
+        raise InputError("the store has changed since they were trained")
     examples = getattr(store, split)
     if not len(examples):
         raise InputError(f"the {split} split is empty")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from mnist_cli.sources.answers import failure
 
 # As much as one read from a socket usually gives; small, so that a slow server is seen to be slow.
 _BLOCK = 1 << 16
+# 4 MB: enough for a disk that pauses now and then. Then the mirror waits, too.
+_MAX_WAITING = 64
 
 
 class Exchange:
@@ -26,7 +29,7 @@ class Exchange:
 
     Args:
         send: sends the request and returns when the headers are there.
-        limit: how many bytes of the body to read at most; they are held in memory until they are taken.
+        limit: how many bytes of the body to read at most.
         timeout: seconds that `send` waits for a packet, for the message when it does so in vain.
     """
 
@@ -36,7 +39,7 @@ class Exchange:
         self._timeout = timeout
         self._abandoned = False
         self._heads: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
-        self._blocks: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+        self._blocks: queue.Queue[bytes | Exception] = queue.Queue(_MAX_WAITING)
         threading.Thread(target=self._work, name="mnist-http", daemon=True).start()
 
     def head(self, timeout: float) -> requests.Response:
@@ -76,9 +79,13 @@ class Exchange:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._abandoned = True
+        # Make room: the thread may be waiting for it, and puts two more blocks at most.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._blocks.get_nowait()
 
     def _work(self) -> None:
-        arrivals: queue.SimpleQueue[requests.Response | Exception] | queue.SimpleQueue[bytes | Exception]
+        arrivals: queue.SimpleQueue[requests.Response | Exception] | queue.Queue[bytes | Exception]
         arrivals = self._heads
         try:
             with self._send() as response:

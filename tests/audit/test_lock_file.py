@@ -148,7 +148,7 @@ def test_force_may_mend_what_is_not_as_promised(
     [
         ("  train:", "train.learning_rate: 0.5", "train.learning_rate: 0.25", "train was edited"),
         ("sha256:", "accuracy: 0.9", "accuracy: 0.99", "the file was edited"),
-        ("schema:", "mnist-lock/1", "mnist-lock/2", "schema: expected 'mnist-lock/1'; received 'mnist-lock/2'"),
+        ("schema:", "mnist-lock/2", "mnist-lock/1", "schema: expected 'mnist-lock/2'; received 'mnist-lock/1'"),
         ("    version: two", "    version: 2", "    version: two", "stages.fetch.version"),
         ("  fetch:", "    outputs:", "    outpots:", "stages.fetch.outputs"),
     ],

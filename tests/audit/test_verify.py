@@ -12,7 +12,7 @@ import pytest
 
 from mnist_cli.audit.verify import rerun_training, verify
 from mnist_cli.errors import InputError
-from mnist_cli.formats.hdf5 import safe_hdf5_file
+from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome

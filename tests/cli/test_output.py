@@ -33,7 +33,7 @@ def test_colours_are_ours_and_escapes_from_outside_are_shown(capsys: pytest.Capt
 
 @pytest.mark.usefixtures("in_colour")
 def test_an_image_is_drawn_in_colours(capsys: pytest.CaptureFixture[str]) -> None:
-    for line in drawing.drawing(np.array([[0, 255], [255, 0]], np.uint8)):
+    for line in drawing.screen().ink(np.array([[0, 255], [255, 0]], np.uint8)).lines:
         Output().drawing(line)
     assert "\x1b[38;2;255;255;255;48;2;0;0;0m" in capsys.readouterr().out
 

@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mnist_cli.formats.hdf5 import content_digest, write_text
+from mnist_cli.formats.hdf5 import content_digest
+from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
 from tests.corpora.tally import Tally, flipped

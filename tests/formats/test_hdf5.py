@@ -16,17 +16,8 @@ import numpy as np
 import pytest
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.hdf5 import (
-    content_digest,
-    create_group,
-    data_sha256,
-    digest_of,
-    open_hdf5,
-    read_text,
-    safe_hdf5_file,
-    walk,
-    write_text,
-)
+from mnist_cli.formats.hdf5 import content_digest, data_sha256, digest_of, open_hdf5, read_text, walk
+from mnist_cli.formats.hdf5_writing import create_group, safe_hdf5_file, write_text
 
 NUMBERS = np.arange(6000, dtype=np.uint8).reshape(300, 20)
 

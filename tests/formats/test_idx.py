@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.idx import IdxHeader, IdxReader
-from tests.support.data import TYPE_CODES, idx_bytes, read_header, read_idx, tiny_examples, write_idx
+from tests.support.data import TYPE_CODES, idx_bytes, read_idx, tiny_examples, write_idx
 
 # The folder is shared by the examples of one test: each overwrites the file of the one before.
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,7 +87,8 @@ class TestWhatIsValid:
 
     def test_the_header_gives_type_and_shape(self, tmp_path: Path) -> None:
         write_idx(tmp_path / "file.gz", SMALL)
-        header = read_header(tmp_path / "file.gz")
+        with IdxReader(tmp_path / "file.gz") as reader:
+            header = reader.header
         assert header == IdxHeader(np.dtype(np.uint8), (4, 3, 2))
         assert (header.size, header.row_bytes, header.data_bytes) == (16, 6, 24)
 

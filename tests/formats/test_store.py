@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from mnist_cli.errors import FormatError, InputError
-from mnist_cli.formats.hdf5 import content_digest, write_text
+from mnist_cli.formats import store as store_module
+from mnist_cli.formats.hdf5 import content_digest
+from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.store import SPLITS, Store, open_store
 from mnist_cli.formats.store_writer import write_store
 from tests.support.data import tiny_examples
@@ -83,6 +85,17 @@ class TestReading:
         store = open_store(str(path))
         assert {name: len(getattr(store, name)) for name in SPLITS} == COUNTS
         assert store.train.num_examples == 300
+
+    @pytest.mark.parametrize("size", [1, 784 * 7, 784 * 300, 784 * 1000])
+    def test_blocks_give_every_example_once_and_in_order(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        monkeypatch.setattr(store_module, "_BLOCK_BYTES", size)
+        train = open_store(path).train
+        blocks = list(train.blocks())
+        assert [start for start, _, _ in blocks] == list(range(0, 300, max(1, size // 784)))
+        assert np.array_equal(np.concatenate([inputs for _, inputs, _ in blocks]), train.inputs)
+        assert np.array_equal(np.concatenate([labels for _, _, labels in blocks]), train.labels)
 
     def test_the_description_comes_back(self, path: Path) -> None:
         store = open_store(path)

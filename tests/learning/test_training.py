@@ -82,6 +82,20 @@ def test_full_batches_are_gradient_descent_on_the_whole_split(small: Path, tmp_p
     assert result.loss == pytest.approx(np.mean(losses), abs=1e-6)
 
 
+def test_examples_too_large_for_the_usual_blocks_give_the_same_model(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cli.learning import loop, training  # here, because they bring TensorFlow
+
+    usual = train(small, tmp_path / "usual", steps=30, batch_size=20)
+    monkeypatch.setattr(loop, "_BLOCK_VALUES", 784 * 7)  # seven images
+    monkeypatch.setattr(training, "_MAX_SCALED", 0)  # no validation image as float32 in advance
+    blocks = train(small, tmp_path / "blocks", steps=30, batch_size=20)
+    first, second = (load_model(tmp_path / name / "model.h5") for name in ("usual", "blocks"))
+    assert np.abs(first.weights - second.weights).max() < 1e-6
+    assert blocks.validation_loss == pytest.approx(usual.validation_loss, rel=1e-5)
+
+
 def test_a_batch_summed_up_in_blocks_agrees_with_the_reference(tmp_path: Path) -> None:
     store = write_small_store(tmp_path / "store.h5", train=130, validation=0)
     train(store, tmp_path, steps=2, batch_size=10_000)

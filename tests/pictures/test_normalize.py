@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,18 @@ from PIL import Image, ImageDraw
 
 from mnist_cli.errors import InputError
 from mnist_cli.formats.store import open_store
-from mnist_cli.pictures.luminance import area_average, luminance
-from mnist_cli.pictures.normalize import centre_of_mass, normalize
+from mnist_cli.pictures import normalize as normalizing
+from mnist_cli.pictures.luminance import area_average, luminance, shrunk
+from mnist_cli.pictures.normalize import centre_of_mass
 from tests.support.data import digit
 from tests.support.stages import fetch, preprocess
 
 Bytes = npt.NDArray[np.uint8]
+
+
+def normalize(image: Any, shape: tuple[int, int] = (28, 28)) -> Bytes:
+    """Normalise to MNIST's shape, where a test does not say another."""
+    return normalizing.normalize(image, shape)
 
 
 def closeness(first: Bytes, second: Bytes) -> float:
@@ -136,10 +143,41 @@ def test_a_picture_of_any_proportions_gives_an_image(shape: tuple[int, int]) -> 
     assert normalize(image).shape == (28, 28)
 
 
-def test_other_shapes_get_a_box_in_proportion() -> None:
-    result = normalize(digit(), (14, 42))
-    assert result.shape == (14, 42)
-    assert result.any(axis=1).sum() == 10
+@pytest.mark.parametrize("shape", [(40, 24), (14, 42), (16, 16), (64, 64), (1, 50), (50, 1), (256, 256)])
+def test_an_image_of_any_shape_gets_a_box_in_proportion_and_its_middle(shape: tuple[int, int]) -> None:
+    result = normalize(digit(), shape)
+    assert result.shape == shape
+    assert result.max() == 255
+    rows, columns = result.any(axis=1), result.any(axis=0)
+    box = [max(1, round(side * 20 / 28)) for side in shape]
+    assert rows.sum() == box[0] or columns.sum() == box[1], "it fills the box in one direction"
+    assert rows.sum() <= box[0]
+    assert columns.sum() <= box[1]
+    for axis, side in enumerate(shape):
+        assert abs(centre_of_mass(result, axis) - side / 2) <= 0.51
+
+
+def test_what_is_drawn_keeps_its_proportions_in_an_image_that_is_not_square() -> None:
+    page = np.full((300, 300), 255, np.uint8)
+    page[100:200, 130:180] = 0  # twice as tall as wide
+    result = normalize(page, (56, 28))
+    assert (result.any(axis=1).sum(), result.any(axis=0).sum()) == (40, 20)
+    result = normalize(page, (28, 56))
+    assert (result.any(axis=1).sum(), result.any(axis=0).sum()) == (20, 10)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_a_shrunk_image_fits_and_keeps_its_mean_and_proportions(rows: int, columns: int, high: int, wide: int) -> None:
+    image = np.random.default_rng(rows).normal(0, 1, (rows, columns)).astype(np.float32)
+    small = shrunk(image, high, wide)
+    assert small.shape[0] <= max(1, high)
+    assert small.shape[1] <= max(1, wide)
+    assert small.mean() == pytest.approx(image.mean(), abs=1e-4)
+    if rows <= high and columns <= wide:
+        assert (small == image).all()
+    else:
+        scale = min(high / rows, wide / columns)
+        assert small.shape == tuple(max(1, round(side * scale)) for side in (rows, columns))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])

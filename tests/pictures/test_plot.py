@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.cells import cell_len
+from rich.text import Text
 
+from mnist_cli.cli.drawing import print_bars
+from mnist_cli.cli.output import Output
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.pictures.colours import BLUE, RED, WHITE, diverging, over_drawing
+from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER, diverging, over_drawing
 from mnist_cli.pictures.mistakes import worst_mistakes
-from mnist_cli.pictures.terminal import half_blocks, shades, side_by_side, signs
+from mnist_cli.pictures.terminal import Drawing, Screen, half_blocks, shades, signs
 from tests.support.command_line import mnist
 from tests.support.data import write_small_store
+from tests.support.report_data import make_report_data
 from tests.support.stages import evaluate
 
 SUBJECTS = ["weights", "confusion", "history", "mistakes"]
@@ -75,17 +80,19 @@ def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) ->
     mnist("plot", "weights")
     pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
     left = pixels[:, : pixels.shape[1] // 2]
-    red_rows, blue_rows = (np.flatnonzero((left == colour).all(axis=2).sum(axis=1) > 50) for colour in (RED, BLUE))
+    red_rows, blue_rows = (np.flatnonzero((left == colour).all(axis=2).sum(axis=1) > 50) for colour in (AGAINST, FOR))
     assert len(red_rows) > 50
     assert len(blue_rows) == pytest.approx(len(red_rows), abs=2)
     assert red_rows.max() < blue_rows.min()
     right = pixels[:, pixels.shape[1] // 2 : pixels.shape[1] * 3 // 4]
-    nearly_white = abs(right.astype(int) - WHITE).max(axis=2) <= 2  # the map's 256 colours have none in the middle
+    nearly_white = abs(right.astype(int) - NEITHER).max(axis=2) <= 2  # the map's 256 colours have none in the middle
     assert nearly_white.sum() > 5000
 
 
 def test_the_scale_goes_from_red_over_white_to_blue() -> None:
-    assert diverging(np.array([-2, -1, 0, 1, 2.0]), 1).tolist() == [list(c) for c in (RED, RED, WHITE, BLUE, BLUE)]
+    assert diverging(np.array([-2, -1, 0, 1, 2.0]), 1).tolist() == [
+        list(c) for c in (AGAINST, AGAINST, NEITHER, FOR, FOR)
+    ]
 
 
 def test_evidence_colours_what_it_speaks_of_and_leaves_the_drawing_grey() -> None:
@@ -107,24 +114,46 @@ def test_half_blocks_hold_two_rows_each() -> None:
 
 def test_characters_say_sign_and_size() -> None:
     values = np.array([[-3, -1.5, -0.1, 0.1, 1.5, 3]])
-    assert signs(values, 3) == ["-- - · · +++"]
+    assert signs(values, 3, values != 0) == ["-- - · · +++"]
     assert signs(values, 3, values > 0) == ["       · +++"]
     assert shades(np.array([[0, 255]], np.uint8)) == ["  @@"]
 
 
 def test_drawings_stand_beside_each_other_as_far_as_there_is_room() -> None:
-    drawings = [(title, [title * 2]) for title in "abc"]
-    assert side_by_side(drawings, cells=2, columns=6) == ["a   b", "aa  bb", "", "c", "cc", ""]
+    drawings = [(title, Drawing([title * 2], 2)) for title in "abc"]
+    assert Screen(6, in_colour=False).side_by_side(drawings) == ["a   b", "aa  bb", "", "c", "cc", ""]
+    assert Screen(6, in_colour=False).side_by_side([]) == []
 
 
-def test_the_surest_mistake_comes_first() -> None:
+def test_a_title_that_is_longer_than_its_drawing_is_cut_where_the_next_one_begins() -> None:
+    drawings = [("😀 smile", Drawing(["aa"], 2)), ("שלום", Drawing(["bb"], 2))]
+    assert Screen(14, in_colour=False).side_by_side(drawings) == ["😀 smi  שלום", "aa      bb", ""]
+
+
+@pytest.mark.parametrize("in_colour", [False, True])
+@pytest.mark.parametrize("shape", [(64, 64), (40, 24), (1, 3000), (3000, 1), (256, 256)])
+def test_an_image_of_any_size_fits_the_screen(shape: tuple[int, int], in_colour: bool) -> None:
+    screen = Screen(80, in_colour)
+    image = np.full(shape, 200, np.uint8)
+    for drawing in (screen.ink(image), screen.weights(image / 255, 1.0), screen.evidence(image / 255, image)):
+        assert 1 <= len(drawing.lines) <= 64
+        assert drawing.width <= 80
+        assert {cell_len(Text.from_ansi(line).plain) for line in drawing.lines} == {drawing.width}
+
+
+def test_a_shrunk_drawing_shows_means() -> None:
+    image = np.array([[0, 255, 255, 255], [0, 255, 255, 255]], np.uint8)
+    assert Screen(4, in_colour=False).ink(image).lines == ["++@@"]
+
+
+def test_the_surest_mistakes_of_all_blocks_come_first() -> None:
     model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
-    pixels = np.array([[255, 0, 0], [0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
-    labels = np.array([0, 0, 1, 2], np.uint8)
-    blocks = [(start, pixels[start : start + 3], labels[start : start + 3]) for start in (0, 3)]
-    found, wrong = worst_mistakes(model, blocks, 2)
+    wrong_ones = np.array([[0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
+    pixels = np.concatenate([wrong_ones[:1], np.repeat([[255, 0, 0]], 1500, axis=0), wrong_ones[1:]]).astype(np.uint8)
+    labels = np.array([0] * 1501 + [1, 2], np.uint8)
+    found, wrong = worst_mistakes(model, pixels, labels, 2)
     assert wrong == 3
-    assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(3, 2, 1), (2, 1, 2)]
+    assert [(mistake.index, mistake.label, mistake.prediction) for mistake in found] == [(1502, 2, 1), (1501, 1, 2)]
     assert found[0].probability > found[1].probability > 0.9
 
 
@@ -180,3 +209,72 @@ def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(fol
     for what in ("history", "mistakes"):
         mnist("plot", what)
         assert Image.open(io.BytesIO((folder / f"artifacts/plots/{what}.png").read_bytes())).size[0] > 300
+
+
+NAMES = (
+    "<b>bag</b>",
+    "😀 smile",
+    "שלום עולם",
+    "a name of one hundred characters, which goes on and on " * 2,
+    "ankle boot",
+)
+KINDS = {
+    "40x24": ((40, 24), ("circle", "square", "triangle", "pentagon", "star")),
+    "16x16": ((16, 16), ("no", "yes")),
+    "names": ((12, 60), NAMES),
+    "47 classes": ((28, 28), tuple(f"letter {k}" for k in range(47))),
+    "256 classes": ((64, 64), tuple(f"class {k}" for k in range(256))),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The current folder, with artifacts of a data set of this kind."""
+    shape, classes = KINDS[request.param]
+    made = tmp_path / "made"
+    made.mkdir()
+    data = make_report_data(made, shape=shape, classes=classes)
+    for name, target in (("store.h5", "preprocess"), ("model.h5", "train"), ("eval/metrics.json", "eval")):
+        folder = tmp_path / "artifacts" / target
+        folder.mkdir(parents=True)
+        (made / name).rename(folder / Path(name).name)
+    write_history(tmp_path / "artifacts/train/history.jsonl", data.history)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return str(request.param)
+
+
+COMMANDS = [
+    ["show", "3"],
+    ["predict", "--index", "3", "--show", "--explain"],
+    *(["plot", what, "--show"] for what in ("weights", "mistakes")),
+]
+
+
+def test_the_terminal_shows_any_data_set_in_80_columns(kind: str) -> None:
+    for command in COMMANDS:
+        for line in mnist(*command).out.splitlines():
+            assert cell_len(line) <= 80 or ":" in line, (command, line)  # a sentence may be longer
+    text = mnist("plot", "confusion", "--show").out
+    is_matrix = kind in ("40x24", "16x16")
+    assert ("true ↓ predicted →" in text) == is_matrix
+    assert ("most frequent confusions among" in text) != is_matrix
+    assert len(text.splitlines()) < 25
+
+
+def test_every_plot_of_any_data_set_is_a_picture_of_bearable_size(kind: str) -> None:
+    for what in SUBJECTS:
+        mnist("plot", what)
+        with Image.open(f"artifacts/plots/{what}.png") as image:
+            assert min(image.size) > 200
+            assert max(image.size) < 6000
+
+
+def test_of_many_classes_the_likeliest_ten_and_the_label_get_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    probabilities = np.arange(1.0, 101)[::-1] / 5050
+    print_bars(Output(), [f"class {k}" for k in range(100)], probabilities.tolist(), 77)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(" %")[0].split()[1] for line in printed[:-1]] == [*map(str, range(10)), "77"]
+    shown = sum(float(line.split(" %")[0].split()[-1]) for line in printed)
+    assert shown == pytest.approx(100, abs=0.1)
+    assert printed[-1].endswith("for the other 89 classes")

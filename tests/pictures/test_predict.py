@@ -147,8 +147,8 @@ FAILURES = {
     "animated PNG": "an animation",
     "zero byte": "null byte",
     "empty": "received nothing (0 bytes)",
-    "text": "something else",
-    "TIFF": "something else",
+    "text": "another kind of file",
+    "TIFF": "another kind of file",
     "cut": "damaged",
     "damaged": "damaged",
     "bomb": "too large",
@@ -156,7 +156,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_file_that_is_no_digit_is_told_of_and_the_others_go_on(folder: Path, kind: str) -> None:
+def test_an_unreadable_picture_is_reported_and_the_others_go_on(folder: Path, kind: str) -> None:
     bad, good = bad_file(kind), save("good.png", grey())
     done = mnist("predict", good, bad, good, code=5)
     assert done.out.count("good.png: one") == 2
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_digit_is_told_of_and_the_others_go_on(folder: Path, k
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_told_of(folder: Path) -> None:
+def test_a_file_without_permission_is_reported(folder: Path) -> None:
     Path(save("closed.png", grey())).chmod(0)
     done = mnist("predict", "closed.png", code=5)
     assert "closed.png: Permission denied" in done.err
@@ -250,7 +250,7 @@ def test_a_store_that_does_not_fit_the_model_is_an_error_only_where_it_is_needed
     (folder / "artifacts/train/model.h5").write_bytes(model)
     mnist("predict", save("a.png", grey()))
     done = mnist("predict", "--index", "0", code=5)
-    assert "expected images and classes of the model" in done.err
+    assert "the model was trained on other data" in done.err
 
 
 def test_in_a_pipe_each_picture_is_one_line(folder: Path) -> None:
@@ -300,7 +300,7 @@ def test_evidence_is_the_terms_of_the_sum() -> None:
 def test_in_python_arrays_pictures_and_names_are_predicted(folder: Path) -> None:
     model = mnist_cli.load_model("artifacts/train/model.h5")
     name = save("a.png", grey())
-    image = mnist_cli.normalize(grey())
+    image = mnist_cli.normalize(grey(), model.shape)
     by_array, by_picture = mnist_cli.predict(image, model), mnist_cli.predict(grey(), model)
     by_names, by_path = mnist_cli.predict([name, name], model), mnist_cli.predict(Path(name), model)
     for answer in (by_array, by_picture, by_names, by_path):
@@ -318,4 +318,4 @@ def test_in_python_a_bad_file_is_named(folder: Path) -> None:
 def test_a_photograph_for_three_dimensions_is_its_first_picture(folder: Path) -> None:
     grey().convert("RGB").save("a.mpo", append_images=[Image.new("RGB", (200, 200))], save_all=True)
     with open_picture("a.mpo") as opened:
-        assert (mnist_cli.normalize(opened) > 0).any()
+        assert (mnist_cli.normalize(opened, (28, 28)) > 0).any()

@@ -11,13 +11,13 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from mnist_cli.pictures.normalize import normalize
-from mnist_cli.report.page import render
-from mnist_cli.report.subject import Subject
+from mnist_cli.report.page import ReportData, render
 from mnist_cli.text import printable
 from tests.support.browser import Browser, start_browser
-from tests.support.report_subjects import make_subject
+from tests.support.report_data import make_report_data
 
 PAD = "#pad-drawing"
+ISOLATES = "\u2068\u2069"  # around names that are written from right to left
 SEVEN = [(0.3, 0.25), (0.5, 0.25), (0.72, 0.25), (0.6, 0.5), (0.5, 0.8)]
 STATE = """
     const state = mnistReport.examine();
@@ -32,14 +32,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    return make_subject(tmp_path_factory.mktemp("subject"))
+def data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
+    return make_report_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
-def page(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_bytes(render(subject))
+    path.write_bytes(render(data))
     return path
 
 
@@ -143,19 +143,19 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
     assert in_favour + against + bias == pytest.approx(logit, abs=0.021)
 
 
-def drawn(browser: Browser) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [28, 28]."""
+def drawn(browser: Browser, shape: tuple[int, int] = (28, 28)) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [*shape]."""
     ink = browser.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
     pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
-    return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(28, 28)
+    return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(shape)
 
 
-def test_what_is_seen_is_the_drawing_normalised_as_mnist_is(blank: Browser, subject: Subject) -> None:
+def test_what_is_seen_is_the_drawing_normalised_as_mnist_is(blank: Browser, data: ReportData) -> None:
     blank.draw(PAD, [(0.1, 0.15), (0.35, 0.2), (0.3, 0.55)])
     ink, pixels = drawn(blank)
     assert 20 < np.count_nonzero(pixels) < 400
     np.testing.assert_allclose(pixels, normalised(ink.astype(np.float64), 28, 28), atol=0.51)
-    in_python = subject.model.probabilities(pixels.reshape(1, -1))[0]
+    in_python = data.model.probabilities(pixels.reshape(1, -1))[0]
     np.testing.assert_allclose(blank.run(STATE)["probabilities"], in_python, atol=1e-5)
 
 
@@ -163,7 +163,7 @@ def test_what_is_seen_is_the_drawing_normalised_as_mnist_is(blank: Browser, subj
 def test_the_page_and_mnist_predict_normalise_alike(blank: Browser, points: list[tuple[float, float]]) -> None:
     blank.draw(PAD, points)
     ink, pixels = drawn(blank)
-    np.testing.assert_allclose(pixels, normalize(ink).astype(float), atol=1)
+    np.testing.assert_allclose(pixels, normalize(ink, (28, 28)).astype(float), atol=1)
 
 
 def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:
@@ -177,22 +177,22 @@ def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:
     assert np.abs(here - there).mean() < 4
 
 
-def test_loaded_images_get_what_python_gives_them(opened: Browser, subject: Subject) -> None:
+def test_loaded_images_get_what_python_gives_them(opened: Browser, data: ReportData) -> None:
     images = opened.run("return mnistReport.data.images.map(({index}) => index)")
     for position in [*range(5), *range(len(images) - 5, len(images))]:
         opened.run("mnistReport.loadImage(arguments[0])", position)
         state = opened.run(STATE)
-        pixels = subject.store.test.inputs[images[position]]
+        pixels = data.store.test.inputs[images[position]]
         assert state["pixels"] == pixels.tolist()
-        assert state["predicted"] == subject.model.predict(pixels)[0]
-        np.testing.assert_allclose(state["probabilities"], subject.model.probabilities(pixels)[0], atol=1e-5)
+        assert state["predicted"] == data.model.predict(pixels)[0]
+        np.testing.assert_allclose(state["probabilities"], data.model.probabilities(pixels)[0], atol=1e-5)
         assert f"test image {images[position]:,}, label" in opened.text("#pad-loaded")
 
 
-def test_one_click_loads_an_image_of_the_gallery(opened: Browser, subject: Subject) -> None:
+def test_one_click_loads_an_image_of_the_gallery(opened: Browser, data: ReportData) -> None:
     opened.click("[data-load='3']")
     index = opened.run("return mnistReport.data.images[3].index")
-    assert opened.run(STATE)["pixels"] == subject.store.test.inputs[index].tolist()
+    assert opened.run(STATE)["pixels"] == data.store.test.inputs[index].tolist()
     assert opened.run("return document.activeElement.id") == "pad-drawing"
 
 
@@ -243,7 +243,7 @@ def test_the_pad_can_be_used_with_keys_alone(blank: Browser) -> None:
     blank.keys(Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.SPACE, *[Keys.ARROW_DOWN] * 5, Keys.SPACE, Keys.ARROW_RIGHT)
     line = blank.run(STATE)
     assert not line["empty"]
-    assert "Pen up. The model says" in blank.run("return document.getElementById('pad-told').textContent")
+    assert "Pen up. The model says" in blank.run("return document.getElementById('pad-status').textContent")
     blank.keys(*[Keys.ARROW_RIGHT] * 3)
     assert blank.run(STATE)["pixels"] == line["pixels"], "a lifted pen draws nothing"
     blank.undo()
@@ -277,19 +277,51 @@ def test_no_width_needs_scrolling_sideways(opened: Browser, width: int) -> None:
         opened.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_images_of_another_size_and_classes_with_names_work_too(browser: Browser, tmp_path: Path) -> None:
-    hostile = "</script><img src=x onerror=document.title='broken'>"
-    subject = make_subject(tmp_path, classes=("ankle boot", hostile, "<b>bag</b>"), shape=(21, 14))
+HOSTILE = "</script><img src=x onerror=document.title='broken'>"
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes"),
+    [
+        ((40, 24), ("circle", "square", "triangle", "pentagon", "star")),
+        ((16, 16), ("no", "yes")),
+        ((21, 14), ("ankle boot", HOSTILE, "<b>bag</b>")),
+        ((12, 60), ("😀 smile", "שלום עולם", "a name of one hundred characters " * 3)),
+    ],
+    ids=lambda value: "x".join(map(str, value)) if isinstance(value[0], int) else "",
+)
+def test_a_pad_of_any_shape_and_names_computes_what_python_computes(
+    browser: Browser, tmp_path: Path, shape: tuple[int, int], classes: tuple[str, ...]
+) -> None:
+    data = make_report_data(tmp_path, classes=classes, shape=shape)
     path = tmp_path / "#report?.html"
-    path.write_bytes(render(subject))
+    path.write_bytes(render(data))
     browser.open(path)
     browser.click("#pad-clear")
     browser.draw(PAD, SEVEN)
+    for canvas in ("#pad-drawing", "#pad-seen"):
+        size = browser.find(canvas).size
+        assert size["width"] / size["height"] == pytest.approx(shape[1] / shape[0], rel=0.1)
+        assert size["height"] <= 425
+    ink, pixels = drawn(browser, shape)
+    np.testing.assert_allclose(pixels, normalize(ink, shape).astype(float), atol=1)
     state = browser.run(STATE)
-    assert len(state["pixels"]) == 21 * 14
-    in_python = subject.model.probabilities(np.array(state["pixels"], np.uint8))[0]
-    np.testing.assert_allclose(state["probabilities"], in_python, atol=1e-5)
-    assert browser.text("#pad-class") == printable(subject.model.classes[state["predicted"]], 40)
+    np.testing.assert_allclose(state["probabilities"], data.model.probabilities(pixels.ravel())[0], atol=1e-5)
+    assert browser.text("#pad-class").strip(ISOLATES) == printable(classes[state["predicted"]], 40)
     assert browser.run("return document.title") != "broken"
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.messages() == []
     assert browser.requests_to_the_network() == []
+
+
+def test_of_many_classes_the_predicted_one_is_in_view(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(render(make_report_data(tmp_path, classes=tuple(f"class {k}" for k in range(60)))))
+    browser.open(path)
+    for index in range(5):
+        browser.run("mnistReport.loadImage(arguments[0])", index)
+        assert browser.run("""
+            const list = document.querySelector(".list").getBoundingClientRect();
+            const row = document.querySelector(".predicted").getBoundingClientRect();
+            return list.height < 460 && row.top >= list.top - 1 && row.bottom <= list.bottom + 1;
+        """)

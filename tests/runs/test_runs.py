@@ -60,7 +60,7 @@ def test_evaluations_join_the_run_of_their_model(pipeline: Pipeline) -> None:
     pipeline.run("eval.split=validation")
     (run,) = runs(pipeline)
     assert list(run.evaluations) == ["test", "validation"]
-    assert run.evaluations["test"].metrics == {"accuracy": 0.9}
+    assert run.evaluations["test"].metrics == {"split": "test", "accuracy": 0.9}
 
 
 def test_the_same_training_again_is_the_same_run(pipeline: Pipeline) -> None:

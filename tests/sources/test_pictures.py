@@ -129,7 +129,7 @@ def test_normalise_makes_images_as_those_of_mnist(tmp_path: Path) -> None:
         for part in ("train", "test"):
             write(tmp_path / "p" / part, label, "x.png", paper)
     arrays = fetched(tmp_path / "p", fit="normalise")
-    assert np.array_equal(arrays["test-images"][0], normalize(paper))
+    assert np.array_equal(arrays["test-images"][0], normalize(paper, (28, 28)))
 
 
 def damage(path: Path) -> None:

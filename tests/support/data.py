@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
-from mnist_cli.formats.idx import IdxHeader, IdxReader
+from mnist_cli.formats.idx import IdxReader
 from mnist_cli.formats.store_writer import write_store
 
 TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -37,6 +37,18 @@ def write_idx(path: Path, array: npt.NDArray[Any], *, compress: bool = True) -> 
     content = idx_bytes(array)
     # gzip.compress writes another header from Python 3.13 on; with wbits=31 it is zlib's own.
     path.write_bytes(zlib.compress(content, 9, wbits=31) if compress else content)
+
+
+def read_idx(path: Path) -> npt.NDArray[Any]:
+    """Return the whole array of an IDX file, read by the toolkit in blocks of about a MB."""
+    with IdxReader(path) as reader:
+        array = np.empty(reader.header.shape, reader.header.dtype)
+        block = max(1, (1 << 20) // max(1, reader.header.row_bytes))
+        while reader.rows_left:
+            start = len(array) - reader.rows_left
+            rows = reader.read_rows(block)
+            array[start : start + len(rows)] = rows
+        return array
 
 
 def tiny_examples(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -91,21 +103,3 @@ def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1)
     placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
     ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
     return np.asarray(image)
-
-
-def read_header(path: Path) -> IdxHeader:
-    """Return what an IDX file says of itself."""
-    with IdxReader(path) as reader:
-        return reader.header
-
-
-def read_idx(path: Path, block: int = 1 << 20) -> npt.NDArray[Any]:
-    """Return the whole array of an IDX file as the reader gives it, in blocks of `block` bytes."""
-    with IdxReader(path) as reader:
-        array: npt.NDArray[Any] = np.empty(reader.header.shape, reader.header.dtype)
-        rows = max(1, block // max(1, reader.header.row_bytes))
-        while reader.rows_left:
-            start = len(array) - reader.rows_left
-            part = reader.read_rows(rows)
-            array[start : start + len(part)] = part
-        return array

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.config.declarations import Config
-from mnist_cli.formats.hdf5 import safe_hdf5_file
+from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.plan import StageStatus, examine_all

@@ -52,8 +52,8 @@ const stroke = (ink, [x0, y0], [x1, y1], radius) => {
   }
 };
 
-const EDGE = 0.1; // fainter ink does not decide where a digit begins
-const BOX = 20 / 28; // share of the image's sides that MNIST gives to the digit
+const EDGE = 0.1; // fainter ink does not decide where a drawing begins
+const BOX = 20 / 28; // share of the image's sides that MNIST gives to a digit
 
 // First row and column with ink, and those after the last; null where there is none.
 const bounds = ink => {
@@ -92,7 +92,7 @@ const turned = ink => {
   return result;
 };
 
-// Where the digit begins along the rows, for its centre of mass to come to the middle; nothing falls outside.
+// Where the drawing begins along the rows, for its centre of mass to come to the middle; nothing falls outside.
 const offset = (digit, side) => {
   let [mass, moment] = [0, 0];
   digit.at.forEach((value, index) => {

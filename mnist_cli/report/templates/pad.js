@@ -5,8 +5,11 @@ const data = JSON.parse(byId("pad-data").textContent);
 const [height, width] = data.shape;
 const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias)};
 const FINE = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for one of the image
-const RADIUS = 1.2 * FINE; // of the pen; MNIST's strokes are between two and three pixels wide
-const STEP = FINE; // of the arrow keys
+// Of the pen: MNIST's strokes are between two and three of 28 pixels wide.
+const RADIUS = FINE * Math.max(0.6, 1.2 / 28 * Math.min(height, width));
+const STEP = FINE * Math.max(1, Math.round(Math.max(height, width) / 28)); // of the arrow keys
+const CELL = Math.max(2, Math.round(448 / Math.max(height, width))); // pixels that the evidence gives to one of the image
+const TALLEST = 420; // of a canvas on the page, in CSS pixels
 
 const drawing = byId("pad-drawing");
 const seen = byId("pad-seen");
@@ -83,7 +86,7 @@ const paintDrawing = () => {
 // evidence that any class gets from this image, so that classes can be compared.
 const paintEvidence = (state, k) => {
   const context = seen.getContext("2d");
-  const cell = seen.width / width;
+  const cell = CELL;
   const strongest = Math.max(1e-9, ...[...model.bias.keys()].map(other =>
     evidence(model, state.pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
   const parts = evidence(model, state.pixels, k);
@@ -109,6 +112,14 @@ const paintEvidence = (state, k) => {
   return parts;
 };
 
+// Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
+const keepInView = row => {
+  const list = row.parentElement;
+  const [at, box] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
+  if (list.contains(document.activeElement) || (at.top >= box.top && at.bottom <= box.bottom)) return;
+  list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
+};
+
 const write = (state, k, parts) => {
   // Of an empty pad nothing is predicted: there is evidence for nothing, unless a class was asked for.
   const idle = state.empty && chosen === null;
@@ -119,6 +130,7 @@ const write = (state, k, parts) => {
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
   const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
+  if (!state.empty) keepInView(rows[state.predicted]);
   byId("pad-class").textContent = idle ? "–" : data.classes[k];
   byId("pad-for").textContent = idle ? "–" : signed(sum(value => value > 0));
   byId("pad-against").textContent = idle ? "–" : signed(sum(value => value < 0));
@@ -142,24 +154,24 @@ const show = () => {
 };
 
 // Screen readers hear a result when something is finished, not at every movement.
-const tell = text => {
+const announce = text => {
   const state = show();
   const result = state.empty ? "The pad is empty." : `The model says ${data.classes[state.predicted]}, ` +
     `${percent(state.probabilities[state.predicted])}.`;
-  byId("pad-told").textContent = text ? `${text} ${result}` : result;
+  byId("pad-status").textContent = text ? `${text} ${result}` : result;
 };
 
 const act = (action, text) => {
   actions.push(action);
   perform(action);
-  tell(text);
+  announce(text);
 };
 
 const undo = () => {
   if (!actions.length) return;
   actions.pop();
   replay();
-  tell("Undone.");
+  announce("Undone.");
 };
 
 const clear = () => {
@@ -211,7 +223,7 @@ for (const name of ["pointerup", "pointercancel"]) {
   drawing.addEventListener(name, event => {
     if (drawn?.pointer !== event.pointerId) return;
     drawn = null;
-    tell("");
+    announce("");
   });
 }
 
@@ -226,7 +238,7 @@ const penDown = down => {
     actions.push(penned);
     extend(penned, [cursor.x, cursor.y]);
   }
-  tell(down ? "Pen down." : "Pen up.");
+  announce(down ? "Pen down." : "Pen up.");
 };
 
 const movePen = ([x, y], far) => {
@@ -266,7 +278,7 @@ const lifted = work => () => {
 const [undoPen, clearPen] = [lifted(undo), lifted(clear)];
 byId("pad-undo").addEventListener("click", undoPen);
 byId("pad-clear").addEventListener("click", clearPen);
-byId("pad-random").addEventListener("click", () => {
+byId("pad-random")?.addEventListener("click", () => {
   const drawnByLot = data.images.flatMap(({lot}, index) => lot ? [index] : []);
   loadImage(drawnByLot[Math.floor(Math.random() * drawnByLot.length)]);
 });
@@ -286,7 +298,9 @@ document.querySelectorAll("[data-load]").forEach(button => button.addEventListen
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 
 [drawing.width, drawing.height] = [ink.width, ink.height];
-[seen.width, seen.height] = [16 * width, 16 * height];
+[seen.width, seen.height] = [CELL * width, CELL * height];
+for (const canvas of [drawing, seen]) canvas.style.maxWidth = `${TALLEST * width / height}px`;
+document.querySelector(".pad").classList.toggle("flat", width > 2 * height);
 document.documentElement.classList.add("scripted");
 if (data.first !== null) act({kind: "image", index: data.first}, "");
 show();

@@ -1,4 +1,4 @@
-"""Small subjects for tests of the report: a store, a model that learned a little, its metrics and its course."""
+"""Small report data for tests: a store, a model that learned a little, its metrics and its history."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.formats.store_writer import write_store
-from mnist_cli.report.subject import Provenance, Subject
+from mnist_cli.report.page import Provenance, ReportData
 from tests.support.stages import evaluate
 
 DIGITS = tuple("0123456789")
@@ -36,15 +36,15 @@ def noisy_examples(
     return images.reshape(count, -1), labels
 
 
-def make_subject(
+def make_report_data(
     folder: Path,
     *,
     classes: tuple[str, ...] = DIGITS,
     shape: tuple[int, int] = (28, 28),
     dataset: str = "small",
     provenance: Provenance = PROVENANCE,
-) -> Subject:
-    """Write a store, a model and its metrics into `folder`; the same arguments give the same subject."""
+) -> ReportData:
+    """Write a store, a model and its metrics into `folder`; the same arguments give the same data."""
     counts = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
     pixels = shape[0] * shape[1]
     with write_store(folder / "store.h5", counts, pixels) as writer:
@@ -61,4 +61,4 @@ def make_subject(
     save_model(folder / "model.h5", model)
     result = evaluate(folder / "model.h5", folder / "store.h5", folder / "eval")
     history = tuple(Record(step, 2.3 / step, 2.2 / step, 1 - 1 / (step + 1)) for step in range(1, 8))
-    return Subject(model, store, result.document(), history, provenance)
+    return ReportData(model, store, result.document(), history, provenance)

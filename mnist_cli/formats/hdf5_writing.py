@@ -1,0 +1,151 @@
+"""Writing HDF5 files: whole or not at all, and equal content as equal bytes.
+
+Files are written in the format of HDF5 1.10 whatever library writes them: its metadata carry checksums, so a
+flipped bit in a header is found, and both bounds are fixed, so that a newer library writes the same bytes.
+No object stores times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+
+from mnist_cli import files
+from mnist_cli.signals import deferred_signals
+
+
+@contextlib.contextmanager
+def safe_hdf5_file(target: Path, *, alignment: int = 1) -> Iterator[h5py.File]:
+    """Give an empty HDF5 file to fill; when the block ends without an error, it becomes `target` at once.
+
+    The content goes to a temporary file as it is written, so memory does not grow with it. Make groups with
+    `create_group` and text attributes with `write_text`, or the bytes will depend on the time or the address.
+
+    SIGINT and SIGTERM wait until the end of the block; a long one asks `deferred_signals` inside it now and then.
+
+    Args:
+        target: the file.
+        alignment: bytes; every array begins at a multiple of it.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
+    """
+    with _signals_held_back(), files.publish(target) as raw:
+        guarded = _GuardedFile(raw)
+        try:
+            with contextlib.closing(_create(guarded, alignment)) as file:
+                yield file
+        except Exception as problem:
+            # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
+            if guarded.error is None:
+                raise
+            raise _named(guarded.error, target) from problem
+        if guarded.error is not None:
+            raise _named(guarded.error, target) from guarded.error
+
+
+def create_group(parent: h5py.Group, name: str) -> h5py.Group:
+    """Make the group `name` in `parent` without the times that h5py's own `create_group` may store."""
+    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    properties.set_obj_track_times(False)
+    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=properties))
+
+
+def write_text(holder: h5py.Group, name: str, text: str) -> None:
+    """Store `text` as an attribute of fixed length in UTF-8.
+
+    h5py stores a `str` with variable length, in a heap that has no checksum; a fixed length stays in the object's
+    header, which has one.
+    """
+    encoded = text.encode()
+    dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
+    holder.attrs.create(name, np.array(encoded, dtype=f"S{max(1, len(encoded))}"), dtype=dtype)
+
+
+class _GuardedFile:
+    """A file that never tells HDF5 of a failed write.
+
+    HDF5 cannot close a file whose last writes fail: it keeps it open and crashes when the process ends. So the
+    first error is kept for the caller, and from then on every operation seems to succeed.
+
+    Attributes:
+        error: the first failure, or None.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        # Below Python's buffer, which would report a failed write at some later seek.
+        self._descriptor = raw.fileno()
+        self._position = 0
+        self._size = 0
+        self.error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, counted from the start or from the end of what was written."""
+        self._position = offset if whence == os.SEEK_SET else self._size + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer; past the end, and after a failure, with zeros."""
+        content = b"" if self.error else os.pread(self._descriptor, len(buffer), self._position)
+        buffer[:] = content.ljust(len(buffer), b"\0")
+        return len(buffer)
+
+    def write(self, content: memoryview) -> int:
+        """Write all of it at the position, or remember why not."""
+        end = self._position + len(content)
+        while self._position < end and self.error is None:
+            try:
+                self._position += os.pwrite(self._descriptor, content[self._position - end :], self._position)
+            except OSError as error:
+                self.error = error
+        self._position = end
+        self._size = max(self._size, end)
+        return len(content)
+
+    def truncate(self, size: int) -> int:
+        """Set the size, or remember why not."""
+        self._size = size
+        if self.error is None:
+            try:
+                os.ftruncate(self._descriptor, size)
+            except OSError as error:
+                self.error = error
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: no byte is held back here."""
+
+
+def _create(guarded: _GuardedFile, alignment: int) -> h5py.File:
+    # h5py.File has no option for the times of the root group, hence the low-level calls.
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_alignment(1, alignment)
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, guarded)
+    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    properties.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(b"published later", h5py.h5f.ACC_EXCL, fcpl=properties, fapl=access))
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    # An exception that a signal handler raises while HDF5 calls `_GuardedFile` reaches the caller as a SystemError.
+    with deferred_signals() as request:
+        yield
+    if request.signal_number is not None:
+        signal.raise_signal(request.signal_number)
+
+
+def _named(error: OSError, target: Path) -> OSError:
+    return OSError(error.errno, error.strerror or str(error), os.fspath(target))

@@ -1,0 +1,178 @@
+"""Images on the page: as PNG in data: addresses, as cards of a gallery, and as bytes for the drawing pad.
+
+A picture holds one colour or two and a transparency, so any background suits it. However large the images are and
+however many there are, their number and size on the page are bounded.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.formats.model import Floats, Model
+from mnist_cli.formats.scoring import Lowest
+from mnist_cli.formats.store import Split
+from mnist_cli.pictures.colours import AGAINST, FOR
+from mnist_cli.pictures.luminance import shrunk
+
+MISTAKES, UNCERTAIN = 24, 12
+_BY_LOT = 40
+_LEVELS = 32  # of each colour: more cannot be told apart, and the palette is in every picture
+# What keeps the page below 2 MB, in bytes before they become text. A picture needs no more pixels than it has room.
+_SIDE = 64  # of a picture in the gallery, on average of height and width
+_WEIGHT_PIXELS = 300_000  # of all pictures of weights together
+_PAD_IMAGES = 200_000  # bytes of the images that the pad can load
+_PAD_WEIGHTS = 900_000  # bytes of W and b; a model with more has no pad
+_PAD_SIDE = 2048  # pixels; no canvas is drawn for longer images
+_BARS = 26  # classes at most for which every probability gets a bar; of more, the highest ten
+_CAPTION = 3  # probabilities that are written out
+
+
+def weight_image(weights: Floats, limit: float) -> str:
+    """Return weights as a picture: red below 0, blue above, the stronger the farther from 0.
+
+    Args:
+        weights: float32 [height, width].
+        limit: the magnitude that gets the full colour; those beyond it get no more.
+    """
+    scaled = np.clip(weights / limit, -1, 1) if limit else np.zeros_like(weights)
+    indices = np.rint(scaled * _LEVELS).astype(np.intp) + _LEVELS
+    strengths = [abs(level) for level in range(-_LEVELS, _LEVELS + 1)]
+    colours = [AGAINST] * _LEVELS + [FOR] * (_LEVELS + 1)
+    return _png(indices.astype(np.uint8), colours, (round(255 * strength / _LEVELS) for strength in strengths))
+
+
+def ink_image(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return uint8 [height, width], 0 = background, as black ink on nothing."""
+    return _png(pixels, [(0, 0, 0)] * 256, range(256))
+
+
+def share_image(shares: npt.NDArray[np.floating]) -> str:
+    """Return a confusion matrix as a picture: right answers blue, wrong ones the redder the more there are.
+
+    Args:
+        shares: floats [K, K] in [0, 1], of each true label (row).
+    """
+    wrong = shares * (1 - np.eye(len(shares)))
+    signed = np.where(np.eye(len(shares), dtype=np.bool_), shares, -np.sqrt(wrong / (wrong.max() or 1)))
+    return weight_image(signed.astype(np.float32), 1.0)
+
+
+def weight_images(model: Model) -> list[dict[str, Any]]:
+    """Return the weights of each class as the template draws them; many or large ones are shrunk until all fit."""
+    limit = float(np.abs(model.weights).max())
+    height, width = model.shape
+    scale = min(1.0, (_WEIGHT_PIXELS / model.weights.size) ** 0.5)
+    images = []
+    for label, bias in enumerate(model.bias.tolist()):
+        image = model.weights[:, label].reshape(model.shape)
+        places = [divmod(int(place), width) for place in (image.argmin(), image.argmax())]
+        small = shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
+        images.append(
+            {
+                "source": weight_image(small, limit),
+                "shape": small.shape,
+                "bias": bias,
+                "lowest": (float(image.min()), *places[0]),
+                "highest": (float(image.max()), *places[1]),
+            }
+        )
+    return images
+
+
+class Examples:
+    """Remarkable and random images of one split, with what the model makes of them.
+
+    Attributes:
+        mistakes: the worst, each as the template draws it.
+        uncertain: those where the highest probability is lowest.
+        images: some of both and some by lot, as the pad loads them.
+    """
+
+    def __init__(
+        self, split: Split, shape: tuple[int, int], names: Sequence[str], mistakes: Lowest, uncertain: Lowest
+    ) -> None:
+        self._split = split
+        self._shape = shape
+        self._names = names
+        self.images: list[dict[str, Any]] = []
+        all_of_them = len(mistakes.positions) + len(uncertain.positions) + _BY_LOT
+        # A card whose image is not among those for the pad is shown all the same.
+        room = min(all_of_them, _PAD_IMAGES // split.inputs.shape[1])
+        self._loadable = room * (all_of_them - _BY_LOT) // all_of_them
+        self.mistakes = self._cards(mistakes)
+        self.uncertain = self._cards(uncertain)
+        for position in drawn_by_lot(len(split), room - len(self.images)):
+            self._add(int(position), lot=True)
+
+    def _add(self, position: int, *, lot: bool) -> int:
+        """Take an image for the pad; return where it is among them."""
+        pixels = base64.b64encode(self._split.inputs[position].tobytes()).decode()
+        name = f"{self._split.name} image {position:,}"
+        label = int(self._split.labels[position])
+        self.images.append({"name": name, "index": position, "label": label, "pixels": pixels, "lot": lot})
+        return len(self.images) - 1
+
+    def _cards(self, chosen: Lowest) -> list[dict[str, Any]]:
+        return [self._card(*one) for one in zip(chosen.positions.tolist(), chosen.probabilities, strict=True)]
+
+    def _card(self, position: int, shares: Floats) -> dict[str, Any]:
+        label, predicted = int(self._split.labels[position]), int(shares.argmax())
+        order = np.argsort(-shares, kind="stable")
+        shown = range(len(shares)) if len(shares) <= _BARS else sorted({*order[:10].tolist(), label})
+        listed = list(dict.fromkeys([*order[: _CAPTION - 1].tolist(), label, *order[:_CAPTION].tolist()]))[:_CAPTION]
+        image = self._split.inputs[position].reshape(self._shape)
+        scale = min(1.0, _SIDE / image.size**0.5)
+        small = shrunk(image, *(max(1, round(side * scale)) for side in self._shape))
+        return {
+            "load": self._add(position, lot=False) if len(self.images) < self._loadable else None,
+            "position": position,
+            "source": ink_image(small),
+            "label": label,
+            "predicted": predicted,
+            "listed": [(self._names[k], float(shares[k])) for k in sorted(listed, key=lambda k: -shares[k])],
+            "bars": [(k, float(shares[k])) for k in shown],
+        }
+
+
+def drawn_by_lot(examples: int, limit: int) -> npt.NDArray[np.intp]:
+    """Return positions of examples at random, each at most once and in order; the same arguments give the same ones."""
+    chosen = np.random.default_rng(examples).choice(examples, min(limit, examples), replace=False, shuffle=False)
+    return np.sort(chosen)
+
+
+def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str, Any] | None:
+    """Return what the drawing pad computes with; None where W is too large for a page.
+
+    Returns:
+        W and b as base64 of little-endian float32, images as base64 of uint8.
+    """
+    if model.weights.nbytes + model.bias.nbytes > _PAD_WEIGHTS or max(model.shape) > _PAD_SIDE:
+        return None
+    weights, bias = (
+        base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode() for array in (model.weights, model.bias)
+    )
+    by_lot = [index for index, image in enumerate(examples.images) if image["lot"]]
+    return {
+        "shape": list(model.shape),
+        "classes": list(names),
+        "weights": weights,
+        "bias": bias,
+        "images": examples.images,
+        "first": by_lot[0] if by_lot else None,
+    }
+
+
+def _png(indices: npt.NDArray[np.uint8], colours: list[tuple[int, int, int]], opacity: Iterable[int]) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(indices, "L")
+    image.putpalette(bytes(value for colour in colours for value in colour))
+    content = io.BytesIO()
+    image.save(content, "PNG", transparency=bytes(opacity), optimize=True)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
