@@ -35,7 +35,9 @@ def predict(
     session: Session,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE…", help="PNG, JPEG, GIF or BMP; - is standard input.", show_default=False),
+        typer.Argument(
+            metavar="FILE…", help="PNG, JPEG, GIF, BMP, WebP or TIFF; - is standard input.", show_default=False
+        ),
     ] = None,
     *,
     index: Annotated[

@@ -125,14 +125,14 @@ def bad_file(kind: str) -> str:
             return "a\0b"
         case _:
             contents = {"empty": b"", "text": b"seven", "cut": png[: len(png) // 2], "bomb": bomb(),
-                        "damaged": png[:60] + bytes(20) + png[80:], "TIFF": tiff()}  # fmt: skip
+                        "damaged": png[:60] + bytes(20) + png[80:], "ICO": icon()}  # fmt: skip
             Path(name).write_bytes(contents[kind])
     return name
 
 
-def tiff() -> bytes:
+def icon() -> bytes:
     content = io.BytesIO()
-    grey().save(content, "TIFF")
+    grey().save(content, "ICO")
     return content.getvalue()
 
 
@@ -148,7 +148,7 @@ FAILURES = {
     "zero byte": "null byte",
     "empty": "received nothing (0 bytes)",
     "text": "another kind of file",
-    "TIFF": "another kind of file",
+    "ICO": "another kind of file",
     "cut": "damaged",
     "damaged": "damaged",
     "bomb": "too large",

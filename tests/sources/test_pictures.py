@@ -158,7 +158,7 @@ def animation(path: Path) -> None:
     ("spoil", "words"),
     [
         (damage, "the picture is damaged"),
-        (text, "received something else"),
+        (text, "received another kind of file"),
         (nothing, "received nothing"),
         (larger, "expected 6 × 4 pixels, as the first picture has; received 7 × 4"),
         (animation, "received an animation"),
