@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _HINT = "run 'mnist fetch'"
 _BLOCK_BYTES = 1 << 20
 _UBYTE = "uint8"
+_ENOUGH_OF_A_CLASS = 5
 SPLITS = ("first", "shuffled", "stratified")
 
 
@@ -299,7 +300,9 @@ class _Copy:
         for split, remedy in (("validation", "validate on"), ("train", "train on")):
             others = sum(counts for name, counts in self._counts.items() if name != split)
             lacking = ((self._counts[split] == 0) & (others > 0)).nonzero()[0]
-            if lacking.size:
+            # A handful of images may lack a class by chance.
+            is_large = self._counts[split].sum() >= _ENOUGH_OF_A_CLASS * len(classes)
+            if lacking.size and (is_large or 2 * lacking.size > len(classes)):
                 names = ", ".join(printable(classes[label], 30) for label in lacking[:5])
                 more = f" and {lacking.size - 5} more" if lacking.size > 5 else ""
                 advice = "; set preprocess.split to stratified" if rule.split != "stratified" else ""

@@ -183,6 +183,12 @@ class TestStore:
         made(data, listener, validation_size=20)
         assert any("no example of a, b to train on" in warning for warning in listener.warnings)
 
+    def test_a_few_images_that_lack_a_class_by_chance_have_no_warning(self, data: Path) -> None:
+        write_idx(data / "train-labels-idx1-ubyte.gz", np.tile(np.arange(5), 10).astype(np.uint8))
+        listener = Listener()
+        made(data, listener, validation_size=4)
+        assert listener.warnings == []
+
     @pytest.mark.parametrize("split", ["shuffled", "stratified"])
     def test_a_split_with_all_classes_has_no_warning(self, data: Path, split: str) -> None:
         listener = Listener()
