@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
@@ -153,12 +154,13 @@ def test_command_and_configuration_give_the_same_parameters(
     assert [stage.parameters(by_command) for stage in PIPELINE.stages.values()] == recorded
 
 
-def test_digests_of_hdf5_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
+def test_digests_of_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
     manifests = {result.stage: result.manifest for result in pipeline.run()}
     manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
     names = [name for name, _ in provenance(manifests, PIPELINE).digests]
     marked = [name for name in names if name.endswith(" (content)")]
-    assert marked == ["preprocess/store.h5 (content)", "train/model.h5 (content)"]
+    fetched = sorted(f"fetch/{name} (content)" for name in FILE_NAMES.values())
+    assert sorted(marked) == [*fetched, "preprocess/store.h5 (content)", "train/model.h5 (content)"]
     assert "eval/metrics.json" in names
 
 
