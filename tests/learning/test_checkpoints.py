@@ -1,8 +1,10 @@
-"""Checkpoints: which one is used, what is done with damaged and foreign ones, how many stay."""
+"""Checkpoints: which one is used, what is done with damaged ones and those of other courses, how many stay."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import resource
 import shutil
 from collections.abc import Callable
@@ -55,11 +57,16 @@ def go_on(store: Path, folder: Path, **changes: Any) -> TrainResult:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+    return sorted(path.name for path in (folder / "checkpoints").glob("*/*"))
+
+
+def course_in(folder: Path) -> Path:
+    (course,) = (folder / "checkpoints").iterdir()
+    return course
 
 
 def newest(folder: Path) -> Path:
-    return folder / "checkpoints" / "step-00000060"
+    return course_in(folder) / "step-00000060"
 
 
 def data_file(checkpoint: Path) -> Path:
@@ -140,9 +147,9 @@ def test_after_a_damaged_checkpoint_the_weights_are_those_of_an_undisturbed_run(
 
 
 def test_checkpoints_that_are_all_damaged_stop_the_run(store: Path, folder: Path) -> None:
-    for checkpoint in (folder / "checkpoints").iterdir():
+    for checkpoint in course_in(folder).iterdir():
         flip(data_file(checkpoint))
-    with pytest.raises(InputError, match="3 checkpoints that may be of this run, none of them whole") as caught:
+    with pytest.raises(InputError, match="3 checkpoints of this run, none of them whole") as caught:
         go_on(store, folder)
     assert caught.value.exit_code == 5
     assert "--restart" in (caught.value.hint or "")
@@ -150,7 +157,7 @@ def test_checkpoints_that_are_all_damaged_stop_the_run(store: Path, folder: Path
 
 
 def test_restarting_on_purpose_removes_damaged_checkpoints(store: Path, folder: Path) -> None:
-    for checkpoint in (folder / "checkpoints").iterdir():
+    for checkpoint in course_in(folder).iterdir():
         flip(data_file(checkpoint))
     assert go_on(store, folder, resume="never").resumed_from == 0
     assert go_on(store, folder).resumed_from == 80
@@ -169,21 +176,20 @@ def test_never_resuming_starts_at_zero(store: Path, folder: Path) -> None:
         ({"validate_every": 5}, "train.validate_every 100 → 5"),
     ],
 )
-def test_a_checkpoint_of_another_run_is_not_used_and_the_difference_named(
+def test_other_parameters_are_another_course_and_this_one_is_not_lost(
     store: Path, folder: Path, changes: dict[str, Any], difference: str
 ) -> None:
-    progress = Listening()
-    assert go_on(store, folder, progress=progress, **changes).resumed_from == 0
-    start = "training starts at step 0, and its own will replace them"
-    assert progress.notes == [f"the checkpoints belong to another run ({difference}); {start}"]
+    with pytest.raises(InputError, match=re.escape(f"belong to another run: {difference}")):
+        go_on(store, folder, resume="require", **changes)
+    assert go_on(store, folder, **changes).resumed_from == 0
     assert go_on(store, folder, **changes).resumed_from == 80
+    assert go_on(store, folder).resumed_from == 60
 
 
-def test_a_checkpoint_of_other_data_is_not_used(folder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_data_is_not_used(store: Path, folder: Path, tmp_path: Path) -> None:
     other = write_small_store(tmp_path / "other.h5", train=131)
-    progress = Listening()
-    assert go_on(other, folder, progress=progress).resumed_from == 0
-    assert "store" in progress.notes[0]
+    assert go_on(other, folder).resumed_from == 0
+    assert go_on(store, folder).resumed_from == 60
 
 
 def test_a_checkpoint_of_another_tensorflow_is_not_used(
@@ -193,14 +199,45 @@ def test_a_checkpoint_of_another_tensorflow_is_not_used(
 
     current = tf.__version__
     monkeypatch.setattr(tf, "__version__", "2.99.0")
+    with pytest.raises(InputError, match=re.escape(f"tensorflow {current} → 2.99.0")):
+        go_on(store, folder, resume="require")
+    assert go_on(store, folder).resumed_from == 0
+
+
+def test_a_checkpoint_that_was_moved_to_another_course_is_not_used(store: Path, folder: Path) -> None:
+    go_on(store, folder, seed=7, steps=20)
+    (other,) = (path for path in (folder / "checkpoints").iterdir() if len(list(path.iterdir())) == 1)
+    shutil.copytree(newest_of(folder, but=other), other / "step-00000060")
     progress = Listening()
-    assert go_on(store, folder, progress=progress).resumed_from == 0
-    assert f"tensorflow {current} → 2.99.0" in progress.notes[0]
+    assert go_on(store, folder, seed=7, progress=progress).resumed_from == 20
+    assert "it is of another course: seed 0 → 7" in progress.warnings[0]
 
 
-def test_requiring_a_checkpoint_of_another_run_names_the_difference(store: Path, folder: Path) -> None:
-    with pytest.raises(InputError, match=r"another run: seed 0 → 7"):
-        go_on(store, folder, seed=7, resume="require")
+def newest_of(folder: Path, but: Path) -> Path:
+    return next(path for path in (folder / "checkpoints").glob("*/step-00000060") if path.parent != but)
+
+
+def test_of_other_courses_only_the_newest_stay(store: Path, folder: Path) -> None:
+    for age in range(20):
+        old = folder / "checkpoints" / f"{age:012x}"
+        old.mkdir()
+        os.utime(old, (10**9 - age, 10**9 - age))
+    flat = folder / "checkpoints" / "step-00000040"  # as before there were courses
+    flat.mkdir()
+    go_on(store, folder)
+    left = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert {f"{age:012x}" for age in range(16)} <= left
+    assert len(left) == 17
+
+
+@pytest.mark.parametrize("link", ["0123456789ab", "step-00000040"])
+def test_nothing_is_deleted_through_a_link(store: Path, folder: Path, tmp_path: Path, link: str) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "letter").write_text("dear reader")
+    (folder / "checkpoints" / link).symlink_to(precious)
+    go_on(store, folder)
+    assert (precious / "letter").read_text() == "dear reader"
 
 
 def test_requiring_a_checkpoint_where_there_is_none_fails(store: Path, tmp_path: Path) -> None:
@@ -208,7 +245,7 @@ def test_requiring_a_checkpoint_where_there_is_none_fails(store: Path, tmp_path:
         go_on(store, tmp_path, resume="require")
 
 
-def test_checkpoints_of_another_run_stay_until_the_first_own_one(store: Path, folder: Path) -> None:
+def test_checkpoints_of_another_run_survive_one_that_diverges(store: Path, folder: Path) -> None:
     with pytest.raises(TrainingDiverged):
         go_on(store, folder, learning_rate=1e38)
     assert go_on(store, folder).resumed_from == 60
@@ -237,10 +274,10 @@ def test_only_so_many_checkpoints_are_kept(store: Path, tmp_path: Path, keep: in
 
 
 def test_what_killed_writers_left_is_swept(store: Path, folder: Path) -> None:
-    leftover = folder / "checkpoints" / ".tmp-step-00000070-abcd"
+    leftover = course_in(folder) / ".tmp-step-00000070-abcd"
     leftover.mkdir()
     (leftover / "weights.index").write_bytes(b"half")
-    (folder / "checkpoints" / ".tmp-file").write_bytes(b"half")
+    (course_in(folder) / ".tmp-file").write_bytes(b"half")
     go_on(store, folder)
     assert not [name for name in names(folder) if name.startswith(".tmp-")]
 
