@@ -190,7 +190,9 @@ class Promise:
     def check_before(self, config: Config, stages: Collection[str]) -> None:
         """Compare what these stages would be run with; raises NotAsLocked."""
         found = self.lock.before(config, self.pipeline)
-        self.refuse({name: found[name] for name in stages if name in found}, "nothing was run")
+        active = self.pipeline.bind(config)
+        held = {name: reasons for name, reasons in found.items() if name in stages or name not in active}
+        self.refuse(held, "nothing was run")
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
         """Compare what was published before; raises NotAsLocked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -140,13 +141,20 @@ def changes(
     yield from _parameters(stage, manifest, config)
     now = {name: value for name, value in stage.runtime(config).items() if value is not None}
     yield from differences({name: manifest.runtime.get(name) for name in now}, now, "runtime ")
-    for source, file in bound.files:
+    yield from _inputs(bound, manifest, upstream)
+
+
+def _inputs(bound: BoundStage, manifest: Manifest, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
+    names = [f"{source}/{file}" for source, file in bound.files]
+    gone = [name for name in manifest.inputs if name not in names]
+    for old, new in itertools.zip_longest(gone, [name for name in names if name not in manifest.inputs]):
+        yield Reason("input", old, new)  # another stage writes what this one reads
+    for name, (source, file) in zip(names, bound.files, strict=True):
         published = upstream[source].manifest
-        if published is None or not upstream[source].fresh:
-            continue  # pending says it already, and what it will be is not known
-        old, new = manifest.inputs.get(f"{source}/{file}"), published.outputs[file].sha256
-        if old != new:
-            yield Reason(f"{_INPUT}{file}", old, new)
+        if name not in manifest.inputs or published is None or not upstream[source].fresh:
+            continue  # of a stage that waits for another one what it will be is not known
+        if manifest.inputs[name] != published.outputs[file].sha256:
+            yield Reason(f"{_INPUT}{file}", manifest.inputs[name], published.outputs[file].sha256)
 
 
 def _parameters(stage: Stage, manifest: Manifest, config: Config) -> Iterator[Reason]:
