@@ -243,6 +243,8 @@ def test_what_a_run_was_given_is_remembered_as_far_as_it_counts(pipeline: Pipeli
     remember_overrides(pipeline.artifacts, given)
     assert last_overrides(pipeline.artifacts) == {"train.steps": 7}
     assert as_typed(PIPELINE.declarations, {"train.steps": 7, "train.ema": 0.5}) == "--steps 7 --set train.ema=0.5"
+    assert as_typed(PIPELINE.declarations, {"dataset": "my/own.yaml"}) == "--dataset my/own.yaml"
+    assert as_typed(PIPELINE.declarations, {"dataset": "null"}) == "--dataset '\"null\"'"
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'"x"', b"{", b'{"train.steps": "many"}', b"\xff"])
