@@ -16,7 +16,7 @@ import yaml
 from docs.make_reference import PAGE, reference
 from mnist_cli.cli.app import application
 from mnist_cli.datasets import FILE_NAMES
-from mnist_cli.errors import MnistError
+from mnist_cli.errors import ConfigError, MnistError
 from tests.support import ROOT
 from tests.support.command_line import mnist
 
@@ -134,6 +134,23 @@ def test_the_tutorial_runs(beginners_folder: tuple[Path, bool]) -> None:
             printed = mnist(*shlex.split(line)).out
             if real and shown.strip():
                 assert shape_of(printed) == shape_of(shown), f"mnist {line}"
+
+
+@pytest.mark.exhaustive
+def test_the_page_about_python_runs(empty: Path) -> None:
+    mnist("run", "--dataset", "synthetic", "--quiet")
+    names: dict[str, Any] = {}
+    for _, text in blocks(ROOT / "docs" / "python.md", "python"):
+        program = compile(text, "python.md", "exec")
+        if "# raises ConfigError: " in text:
+            expected = re.escape(text.partition("# raises ConfigError: ")[2].removesuffix(" …\n"))
+            with pytest.raises(ConfigError, match=expected):
+                exec(program, names)
+        else:
+            exec(program, names)
+    assert names["store"].train.inputs.shape == (55_000, 784)
+    assert (empty / "elsewhere" / "model.h5").exists()
+    assert names["measured"].accuracy > 0.8
 
 
 def test_the_way_from_the_old_module_runs(beginners_folder: tuple[Path, bool]) -> None:
