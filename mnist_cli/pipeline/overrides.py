@@ -1,7 +1,7 @@
-"""Overrides that hold on: what an earlier stage was told on the command line, the later ones go on with.
+"""Options given to one stage also apply to the stages after it.
 
 `mnist train --steps 2000` followed by `mnist eval` evaluates that model; without this, `eval` would find the model
-stale, as the configuration says 1000 steps. `run` and `status` go by the configuration alone.
+stale, as the configuration says 1000 steps. `run` and `status` use the configuration alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 
 
 def kept_overrides(artifacts: Artifacts, stage: str, *, itself: bool = False) -> dict[str, Any]:
-    """Return key → value of what the stages before `stage`, or also `itself`, were told on the command line.
+    """Return key → value of the command-line overrides of the stages before `stage`, or of `itself` too.
 
     A manifest that cannot be read says nothing here; the planner says what is wrong with it.
     """

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,14 @@ class Copy:
             edit.apply(root)
         self.touched = {edit.file for edit in edits if edit.file.startswith("mnist_cli/")}
 
-    def python(self, *arguments: str, code: int = 0, folder: Path | None = None, **variables: str) -> str:
+    def python(
+        self, *arguments: str, code: int = 0, folder: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> str:
         """Run Python with the copy's package, in `work`; return what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=folder or self.work,
-            env=environment({**variables, "PYTHONPATH": str(self.root)}),
+            env=environment({**(variables or {}), "PYTHONPATH": str(self.root)}),
             capture_output=True,
             text=True,
             timeout=200,
@@ -114,8 +116,8 @@ class Copy:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    def mnist(self, line: str, code: int = 0, **variables: str) -> str:
-        return self.python("-m", "mnist_cli", *line.split(), code=code, **variables)
+    def mnist(self, line: str, code: int = 0, variables: Mapping[str, str] | None = None) -> str:
+        return self.python("-m", "mnist_cli", *line.split(), code=code, variables=variables)
 
     def json(self, line: str) -> dict[str, Any]:
         document = json.loads(self.mnist(f"{line} --json"))
@@ -138,7 +140,7 @@ class Copy:
     def completed(self, line: str) -> list[str]:
         """Return what the shell offers for the last word of a command line."""
         words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
-        return self.mnist("", _MNIST_COMPLETE="complete_bash", **words).split()
+        return self.mnist("", variables={"_MNIST_COMPLETE": "complete_bash", **words}).split()
 
 
 @pytest.fixture
