@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +68,25 @@ def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> d
     for name, bound in artifacts.pipeline.bind(config).items():
         statuses[name] = examine(bound, config, artifacts, digests, statuses)
     return statuses
+
+
+def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError], what: str) -> dict[str, Manifest]:
+    """Return the manifests of stages that are all up to date, or refuse.
+
+    Args:
+        statuses: of the stages.
+        refusal: the error to raise.
+        what: what cannot be done otherwise, such as "cannot lock".
+
+    Raises:
+        MnistError: `refusal`, with the state of every stage that has to run and why.
+    """
+    waiting = [status for status in statuses.values() if not status.fresh]
+    if waiting:
+        lines = [f"{status.stage} is {status.state}: {status.why()}" for status in waiting]
+        names = ", ".join(status.stage for status in waiting)
+        raise refusal("\n".join([f"{what}: {names} not up to date", *lines]), hint="run 'mnist run'")
+    return {name: status.manifest for name, status in statuses.items() if status.manifest}
 
 
 def examine(
