@@ -1,7 +1,7 @@
 """What every command has in common: its options, its configuration, and how it ends.
 
-A command is written with the options of its own. `command` adds the options that set configuration keys, with the
-words of the table of keys, and those that all commands share, and hands them over as one `Session`.
+A command declares its own options. `command` adds those that set configuration keys, from the declarations of the
+parameters, and those that all commands share, and hands them over as one `Session`.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def command(
 
     Returns:
         A decorator; the function gets a `Session` and its own options as keywords. It ends with 0, or with the exit
-        code that it returns after it has told everything itself.
+        code that it returns after it has reported everything itself.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:

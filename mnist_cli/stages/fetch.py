@@ -149,7 +149,7 @@ def fetch(
             file system as `folder`, and removed when everything is published.
         pins: name of a published file → SHA-256 of its content as it was fetched before, which counts where the data
             set itself does not say it.
-        progress: hears of each file, each mirror that is given up, and each wrong file that was there.
+        progress: progress callback; it also gets each mirror that was given up and each wrong file that was there.
         clock: the time, for tests.
 
     Raises:

@@ -25,7 +25,7 @@ def _name_or_description(value: Any) -> Any:
 
 
 def _resolve(value: Any, folder: Path) -> Any:
-    """Make the paths of a data set of one's own relative to the file that names them."""
+    """Make the paths in a user's description relative to the file that holds it."""
     if isinstance(value, Mapping):
         named = {key: value[key] for key in _FOLDERS if isinstance(value.get(key), str) and value[key][:1] != "~"}
         return {**value, **{key: str(folder / path) for key, path in named.items()}}
@@ -45,7 +45,7 @@ _DATASET = Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class GeneralSettings(Section):
-    """What more than one stage goes by, and how much is kept."""
+    """The parameters that several stages share, and how much is kept."""
 
     dataset: str | Mapping[str, Any] = parameter(
         "mnist",
@@ -62,7 +62,7 @@ class GeneralSettings(Section):
     keep_runs: int = parameter(100, whole(1), "How many runs stay in artifacts/runs, the newest ones", counts=False)
 
     def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # it looks at no other section
-        """Give everything that is wrong with the description of a data set of one's own."""
+        """Give everything that is wrong with a user's description of a data set."""
         if isinstance(self.dataset, str) and self.dataset in DATASETS:
             return
         try:
@@ -73,11 +73,11 @@ class GeneralSettings(Section):
 
 
 def data_identity(config: Config) -> str:
-    """Return what says in a key which data are used: a shipped data set's name, or the content of one's own.
+    """Return what identifies the data in a key: the name of a shipped data set, or the content of a user's own.
 
     Raises:
         ConfigError: the description of the data set is wrong.
-        InputError: a folder of one's own is not there, or not what a data set needs.
+        InputError: a user's folder is missing, or not what a data set needs.
         OSError: a file cannot be read.
     """
     return find_dataset(config.value("dataset")).identity(_digest)

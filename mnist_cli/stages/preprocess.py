@@ -1,4 +1,4 @@
-"""The second stage: four IDX files become the store.
+"""The stage `preprocess`: four IDX files become the store.
 
 Images and labels are read, checked and written block by block, so memory stays the same however many there are.
 """
@@ -99,7 +99,7 @@ def preprocess(
         settings: how the training images are split.
         dataset: a Dataset, or what `find_dataset` takes; it says how labels and images lie in the files.
         seed: of the choice.
-        progress: hears how many images are done, and what is odd about the split.
+        progress: progress callback; it also gets warnings about the split.
 
     Raises:
         InputError: a file is missing or cannot be read.
@@ -127,7 +127,7 @@ def preprocess(
         target = Path(folder) / STORE_NAME
         target.parent.mkdir(parents=True, exist_ok=True)
         division = Division(rule, _class_counts(paths["train-labels"], table, len(classes)))
-        # The store holds signals back while it is open; between two blocks it is safe to heed one.
+        # The store holds signals back while it is open; between two blocks it is safe to act on one.
         with (
             write_store(target, counts, height * width) as writer,
             _task(progress, train + test),
@@ -209,7 +209,7 @@ def _check_kind(reader: IdxReader, dimensions: int, what: str) -> None:
         received = f"{header.dtype}, {plural(len(header.shape), 'dimension')}"
         expected = f"{_UBYTE}, {plural(dimensions, 'dimension')}"
         raise FormatError(
-            reader.path, f"these are no {what}", expected=expected, received=received, offset=2, hint=_HINT
+            reader.path, f"not a file of {what}", expected=expected, received=received, offset=2, hint=_HINT
         )
     if header.shape[0] == 0:
         raise FormatError(

@@ -163,13 +163,13 @@ class TestRefused:
             run(sources)
 
     def test_images_of_another_type(self, sources: Path) -> None:
-        assert "no images" in refused(sources, TRAIN_IMAGES, np.zeros((60, 28, 28), np.int8)).message
+        assert "not a file of images" in refused(sources, TRAIN_IMAGES, np.zeros((60, 28, 28), np.int8)).message
 
     def test_images_without_a_second_side(self, sources: Path) -> None:
-        assert "no images" in refused(sources, TEST_IMAGES, np.zeros((20, 784), np.uint8)).message
+        assert "not a file of images" in refused(sources, TEST_IMAGES, np.zeros((20, 784), np.uint8)).message
 
     def test_labels_of_another_type(self, sources: Path) -> None:
-        assert "no labels" in refused(sources, TEST_LABELS, np.zeros(20, np.int32)).message
+        assert "not a file of labels" in refused(sources, TEST_LABELS, np.zeros(20, np.int32)).message
 
     def test_another_number_of_labels_than_images(self, sources: Path) -> None:
         error = refused(sources, TRAIN_LABELS, np.zeros(59, np.uint8))
