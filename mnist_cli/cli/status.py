@@ -43,14 +43,12 @@ def status(
 
     Example: mnist status --check
     """
-    from mnist_cli.pipeline.digests import DigestCache
     from mnist_cli.pipeline.plan import examine_all
 
     loaded = session.load()
     promise = read_promise(session, loaded) if frozen else None
-    digests = DigestCache(session.artifacts.root)
-    statuses = list(examine_all(loaded.config, session.artifacts, digests).values())
-    digests.save()
+    statuses = list(examine_all(loaded.config, session.artifacts, session.artifacts.digests).values())
+    session.artifacts.digests.save()
     print_statuses(session, statuses)
     waiting = [one.stage for one in statuses if not one.fresh]
     session.output.document(fresh=not waiting)

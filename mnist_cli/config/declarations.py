@@ -14,8 +14,9 @@ stages behind the general parameters; a `Config` has a value for every one of th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 from mnist_cli.config.kinds import Kind, Wrong
@@ -155,10 +156,12 @@ class Config:
     Attributes:
         general: the general parameters.
         sections: by name, in the order of the stages.
+        digest_of: gives the content digest of a user's file that a value names, or None where each is read anew.
     """
 
     general: Section
     sections: Mapping[str, Section]
+    digest_of: Callable[[Path], str] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def of(self, kind: type[SectionT]) -> SectionT:
         """Return the settings of one section, or the general ones."""
@@ -195,7 +198,7 @@ class Config:
                 general = dataclasses.replace(general, **of_section)
             else:
                 sections[section] = dataclasses.replace(sections[section], **of_section)
-        return Config(general, sections)
+        return dataclasses.replace(self, general=general, sections=sections)
 
 
 class Declarations:

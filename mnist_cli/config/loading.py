@@ -7,8 +7,8 @@ problems of all layers are reported at once, each with the place that it came fr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def load_config(
     overrides: Sequence[Override] = (),
     kept: Mapping[str, Any] | None = None,
     mistakes: Sequence[ConfigError] = (),
+    digest_of: Callable[[Path], str] | None = None,
 ) -> LoadedConfig:
     """Read, merge and validate the configuration.
 
@@ -100,6 +101,7 @@ def load_config(
         overrides: from the command line; of two for one key the later counts.
         kept: key → value, overrides that earlier stages were run with.
         mistakes: what was typed and could not be read as an override; reported with all the others.
+        digest_of: as in `Config`.
 
     Raises:
         ConfigError: with every problem there is.
@@ -116,7 +118,7 @@ def load_config(
             problem = f"{printable(override.path)}: {declarations.unknown(override.path)}"
             layers.problems.append((Origin(override.source), problem))
     layers.settle_replaced({override.path for override in overrides})
-    config = layers.config()
+    config = replace(layers.config(), digest_of=digest_of)
     if layers.problems or mistakes:
         raise layers.error(mistakes)
     given = {override.path for override in overrides} | set(kept or {})

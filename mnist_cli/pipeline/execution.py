@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from mnist_cli.errors import InputError, Interrupted
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
-from mnist_cli.pipeline.digests import DigestCache, content_digest
+from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus, State
 from mnist_cli.pipeline.request import Request

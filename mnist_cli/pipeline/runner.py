@@ -40,7 +40,7 @@ def run(request: Request) -> list[StageResult]:
     share = share_of_work(request, bound)
     if share != "worker":
         _tidy(request)
-    digests = DigestCache(request.artifacts.root)
+    digests = request.artifacts.digests
     statuses = examine_all(request.config, request.artifacts, digests)
     # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
     is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
@@ -68,7 +68,8 @@ def run(request: Request) -> list[StageResult]:
 def run_locked(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date, for a caller that holds the mutex; results and errors as `run`."""
     _recover(request)
-    digests = DigestCache(request.artifacts.root)
+    digests = request.artifacts.digests
+    digests.reload()  # another run may have worked here while this one waited for the mutex
     try:
         return _run_in_order(request, digests)
     finally:
@@ -118,7 +119,6 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
 
 def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
     bound = request.artifacts.pipeline.bind(request.config)
-    # Looked at again, as another run may have worked here while this one waited for the mutex.
     statuses = examine_all(request.config, request.artifacts, digests)
     _require_fresh(request, bound, statuses)
     _check_upstream(request, bound, statuses)

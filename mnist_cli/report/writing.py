@@ -14,7 +14,7 @@ from mnist_cli.config.declarations import Config, nested
 from mnist_cli.config.template import yaml_value
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache, is_of_content
+from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all
@@ -80,9 +80,8 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
 
 def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest]:
     """Return every stage's manifest; errors as `write_report`."""
-    digests = DigestCache(artifacts.root)
-    statuses = examine_all(config, artifacts, digests)
-    digests.save()
+    statuses = examine_all(config, artifacts, artifacts.digests)
+    artifacts.digests.save()
     waiting = [status for status in statuses.values() if not status.fresh]
     if waiting:
         first, names = waiting[0], [status.stage for status in waiting]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mnist_cli.config.declarations import Config, Misfit, Section, parameter
 from mnist_cli.config.kinds import Kind, Wrong, whole
 from mnist_cli.datasets import DATASETS, find_dataset
 from mnist_cli.errors import ConfigError
+from mnist_cli.formats.byte_stream import content_digest
 
 _NAMES = tuple(DATASETS)
 _FOLDERS = ("files", "images")
@@ -80,17 +80,4 @@ def data_identity(config: Config) -> str:
         InputError: a folder of one's own is not there, or not what a data set needs.
         OSError: a file cannot be read.
     """
-    return find_dataset(config.value("dataset")).identity(_digest)
-
-
-def _digest(path: Path) -> str:
-    status = path.stat()
-    return _content_digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@lru_cache(maxsize=1_000_000)
-def _content_digest(path: Path, *_fingerprint: int) -> str:
-    """Remember the digest of a file for as long as it does not seem to have changed; several stages ask for it."""
-    from mnist_cli.formats.byte_stream import content_sha256
-
-    return content_sha256(path)
+    return find_dataset(config.value("dataset")).identity(config.digest_of or content_digest)
