@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli import files
-from mnist_cli.config.declarations import Config, Declarations, shown
+from mnist_cli.config.declarations import Config, Declarations
+from mnist_cli.config.kinds import shown
 from mnist_cli.config.layers import PROBLEM_LIMIT, Layers, Origin
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.errors import ConfigError
@@ -183,9 +184,10 @@ class _FileLayer:
         if resolve is not None and self._folder != Path():
             value = resolve(value, self._folder)
         self._layers.put(dotted, value, Origin(self._name, self._document.places[path]))
-        for index in range(len(value) if isinstance(value, list) else 0):
-            place = self._document.places[(*path, index)]
-            self._layers.item_origins[dotted, index] = Origin(self._name, place)
+        if isinstance(value, list | dict):
+            for inner, place in self._document.places.items():
+                if inner[: len(path)] == path:
+                    self._layers.inner_origins[dotted, *inner[len(path) :]] = Origin(self._name, place)
 
     def _unknown(self, path: tuple[str, ...]) -> str:
         section, _, name = path[-1].partition(".")

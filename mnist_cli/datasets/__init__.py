@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mnist_cli.errors import ConfigError
+
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
 # The names under which the four files of every data set are published; MNIST's own.
@@ -23,6 +25,8 @@ FILE_NAMES = {
     "test-labels": "t10k-labels-idx1-ubyte.gz",
 }
 
+MOST_CLASSES = 256
+_HINT = "'mnist dataset init FOLDER' writes a description; 'mnist dataset show mnist' is an example"
 
 # Which bytes a seed gives in `synthetic`; part of the key of fetch. Bump it with every change of them.
 GENERATOR = 2
@@ -196,17 +200,13 @@ class _Registry(MutableMapping[str, Dataset]):
 DATASETS = _Registry(Path(__file__).parent)
 
 
-def find_dataset(
-    value: object, folder: Path | None = None, where: Callable[[tuple[str | int, ...]], str] = lambda _path: ""
-) -> Dataset:
+def find_dataset(value: object, folder: Path | None = None) -> Dataset:
     """Return the data set that `dataset:` in a configuration names.
 
     Args:
         value: the name of a shipped data set, the path of a YAML file, a mapping such as
             `{files: FOLDER, classes: [a, b]}` or `{images: FOLDER}`, or a Dataset, which is returned as it is.
         folder: what relative paths are relative to; the current folder by default.
-        where: says for an error where a key of a mapping stands, such as `pipeline.yaml:3:12`; the empty path is that
-            of the whole value.
 
     Raises:
         ConfigError: with everything that is wrong with it.
@@ -215,6 +215,11 @@ def find_dataset(
         return value
     if isinstance(value, str) and value in DATASETS:
         return DATASETS[value]
+    from mnist_cli.config.kinds import Wrong, dotted
     from mnist_cli.datasets.description import read_own
 
-    return read_own(value, folder or Path(), where)
+    try:
+        return read_own(value, folder or Path())
+    except Wrong as wrong:
+        problems = [f"{dotted(('dataset', *path))}: {problem}" for path, problem in wrong.problems]
+        raise ConfigError(problems, hint=_HINT) from None

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mnist_cli.config.yaml_document import read_scalar
-from mnist_cli.datasets import DATASETS, ROLES, Pictures
+from mnist_cli.datasets import DATASETS, MOST_CLASSES, ROLES, Pictures
 from mnist_cli.datasets.description import OWN_NAME
-from mnist_cli.datasets.folders import MOST_CLASSES, find_idx_files, idx_candidates, list_pictures
+from mnist_cli.datasets.folders import find_idx_files, idx_candidates, list_pictures
 from mnist_cli.errors import InputError, MnistError, in_one_line
 from mnist_cli.formats import MAX_PIXELS
 from mnist_cli.formats.idx import IdxReader

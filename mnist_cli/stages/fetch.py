@@ -25,7 +25,7 @@ from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import parse_mirror
 from mnist_cli.sources.partial import PartialFile, is_right, publish_all, tidy
 from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
-from mnist_cli.stages.general import data_identity
+from mnist_cli.stages.general import data_identity, located
 from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
 from mnist_cli.text import file_size, plural, printable
 
@@ -42,11 +42,7 @@ def _usable_mirror(mirror: str) -> str:
 
 
 def _resolve(mirrors: Any, folder: Path) -> Any:
-    """Make relative mirror folders relative to the file that names them, wherever the command is run from."""
-    if not isinstance(mirrors, list):
-        return mirrors
-    is_relative = [isinstance(mirror, str) and "://" not in mirror and mirror[:1] != "~" for mirror in mirrors]
-    return [str(folder / mirror) if is_one else mirror for mirror, is_one in zip(mirrors, is_relative, strict=True)]
+    return [located(mirror, folder) for mirror in mirrors] if isinstance(mirrors, list) else mirrors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.config.declarations import Config, Misfit, Section, parameter
-from mnist_cli.config.kinds import Kind, Wrong, whole
+from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.kinds import Kind, whole
 from mnist_cli.datasets import DATASETS, find_dataset
-from mnist_cli.errors import ConfigError
 from mnist_cli.formats.byte_stream import content_digest
 
 _NAMES = tuple(DATASETS)
-_FOLDERS = ("files", "images")
 
 
-def _name_or_description(value: Any) -> Any:
-    # Whether there is such a data set is asked together with all else that can be wrong with one.
-    if not isinstance(value, str | Mapping):
-        raise Wrong
+def _checked(value: Any) -> Any:
+    if not isinstance(value, str) or value not in DATASETS:
+        from mnist_cli.datasets.description import read_own  # only a data set of one's own pays for it
+
+        read_own(value, Path())
     return value
 
 
+def located(value: Any, folder: Path) -> Any:
+    """Make a path relative to the file that names it; addresses and paths below a home folder stay as they are."""
+    is_relative = isinstance(value, str) and "://" not in value and value[:1] != "~"
+    return str(folder / value) if is_relative else value
+
+
 def _resolve(value: Any, folder: Path) -> Any:
-    """Make the paths of a data set of one's own relative to the file that names them."""
     if isinstance(value, Mapping):
-        named = {key: value[key] for key in _FOLDERS if isinstance(value.get(key), str) and value[key][:1] != "~"}
-        return {**value, **{key: str(folder / path) for key, path in named.items()}}
-    is_path = isinstance(value, str) and value.endswith((".yaml", ".yml")) and value not in DATASETS
-    return str(folder / value) if is_path else value
+        mirrors = value.get("mirrors")
+        several = {"mirrors": [located(mirror, folder) for mirror in mirrors]} if isinstance(mirrors, list) else {}
+        return {**value, **{key: located(value[key], folder) for key in ("files", "images") if key in value}, **several}
+    return value if value in _NAMES else located(value, folder)
 
 
 _DATASET = Kind(
     f"{', '.join(_NAMES)}, a file such as digits.yaml, or files: or images: with a folder",
     "NAME",
-    _name_or_description,
+    _checked,
     {"anyOf": [{"type": "string", "enum": [*_NAMES]}, {"type": "string", "pattern": r"\.ya?ml$"}, {"type": "object"}]},
     _NAMES,
     _resolve,
@@ -60,16 +64,6 @@ class GeneralSettings(Section):
         option="--seed",
     )
     keep_runs: int = parameter(100, whole(1), "How many runs stay in artifacts/runs, the newest ones", counts=False)
-
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # it looks at no other section
-        """Give everything that is wrong with the description of a data set of one's own."""
-        if isinstance(self.dataset, str) and self.dataset in DATASETS:
-            return
-        try:
-            find_dataset(self.dataset)
-        except ConfigError as error:
-            for problem in error.problems:
-                yield Misfit("dataset", problem.removeprefix("dataset: "))
 
 
 def data_identity(config: Config) -> str:

@@ -107,8 +107,8 @@ def test_mistakes_in_a_mapping_are_reported_with_all_others(here: Path) -> None:
         "dataset: {images: photos, fit: crop, sise: [1, 2]}\nseed: -1\n", encoding="utf-8"
     )
     done = mnist("config", "check", code=3)
-    assert "pipeline.yaml:1:10: dataset: fit: expected resize or normalise; received 'crop'" in done.err
-    assert "pipeline.yaml:1:10: dataset: sise: unknown key; did you mean 'size'?" in done.err
+    assert "pipeline.yaml:1:32: dataset.fit: expected resize or normalise; received 'crop'" in done.err
+    assert "pipeline.yaml:1:44: dataset.sise: unknown key; did you mean 'size'?" in done.err
     assert "pipeline.yaml:2:7: seed: expected" in done.err
 
 
