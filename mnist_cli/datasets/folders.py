@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -113,9 +113,11 @@ def list_pictures(source: Pictures, classes: Sequence[str] = ()) -> PictureList:
         raise InputError(f"{printable(folder)}: no such folder")
     is_split = (folder / "train").is_dir() and (folder / "test").is_dir()
     parts: dict[Part, Path] = {"train": folder / "train", "test": folder / "test"} if is_split else {"train": folder}
-    names = sorted({path.name for part in parts.values() for path in _subfolders(part)})
-    classes = tuple(classes) or tuple(names)
-    _check_classes(folder, names, classes)
+    names = {part: {path.name for path in _subfolders(place)} for part, place in parts.items()}
+    if is_split and names["train"] != names["test"]:
+        raise _different_classes(folder, names)
+    classes = tuple(classes) or tuple(sorted(names["train"]))
+    _check_classes(folder, sorted(names["train"]), classes)
     pictures: list[Picture] = []
     others: list[Path] = []
     for part, place in parts.items():
@@ -139,6 +141,15 @@ def _files(folder: Path) -> Iterator[Path]:
         relative = path.relative_to(folder)
         if path.is_file() and not any(part.startswith((".", "__")) for part in relative.parts):
             yield path
+
+
+def _different_classes(folder: Path, names: Mapping[Part, set[str]]) -> InputError:
+    pairs: tuple[tuple[Part, Part], ...] = (("train", "test"), ("test", "train"))
+    only = [(part, name) for part, other in pairs for name in sorted(names[part] - names[other])]
+    found = ", ".join(f"'{printable(name, 60)}' in {part}/ only" for part, name in only[:10])
+    more = f" and {len(only) - 10} more" if len(only) > 10 else ""
+    message = f"{printable(folder)}: train/ and test/ hold different classes: {found}{more}"
+    return InputError(message, hint="both need the same subfolders")
 
 
 def _check_classes(folder: Path, names: list[str], classes: tuple[str, ...]) -> None:

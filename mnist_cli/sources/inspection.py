@@ -182,7 +182,7 @@ def _inspect_pictures(findings: Findings, progress: Progress) -> None:
     try:
         listed = list_pictures(Pictures(findings.folder))
     except InputError as error:
-        findings.problems.append(f"neither IDX files nor pictures: {in_one_line(error)}")
+        findings.problems.append(f"no IDX files under a usual name; {in_one_line(error)}")
         return
     findings.kind = "images"
     findings.is_split = listed.is_split

@@ -132,7 +132,7 @@ def test_twenty_of_many_problems_are_given(photos: Path) -> None:
 
 def test_a_folder_of_something_else_has_no_kind(tmp_path: Path) -> None:
     found = inspect_folder(tmp_path)
-    assert found.kind is None and found.problems[0].startswith("neither IDX files nor pictures: ")
+    assert found.kind is None and found.problems[0].startswith("no IDX files under a usual name; ")
 
 
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
