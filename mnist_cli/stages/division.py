@@ -79,6 +79,11 @@ class Division:
         self._done = 0
         self._seen = np.zeros(len(classes), np.int64)
 
+    @property
+    def classes(self) -> int:
+        """How many classes there are, K."""
+        return len(self._classes)
+
     def next(self, labels: Bytes) -> Mask:
         """Return for each of the next images whether it belongs to the validation split.
 
