@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mnist_cli.errors import ConfigError
 
@@ -163,38 +164,24 @@ class Dataset:
         return f"{self.name}@{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
-class _Registry(MutableMapping[str, Dataset]):
+class _Registry(UserDict[str, Dataset]):
     """The shipped data sets by name; each file is read when its data set is first asked for."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
         # The default and the one that needs no network come first.
-        names.sort(key=lambda name: {"mnist": 0, "synthetic": 1}.get(name, 2))
-        self._known: dict[str, Dataset | None] = dict.fromkeys(names)
+        order = {"mnist": 0, "synthetic": 1}
+        names = sorted((path.stem for path in folder.glob("*.yaml")), key=lambda name: (order.get(name, 2), name))
+        self.data: dict[str, Any] = dict.fromkeys(names)
 
     def __getitem__(self, name: str) -> Dataset:
-        known = self._known[name]
-        if known is None:
+        if self.data[name] is None:
             from mnist_cli.datasets.description import read_shipped
 
-            known = self._known[name] = read_shipped(self._folder / f"{name}.yaml")
-        return known
-
-    def __setitem__(self, name: str, dataset: Dataset) -> None:
-        self._known[name] = dataset
-
-    def __delitem__(self, name: str) -> None:
-        del self._known[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._known
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
+            self.data[name] = read_shipped(self._folder / f"{name}.yaml")
+        found: Dataset = self.data[name]
+        return found
 
 
 DATASETS = _Registry(Path(__file__).parent)

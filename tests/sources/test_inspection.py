@@ -106,9 +106,12 @@ def scatter(data: Path) -> None:
     [
         (truncate, "the gzip data end too early"),
         (remove, "missing t10k-labels-idx1-ubyte.gz"),
-        (shorten, "train: 60 images and 59 labels"),
-        (resize, "training and test images differ in size: 28 × 27 pixels and 28 × 28 pixels"),
-        (swap, "expected uint8 [n, height, width]; received uint8 [60]"),
+        (shorten, "expected 60 labels; received 59 labels"),
+        (
+            resize,
+            "differ in size: those in train-images-idx3-ubyte.gz have another; expected 28 × 28 pixels; received 28 × 27",
+        ),
+        (swap, "expected uint8, 3 dimensions; received uint8, 1 dimension"),
         (scatter, "labels from 0 to 300: expected 2 to 256 classes"),
     ],
 )
