@@ -21,7 +21,8 @@ CHECKS = (
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
     ("audit", ["tests.support.advisories"]),
-    ("pytest", ["pytest"]),
+    # By file, as modules share what they made; more processes than four need more memory than they save time.
+    ("pytest", ["pytest", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]),
 )
 
 

@@ -3,6 +3,7 @@
     schema: "mnist-lock/2"
     dataset: "mnist"
     accuracy: 0.9157
+    overrides: {…}         what the command line set
     stages:
       fetch:
         key: "…"           as in the manifest, over all that decides the outputs
@@ -36,6 +37,7 @@ from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yam
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import ConfigError, NotAsLocked
 from mnist_cli.pipeline.manifest import Digest, Manifest, stage_key
+from mnist_cli.pipeline.overrides import counted_overrides
 from mnist_cli.pipeline.sealed import Sealed
 from mnist_cli.stages.stage import EVALUATION, Pipeline
 from mnist_cli.text import printable
@@ -71,6 +73,7 @@ class LockFile(Sealed):
 
     Attributes:
         dataset: its name.
+        overrides: what the command line set, over the configuration file; `run --frozen` sets it again.
         accuracy: for the reader of a change; it has to be that of the evaluation.
         stages: by name, in pipeline order.
     """
@@ -78,6 +81,7 @@ class LockFile(Sealed):
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
     dataset: str
     accuracy: float | None
+    overrides: dict[str, Any]
     stages: dict[str, LockedStage]
 
     def render(self) -> bytes:
@@ -128,8 +132,14 @@ def lock_path(config_file: Path | None) -> Path:
     return (config_file or DEFAULT_FILE).with_suffix(".lock")
 
 
-def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline) -> LockFile:
-    """Return the promise that the manifests of all active stages make, in pipeline order."""
+def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline, overrides: Mapping[str, Any]) -> LockFile:
+    """Return the promise that the manifests of all active stages make, in pipeline order.
+
+    Args:
+        manifests: by stage.
+        pipeline: the stages.
+        overrides: what the command line set; what cannot move outputs is left out.
+    """
     stages = {
         name: LockedStage(
             key=manifest.key,
@@ -143,7 +153,8 @@ def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline) -> LockFile:
     }
     accuracy = manifests[pipeline.maker(EVALUATION).name].metrics.get("accuracy")
     dataset = next(found.parameters["dataset"] for found in manifests.values() if "dataset" in found.parameters)
-    return LockFile(dataset=dataset, accuracy=accuracy, stages=stages)
+    counting = counted_overrides(pipeline.declarations, overrides)
+    return LockFile(dataset=dataset, accuracy=accuracy, overrides=counting, stages=stages)
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:
@@ -191,7 +202,9 @@ class Promise:
     def check_before(self, config: Config, stages: Collection[str]) -> None:
         """Compare what these stages would be run with; raises NotAsLocked."""
         found = self.lock.before(config, self.pipeline)
-        self.refuse({name: found[name] for name in stages if name in found}, "nothing was run")
+        active = self.pipeline.bind(config)
+        held = {name: reasons for name, reasons in found.items() if name in stages or name not in active}
+        self.refuse(held, "nothing was run")
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
         """Compare what was published before; raises NotAsLocked."""

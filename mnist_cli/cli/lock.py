@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.running import read_promise
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.config.declarations import Config
-    from mnist_cli.pipeline.manifest import Manifest
     from mnist_cli.stages.stage import Pipeline
 
 
@@ -41,36 +38,22 @@ def lock(
 
     Example: mnist lock --check
     """
-    from mnist_cli.audit.lock_file import SCHEMA, lock_of, lock_path, write_lock
+    from mnist_cli.audit.lock_file import SCHEMA, Promise, lock_of, lock_path, read_lock, write_lock
+    from mnist_cli.pipeline.digests import DigestCache
     from mnist_cli.pipeline.output_files import check_output
+    from mnist_cli.pipeline.plan import examine_all, require_fresh
 
-    loaded = session.load()
-    path = output or lock_path(loaded.file)
+    loaded = session.load_as_run()
+    path = output or lock_path(session.config_file)
     if output and not check:
         check_output(output, session.artifacts, SCHEMA.encode())
-    promise = read_promise(session, loaded, path) if check else None
+    promise = Promise(read_lock(path, session.pipeline), path, session.pipeline) if check else None
     if promise:
         promise.check_before(loaded.config, list(session.pipeline.stages))
-    manifests = _fresh_manifests(session, loaded.config)
+    statuses = examine_all(loaded.config, session.artifacts, DigestCache(session.artifacts.root, trusting=False))
+    manifests = require_fresh(statuses, WorkNeeded, "cannot lock")
     if promise:
         promise.check_published(manifests)
-    written = write_lock(path, lock_of(manifests, session.pipeline)) if promise is None else False
+    written = write_lock(path, lock_of(manifests, session.pipeline, loaded.overrides)) if promise is None else False
     session.output.document(file=str(path), written=written, ok=True)
     session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")
-
-
-def _fresh_manifests(session: Session, config: Config) -> dict[str, Manifest]:
-    """Return the manifest of every stage.
-
-    Raises:
-        WorkNeeded: a stage is not fresh.
-    """
-    from mnist_cli.pipeline.digests import DigestCache
-    from mnist_cli.pipeline.plan import examine_all
-
-    statuses = examine_all(config, session.artifacts, DigestCache(session.artifacts.root, trusting=False))
-    waiting = [f"{one.stage} is {one.state}: {one.why()}" for one in statuses.values() if not one.fresh]
-    if waiting:
-        message = "\n".join(["cannot lock: these stages are not up to date", *waiting])
-        raise WorkNeeded(message, hint="run 'mnist run'")
-    return {name: one.manifest for name, one in statuses.items() if one.manifest}

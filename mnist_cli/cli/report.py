@@ -32,13 +32,10 @@ def report(
 
     Example: mnist report --output model.html
     """
-    from mnist_cli.pipeline.overrides import kept_overrides
     from mnist_cli.report.writing import write_report
     from mnist_cli.stages.evaluate import accuracy_sentence
-    from mnist_cli.stages.stage import EVALUATION
 
-    kept = kept_overrides(session.artifacts, session.pipeline.maker(EVALUATION).name, itself=True)
-    written = write_report(session.load(kept).config, session.artifacts, output)
+    written = write_report(session.load_as_run().config, session.artifacts, output)
     accuracy = written.metrics["accuracy"]
     session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
     session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")

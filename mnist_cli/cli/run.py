@@ -14,10 +14,13 @@ from mnist_cli.cli.options import flag, keyword, option
 from mnist_cli.cli.running import (
     Force,
     Frozen,
+    Lock,
     Mirror,
     Resume,
     Wait,
     check_gate,
+    check_lock_option,
+    load_frozen,
     make_request,
     print_conclusion,
     run_request,
@@ -27,6 +30,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
+    from mnist_cli.config.loading import LoadedConfig
     from mnist_cli.pipeline.request import Request
     from mnist_cli.stages.stage import Pipeline
 
@@ -70,6 +74,7 @@ def run(
     resume: Resume = None,
     wait: Wait = 0,
     frozen: Frozen = False,
+    lock: Lock = None,
 ) -> None:
     """Run the whole pipeline, as far as it is not up to date.
 
@@ -79,20 +84,36 @@ def run(
 
     Example: mnist run --mirror ../mnist-files
     """
-    loaded = session.load()
+    check_lock_option(frozen, lock)
+    loaded, promise = load_frozen(session, lock) if frozen else (session.load(), None)
     bound = session.pipeline.bind(loaded.config)
     stages = tuple(name for name in _between(list(session.pipeline.stages), first, last) if name in bound)
-    request = make_request(session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, frozen=frozen)
+    request = make_request(
+        session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, promise=promise
+    )
     if dry_run:
         if request.promise:
             request.promise.check_before(loaded.config, stages)
         _print_plan(session, request)
         return
+    _note_what_is_dropped(session, loaded)
     results = run_request(request)
     if not any(result.ran for result in results):
         session.output.line(f"nothing to do: {_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh")
     print_conclusion(session, results)
     check_gate(session, loaded, results)
+
+
+def _note_what_is_dropped(session: Session, loaded: LoadedConfig) -> None:
+    """Say that what the last run was given does not hold for this one, where that makes a difference."""
+    from mnist_cli.pipeline.overrides import as_typed, last_overrides
+
+    last = last_overrides(session.artifacts)
+    dropped = {path: value for path, value in last.items() if loaded.config.value(path) != value}
+    dropped = {path: value for path, value in dropped.items() if path not in loaded.overrides}
+    if dropped:
+        words = as_typed(session.pipeline.declarations, dropped)
+        session.output.note(f"goes by the configuration again; the last run was given {words}")
 
 
 def _between(names: list[str], first: str, last: str) -> list[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.session import Session
+from mnist_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mnist_cli.audit.lock_file import Promise
     from mnist_cli.config.loading import LoadedConfig
     from mnist_cli.pipeline.plan import StageStatus
@@ -44,6 +45,9 @@ Resume = Annotated[
     ),
 ]
 
+Lock = Annotated[
+    Path | None, option("--lock", metavar="FILE", help="The lock file of --frozen, instead of pipeline.lock.")
+]
 Frozen = Annotated[bool, flag("--frozen", help="Refuse (exit 4) whatever is not as pipeline.lock promises.")]
 
 
@@ -56,7 +60,7 @@ def make_request(
     mirror: list[str] | None = None,
     resume: bool | None = None,
     wait: float = 0,
-    frozen: bool = False,
+    promise: Promise | None = None,
 ) -> Request:
     """Put together what is to be run from the command line, the environment and the configuration."""
     from mnist_cli.pipeline.request import Request
@@ -73,7 +77,7 @@ def make_request(
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
         wait=wait,
-        promise=read_promise(session, loaded) if frozen else None,
+        promise=promise,
         command=session.command,
         records=RunKeeper(session.artifacts, loaded.config.value("keep_runs"), progress),
         progress=progress,
@@ -82,24 +86,51 @@ def make_request(
     )
 
 
-def read_promise(session: Session, loaded: LoadedConfig, path: Path | None = None) -> Promise:
-    """Read the lock at `path`, or beside the configuration; errors as `read_lock`."""
+def load_frozen(session: Session, path: Path | None = None) -> tuple[LoadedConfig, Promise]:
+    """Read the lock at `path`, or beside the configuration, and the configuration with its overrides.
+
+    What the command line sets goes over them, and is refused later where it differs.
+
+    Raises:
+        ConfigError: there is no lock, or it is damaged; or as `Session.load`.
+    """
     from mnist_cli.audit.lock_file import Promise, lock_path, read_lock
 
-    path = path or lock_path(loaded.file)
-    return Promise(read_lock(path, session.pipeline), path, session.pipeline)
+    path = path or lock_path(session.config_file)
+    lock = read_lock(path, session.pipeline)
+    typed = {override.path for override in session.overrides()[0]}
+    kept = {name: value for name, value in lock.overrides.items() if name not in typed}
+    return session.load(kept), Promise(lock, path, session.pipeline)
+
+
+def check_lock_option(frozen: bool, lock: Path | None) -> None:
+    """Refuse a lock that nothing would be held to.
+
+    Raises:
+        UsageError: --lock without --frozen.
+    """
+    if lock is not None and not frozen:
+        raise UsageError("--lock: expected --frozen beside it", hint="add --frozen to hold the run to the lock file")
 
 
 def run_request(request: Request) -> list[StageResult]:
     """Run the stages; each result is printed when it is there; errors as `runner.run`."""
     from mnist_cli.pipeline import runner
+    from mnist_cli.pipeline.overrides import remember_overrides
+
+    def started(status: StageStatus) -> None:
+        remember_overrides(request.artifacts, request.overrides)
+        request.started(status)
 
     gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
     gc.enable()
     try:
-        return runner.run(request)
+        results = runner.run(replace(request, started=started))
     finally:
         request.progress.finish()
+    if results:
+        remember_overrides(request.artifacts, request.overrides)
+    return results
 
 
 def print_conclusion(session: Session, results: list[StageResult]) -> None:

@@ -138,6 +138,21 @@ class Session:
                 mistakes.append(mistake)
         return typed, mistakes
 
+    def load_as_run(self, say: Callable[[str], None] | None = None) -> LoadedConfig:
+        """Read the configuration as `load`, with what the last run was given between the file and the command line.
+
+        Args:
+            say: says so where it makes a difference; by default a note.
+        """
+        from mnist_cli.pipeline.overrides import as_typed, last_overrides
+
+        typed = {override.path for override in self.overrides()[0]}
+        kept = {path: value for path, value in last_overrides(self.artifacts).items() if path not in typed}
+        loaded, plain = self.load(kept), self.load()
+        if other := {path: value for path, value in kept.items() if plain.config.value(path) != value}:
+            (say or self.output.note)(f"as run with {as_typed(self.pipeline.declarations, other)}")
+        return loaded
+
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
         """Read the configuration with what the command line sets; errors as `load_config`."""
         from mnist_cli.config.loading import load_config

@@ -24,7 +24,6 @@ from mnist_cli.cli.running import (
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import ConfigError, NothingToTrain, UsageError
 from mnist_cli.stages.stage import Pipeline, Stage
-from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.config.loading import LoadedConfig
@@ -88,16 +87,8 @@ def _mention_workers(session: Session, stage: Stage) -> None:
 
 
 def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig, list[StageResult]]:
-    """Run one stage on what the stages before it made, with the overrides that they were run with."""
-    from mnist_cli.pipeline.overrides import kept_overrides
-
-    typed = {override.path for override in session.overrides()[0]}
-    kept = {path: value for path, value in kept_overrides(session.artifacts, stage).items() if path not in typed}
-    loaded = session.load(kept)
-    default = session.load()
-    told = [f"{path}={printable(value)}" for path, value in kept.items() if default.config.value(path) != value]
-    if told:
-        session.output.note(f"with {', '.join(told)}, as in the stages before")
+    """Run one stage on what the stages before it made, with what the last run was given."""
+    loaded = session.load_as_run()
     if stage not in session.pipeline.bind(loaded.config):
         session.output.line(f"nothing to do: '{stage}' has nothing to do with these parameters")
         return loaded, []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_cli.cli.options import flag
-from mnist_cli.cli.running import Frozen, read_promise
+from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
 
@@ -35,6 +35,7 @@ def status(
     *,
     check: Annotated[bool, flag("--check", help="Exit with 4 unless every stage is fresh.")] = False,
     frozen: Frozen = False,
+    lock: Lock = None,
 ) -> None:
     """Show how each stage stands, and why it would run again.
 
@@ -43,20 +44,21 @@ def status(
 
     Example: mnist status --check
     """
-    from mnist_cli.pipeline.plan import examine_all
+    from mnist_cli.pipeline.plan import examine_all, require_fresh
 
-    loaded = session.load()
-    promise = read_promise(session, loaded) if frozen else None
-    statuses = list(examine_all(loaded.config, session.artifacts, session.artifacts.digests).values())
+    check_lock_option(frozen, lock)
+    loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
+    by_stage = examine_all(loaded.config, session.artifacts, session.artifacts.digests)
+    statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)
     waiting = [one.stage for one in statuses if not one.fresh]
-    session.output.document(fresh=not waiting)
+    session.output.document(fresh=not waiting, overrides=loaded.overrides)
     if promise:
         promise.check_before(loaded.config, [one.stage for one in statuses])
         promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
-    if waiting and check:
-        raise WorkNeeded(f"not fresh: {', '.join(waiting)}", hint="run 'mnist run'")
+    if check:
+        require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
         session.output.line("'mnist run' brings everything up to date")
 

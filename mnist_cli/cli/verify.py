@@ -106,15 +106,10 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
 
 def _rerun(session: Session) -> None:
     from mnist_cli.audit import verify as pipeline
-    from mnist_cli.pipeline.overrides import kept_overrides
-    from mnist_cli.stages.stage import MODEL
 
     progress = session.output.progress()
     try:
-        kept = kept_overrides(
-            session.artifacts, session.pipeline.maker(MODEL).name, itself=True
-        )  # with what the training was told, as `mnist eval` goes on
-        report = pipeline.rerun_training(session.load(kept).config, session.artifacts, progress)
+        report = pipeline.rerun_training(session.load_as_run().config, session.artifacts, progress)
     finally:
         progress.finish()
     _print_rerun(session, report)

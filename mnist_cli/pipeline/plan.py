@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -67,6 +68,25 @@ def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> d
     for name, bound in artifacts.pipeline.bind(config).items():
         statuses[name] = examine(bound, config, artifacts, digests, statuses)
     return statuses
+
+
+def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError], what: str) -> dict[str, Manifest]:
+    """Return the manifests of stages that are all up to date, or refuse.
+
+    Args:
+        statuses: of the stages.
+        refusal: the error to raise.
+        what: what cannot be done otherwise, such as "cannot lock".
+
+    Raises:
+        MnistError: `refusal`, with the state of every stage that has to run and why.
+    """
+    waiting = [status for status in statuses.values() if not status.fresh]
+    if waiting:
+        lines = [f"{status.stage} is {status.state}: {status.why()}" for status in waiting]
+        names = ", ".join(status.stage for status in waiting)
+        raise refusal("\n".join([f"{what}: {names} not up to date", *lines]), hint="run 'mnist run'")
+    return {name: status.manifest for name, status in statuses.items() if status.manifest}
 
 
 def examine(
@@ -140,13 +160,20 @@ def changes(
     yield from _parameters(stage, manifest, config)
     now = {name: value for name, value in stage.runtime(config).items() if value is not None}
     yield from differences({name: manifest.runtime.get(name) for name in now}, now, "runtime ")
-    for source, file in bound.files:
+    yield from _inputs(bound, manifest, upstream)
+
+
+def _inputs(bound: BoundStage, manifest: Manifest, upstream: dict[str, StageStatus]) -> Iterator[Reason]:
+    names = [f"{source}/{file}" for source, file in bound.files]
+    gone = [name for name in manifest.inputs if name not in names]
+    for old, new in itertools.zip_longest(gone, [name for name in names if name not in manifest.inputs]):
+        yield Reason("input", old, new)  # another stage writes what this one reads
+    for name, (source, file) in zip(names, bound.files, strict=True):
         published = upstream[source].manifest
-        if published is None or not upstream[source].fresh:
-            continue  # pending says it already, and what it will be is not known
-        old, new = manifest.inputs.get(f"{source}/{file}"), published.outputs[file].sha256
-        if old != new:
-            yield Reason(f"{_INPUT}{file}", old, new)
+        if name not in manifest.inputs or published is None or not upstream[source].fresh:
+            continue  # of a stage that waits for another one what it will be is not known
+        if manifest.inputs[name] != published.outputs[file].sha256:
+            yield Reason(f"{_INPUT}{file}", manifest.inputs[name], published.outputs[file].sha256)
 
 
 def _parameters(stage: Stage, manifest: Manifest, config: Config) -> Iterator[Reason]:

@@ -17,7 +17,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
-from mnist_cli.pipeline.plan import examine_all
+from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
 
@@ -69,30 +69,15 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
     if target:
         check_output(target, artifacts, _MARK)
-    manifests = _fresh_manifests(config, artifacts)
+    statuses = examine_all(config, artifacts, artifacts.digests)
+    artifacts.digests.save()
+    manifests = require_fresh(statuses, InputError, "no report")
     from mnist_cli.report.page import render
 
     data = _report_data(artifacts, manifests)
     content = render(data)
     files.write_bytes(path, content)
     return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(data.metrics))
-
-
-def _fresh_manifests(config: Config, artifacts: Artifacts) -> dict[str, Manifest]:
-    """Return every stage's manifest; errors as `write_report`."""
-    statuses = examine_all(config, artifacts, artifacts.digests)
-    artifacts.digests.save()
-    waiting = [status for status in statuses.values() if not status.fresh]
-    if waiting:
-        first, names = waiting[0], [status.stage for status in waiting]
-        needed = [artifacts.pipeline.maker(kind).name for kind in (MODEL, EVALUATION)]
-        commands = ["mnist run"] if names[0] not in needed else [f"mnist {name}" for name in names]
-        raise InputError(
-            f"{printable(artifacts.root)}: {first.stage} is {first.state}: {first.why()}\n"
-            f"expected a fresh model and evaluation; received {', '.join(f'{s.stage} {s.state}' for s in waiting)}",
-            hint="run " + " and ".join(f"'{command}'" for command in commands),
-        )
-    return {name: status.manifest for name, status in statuses.items() if status.manifest is not None}
 
 
 def _report_data(artifacts: Artifacts, manifests: dict[str, Manifest]) -> ReportData:

@@ -21,7 +21,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 IDX, STORE, MODEL, HISTORY, EVALUATION = "idx", "store", "model", "history", "evaluation"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Job:
     """One call of a stage.
 
@@ -55,7 +55,7 @@ class Job:
         return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What a stage found out.
 
@@ -72,7 +72,7 @@ class Outcome:
     inputs: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Stage:
     """The declaration of a stage.
 
@@ -132,7 +132,7 @@ class Stage:
         return config.of(self.settings).counted(config)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundStage:
     """A stage in its place: which files of which stages it reads.
 

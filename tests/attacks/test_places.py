@@ -132,7 +132,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused_before_any_work(actors: Scen
     (place / "artifacts" / file).unlink()
     (place / "artifacts" / file).mkdir()
     done = actors.warm.run("run", folder=place)
-    refusal(done, 5, f"artifacts/{file}: is a folder")
+    refusal(done, 5, f"artifacts/{file}: expected a file of '{file.partition('/')[0]}'; received a folder")
     assert "hint: remove it" in done.err
     assert done.out == ""
 

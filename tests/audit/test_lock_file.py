@@ -30,7 +30,7 @@ def lock(pipeline: Pipeline) -> Path:
 
 def written(pipeline: Pipeline) -> LockFile:
     manifests = {name: status.manifest for name, status in pipeline.statuses().items() if status.manifest}
-    return lock_of(manifests, PIPELINE)
+    return lock_of(manifests, PIPELINE, {})
 
 
 def frozen(pipeline: Pipeline, lock: Path, *settings: str, **options: Any) -> list[str]:

@@ -93,10 +93,33 @@ def test_restart_trains_again_what_is_fresh(finished: Path, command: str) -> Non
     assert [stage["stage"] for stage in stages if stage["ran"]] == ["train"]
 
 
-def test_a_stage_goes_on_with_what_the_stages_before_were_told(synthetic: Path) -> None:
+def test_what_the_last_run_was_given_holds_for_the_other_commands(synthetic: Path) -> None:
+    assert mnist("status").out.startswith("as run with --dataset synthetic")
+    mnist("status", "--check")
     done = mnist("eval", "--split", "validation")
-    assert "note: with dataset=synthetic, as in the stages before" in done.err
+    assert "note: as run with --dataset synthetic" in done.err
     assert "validation accuracy" in done.out
+    assert "as run with --dataset synthetic --split validation" in mnist("status").out
+
+
+def test_a_run_without_them_goes_back_to_the_configuration_and_says_so(finished: Path) -> None:
+    mnist("run", "--steps", "30", "--quiet")
+    assert "as run with --steps 30" in mnist("status").out
+    done = mnist("run")
+    assert "note: goes by the configuration again; the last run was given --steps 30" in done.err
+    assert "as run" not in mnist("status").out
+    assert "goes by" not in mnist("run").err
+
+
+def test_a_lock_of_what_was_typed_is_held_without_typing_it_again(finished: Path) -> None:
+    mnist("run", "--steps", "30", "--quiet")
+    mnist("lock", "--output", "my.lock")
+    mnist("run", "--quiet")
+    mnist("run", "--frozen", "--lock", "my.lock")
+    assert mnist("status", "--frozen", "--lock", "my.lock").out.count("fresh") == 4
+    done = mnist("run", "--frozen", "--lock", "my.lock", "--steps", "31", code=4)
+    assert "train.steps 30 → 31" in done.err
+    assert "expected --frozen beside it" in mnist("run", "--lock", "my.lock", code=2).err
 
 
 def test_the_gate_is_checked_also_when_nothing_has_to_run(synthetic: Path) -> None:
@@ -365,7 +388,7 @@ def test_the_hint_after_an_interruption_leaves_out_what_would_throw_the_work_awa
     def interrupted(*_arguments: object, **_options: object) -> None:
         raise Interrupted(signal.SIGINT, reached="step 300")
 
-    monkeypatch.setattr("mnist_cli.pipeline.overrides.kept_overrides", interrupted)
+    monkeypatch.setattr("mnist_cli.pipeline.overrides.last_overrides", interrupted)
     done = mnist("train", "--steps", "500", "--restart", code=130)
     assert "run 'mnist train --steps 500' to go on from step 300" in done.err
 

@@ -214,7 +214,7 @@ def test_an_interrupted_command_is_as_documented(empty: Path, monkeypatch: pytes
     def interrupt(*_arguments: object, **_options: object) -> None:
         raise Interrupted(15, reached="step 300")
 
-    monkeypatch.setattr("mnist_cli.pipeline.overrides.kept_overrides", interrupt)
+    monkeypatch.setattr("mnist_cli.pipeline.overrides.last_overrides", interrupt)
     assert told_by(["train"], 143)["error"]["code"] == "interrupted"
 
 

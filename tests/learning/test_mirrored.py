@@ -127,7 +127,7 @@ def test_what_the_planner_expects_leaves_open_what_only_tensorflow_knows() -> No
     ("settings", "message"),
     [
         ({"strategy": "sharded"}, r"train\.strategy: expected single, mirrored"),
-        ({"device": "gpu:"}, r"train\.device: expected auto, cpu, gpu or gpu:N; received gpu:"),
+        ({"device": "gpu:"}, r"train\.device: expected auto, cpu, gpu or gpu:N; received 'gpu:'"),
         ({"device": "gpu:0", "strategy": "mirrored"}, r"mirrored takes every GPU"),
     ],
 )

@@ -237,7 +237,7 @@ def test_a_model_that_is_worse_than_zeros_is_told(tmp_path: Path, rate: float, w
     # By the training loss, which the first steps raise for certain.
     store = write_small_store(tmp_path / "store.h5", validation=0)
     train(store, tmp_path, steps=3, batch_size=10, learning_rate=rate, progress=listener)
-    told = [text for text in listener.warnings if "is above 2.303, that of knowing nothing" in text]
+    told = [text for text in listener.warnings if "is above 2.303, that of guessing" in text]
     assert len(told) == warnings
 
 
@@ -257,7 +257,6 @@ def test_every_parameter_out_of_range_is_named(small: Path, tmp_path: Path) -> N
         "epochs": -1,
         "batch_size": "half",
         "learning_rate": float("nan"),
-        "seed": -1,
         "device": "tpu",
         "validate_every": 0,
         "checkpoint_every": True,
@@ -268,6 +267,8 @@ def test_every_parameter_out_of_range_is_named(small: Path, tmp_path: Path) -> N
         train(small, tmp_path, **wrong)
     named = {problem.split(":")[0].removeprefix("train.") for problem in caught.value.problems}
     assert named == set(wrong)
+    with pytest.raises(ConfigError, match=r"seed: expected a whole number from 0 to 2\^63 - 1; received -1"):
+        train(small, tmp_path, seed=-1)
 
 
 def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
@@ -310,7 +311,8 @@ def test_a_process_that_a_signal_ended_leaves_what_a_resumed_run_needs(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         checkpoints = tmp_path / "rough" / "checkpoints"
-        last = next(step for line in process.stdout if (step := int(line)) >= 1500 and list(checkpoints.glob("*/step-*")))
+        heard = (int(line) for line in process.stdout)
+        last = next(step for step in heard if step >= 1500 and list(checkpoints.glob("*/step-*")))
         process.send_signal(number)
         last = max([last, *(int(line) for line in process.stdout)])
         assert process.wait(60) == code
@@ -330,9 +332,8 @@ def resume_and_compare(store: Path, folder: Path, steps: int) -> TrainResult:
 def test_importing_tensorflow_leaves_stderr_to_others_and_its_log_lines_out() -> None:
     program = """
 import os, sys
-from mnist_cli.stages.warm_up import warm_up
-from mnist_cli.learning.tensorflow_setup import import_tensorflow
-warm_up()
+from mnist_cli.learning.tensorflow_setup import import_in_background, import_tensorflow
+import_in_background()
 print("from Python", file=sys.stderr, flush=True)
 os.write(2, b"from elsewhere\\n")
 import_tensorflow()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.pipeline.overrides import kept_overrides
+from mnist_cli.pipeline.overrides import as_typed, last_overrides, remember_overrides
 from mnist_cli.pipeline.plan import State
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome, upstream
@@ -236,10 +236,22 @@ def test_a_run_that_died_while_it_moved_its_files_is_finished_by_the_next(pipeli
     assert not new.exists()
 
 
-def test_overrides_hold_on_for_the_stages_after(pipeline: Pipeline) -> None:
-    pipeline.run("train.steps=7")
-    assert kept_overrides(pipeline.artifacts, "eval") == {"train.steps": 7}
-    assert kept_overrides(pipeline.artifacts, "train") == {}
+def test_what_a_run_was_given_is_remembered_as_far_as_it_counts(pipeline: Pipeline) -> None:
+    assert last_overrides(pipeline.artifacts) == {}
+    pipeline.artifacts.root.mkdir()
+    given = {"train.steps": 7, "fetch.mirrors": ["https://user:password@mirror.example.org/"]}
+    remember_overrides(pipeline.artifacts, given)
+    assert last_overrides(pipeline.artifacts) == {"train.steps": 7}
+    assert as_typed(PIPELINE.declarations, {"train.steps": 7, "train.ema": 0.5}) == "--steps 7 --set train.ema=0.5"
+    assert as_typed(PIPELINE.declarations, {"dataset": "my/own.yaml"}) == "--dataset my/own.yaml"
+    assert as_typed(PIPELINE.declarations, {"dataset": "null"}) == "--dataset '\"null\"'"
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'"x"', b"{", b'{"train.steps": "many"}', b"\xff"])
+def test_a_memory_of_overrides_that_cannot_be_read_is_none(pipeline: Pipeline, content: bytes) -> None:
+    pipeline.artifacts.root.mkdir()
+    (pipeline.artifacts.root / ".overrides.json").write_bytes(content)
+    assert last_overrides(pipeline.artifacts) == {}
 
 
 def test_a_manifest_says_what_it_was_run_with(pipeline: Pipeline) -> None:

@@ -95,7 +95,7 @@ def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, repor
 def test_of_a_stale_model_there_is_no_report(finished: Pipeline, report: Command) -> None:
     said = report("--set", "train.learning_rate=0.5", code=5).err
     assert "train.learning_rate 0.25 (from the command line) → 0.5" in said
-    assert "run 'mnist train' and 'mnist eval'" in said
+    assert "hint: run 'mnist run'" in said
     assert not finished.file("report.html").exists()
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mnist_cli.cli.app import run_command_line
+from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.stage import Pipeline
 from tests.support import ROOT
 
 COMMAND = (sys.executable, "-m", "mnist_cli")
@@ -66,14 +68,14 @@ class Command(Protocol):
         """Run a command that must end with `code`; None accepts every exit code."""
 
 
-def mnist(*arguments: str, code: int | None = 0, terminal: bool = False) -> Result:
+def mnist(*arguments: str, code: int | None = 0, terminal: bool = False, pipeline: Pipeline = PIPELINE) -> Result:
     """Run a command in this process, with standard streams that look like a terminal or not.
 
     Raises:
         AssertionError: it ended with another exit code than `code`; None accepts every one.
     """
     with _Stream(terminal) as out, _Stream(terminal) as err, redirect_stdout(out), redirect_stderr(err):
-        received = run_command_line([*arguments])
+        received = run_command_line([*arguments], pipeline=pipeline)
         return _checked(Result(received, out.text, err.text), code)
 
 

@@ -15,6 +15,7 @@ from mnist_cli.config.declarations import Config
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import DigestCache
+from mnist_cli.pipeline.overrides import remember_overrides
 from mnist_cli.pipeline.plan import StageStatus, examine_all
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
@@ -74,7 +75,9 @@ class Pipeline:
             "records": records,
             "stages": ALL,
         } | options
-        return run(Request(config, self.artifacts, **(fields | options)))
+        results = run(Request(config, self.artifacts, **(fields | options)))
+        remember_overrides(self.artifacts, fields["overrides"] | options.get("overrides", {}))
+        return results
 
     def ran(self, *settings: str, **options: Any) -> list[str]:
         return [result.stage for result in self.run(*settings, **options) if result.ran]

@@ -31,8 +31,9 @@ def preprocess(sources: Path | str, folder: Path | str, **given: Any) -> preproc
 
 
 def train(store: Path | str, folder: Path | str, **given: Any) -> training.TrainResult:
-    settings = TrainSettings(**_apart(TrainSettings, given))
-    return training.train(store, folder, settings, **given)
+    events = given.pop("tensorboard", None)  # the folder of the event files, or none
+    settings = TrainSettings(**_apart(TrainSettings, given), tensorboard=events is not None)
+    return training.train(store, folder, settings, tensorboard=events, **given)
 
 
 def evaluate(model: Path | str, store: Path | str, folder: Path | str, **given: Any) -> evaluating.EvalResult:

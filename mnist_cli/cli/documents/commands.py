@@ -54,6 +54,9 @@ class Status(Printed):
 
     stages: list[StageStatus] = Field(description="All stages, in order.")
     fresh: bool = Field(description="Whether there is nothing to do.")
+    overrides: dict[Key, Any] = Field(
+        description="The configuration keys that this command line sets, or that the last run set → values."
+    )
 
 
 class Check(Document):

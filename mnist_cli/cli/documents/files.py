@@ -1,6 +1,6 @@
 """The JSON files of the artifacts folder, one model each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -67,6 +67,10 @@ class RememberedDigests(RootModel[dict[str, tuple[Count, Count, Count, Digest]]]
     """artifacts/.digests.json: file → size in bytes, time of change in ns, inode, SHA-256. A cache: safe to delete."""
 
 
+class LastOverrides(RootModel[dict[Key, Any]]):
+    """artifacts/.overrides.json: configuration keys that the last run was given on the command line → values."""
+
+
 class LockHolder(Document):
     """artifacts/.lock-holder.json: the command at work in the folder, while it runs. Only the kernel's lock counts."""
 
@@ -90,5 +94,6 @@ FILES: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     "run-record": (RunRecord, ("runs/*/run.json",)),
     "checkpoint": (Checkpoint, ("train/checkpoints/*/*/state.json",)),
     "digests": (RememberedDigests, (".digests.json",)),
+    "overrides": (LastOverrides, (".overrides.json",)),
     "lock-holder": (LockHolder, (".lock-holder.json",)),
 }
