@@ -154,7 +154,15 @@ def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline, overrides: Ma
     accuracy = manifests[pipeline.maker(EVALUATION).name].metrics.get("accuracy")
     dataset = next(found.parameters["dataset"] for found in manifests.values() if "dataset" in found.parameters)
     counting = counted_overrides(pipeline.declarations, overrides)
-    return LockFile(dataset=dataset, accuracy=accuracy, overrides=counting, stages=stages)
+    portable = {path: value for path, value in counting.items() if not _names_a_place(value)}
+    return LockFile(dataset=dataset, accuracy=accuracy, overrides=portable, stages=stages)
+
+
+def _names_a_place(value: Any) -> bool:
+    """Tell whether a value holds a path of this machine, such as the folder of a data set; whoever runs types it."""
+    if isinstance(value, Mapping | list | tuple):
+        return any(map(_names_a_place, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and value.startswith(("/", "~"))
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:

@@ -99,7 +99,7 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
 def _record_published(request: Request) -> None:
     """Make the record of what is published again, where it was a damaged one."""
     with locked(request.artifacts.root, request.command, request.wait):
-        statuses = examine_all(request.config, request.artifacts, request.artifacts.digests)
+        statuses = examine_all(request.config, request.artifacts)
         if request.records:
             for manifest in request.records.lack(statuses, list(statuses)):
                 request.records.keep(manifest)

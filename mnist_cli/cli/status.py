@@ -48,7 +48,7 @@ def status(
 
     check_lock_option(frozen, lock)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
-    by_stage = examine_all(loaded.config, session.artifacts, session.artifacts.digests)
+    by_stage = examine_all(loaded.config, session.artifacts)
     statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)

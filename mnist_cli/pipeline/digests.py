@@ -26,13 +26,12 @@ class DigestCache:
 
     Args:
         root: the folder.
-        trusting: whether what was remembered counts; without it every file is read again.
     """
 
-    def __init__(self, root: Path, *, trusting: bool = True) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
         self._changed = False
-        self._entries: dict[str, Any] | None = None if trusting else {}
+        self._entries: dict[str, Any] | None = None
 
     def reload(self) -> None:
         """Take what another process has remembered meanwhile."""
@@ -41,7 +40,8 @@ class DigestCache:
     def forget(self) -> None:
         """Let every file be read again."""
         self._entries = {}
-        (self._root / _NAME).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self._root / _NAME).unlink()
 
     def _known(self) -> dict[str, Any]:
         if self._entries is None:

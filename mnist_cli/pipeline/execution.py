@@ -7,16 +7,13 @@ import time
 from mnist_cli.errors import InputError, Interrupted
 from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus
 from mnist_cli.pipeline.request import Request
 from mnist_cli.stages.stage import BoundStage, Job, Outcome, Stage
 
 
-def execute(
-    bound: BoundStage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
-) -> Manifest:
+def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: dict[str, StageStatus]) -> Manifest:
     """Run one stage and publish what it wrote."""
     stage, artifacts = bound.stage, request.artifacts
     folder = artifacts.folder(stage.name)
@@ -62,7 +59,7 @@ def execute(
         raise
     artifacts.commit(stage.name)
     for name, record in outputs.items():
-        digests.remember(folder / name, record.sha256)
+        artifacts.digests.remember(folder / name, record.sha256)
     return manifest
 
 

@@ -69,7 +69,7 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
     if target:
         check_output(target, artifacts, _MARK)
-    statuses = examine_all(config, artifacts, artifacts.digests)
+    statuses = examine_all(config, artifacts)
     artifacts.digests.save()
     manifests = require_fresh(statuses, InputError, "no report")
     from mnist_cli.report.page import render

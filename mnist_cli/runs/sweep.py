@@ -132,7 +132,7 @@ def _place(request: Request, points: list[Point]) -> Artifacts:
 
 def _find(point: Point, runs: list[Run], place: Artifacts) -> Run | None:
     """Return the run that training this point would give again, by the rule that says whether a stage is stale."""
-    statuses = examine_all(point.config, place, place.digests)
+    statuses = examine_all(point.config, place)
     bound, name = place.pipeline.bind(point.config), _trainer(place)
     if not all(statuses[source].fresh for source in bound[name].sources):
         return None

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.config.declarations import Config, Section, parameter
+from mnist_cli.config.declarations import Config, Misfit, Section, parameter
 from mnist_cli.config.kinds import Kind, whole
 from mnist_cli.datasets import DATASETS, find_dataset
+from mnist_cli.errors import ConfigError
 from mnist_cli.formats.byte_stream import content_digest
 
 _NAMES = tuple(DATASETS)
 
 
+_SUFFIXES = (".yaml", ".yml")
+
+
 def _checked(value: Any) -> Any:
-    if not isinstance(value, str) or value not in DATASETS:
+    # A file is read when all else is known to be right.
+    if not isinstance(value, str) or (value not in DATASETS and not value.endswith(_SUFFIXES)):
         from mnist_cli.datasets.description import read_own  # only a data set of one's own pays for it
 
         read_own(value, Path())
@@ -34,7 +39,8 @@ def _resolve(value: Any, folder: Path) -> Any:
         mirrors = value.get("mirrors")
         several = {"mirrors": [located(mirror, folder) for mirror in mirrors]} if isinstance(mirrors, list) else {}
         return {**value, **{key: located(value[key], folder) for key in ("files", "images") if key in value}, **several}
-    return value if value in _NAMES else located(value, folder)
+    is_path = isinstance(value, str) and value.endswith(_SUFFIXES) and value not in DATASETS
+    return located(value, folder) if is_path else value
 
 
 _DATASET = Kind(
@@ -64,6 +70,14 @@ class GeneralSettings(Section):
         option="--seed",
     )
     keep_runs: int = parameter(100, whole(1), "How many runs stay in artifacts/runs, the newest ones", counts=False)
+
+    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # it looks at no other section
+        """Give everything that is wrong with the file that describes a data set of one's own."""
+        try:
+            if not isinstance(self.dataset, str) or self.dataset not in DATASETS:
+                find_dataset(self.dataset)
+        except ConfigError as error:
+            yield from (Misfit("dataset", problem.removeprefix("dataset: ")) for problem in error.problems)
 
 
 def data_identity(config: Config) -> str:
