@@ -33,6 +33,9 @@ _HINT = "'mnist dataset init FOLDER' writes a description; 'mnist dataset show m
 GENERATOR = 2
 
 
+Fit = Literal["resize", "normalise"]
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One file as its publisher packed it.
@@ -64,7 +67,7 @@ class Pictures:
 
     folder: Path
     size: tuple[int, int] | None = None
-    fit: Literal["resize", "normalise"] = "resize"
+    fit: Fit = "resize"
     test_share: float = 0.2
     seed: int = 0
 
@@ -111,6 +114,11 @@ class Dataset:
     def is_generated(self) -> bool:
         """Whether it is made from a seed."""
         return not self.files and self.folder is None and self.pictures is None
+
+    @property
+    def fit(self) -> Fit:
+        """How a picture becomes an image of the data set."""
+        return self.pictures.fit if self.pictures else "normalise"
 
     def class_names(self) -> tuple[str, ...]:
         """Return the name of each label; for pictures that of each subfolder, unless the description names them.

@@ -15,8 +15,7 @@ from mnist_cli.datasets import FILE_NAMES, Pictures
 from mnist_cli.datasets.folders import Part, Picture, PictureList, list_pictures
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.maps.permutation import permuted
-from mnist_cli.pictures.luminance import area_average, luminance
-from mnist_cli.pictures.normalize import normalize
+from mnist_cli.pictures.normalize import fitted
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources.wrappers import packing
@@ -133,18 +132,12 @@ def _images(
 
 def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
     picture = open_picture(path)
-    if source.fit == "normalise":
-        return normalize(picture, size)
     if source.size is None and (picture.height, picture.width) != size:
         raise InputError(
             f"expected {size[0]} × {size[1]} pixels, as the first picture has; "
             f"received {picture.height} × {picture.width} (with size: in the description all are scaled to one)"
         )
-    if picture.mode == "L" and (picture.height, picture.width) == size:
-        return np.asarray(picture, np.uint8)
-    grey = area_average(luminance(picture), *size)
-    image: Bytes = np.rint(grey * np.float32(255)).astype(np.uint8)
-    return image
+    return fitted(picture, size, source.fit)
 
 
 def _first_size(pictures: Sequence[Picture]) -> tuple[int, int]:

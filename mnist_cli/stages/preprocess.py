@@ -131,7 +131,12 @@ def preprocess(
             readers = (train.images, train.labels, test.images, test.labels)
             digests = {role: reader.sha256 for role, reader in zip(ROLES, readers, strict=True)}
             digest = writer.describe(
-                dataset=table.name, split_rule=str(rule), image_shape=train.shape, classes=classes, sources=digests
+                dataset=table.name,
+                split_rule=str(rule),
+                image_shape=train.shape,
+                classes=classes,
+                sources=digests,
+                fit=table.fit,
             )
     _warn_of_missing_classes(counts, rule, classes, progress)
     return PreprocessResult(table.name, sizes["train"], sizes["validation"], sizes["test"], digest, digests)
