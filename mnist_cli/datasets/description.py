@@ -7,21 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli import files as file_access
-from mnist_cli.config.kinds import (
-    KeyPath,
-    Kind,
-    Wrong,
-    boolean,
-    dotted,
-    listed,
-    matching,
-    number,
-    one_of,
-    optional,
-    shown,
-    table,
-    whole,
-)
+from mnist_cli.config import kinds
+from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, read_yaml
 from mnist_cli.datasets import DATASETS, MOST_CLASSES, ROLES, DataFile, Dataset, Pictures
 from mnist_cli.text import printable
@@ -138,17 +125,17 @@ _FOLDER = Kind("a folder", "FOLDER", _check_folder)
 _PAIR = Kind(f"[height, width], together 1 to {MOST_PIXELS:,} pixels", "[H, W]", _check_pair)
 _CLASSES = Kind(f"2 to {MOST_CLASSES} names, or how many there are", "NAMES", _check_classes)
 _FILE = {
-    "name": matching(r"(?!\.{1,2}\Z)[^/\\\0]{1,200}", "the name of a file, without folders", "NAME"),
-    "size": whole(0, 10**15),
-    "sha256": matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", "DIGEST"),
-    "content": matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", "DIGEST"),
+    "name": kinds.matching(r"(?!\.{1,2}\Z)[^/\\\0]{1,200}", "the name of a file, without folders", "NAME"),
+    "size": kinds.whole(0, 10**15),
+    "sha256": kinds.matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", "DIGEST"),
+    "content": kinds.matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", "DIGEST"),
 }
 _FILES = f"a folder, or {', '.join(ROLES)}"
-_MEMBER = table(_FILE, "the name of a file in the archive", ("name",))
+_MEMBER = kinds.table(_FILE, "the name of a file in the archive", ("name",))
 # Without size and digest a download could neither be resumed nor trusted.
-_DOWNLOAD = table(_FILE, "name, size and sha256 of a file", ("name", "size", "sha256"))
+_DOWNLOAD = kinds.table(_FILE, "name, size and sha256 of a file", ("name", "size", "sha256"))
 _ALWAYS = {
-    "name": matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "letters, digits, '.', '_' and '-', 64 at most", "NAME"),
+    "name": kinds.matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "letters, digits, '.', '_' and '-', 64 at most", "NAME"),
     "title": _TEXT,
     "classes": _CLASSES,
     "licence": _TEXT,
@@ -156,19 +143,19 @@ _ALWAYS = {
 }
 _OF_IDX = {
     "shape": _PAIR,
-    "transpose": boolean(),
-    "first_label": whole(0, 2**31 - 1 - MOST_CLASSES),
-    "column": optional(whole(0, 2**16 - 1)),
+    "transpose": kinds.boolean(),
+    "first_label": kinds.whole(0, 2**31 - 1 - MOST_CLASSES),
+    "column": kinds.optional(kinds.whole(0, 2**16 - 1)),
 }
 _OF_DOWNLOADS = {
     "archive": _DOWNLOAD,
-    "mirrors": listed(_check_mirror, "a list of http(s):// addresses or folders", "URL|FOLDER"),
+    "mirrors": kinds.listed(_check_mirror, "a list of http(s):// addresses or folders", "URL|FOLDER"),
 }
 _OF_PICTURES = {
     "size": _PAIR,
-    "fit": one_of(("resize", "normalise")),
-    "test_share": number(above=0, below=1),
-    "seed": whole(0, 2**63 - 1),
+    "fit": kinds.one_of(("resize", "normalise")),
+    "test_share": kinds.number(above=0, below=1),
+    "seed": kinds.whole(0, 2**63 - 1),
 }
 
 
@@ -178,12 +165,12 @@ def _dataset(content: object, folder: Path, *, is_own: bool = True) -> Dataset:
         raise Wrong([((), f"expected keys and values; received {shown(content)}")])
     files: Kind = _FOLDER
     if not isinstance(content.get("files"), str):
-        files = table(dict.fromkeys(ROLES, _MEMBER if "archive" in content else _DOWNLOAD), _FILES, ROLES)
-    generated = {} if is_own else {"generated": boolean()}
-    kinds = _ALWAYS | _OF_IDX | _OF_DOWNLOADS | _OF_PICTURES | {"files": files, "images": _FOLDER} | generated
+        files = kinds.table(dict.fromkeys(ROLES, _MEMBER if "archive" in content else _DOWNLOAD), _FILES, ROLES)
+    generated = {} if is_own else {"generated": kinds.boolean()}
+    keys = _ALWAYS | _OF_IDX | _OF_DOWNLOADS | _OF_PICTURES | {"files": files, "images": _FOLDER} | generated
     problems: list[Problem] = list(_misfits(content, is_own=is_own))
     try:
-        right = table(kinds, "").check(content)
+        right = kinds.table(keys, "").check(content)
     except Wrong as wrong:
         problems += wrong.problems
     if problems:
@@ -207,16 +194,16 @@ def _misfits(content: Mapping[str, Any], *, is_own: bool) -> list[Problem]:
     """Return the keys that do not go together, whatever their values are."""
     problems: list[Problem] = []
     is_generated = content.get("generated") is True and not is_own
-    kinds = [key for key in ("files", "images") if content.get(key) is not None]
-    if len(kinds) != 1 and not is_generated:
-        problems.append(((), f"expected either files: or images:; received {'both' if kinds else 'neither'}"))
-    if "images" not in kinds and "classes" not in content:
+    named = [key for key in ("files", "images") if content.get(key) is not None]
+    if len(named) != 1 and not is_generated:
+        problems.append(((), f"expected either files: or images:; received {'both' if named else 'neither'}"))
+    if "images" not in named and "classes" not in content:
         problems.append(((), f"expected classes: {_CLASSES.expected}; received nothing for it"))
     if is_own and content.get("name") in DATASETS:
         problems.append((("name",), f"expected a name that no shipped data set has; received '{content['name']}'"))
     for keys, fits, only_for in (
-        (_OF_IDX, "images" not in kinds, "IDX files"),
-        (_OF_PICTURES, "images" in kinds, "a folder of pictures (images: FOLDER)"),
+        (_OF_IDX, "images" not in named, "IDX files"),
+        (_OF_PICTURES, "images" in named, "a folder of pictures (images: FOLDER)"),
         (_OF_DOWNLOADS, isinstance(content.get("files"), Mapping), "files to download"),
     ):
         problems += [((key,), f"only for {only_for}") for key in keys if key in content and not fits]

@@ -23,9 +23,7 @@ from mnist_cli.formats.idx import IdxReader
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources.examples import BLOCK_BYTES, open_examples
-from mnist_cli.text import plural, printable
-
-_PROBLEM_LIMIT = 20
+from mnist_cli.text import first_of, plural, printable
 
 
 @dataclass
@@ -103,9 +101,7 @@ def inspect_folder(folder: Path, progress: Progress = SILENT) -> Findings:
         _inspect_files(findings)
     else:
         _inspect_pictures(findings, progress)
-    excess = len(findings.problems) - _PROBLEM_LIMIT
-    if excess > 0:
-        findings.problems[_PROBLEM_LIMIT:] = [f"and {excess} more"]
+    findings.problems = first_of(findings.problems)
     return findings
 
 
