@@ -137,10 +137,12 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Give the files below a folder, without the hidden ones of file managers."""
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith((".", "__")) for part in relative.parts):
-            yield path
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        for name in names:
+            path = os.path.join(place, name)  # noqa: PTH118  # a fifth of the time that pathlib takes
+            if not name.startswith((".", "__")) and os.path.isfile(path):  # noqa: PTH113
+                yield Path(path)
 
 
 def _different_classes(folder: Path, names: Mapping[Part, set[str]]) -> InputError:

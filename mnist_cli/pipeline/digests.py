@@ -80,7 +80,9 @@ class DigestCache:
         self._changed = True
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path.absolute())
+        # Without pathlib: a folder of pictures may have a hundred thousand.
+        name, root = os.path.abspath(path), os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118
+        return name.removeprefix(root)
 
     def save(self) -> None:
         """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""

@@ -185,9 +185,7 @@ def _inspect_pictures(findings: Findings, progress: Progress) -> None:
         elif findings.shape is None:
             findings.remarks.append(f"pictures of {height} × {width} pixels: size: must say a smaller one")
     if listed.others:
-        findings.remarks.append(
-            f"{plural(len(listed.others), 'file')} that are not pictures by their names are left out"
-        )
+        findings.remarks.append(f"left out, by their names not pictures: {plural(len(listed.others), 'file')}")
 
 
 def _quoted(text: str) -> str:

@@ -57,7 +57,7 @@ class Rule:
                     f"preprocess.validation_size: expected 0 to {images - 1}, since there are "
                     f"{plural(images, 'training image')} and one must be left to train on; received {self.size}"
                 ],
-                hint="a share such as 0.1 suits data of any size",
+                hint="a share suits data of any size: --validation-size 0.1",
             )
         return count
 
