@@ -214,6 +214,12 @@ def or_word(kind: Kind, word: str) -> Kind:
     return Kind(f"{kind.expected}, or {word}", f"{kind.metavar}|{word}", check, schema, (*kind.words, word))
 
 
+def located(value: Any, folder: Path) -> Any:
+    """Make a path relative to the file that names it; addresses and paths below a home folder stay as they are."""
+    is_relative = isinstance(value, str) and "://" not in value and value[:1] != "~"
+    return str(folder / value) if is_relative else value
+
+
 def dotted(path: Sequence[str | int]) -> str:
     """Return a path as a message names it: `train.steps`, `fetch.mirrors[1]`."""
     text = ""

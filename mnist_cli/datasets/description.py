@@ -182,7 +182,7 @@ def _dataset(content: object, folder: Path, *, is_own: bool = True) -> Dataset:
         classes=right.get("classes", ()),
         files={role: DataFile(**file) for role, file in own_files.items()} if isinstance(own_files, dict) else {},
         archive=DataFile(**described) if described else None,
-        mirrors=_mirrors(right, folder),
+        mirrors=tuple(kinds.located(mirror, folder) for mirror in right.get("mirrors", ())),
         folder=folder / own_files if isinstance(own_files, Path) else None,
         pictures=_pictures(right, folder) if "images" in right else None,
         is_own=is_own,
@@ -208,11 +208,6 @@ def _misfits(content: Mapping[str, Any], *, is_own: bool) -> list[Problem]:
     ):
         problems += [((key,), f"only for {only_for}") for key in keys if key in content and not fits]
     return problems
-
-
-def _mirrors(right: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    mirrors: tuple[str, ...] = right.get("mirrors", ())
-    return tuple(each if "://" in each or each.startswith("~") else str(folder / each) for each in mirrors)
 
 
 def _pictures(right: Mapping[str, Any], folder: Path) -> Pictures:

@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli.config.declarations import Config, Section, parameter
-from mnist_cli.config.kinds import listed, number, whole
+from mnist_cli.config.kinds import listed, located, number, whole
 from mnist_cli.datasets import FILE_NAMES, GENERATOR, find_dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources import GENERATED
-from mnist_cli.stages.general import data_identity, located
+from mnist_cli.stages.general import data_identity
 from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
 from mnist_cli.text import file_size, plural, printable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli.config.declarations import Config, Misfit, Section, parameter
-from mnist_cli.config.kinds import Kind, whole
+from mnist_cli.config.kinds import Kind, located, whole
 from mnist_cli.datasets import DATASETS, find_dataset
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats.byte_stream import content_digest
@@ -26,12 +26,6 @@ def _checked(value: Any) -> Any:
 
         read_own(value, Path())
     return value
-
-
-def located(value: Any, folder: Path) -> Any:
-    """Make a path relative to the file that names it; addresses and paths below a home folder stay as they are."""
-    is_relative = isinstance(value, str) and "://" not in value and value[:1] != "~"
-    return str(folder / value) if is_relative else value
 
 
 def _resolve(value: Any, folder: Path) -> Any:
