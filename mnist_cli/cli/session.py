@@ -61,7 +61,7 @@ class Session:
         self._set: list[str] = values.pop("settings") or []
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
 
-    @property
+    @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
 
@@ -79,6 +79,10 @@ class Session:
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root, self.pipeline)
+
+    def digest_of(self, path: Path) -> str:
+        """Return the content digest of a file, which the artifacts folder remembers; errors as `DigestCache.digest`."""
+        return self.artifacts.digests.digest(path)
 
     @property
     def names_artifacts(self) -> bool:
@@ -154,7 +158,7 @@ class Session:
         from mnist_cli.config.loading import load_config
 
         overrides, mistakes = self.overrides()
-        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes)
+        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
 
 
 def command(
