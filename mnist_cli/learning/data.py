@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import InputError
-from mnist_cli.formats.store import open_store
+from mnist_cli.formats.store import STEP, ZERO, open_store
 from mnist_cli.text import printable
 
 Bytes = npt.NDArray[np.uint8]
@@ -27,6 +27,7 @@ class TrainingData:
         classes: name of each label.
         image_shape: height and width, D pixels together.
         store_digest: content digest of the store.
+        zero, step: of x = (q − zero) / step.
     """
 
     inputs: Bytes
@@ -36,6 +37,8 @@ class TrainingData:
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
     store_digest: str
+    zero: int = ZERO
+    step: int = STEP
 
 
 def load_data(path: Path | str) -> TrainingData:
