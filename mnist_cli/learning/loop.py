@@ -182,7 +182,7 @@ class TrainingLoop:
                 else:
                     examples = _Examples(*(part[index - start] for part in batches))
                     distance, total, *gradients = self._sums(examples, *parameters)
-                means = [on_grid(gradient / (self._batch / 16)) for gradient in gradients]
+                means = [gradient / (self._batch / 16) for gradient in gradients]
                 columns = tf.unstack(factors[index], num=5)
                 changed = self._rule.update(parameters, memory, tuple(means), columns)
                 parameters, memory = changed[:2], changed[2:]

@@ -42,7 +42,8 @@ class Rule(Protocol):
         Args:
             parameters: Wᵀ float64 [K, D] and b float64 [K, 1], in units of 2^-24.
             memory: what `begin`, or the step before, gave.
-            gradients: of the mean loss, by each; that of Wᵀ times the `step` of x = (q − zero) / step.
+            gradients: of the mean loss, by each, in units of 2^-24 and not yet whole; that of Wᵀ times the `step` of
+                x = (q − zero) / step.
             factors: float64 [] each, the columns of `Factors.of_steps`.
         """
 
@@ -76,10 +77,10 @@ class GradientDescent:
     def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
         """Return Wᵀ and b after a step."""
         weights, bias = parameters
-        changed = weights - on_grid(gradients[0] * factors[WEIGHTS])
+        changed = weights - on_grid(on_grid(gradients[0]) * factors[WEIGHTS])
         for column in self._shrinks:
             changed -= on_grid(weights * factors[column])
-        return changed, bias - on_grid(gradients[1] * factors[BIAS]), *memory
+        return changed, bias - on_grid(on_grid(gradients[1]) * factors[BIAS]), *memory
 
     def end(self, memory: Tensors) -> None:
         """Do nothing."""
@@ -106,7 +107,7 @@ class Momentum:
         """Return Wᵀ, b and their velocities after a step."""
         changed, velocities = [], []
         for value, velocity, gradient, column in zip(parameters, memory, gradients, (WEIGHTS, BIAS), strict=True):
-            push = on_grid(gradient * (factors[column] * FINE))
+            push = on_grid(on_grid(gradient) * (factors[column] * FINE))
             start = value
             if column == WEIGHTS:
                 if L2 in self._shrinks:
