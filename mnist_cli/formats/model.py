@@ -2,7 +2,8 @@
 
     /W                 float64 [D, K], whole numbers times 2^-24
     /b                 float64 [K], the same
-    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text;
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text; fit where pictures
+                       are resized and not normalised;
                        step, seed, input_zero, input_step as int64
 
 x = (q − input_zero) / input_step of a row q of the store. In files of the schemas mnist-model/1 and 2, W and b are
@@ -65,6 +66,7 @@ class Model:
         seed: seed of the order of its examples.
         store_digest: content digest of the store it was trained on.
         shape: height and width of an image, D pixels together.
+        fit: how a picture becomes an image: `normalise` as MNIST was made, or `resize`.
     """
 
     weights: Floats
@@ -74,6 +76,7 @@ class Model:
     seed: int
     store_digest: str
     shape: tuple[int, int]
+    fit: str = "normalise"
 
     def __repr__(self) -> str:
         return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
@@ -199,6 +202,7 @@ def save_model(path: Path, model: Model) -> None:
             "digest": model.digest,
             "store_digest": model.store_digest,
         }
+        texts |= {} if model.fit == "normalise" else {"fit": model.fit}
         for name, text in texts.items():
             write_text(file, name, text)
         numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
@@ -232,7 +236,8 @@ def load_model(path: Path | str) -> Model:
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
         shape = _likely_shape(len(weights)) if schema == "mnist-model/1" else _read_shape(path, file, len(weights))
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape)
+        fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape, fit)
         stated = read_text(path, file, "digest")
     if (received := _digest(weights, bias, kind)) != stated:
         raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", received)

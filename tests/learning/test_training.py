@@ -256,7 +256,7 @@ def test_weights_that_leave_the_range_and_return_are_noticed() -> None:
     labels[rows[1]] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 9]
     inputs = np.full((20, 4), 255, np.uint8)
     settings = TrainSettings(steps=2, batch_size=10, learning_rate=200.0)
-    data = TrainingData(inputs, labels, inputs[:0], labels[:0], tuple("0123456789"), (2, 2), "")
+    data = TrainingData(inputs, labels, inputs[:0], labels[:0], tuple("0123456789"), (2, 2), "normalise", "")
     contract = exact.train(inputs, labels, steps=2, batch=10, rate=Fraction(200), seed=0)
     assert np.abs(contract.weights).max() < 2**31
     chunk = TrainingLoop(data, settings, make_replicas("single", "cpu")).run(0, rows.astype(np.int32))

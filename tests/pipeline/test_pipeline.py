@@ -21,7 +21,7 @@ from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome, upstream
 from tests.support.configs import defaults
 from tests.support.data import register_dataset, write_tiny_dataset
-from tests.support.pipelines import ALL, Pipeline
+from tests.support.pipelines import ALL, Pipeline, stand_in
 
 
 def test_a_new_folder_is_missing_everything(pipeline: Pipeline) -> None:
@@ -367,3 +367,14 @@ def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_rea
         pipeline.run("preprocess.validation_size=12")
     assert "mnist fetch --force" in (caught.value.hint or "")
     assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"
+
+
+def test_files_of_another_version_are_verified_and_not_fetched_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(stages=("fetch",))
+    stand_in(monkeypatch, "fetch", version=PIPELINE.stages["fetch"].version + 1)
+    assert pipeline.why("fetch") == ["the fetch stage's version 2 → 3"]
+    (result,) = pipeline.run(stages=("fetch",), mirrors=("nowhere",))
+    assert {file["source"] for file in result.manifest.metrics["files"]} == {"already there"}
+    assert result.manifest.metrics["bytes_received"] == 0
