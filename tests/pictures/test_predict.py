@@ -326,7 +326,7 @@ def test_a_picture_is_resized_where_the_data_set_was_made_so(tmp_path: Path) -> 
     pixels = np.zeros((6, 4), np.uint8)
     pixels[0, 0] = 200  # in a corner, from where normalising would move it
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    weights = np.arange(48).reshape(24, 2) * 0.01
+    weights = np.arange(48.0).reshape(24, 2) * 0.01
     made = Model(weights, np.zeros(2), ("a", "b"), 1, 0, "0" * 64, (6, 4), "resize")
     save_model(tmp_path / "model.h5", made)
     model = load_model(tmp_path / "model.h5")
