@@ -2,8 +2,8 @@
 
     python -m docs.make_examples
 
-The commands run one after the other on synthetic digits, in a temporary folder and without a network. Times, and the
-digests of what is trained, are those of the machine.
+The commands run one after the other on synthetic digits, in a temporary folder and without a network. Times are
+those of the machine.
 """
 
 from __future__ import annotations

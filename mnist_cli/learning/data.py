@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import InputError
-from mnist_cli.formats.store import open_store
+from mnist_cli.formats.store import STEP, ZERO, open_store
 from mnist_cli.text import printable
 
 Bytes = npt.NDArray[np.uint8]
@@ -28,6 +28,7 @@ class TrainingData:
         image_shape: height and width, D pixels together.
         fit: how a picture becomes such an image; see `Model`.
         store_digest: content digest of the store.
+        zero, step: of x = (q − zero) / step.
     """
 
     inputs: Bytes
@@ -38,6 +39,8 @@ class TrainingData:
     image_shape: tuple[int, int]
     fit: str
     store_digest: str
+    zero: int = ZERO
+    step: int = STEP
 
 
 def load_data(path: Path | str) -> TrainingData:

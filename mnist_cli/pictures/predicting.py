@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from mnist_cli.errors import InputError
 from mnist_cli.formats.model import Floats, Model, load_model
-from mnist_cli.formats.store import scaled
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Predictions:
 
     Attributes:
         labels: uint8 [n], the most probable one of each image, the lower one of two that tie.
-        probabilities: float32 [n, K], each row sums to 1.
+        probabilities: float64 [n, K], each row sums to 1.
         classes: name of each label, K of them.
     """
 
@@ -67,9 +66,9 @@ def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
         label: the column of W.
 
     Returns:
-        float32 [D]; its sum and the label's bias are the label's logit.
+        float64 [D]; its sum and the label's bias are the label's logit.
     """
-    terms: Floats = scaled(pixels) * model.weights[:, label]
+    terms: Floats = pixels / 255 * model.weights[:, label]
     return terms
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 NAME = "report.html"
 _MARK = b"<!doctype html>"
-# On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
-_DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +125,6 @@ def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance
     training = manifests[pipeline.maker(MODEL).name]
     digests.append(("W and b", str(training.metrics["model_digest"])))
     runtime = {**training.environment, **training.runtime}
-    if "determinism" in runtime:
-        runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
     return Provenance(
         command=_command(parameters, pipeline),
         configuration=_yaml(parameters),

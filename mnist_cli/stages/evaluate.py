@@ -250,7 +250,7 @@ def check_gate(config: Config, metrics: Mapping[str, Any]) -> None:
 
 EVALUATE = Stage(
     settings=EvalSettings,
-    version=1,
+    version=2,
     inputs=(MODEL, STORE),
     outputs={METRICS_NAME: EVALUATION},
     run=_run,

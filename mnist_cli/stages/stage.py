@@ -93,6 +93,7 @@ class Stage:
         conclusion: the sentence that a run ends with, from the metrics, or None.
         gate: raises GateFailed where the metrics miss a bound that the settings demand.
         is_shared: whether several processes share its work.
+        alone: values with which it needs no other process; they do not count.
         is_chief: whether this process is the one of them that publishes.
         dismiss: ends the other processes where there is nothing to do.
         in_sweep: values that it is swept with, as nothing but the record of a point stays.
@@ -116,6 +117,7 @@ class Stage:
     conclusion: Callable[[Mapping[str, Any]], str] | None = None
     gate: Callable[[Config, Mapping[str, Any]], None] | None = None
     is_shared: Callable[[Config], bool] = lambda _config: False
+    alone: Mapping[str, Any] = field(default_factory=dict)
     is_chief: Callable[[], bool] = lambda: True
     dismiss: Callable[[], None] = lambda: None
     in_sweep: Mapping[str, Any] = field(default_factory=dict)

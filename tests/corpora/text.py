@@ -57,7 +57,7 @@ def _prepare(folder: Path) -> None:
 def _write_model(path: Path, classes: tuple[str, ...]) -> None:
     import numpy as np
 
-    save_model(path, Model(np.zeros((784, 10), "f4"), np.zeros(10, "f4"), classes, 1, 0, HOSTILE, (28, 28)))
+    save_model(path, Model(np.zeros((784, 10)), np.zeros(10), classes, 1, 0, HOSTILE, (28, 28)))
 
 
 def _write_manifest(stage: Stage, folder: Path, is_ours: bool) -> None:

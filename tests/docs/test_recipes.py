@@ -268,7 +268,7 @@ def test_a_command(follow: Callable[..., Copy]) -> None:
 def test_a_metric(follow: Callable[..., Copy]) -> None:
     copy = follow("metric")
     write_small_store(copy.work / "store.h5")
-    zeros = np.zeros((SIDE * SIDE, len(CLASSES)), np.float32)  # every image is called a 0
+    zeros = np.zeros((SIDE * SIDE, len(CLASSES)))  # every image is called a 0
     save_model(copy.work / "model.h5", Model(zeros, zeros[0], CLASSES, 1, 0, "0" * 64, (SIDE, SIDE)))
     copy.python("-c", "import mnist_cli; mnist_cli.evaluate('model.h5', 'store.h5', '.')")
     assert json.loads((copy.work / "metrics.json").read_text(encoding="utf-8"))["lowest_recall"] == 0

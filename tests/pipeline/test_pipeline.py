@@ -95,8 +95,8 @@ def test_epochs_replace_steps(pipeline: Pipeline) -> None:
 
 def test_a_new_version_of_a_stage_makes_it_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=2))
-    assert pipeline.why("eval") == ["the eval stage's version 1 → 2"]
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=3))
+    assert pipeline.why("eval") == ["the eval stage's version 2 → 3"]
 
 
 def test_another_runtime_makes_training_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
