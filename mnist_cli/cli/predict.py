@@ -36,7 +36,7 @@ def predict(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE…", help="PNG, JPEG, GIF, BMP, WebP or TIFF; - is standard input.", show_default=False
+            metavar="FILE…", help="PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF; - is standard input.", show_default=False
         ),
     ] = None,
     *,
@@ -110,6 +110,8 @@ def _print_failure(session: Session, name: str, error: InputError) -> None:
     session.output.record("predict-failed", file=name, error=error)
     if not session.output.as_json:
         say("error:", f"{printable(name)}: {error.message}", fg="red")
+        if error.hint:
+            say("hint:", error.hint, fg="green")
 
 
 def _print_prediction(
