@@ -59,11 +59,38 @@ def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
     Raises:
         InputError: there is nothing in the picture, or it is not a picture.
     """
+    ink, in_place = find_ink(image, shape)
+    return _bytes(ink) if in_place else placed(ink, shape)
+
+
+def find_ink(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> tuple[Floats, bool]:
+    """Return a picture's ink, float32 [height, width] in [0, 1], and whether it is an image of the shape already.
+
+    Args:
+        image: as `normalize` takes it.
+        shape: height and width of the image that it is to become.
+
+    Raises:
+        InputError: there is nothing in the picture, or it is not a picture.
+    """
     grey = luminance(image)
     distance = distance_from_paper(grey if grey.shape == shape else sheet(grey))
     if _is_normalized(distance, shape):
-        return _bytes(distance)
-    digit = _cropped(without_ruling(_ink(distance)))
+        return distance, True
+    return without_ruling(_ink(distance)), False
+
+
+def placed(ink: Floats, shape: tuple[int, int]) -> Bytes:
+    """Return ink scaled into the box of an image of the shape, its centre of mass in the middle, as `normalize` does.
+
+    Args:
+        ink: float32 [height, width] in [0, 1], 0 = paper.
+        shape: height and width of the result.
+
+    Raises:
+        InputError: there are only specks.
+    """
+    digit = _cropped(ink)
     box = [max(1, round(side * _BOX)) for side in shape]
     scale = min(side / length for side, length in zip(box, digit.shape, strict=True))
     height, width = (max(1, round(length * scale)) for length in digit.shape)
