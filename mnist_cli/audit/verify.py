@@ -11,9 +11,9 @@ from typing import Any
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
 from mnist_cli.progress import SILENT, Progress

@@ -79,6 +79,8 @@ def predict(
     if several and not files:
         raise UsageError("--several: expected a FILE; a stored image is one digit")
     model = published_model(session)
+    if several and model.fit == "resize":
+        raise UsageError("--several: the model reads whole pictures; its data set was not made from single digits")
     failed = False
     for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
@@ -86,7 +88,7 @@ def predict(
         try:
             if name == "-" and name in (files or [])[:number]:
                 raise InputError("standard input was read already")
-            images, doubts = _read(name, model.shape, several=several)
+            images, doubts = _read(name, model, several=several)
         except InputError as error:
             failed = True
             _print_failure(session, name, error)
@@ -117,20 +119,22 @@ def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str
     return stored
 
 
-def _read(name: str, shape: tuple[int, int], *, several: bool) -> tuple[list[Pixels], list[Doubt]]:
+def _read(name: str, model: Model, *, several: bool) -> tuple[list[Pixels], list[Doubt]]:
     """Return the digits in a picture, one or all in a row, and why they may not be what was drawn."""
-    from mnist_cli.pictures.normalize import find_ink, normalize, placed
+    from mnist_cli.pictures.normalize import find_ink, fitted, placed
     from mnist_cli.pictures.opening import open_picture
     from mnist_cli.pictures.pieces import doubts, row_of_digits
 
     picture = open_picture(name)
-    ink, in_place = find_ink(picture, shape)
+    if model.fit == "resize":
+        return [fitted(picture, model.shape, model.fit)], []
+    ink, in_place = find_ink(picture, model.shape)
     if in_place:
-        return [normalize(picture, shape)], []
+        return [fitted(picture, model.shape, model.fit)], []
     if several:
         rest: list[Doubt] = [doubt for doubt in doubts(ink) if doubt != "several-pieces"]
-        return [placed(digit, shape) for digit in row_of_digits(ink)], rest
-    return [placed(ink, shape)], doubts(ink)
+        return [placed(digit, model.shape) for digit in row_of_digits(ink)], rest
+    return [placed(ink, model.shape)], doubts(ink)
 
 
 def _warn(session: Session, name: str, doubts: list[Doubt]) -> None:

@@ -32,7 +32,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def list_runs(session: Session) -> None:
     """List the finished trainings, the latest first.
 
-    Each is told by the parameters that are not the built-in defaults. The one in artifacts/train is marked with a star.
+    Each line ends with the parameters that are not the built-in defaults. A star marks the run in artifacts/train.
 
     Example: mnist runs list
     """
@@ -54,7 +54,7 @@ def list_runs(session: Session) -> None:
             (created, 16),
             (told[0].rjust(10), 10),
             (told[1].rjust(8), 8),
-            (_unusual(run, usual), 0),
+            (_unusual(session, run, usual), 0),
         )
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
@@ -130,12 +130,13 @@ def _usual(session: Session) -> dict[str, Any]:
     return usual
 
 
-def _unusual(run: Run, usual: dict[str, Any]) -> str:
+def _unusual(session: Session, run: Run, usual: dict[str, Any]) -> str:
     """Return the parameters that are not as by default, as one would type them."""
     from mnist_cli.config.template import yaml_value
 
-    told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]
-    return printable(" ".join(told))
+    keys = session.pipeline.declarations.keys
+    typed = {path: value for path, value in run.parameters.items() if path in keys and usual.get(path) != value}
+    return printable(" ".join(f"{path}={yaml_value(value)}" for path, value in typed.items()))
 
 
 def _summary(run: Run) -> dict[str, Any]:

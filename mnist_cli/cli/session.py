@@ -1,7 +1,7 @@
 """What every command has in common: its options, its configuration, and how it ends.
 
-A command is written with the options of its own. `command` adds the options that set configuration keys, with the
-words of the table of keys, and those that all commands share, and hands them over as one `Session`.
+A command declares its own options. `command` adds those that set configuration keys, from the declarations of the
+parameters, and those that all commands share, and hands them over as one `Session`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Session:
         self._set: list[str] = values.pop("settings") or []
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
 
-    @property
+    @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
 
@@ -79,6 +79,10 @@ class Session:
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root, self.pipeline)
+
+    def digest_of(self, path: Path) -> str:
+        """Return the content digest of a file, which the artifacts folder remembers; errors as `DigestCache.digest`."""
+        return self.artifacts.digests.digest(path)
 
     @property
     def names_artifacts(self) -> bool:
@@ -154,7 +158,7 @@ class Session:
         from mnist_cli.config.loading import load_config
 
         overrides, mistakes = self.overrides()
-        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes)
+        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
 
 
 def command(
@@ -170,7 +174,7 @@ def command(
 
     Returns:
         A decorator; the function gets a `Session` and its own options as keywords. It ends with 0, or with the exit
-        code that it returns after it has told everything itself.
+        code that it returns after it has reported everything itself.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -2,7 +2,8 @@
 
     /W                 float32 [D, K]
     /b                 float32 [K]
-    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text;
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text; fit where pictures
+                       are resized and not normalised;
                        step, seed, input_zero, input_step as int64
 
 x = (q − input_zero) / input_step of a row q of the store. A file of schema mnist-model/1 has no shape and no input_*.
@@ -61,6 +62,7 @@ class Model:
         seed: seed of the order of its examples.
         store_digest: content digest of the store it was trained on.
         shape: height and width of an image, D pixels together.
+        fit: how a picture becomes an image: `normalise` as MNIST was made, or `resize`.
     """
 
     weights: Floats
@@ -70,6 +72,7 @@ class Model:
     seed: int
     store_digest: str
     shape: tuple[int, int]
+    fit: str = "normalise"
 
     def __repr__(self) -> str:
         return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
@@ -194,6 +197,7 @@ def save_model(path: Path, model: Model) -> None:
             "digest": model.digest,
             "store_digest": model.store_digest,
         }
+        texts |= {} if model.fit == "normalise" else {"fit": model.fit}
         for name, text in texts.items():
             write_text(file, name, text)
         numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
@@ -226,7 +230,8 @@ def load_model(path: Path | str) -> Model:
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
         shape = _read_shape(path, file, len(weights)) if schema == SCHEMA else _likely_shape(len(weights))
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape)
+        fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape, fit)
         stated = read_text(path, file, "digest")
     if model.digest != stated:
         raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", model.digest)

@@ -26,6 +26,7 @@ class TrainingData:
         validation_labels: uint8 [m].
         classes: name of each label.
         image_shape: height and width, D pixels together.
+        fit: how a picture becomes such an image; see `Model`.
         store_digest: content digest of the store.
     """
 
@@ -35,6 +36,7 @@ class TrainingData:
     validation_labels: Bytes
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
+    fit: str
     store_digest: str
 
 
@@ -57,5 +59,6 @@ def load_data(path: Path | str) -> TrainingData:
         validation_labels=store.validation.labels,
         classes=store.classes,
         image_shape=store.image_shape,
+        fit=store.fit,
         store_digest=store.digest,
     )

@@ -166,7 +166,7 @@ class Run:
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
         data = self._data
-        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape)
+        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape, data.fit)
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:

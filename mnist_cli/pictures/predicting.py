@@ -44,7 +44,7 @@ def predict(
 
     Args:
         images: arrays as `Model` takes them, which are used as they are; or a picture or several, Pillow's or names
-            of files, which are first normalised to the shape of the model's images.
+            of files, which first become images as the model's data set was made: normalised, or resized.
         model: a model or its file.
 
     Raises:
@@ -53,7 +53,7 @@ def predict(
     trained = model if isinstance(model, Model) else load_model(model)
     pictures = _pictures(images)
     if pictures is not None:
-        images = np.stack([_normalized(picture, trained.shape) for picture in pictures])
+        images = np.stack([_fitted(picture, trained) for picture in pictures])
     probabilities = trained.probabilities(np.asarray(images))
     return Predictions(probabilities.argmax(axis=1).astype(np.uint8), probabilities, trained.classes)
 
@@ -86,13 +86,13 @@ def _pictures(images: object) -> list[object] | None:
     return None
 
 
-def _normalized(picture: object, shape: tuple[int, int]) -> Bytes:
-    from mnist_cli.pictures.normalize import normalize
+def _fitted(picture: object, model: Model) -> Bytes:
+    from mnist_cli.pictures.normalize import fitted
     from mnist_cli.pictures.opening import open_picture
 
     if not isinstance(picture, str | Path):
-        return normalize(picture, shape)  # type: ignore[arg-type]  # it has bands, so it is a picture
+        return fitted(picture, model.shape, model.fit)  # type: ignore[arg-type]  # it has bands, so it is a picture
     try:
-        return normalize(open_picture(picture), shape)
+        return fitted(open_picture(picture), model.shape, model.fit)
     except InputError as error:
         raise InputError(f"{printable(picture)}: {error.message}", hint=error.hint) from error

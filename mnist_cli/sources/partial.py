@@ -90,6 +90,19 @@ def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
         files.sync_folder(folder)
 
 
+@contextlib.contextmanager
+def drop_empty(partial: Path) -> Iterator[None]:
+    """Remove partial files without a byte at the end, and a folder without a file: nothing can go on from them."""
+    try:
+        yield
+    finally:
+        for path in partial.glob("*"):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()
+        with contextlib.suppress(OSError):
+            partial.rmdir()
+
+
 def tidy(folder: Path) -> None:
     """Remove the partial downloads in `folder`, and the folder too unless something else is in it."""
     files.sweep(folder)

@@ -1,4 +1,4 @@
-"""What training would run on, told without importing TensorFlow or NumPy: the planner compares it with a manifest."""
+"""What training would run on, found without importing TensorFlow or NumPy, for the planner to compare."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def train(
         resume: "auto" goes on from the newest checkpoint of the same course, if there is one; "require" demands one;
             "never" removes those of this course and starts over. The number of steps may differ: a longer run goes
             on, unless the schedule falls over all steps, which is then another course.
-        progress: hears how many steps are done.
+        progress: progress callback.
 
     Raises:
         ConfigError: there is no GPU where one is demanded, or no validation split for `early_stopping` or `select`,

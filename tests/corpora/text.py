@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Stage

@@ -8,6 +8,7 @@ import re
 import struct
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image, features
 
 import mnist_cli
 from mnist_cli.errors import InputError
-from mnist_cli.formats.model import Model, save_model
+from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.pictures.predicting import evidence
@@ -356,3 +357,18 @@ def test_a_photograph_for_three_dimensions_is_its_first_picture(folder: Path) ->
     grey().convert("RGB").save("a.mpo", append_images=[Image.new("RGB", (200, 200))], save_all=True)
     with open_picture("a.mpo") as opened:
         assert (mnist_cli.normalize(opened, (28, 28)) > 0).any()
+
+
+def test_a_picture_is_resized_where_the_data_set_was_made_so(tmp_path: Path) -> None:
+    pixels = np.zeros((6, 4), np.uint8)
+    pixels[0, 0] = 200  # in a corner, from where normalising would move it
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    weights = np.arange(48, dtype=np.float32).reshape(24, 2) * np.float32(0.01)
+    made = Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, "0" * 64, (6, 4), "resize")
+    save_model(tmp_path / "model.h5", made)
+    model = load_model(tmp_path / "model.h5")
+    assert model.fit == "resize"
+    resized = mnist_cli.predict(tmp_path / "a.png", model).probabilities
+    assert np.array_equal(resized, model.probabilities(pixels))
+    normalised = mnist_cli.predict(tmp_path / "a.png", replace(model, fit="normalise")).probabilities
+    assert not np.array_equal(resized, normalised)

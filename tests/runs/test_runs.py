@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.progress import Progress
@@ -17,6 +18,7 @@ from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
 from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.fetch import FetchSettings
 from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import HEAVY, imported_by, mnist
 from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
@@ -249,6 +251,17 @@ def test_the_list_has_the_latest_first_and_marks_the_published(listed: Pipeline)
     assert lines[2].startswith(f"  {first.id}")
     assert lines[2].endswith("dataset=tiny preprocess.validation_size=10 train.steps=1")
     assert "90.00 %" in lines[1]
+
+
+def test_the_list_shows_only_parameters_that_can_be_typed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(_settings: FetchSettings, config: Config) -> dict[str, Any]:
+        name = config.value("dataset")
+        return {"dataset": name} if name == "mnist" else {"dataset": name, "generator": 2}
+
+    monkeypatch.setattr(FetchSettings, "counted", counted)
+    pipeline.run("train.steps=1")
+    assert runs(pipeline)[0].parameters["generator"] == 2
+    assert "generator" not in mnist("runs", "list").out
 
 
 def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline) -> None:
