@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mnist_cli.formats.model import Model, save_model
+from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.pictures.normalize import find_ink, normalize, placed
 from mnist_cli.pictures.pieces import doubts, labelled, row_of_digits
 from tests.support.command_line import mnist
@@ -164,3 +165,12 @@ def test_an_image_of_the_models_shape_is_one_digit(folder: Path) -> None:
 def test_a_stored_image_is_not_read_as_several(folder: Path) -> None:
     done = mnist("predict", "--index", "3", "--several", "--json", code=2)
     assert "--several: expected a FILE" in json.loads(done.out)["error"]["message"]
+
+
+def test_a_model_of_resized_pictures_has_no_doubts_and_reads_no_rows(folder: Path) -> None:
+    path = folder / "artifacts/train/model.h5"
+    save_model(path, replace(load_model(path), fit="resize"))
+    (read,) = mnist("predict", "row.png", "--json").documents
+    assert read["warnings"] == []
+    done = mnist("predict", "row.png", "--several", code=2)
+    assert "--several: the model reads whole pictures" in done.err
