@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from docs.make_schemas import EXAMPLES, layout
@@ -45,6 +46,7 @@ STORY = (
     ("verify", "verify"),
     ("show 8", "show"),
     ("predict photo.png", "predict-file"),
+    ("predict row.png --several", "predict-several"),
     ("predict --index 8", "predict-index"),
     ("predict broken.png", "predict-failed"),
     ("plot weights", "plot"),
@@ -68,7 +70,10 @@ def examples(folder: Path) -> Iterator[tuple[str, Any]]:
     for line, name in STORY:
         document = _run(line, folder, _FAILING.get(name, 0))
         if name == "show":
-            Image.fromarray(_ink(document["image"])).save(folder / "photo.png")
+            # As a photo of it: dark on light, four times as large.
+            ink = np.kron(255 - np.array(document["image"], np.uint8), np.ones((4, 4), np.uint8))
+            for file, shown in (("photo.png", ink), ("row.png", np.hstack([ink, ink]))):
+                Image.fromarray(shown).save(folder / file)
         if name:
             yield name, document
     artifacts = folder / "artifacts"
@@ -77,13 +82,6 @@ def examples(folder: Path) -> Iterator[tuple[str, Any]]:
             newest = max(artifacts.glob(places[0]), key=lambda path: path.stat().st_mtime_ns)
             text = newest.read_text(encoding="utf-8")
             yield name, json.loads(text.splitlines()[0] if newest.suffix == ".jsonl" else text)
-
-
-def _ink(image: list[list[int]]) -> Any:
-    """Return an image as a photo of it: dark on light, four times as large."""
-    import numpy as np
-
-    return np.kron(255 - np.array(image, np.uint8), np.ones((4, 4), np.uint8))
 
 
 def _run(line: str, folder: Path, code: int) -> Any:

@@ -94,7 +94,11 @@ def _weights(session: Session, _split: str) -> tuple[Any, ...]:
 
 
 def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
-    """Return the matrix, the names of the classes and the title; errors as `_read_file`."""
+    """Return the matrix, the names of the classes and the title.
+
+    Raises:
+        InputError: the model or its metrics are missing or damaged, or the metrics are those of another model.
+    """
     import json
 
     import numpy as np
@@ -109,8 +113,16 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
             raise ValueError(f"a matrix of {matrix.dtype} {[*matrix.shape]} for {len(names)} classes")
         accuracy = f"{100 * metrics['accuracy']:.2f} %"
         title = f"{metrics['split']} accuracy {accuracy}: {metrics['correct']:,} of {metrics['examples']:,}"
+        evaluated = str(metrics["model_digest"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, "metrics with a confusion matrix", error, "mnist eval --force") from error
+    trained = published_model(session).digest
+    if evaluated != trained:
+        raise InputError(
+            f"{printable(path)}: the evaluation is of another model\n"
+            f"expected model {trained[:12]}, as in train; received {printable(evaluated[:12])}",
+            hint="run 'mnist eval'",
+        )
     return matrix, names, title
 
 

@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.pictures.pieces import Doubt
     from mnist_cli.stages.stage import Pipeline
 
     Pixels = npt.NDArray[np.uint8]
+
+
+_WARNINGS: dict[Doubt, str] = {
+    "several-pieces": "several pieces side by side were read as one digit; --several reads a row of digits",
+    "ink-all-over": "there is ink all over the picture; crop it to one digit",
+    "cut-by-the-edge": "the edge of the picture cuts the ink; leave a margin around the digit",
+}
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
@@ -36,7 +44,7 @@ def predict(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE…", help="PNG, JPEG, GIF, BMP, WebP or TIFF; - is standard input.", show_default=False
+            metavar="FILE…", help="PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF; - is standard input.", show_default=False
         ),
     ] = None,
     *,
@@ -51,13 +59,16 @@ def predict(
         bool, flag("--explain", help="Draw the evidence for the prediction (blue) and against it (red).")
     ] = False,
     show: Annotated[bool, flag("--show", help="Draw the image that the model sees.")] = False,
+    several: Annotated[
+        bool, flag("--several", help="Read several digits in a row in each FILE, from left to right.")
+    ] = False,
 ) -> int:
     """Predict the class of pictures, and say how sure the model is.
 
     What is drawn may be dark on light or light on dark, of any size, anywhere: it is normalised to the model's image
     shape, as the images of MNIST were. A terminal shows a bar for each class; a pipe or file gets one line for each
-    picture. An unreadable picture is reported and the others go on; then the exit code is 5. With --json each picture
-    is one line of JSON.
+    picture. A picture that does not seem to show one whole digit gets a warning. An unreadable picture is reported and
+    the others go on; then the exit code is 5. With --json each picture is one line of JSON.
 
     Example: mnist predict three.png photo.jpg --explain
     """
@@ -65,7 +76,11 @@ def predict(
         raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
     if split and not index:
         raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
+    if several and not files:
+        raise UsageError("--several: expected a FILE; a stored image is one digit")
     model = published_model(session)
+    if several and model.fit == "resize":
+        raise UsageError("--several: the model reads whole pictures; its data set was not made from single digits")
     failed = False
     for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
         _print_prediction(session, model, item, pixels, explain=explain, show=show)
@@ -73,12 +88,17 @@ def predict(
         try:
             if name == "-" and name in (files or [])[:number]:
                 raise InputError("standard input was read already")
-            pixels = _read(name, model)
+            images, doubts = _read(name, model, several=several)
         except InputError as error:
             failed = True
             _print_failure(session, name, error)
+            continue
+        _warn(session, name, doubts)
+        if several:
+            _print_row(session, model, {"file": name, "warnings": doubts}, images, explain=explain, show=show)
         else:
-            _print_prediction(session, model, {"file": name}, pixels, explain=explain, show=show)
+            item = {"file": name, "warnings": doubts}
+            _print_prediction(session, model, item, images[0], explain=explain, show=show)
     return InputError.exit_code if failed else 0
 
 
@@ -99,29 +119,68 @@ def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str
     return stored
 
 
-def _read(name: str, model: Model) -> Pixels:
-    from mnist_cli.pictures.normalize import fitted
+def _read(name: str, model: Model, *, several: bool) -> tuple[list[Pixels], list[Doubt]]:
+    """Return the digits in a picture, one or all in a row, and why they may not be what was drawn."""
+    from mnist_cli.pictures.normalize import find_ink, fitted, placed
     from mnist_cli.pictures.opening import open_picture
+    from mnist_cli.pictures.pieces import doubts, row_of_digits
 
-    return fitted(open_picture(name), model.shape, model.fit)
+    picture = open_picture(name)
+    if model.fit == "resize":
+        return [fitted(picture, model.shape, model.fit)], []
+    ink, in_place = find_ink(picture, model.shape)
+    if in_place:
+        return [fitted(picture, model.shape, model.fit)], []
+    if several:
+        rest: list[Doubt] = [doubt for doubt in doubts(ink) if doubt != "several-pieces"]
+        return [placed(digit, model.shape) for digit in row_of_digits(ink)], rest
+    return [placed(ink, model.shape)], doubts(ink)
+
+
+def _warn(session: Session, name: str, doubts: list[Doubt]) -> None:
+    for doubt in doubts:
+        session.output.warn(f"{printable(name)}: {_WARNINGS[doubt]}")
 
 
 def _print_failure(session: Session, name: str, error: InputError) -> None:
     session.output.record("predict-failed", file=name, error=error)
     if not session.output.as_json:
         say("error:", f"{printable(name)}: {error.message}", fg="red")
+        if error.hint:
+            say("hint:", error.hint, fg="green")
 
 
 def _print_prediction(
     session: Session, model: Model, item: dict[str, Any], pixels: Pixels, *, explain: bool, show: bool
 ) -> None:
+    name = printable(item["file"]) if "file" in item else f"{item['split']} image {item['index']:,}"
+    answer = _answer(session, model, name, pixels, item.get("label"), explain=explain, show=show)
+    session.output.record("predict-file" if "file" in item else "predict-index", **item, **answer)
+
+
+def _print_row(
+    session: Session, model: Model, item: dict[str, Any], images: list[Pixels], *, explain: bool, show: bool
+) -> None:
+    name = printable(item["file"])
+    digits = model.predict([pixels.ravel() for pixels in images])
+    names = [model.classes[digit] for digit in digits]
+    text = ("" if max(map(len, names)) == 1 else " ").join(names)
+    session.output.line(f"{name}: {printable(text)}", bold=True)
+    answers = [
+        _answer(session, model, f"{name} [{number}]", pixels, None, explain=explain, show=show)
+        for number, pixels in enumerate(images, 1)
+    ]
+    session.output.record("predict-several", **item, text=text, digits=answers)
+
+
+def _answer(
+    session: Session, model: Model, name: str, pixels: Pixels, label: int | None, *, explain: bool, show: bool
+) -> dict[str, Any]:
+    """Print what the model makes of one image, and return it for the JSON line."""
     probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
     best = probabilities.index(max(probabilities))
-    label = item.get("label")
-    name = printable(item["file"]) if "file" in item else f"{item['split']} image {item['index']:,}"
     truth = "" if label is None else f" (label {printable(model.classes[label])})"
     answer = {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
-    record = item | answer | ({"image": pixels.tolist()} if show or explain else {})
     line = f"{name}: {printable(model.classes[best])}{truth}"
     shows_bars = sys.stdout.isatty()
     session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
@@ -129,9 +188,8 @@ def _print_prediction(
         print_drawing(session.output, screen().ink(pixels).lines)
     if shows_bars:
         print_bars(session.output, model.classes, probabilities, label)
-    if explain:
-        record |= _explain(session, model, pixels, best)
-    session.output.record("predict-file" if "file" in item else "predict-index", **record)
+    image = {"image": pixels.tolist()} if show or explain else {}
+    return answer | image | (_explain(session, model, pixels, best) if explain else {})
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mnist_cli.text import plural, printable
 
 Part = Literal["train", "test"]
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp")
 # `images-idx3-ubyte.gz`: what is in the file, a hyphen or (as some unpackers leave it) a dot, and the IDX type.
 _IDX_NAME = re.compile(r"(?P<stem>.+)[-.](?P<kind>idx\d-\w+?)(?P<packed>\.gz)?\Z")
 _USUAL = {

@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float32]
 
 # A longer picture is averaged down to this first: more pixels add nothing to an image of MNIST's size.
 _LONGEST = 1024
+_STRIP = 1_000_000  # pixels that become floats at a time
 # Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -32,15 +33,13 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
     Raises:
         InputError: it is not a picture.
     """
-    planes = _planes_of_image(cast("Image", image)) if hasattr(image, "getbands") else _planes_of_array(image)
-    grey, alpha = planes
-    factor = -(-max(grey.shape) // _LONGEST)
-    if alpha is None:
-        return reduced(grey, factor)
-    # An invisible pixel may have any colour, so colours are averaged by how visible they are.
-    seen, visible = reduced(_unit(grey) * _unit(alpha), factor), reduced(alpha, factor)
-    composed: Floats = seen + (1 - visible) * _background(seen, visible)
-    return composed
+    try:
+        if hasattr(image, "getbands"):
+            return _luminance_of_image(cast("Image", image))
+        grey, alpha = _planes_of_array(image)
+        return _on_background(*_averaged_planes(grey, alpha, -(-max(grey.shape) // _LONGEST)))
+    except MemoryError as error:
+        raise InputError("the picture is too large for the memory that is left") from error
 
 
 def area_average(image: npt.NDArray[Any], height: int, width: int) -> Floats:
@@ -88,14 +87,45 @@ def _averaged_rows(image: npt.NDArray[Any], count: int) -> npt.NDArray[np.float6
     return np.clip(means, image.min(), image.max())  # the difference of two sums may miss them by a last bit
 
 
-def _planes_of_image(image: Image) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+def _luminance_of_image(image: Image) -> Floats:
+    """Return the grey levels of a picture, taken strip by strip: as floats a large one takes four times the memory."""
+    white = _white(image.getextrema()[1]) if image.mode.startswith("I") else 0
+    factor = -(-max(image.size) // _LONGEST)
+    rows = max(1, _STRIP // (image.width * factor)) * factor
+    strips = [
+        _averaged_planes(*_planes_of_image(image.crop((0, top, image.width, bottom)), white), factor)
+        for top in range(0, image.height, rows)
+        for bottom in [min(top + rows, image.height)]
+    ]
+    greys, alphas = zip(*strips, strict=True)
+    return _on_background(np.concatenate(greys), None if alphas[0] is None else np.concatenate(alphas))
+
+
+def _averaged_planes(
+    grey: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, factor: int
+) -> tuple[Floats, Floats | None]:
+    """Return the grey levels times their visibility, and the visibility; both averaged down."""
+    if alpha is None:
+        return reduced(grey, factor), None
+    # An invisible pixel may have any colour, so colours are averaged by how visible they are.
+    return reduced(_unit(grey) * _unit(alpha), factor), reduced(alpha, factor)
+
+
+def _on_background(seen: Floats, visible: Floats | None) -> Floats:
+    if visible is None:
+        return seen
+    composed: Floats = seen + (1 - visible) * _background(seen, visible)
+    return composed
+
+
+def _planes_of_image(image: Image, white: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA").convert("LA"))
         return pixels[..., 0], pixels[..., 1]
     if image.mode == "F":
         return _planes_of_array(np.asarray(image))
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion to 8 bits would cut off at 255
-        return (np.asarray(image) / 65535).astype(np.float32), None
+    if white:  # Pillow's own conversion to 8 bits would cut off at 255
+        return (np.asarray(image).clip(0) / white).astype(np.float32), None
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return np.asarray(image.convert("L")), None
@@ -121,9 +151,14 @@ def _planes_of_array(image: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArra
 def _unit(plane: npt.NDArray[Any]) -> Floats:
     """Return integers of a range from 0, or floats, as float32 in [0, 1]."""
     if plane.dtype.kind == "u":
-        plane = np.divide(plane, np.float32(np.iinfo(plane.dtype).max), dtype=np.float32)
+        plane = np.divide(plane, np.float32(_white(plane.max(initial=0))), dtype=np.float32)
     floats: Floats = plane.astype(np.float32, copy=False)
     return floats
+
+
+def _white(greatest: Any) -> int:
+    """Return the value of white: many programs write 8, 12 or 14 bits into files of 16, which look black otherwise."""
+    return (1 << max(8, int(greatest).bit_length())) - 1
 
 
 def _background(seen: Floats, visible: Floats) -> np.float32:

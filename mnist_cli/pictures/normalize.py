@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mnist_cli.errors import InputError
 from mnist_cli.pictures.luminance import area_average, luminance, reduced
+from mnist_cli.pictures.paper import sheet, without_ruling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +35,7 @@ _FAINTEST = 0.05  # ink must differ at least so much from its paper, of 1 betwee
 # How many standard deviations of the paper ink stands out of it at least. The largest of 16,384 normal numbers, which
 # is what a coarse look at textured paper gives, is 4 on average, and 5 once in a few hundred times.
 _BLANK_DEVIATIONS = 5
+_UNEVEN = 0.25  # what differs so much from the paper is there, even if it cannot be told from the rest
 _PAPER_DEVIATIONS = 4  # what is closer to the paper is paper
 _EDGE = 0.1  # ink that counts for where the digit begins; its anti-aliased fringe may reach a little further
 _NORMAL_MAD = 1.4826  # standard deviation of normal numbers over their median absolute deviation
@@ -74,10 +76,38 @@ def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
     Raises:
         InputError: there is nothing in the picture, or it is not a picture.
     """
-    distance = distance_from_paper(luminance(image))
+    ink, in_place = find_ink(image, shape)
+    return _bytes(ink) if in_place else placed(ink, shape)
+
+
+def find_ink(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> tuple[Floats, bool]:
+    """Return a picture's ink, float32 [height, width] in [0, 1], and whether it is an image of the shape already.
+
+    Args:
+        image: as `normalize` takes it.
+        shape: height and width of the image that it is to become.
+
+    Raises:
+        InputError: there is nothing in the picture, or it is not a picture.
+    """
+    grey = luminance(image)
+    distance = distance_from_paper(grey if grey.shape == shape else sheet(grey))
     if _is_normalized(distance, shape):
-        return _bytes(distance)
-    digit = _cropped(_ink(distance))
+        return distance, True
+    return without_ruling(_ink(distance)), False
+
+
+def placed(ink: Floats, shape: tuple[int, int]) -> Bytes:
+    """Return ink scaled into the box of an image of the shape, its centre of mass in the middle, as `normalize` does.
+
+    Args:
+        ink: float32 [height, width] in [0, 1], 0 = paper.
+        shape: height and width of the result.
+
+    Raises:
+        InputError: there are only specks.
+    """
+    digit = _cropped(ink)
     box = [max(1, round(side * _BOX)) for side in shape]
     scale = min(side / length for side, length in zip(box, digit.shape, strict=True))
     height, width = (max(1, round(length * scale)) for length in digit.shape)
@@ -133,7 +163,7 @@ def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
     """
     if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
         return False
-    edges = _bounds(distance > 0)
+    edges = _bounds(distance > _EDGE)  # the noise of a JPEG is fainter
     if any(one.stop - one.start > max(1, round(side * _BOX)) for one, side in zip(edges, shape, strict=True)):
         return any(one.start == 0 or one.stop == side for one, side in zip(edges, shape, strict=True))
     return all(abs(centre_of_mass(distance, axis) - side / 2) <= 0.51 for axis, side in enumerate(shape))
@@ -145,6 +175,8 @@ def _ink(distance: Floats) -> Floats:
     darkest = float(coarse.max())
     level, deviation = _paper(coarse, darkest)
     if darkest < _FAINTEST or darkest - level < _BLANK_DEVIATIONS * deviation:
+        if darkest > _UNEVEN:
+            raise InputError("the background is too uneven: crop the picture to the digit")
         raise InputError("the picture is blank: nothing stands out from its background")
     level, deviation = _paper(distance, darkest)
     lowest = min(level + _PAPER_DEVIATIONS * deviation, darkest / 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import struct
 import sys
@@ -12,21 +13,37 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from mnist_cli.errors import InputError
 from mnist_cli.text import file_size, printable
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-_EXPECTED = "a PNG, JPEG, GIF, BMP, WebP or TIFF picture"
-# As many as the best telephones take, and 300 MB while they are decoded.
+_EXPECTED = "a PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF picture"
+_OPTIONAL = {"WEBP": "WebP", "AVIF": "AVIF"}  # formats that Pillow may have been built without
+_READ_WHOLE = ("JPEG", "WEBP", "AVIF")  # their files are in memory while they are decoded
+# As many as the best telephones take; a side may be as long as JPEG and GIF allow.
 _MAX_PIXELS = 100_000_000
-_MAX_BYTES = 100_000_000
+_MAX_SIDE = 65_535
+_MAX_MEMORY = 300_000_000  # bytes while a picture is decoded
+_MAX_BYTES = 100_000_000  # of a file that is read whole
+# Bytes that Pillow keeps for a pixel; of other modes 4.
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+# Bytes a pixel that the libraries below Pillow take beside that: 8 to 12 were measured.
+_BESIDE = {"WEBP": 16, "AVIF": 16}
+# A progressive JPEG sends the picture in this many passes at most; cameras and editors write 10 or so, and libtiff has
+# the same limit. Each goes over all the pixels, however short it is in the file: 400 million of them take a second.
+_MAX_SCANS = 100
+_MAX_SCANNED = 2_000_000_000
+_TILE_SIDES, _BITS, _ORIENTATION = (322, 323), 258, 0x0112  # tags of TIFF and EXIF
+# FF 00 and the restarts FF D0 to D7 are part of a scan's data; every other FF with a byte behind it is a marker.
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = b"\xda", b"\xd9", (b"\x01", b"\xd8")
 # JPEG can be decoded at half its size and less; more than that adds nothing to an image of MNIST's size.
 _ENOUGH = (1000, 1000)
 # What Pillow raises for a damaged file, as its decoders meet numbers that make no sense.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError)
-_DAMAGE_BELOW = (struct.error, zlib.error, ZeroDivisionError, MemoryError, Image.DecompressionBombError)
+_DAMAGE_BELOW = (struct.error, zlib.error, ZeroDivisionError, RecursionError, Image.DecompressionBombError)
 
 
 def open_picture(name: str | Path) -> Image.Image:
@@ -72,26 +89,110 @@ def _decode(file: BinaryIO) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"expected {_EXPECTED}; received another kind of file") from error
     except Image.DecompressionBombError as error:
-        raise _too_large("far more") from error
+        raise _too_large(f"at most {_MAX_PIXELS:,} pixels", "far more") from error
+    except MemoryError as error:
+        raise InputError("the picture is too large for the memory that is left") from error
     except (*_DAMAGE, *_DAMAGE_BELOW) as error:
         raise InputError(f"the picture is damaged: expected {_EXPECTED}; received {printable(error)}") from error
 
 
 def _load(file: BinaryIO) -> Image.Image:
-    if not file.read(1):
+    start = file.read(64)
+    if not start:
         raise InputError(f"expected {_EXPECTED}; received nothing (0 bytes)")
+    kind = _kind(start)
+    if kind == "HEIC":
+        raise InputError(
+            f"expected {_EXPECTED}; received HEIC, the format of Apple's cameras",
+            hint="save it as JPEG, with the viewer that shows it or with 'heif-convert photo.heic photo.jpg'",
+        )
+    if kind in _OPTIONAL and not features.check(kind.lower()):
+        raise InputError(
+            f"expected a picture that the installed Pillow reads; received {_OPTIONAL[kind]}",
+            hint="run 'pip install --upgrade pillow', or save the picture as PNG",
+        )
+    if kind in _READ_WHOLE and file.seek(0, io.SEEK_END) > _MAX_BYTES:
+        raise InputError(f"expected at most {file_size(_MAX_BYTES)}; received more")
     file.seek(0)
-    image = Image.open(file, formats=_FORMATS)  # reads the header only
-    if image.width * image.height > _MAX_PIXELS:
-        raise _too_large(f"{image.width:,} × {image.height:,}")
+    # Reads the header only. Pillow before 11.3 does not know AVIF, not even as a name.
+    image = Image.open(file, formats=("AVIF",) if kind == "AVIF" else _FORMATS)
+    if image.width * image.height > _MAX_PIXELS or max(image.size) > _MAX_SIDE:
+        raise _too_large(
+            f"at most {_MAX_PIXELS:,} pixels and {_MAX_SIDE:,} a side", f"{image.width:,} × {image.height:,}"
+        )
     # A telephone's JPEG may hold a second picture for three dimensions (MPO): the first one is what was taken.
-    if image.format in ("GIF", "PNG", "WEBP", "TIFF") and getattr(image, "is_animated", False):
-        raise InputError(f"expected {_EXPECTED} that stands still; received an animation")
+    if image.format not in ("BMP", "JPEG", "MPO") and getattr(image, "is_animated", False):
+        raise InputError(f"expected {_EXPECTED} that stands still; received an animation or several pages")
+    beside = _bytes_beside(image, file)
     if image.format in ("JPEG", "MPO"):
         image.draft(None, _ENOUGH)
+    stored = image.width * image.height * _STORED.get(image.mode, 4)
+    _check_memory(stored + beside)
     image.load()
+    if image.getexif().get(_ORIENTATION, 1) == 1:
+        return image
+    _check_memory(2 * stored)
     return ImageOps.exif_transpose(image)
 
 
-def _too_large(received: str) -> InputError:
-    return InputError(f"the picture is too large: expected at most {_MAX_PIXELS:,} pixels; received {received}")
+def _kind(start: bytes) -> str:
+    """Return the format that the first bytes of a file promise, where that has to be known before Pillow opens it."""
+    if start.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start[4:8] == b"ftyp":
+        brands = start[8 : int.from_bytes(start[:4])]
+        if b"avif" in brands or b"avis" in brands:
+            return "AVIF"
+        if any(brand in brands for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")):
+            return "HEIC"
+    return ""
+
+
+def _bytes_beside(image: Image.Image, file: BinaryIO) -> int:
+    """Return how much memory the decoder takes beside the picture itself, for one whose header was read.
+
+    Raises:
+        InputError: it is a JPEG of so many passes that they would take minutes.
+    """
+    pixels = image.width * image.height
+    if image.format in ("JPEG", "MPO"):
+        scans = _scans(file)
+        if scans > _MAX_SCANS or scans * pixels > _MAX_SCANNED:
+            raise InputError(
+                f"the picture takes too long: expected a JPEG of at most {_MAX_SCANS} passes over {_MAX_SCANNED:,} "
+                f"pixels in all; received {'more' if scans > _MAX_SCANS else scans} passes over {pixels:,} pixels each"
+            )
+        # With several passes all coefficients are kept, of 2 bytes each; colours may have fewer than there are pixels.
+        layers = [across * down for _, across, down, _ in image.layer]  # type: ignore[attr-defined]  # of JPEG only
+        return int(2 * pixels * sum(layers) / max(layers)) if scans > 1 else 0
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]  # of TIFF only
+        across, down = (tags.get(tag, 0) for tag in _TILE_SIDES)
+        return int(max(pixels, across * down) * sum(tags.get(_BITS, (1,))) / 8)  # of one strip or tile
+    return pixels * _BESIDE.get(image.format or "", 0)
+
+
+def _scans(file: BinaryIO) -> int:
+    """Return how many passes a JPEG has, counted no further than one too many; the file is left where it was."""
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    at = scans = 0
+    while scans <= _MAX_SCANS and (marker := _JPEG_MARKER.search(content, at)) and marker[1] != _END_OF_IMAGE:
+        at = marker.end()
+        scans += marker[1] == _START_OF_SCAN
+        if marker[1] not in _WITHOUT_LENGTH:
+            at += int.from_bytes(content[at : at + 2])
+    return scans
+
+
+def _check_memory(needed: int) -> None:
+    if needed > _MAX_MEMORY:
+        raise _too_large(f"what takes {file_size(_MAX_MEMORY)} of memory", f"one that takes {file_size(needed)}")
+
+
+def _too_large(expected: str, received: str) -> InputError:
+    return InputError(f"the picture is too large: expected {expected}; received {received}")

@@ -88,6 +88,7 @@ SUCCESSES = [
     "diff",
     "diff --fail-if accuracy<-1",
     "predict seven.png",
+    "predict seven.png --several",
     "predict --index 1 --index 2 --split train --explain seven.png",
     "plot weights",
     "plot confusion --output matrix.svg",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 import mnist_cli
 from mnist_cli.errors import InputError
@@ -62,6 +62,10 @@ def picture(kind: str) -> str:
     match kind:
         case "16 bits":
             return save("a.png", deep)
+        case "12 bits in 16":
+            return save("a.png", Image.fromarray(digit().astype(np.uint16) * 16))
+        case "8 bits in 16":
+            return save("a.tif", Image.fromarray(digit().astype(np.uint16)), compression="tiff_lzw")
         case "transparent":
             return save("a.png", clear)
         case "palette with transparency":
@@ -80,11 +84,12 @@ def picture(kind: str) -> str:
             return save(f"a.{kind}", grey())
 
 
-KINDS = ["png", "jpg", "gif", "bmp", "16 bits", "transparent", "palette with transparency", "transparent colour",
+KINDS = ["png", "jpg", "gif", "bmp", "webp", "tif", "16 bits", "12 bits in 16", "8 bits in 16", "transparent",
+         "palette with transparency", "transparent colour",
          "1 bit", "CMYK", "turned", "inverted"]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *(["avif"] if features.check("avif") else [])])
 def test_a_digit_in_any_kind_of_file_is_the_same(folder: Path, kind: str) -> None:
     expected = mnist_cli.predict(grey(), "artifacts/train/model.h5")
     (read,) = mnist("predict", picture(kind), "--json").documents
@@ -126,9 +131,16 @@ def bad_file(kind: str) -> str:
             return "a\0b"
         case _:
             contents = {"empty": b"", "text": b"seven", "cut": png[: len(png) // 2], "bomb": bomb(),
-                        "damaged": png[:60] + bytes(20) + png[80:], "ICO": icon()}  # fmt: skip
+                        "damaged": png[:60] + bytes(20) + png[80:], "ICO": icon(),
+                        "HEIC": isobmff(b"heic", b"mif1"), "HEIF": isobmff(b"mif1", b"heic")}  # fmt: skip
             Path(name).write_bytes(contents[kind])
     return name
+
+
+def isobmff(brand: bytes, *compatible: bytes) -> bytes:
+    """Return how a file of the kind that HEIC and AVIF are begins."""
+    content = b"ftyp" + brand + bytes(4) + b"".join(compatible)
+    return struct.pack(">I", 4 + len(content)) + content + bytes(100)
 
 
 def icon() -> bytes:
@@ -150,6 +162,8 @@ FAILURES = {
     "empty": "received nothing (0 bytes)",
     "text": "another kind of file",
     "ICO": "another kind of file",
+    "HEIC": "received HEIC",
+    "HEIF": "received HEIC",
     "cut": "damaged",
     "damaged": "damaged",
     "bomb": "too large",
@@ -166,6 +180,29 @@ def test_an_unreadable_picture_is_reported_and_the_others_go_on(folder: Path, ki
     assert failed["file"] == bad
     assert FAILURES[kind] in failed["error"]["message"]
     assert predicted["prediction"] == 1
+
+
+def test_for_a_format_that_cannot_be_read_there_is_a_way_out(folder: Path) -> None:
+    Path("photo.heic").write_bytes(isobmff(b"heic", b"mif1"))
+    assert "hint: save it as JPEG" in mnist("predict", "photo.heic", code=5).err
+    (failed,) = mnist("predict", "photo.heic", "--json", code=5).documents
+    assert failed["error"]["hint"].startswith("save it as JPEG")
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif"])
+def test_where_pillow_was_built_without_a_format_the_error_names_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    Path("a").write_bytes(isobmff(b"avif") if kind == "avif" else b"RIFF\0\0\0\0WEBPVP8 ")
+    monkeypatch.setattr(features, "check", lambda feature: feature != kind)
+    done = mnist("predict", "a", code=5)
+    assert f"received {'AVIF' if kind == 'avif' else 'WebP'}" in done.err
+    assert "hint: run 'pip install --upgrade pillow'" in done.err
+
+
+def test_pages_of_a_scan_are_not_read_as_one_picture(folder: Path) -> None:
+    save("pages.tif", grey(), save_all=True, append_images=[grey()])
+    assert "several pages" in mnist("predict", "pages.tif", code=5).err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

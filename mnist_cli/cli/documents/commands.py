@@ -10,6 +10,7 @@ from mnist_cli.cli.documents.models import (
     PictureFailed,
     Plot,
     Report,
+    RowAnswer,
     RunsList,
     RunsRm,
     RunsShow,
@@ -214,7 +215,12 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "runs show": {"runs-show": RunsShow},
     "runs rm": {"runs-rm": RunsRm},
     "diff": {"diff": Diff},
-    "predict": {"predict-file": PictureAnswer, "predict-index": StoredAnswer, "predict-failed": PictureFailed},
+    "predict": {
+        "predict-file": PictureAnswer,
+        "predict-several": RowAnswer,
+        "predict-index": StoredAnswer,
+        "predict-failed": PictureFailed,
+    },
     "plot": {"plot": Plot},
     "report": {"report": Report},
 }

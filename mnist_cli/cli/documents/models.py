@@ -176,6 +176,12 @@ class _Picture(Document):
     file: str = Field(description="As it was typed; - is standard input.")
 
 
+class _Read(_Picture):
+    warnings: list[Literal["several-pieces", "ink-all-over", "cut-by-the-edge"]] = Field(
+        description="Why it may not show one whole digit; empty if nothing was noticed."
+    )
+
+
 class _Answer(Document):
     prediction: Count = Field(description="The most probable class, from 0.")
     class_: str = Field(alias="class", description="The name of that class.")
@@ -189,8 +195,19 @@ class _Answer(Document):
 
 
 # The fields of the last base come first.
-class PictureAnswer(_Answer, _Picture):
+class PictureAnswer(_Answer, _Read):
     """A line for a FILE that could be read."""
+
+
+class Digit(_Answer):
+    """One digit of a row."""
+
+
+class RowAnswer(_Read):
+    """With --several: a line for a FILE that could be read."""
+
+    text: str = Field(description="The names of the classes from left to right, with spaces if one is longer than 1.")
+    digits: list[Digit] = Field(description="Each digit from left to right.")
 
 
 class StoredAnswer(_Answer, _Stored):
