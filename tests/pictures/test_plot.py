@@ -185,9 +185,9 @@ def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
 
 @pytest.mark.parametrize("where", [[], ["--show"]], ids=["file", "terminal"])
 def test_the_confusion_of_another_model_is_not_drawn(folder: Path, where: list[str]) -> None:
-    weights = np.random.default_rng(1).normal(0, 0.1, (784, 10)).astype(np.float32)
+    weights = np.random.default_rng(1).normal(0, 0.1, (784, 10)).astype(np.float64)
     save_model(
-        folder / "artifacts/train/model.h5", Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, "", (28, 28))
+        folder / "artifacts/train/model.h5", Model(weights, np.zeros(10, np.float64), CLASSES, 1, 0, "", (28, 28))
     )
     done = mnist("plot", "confusion", *where, code=5)
     assert "the evaluation is of another model" in done.err
