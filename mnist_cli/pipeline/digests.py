@@ -78,7 +78,7 @@ class DigestCache:
 
 def forget(root: Path) -> None:
     """Let every file below `root` be read again."""
-    (root / _NAME).unlink(missing_ok=True)
+    files.remove(root / _NAME, root)
 
 
 def _fingerprint(path: Path) -> list[int]:

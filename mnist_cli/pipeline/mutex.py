@@ -59,7 +59,7 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
         files.write_json(root / HOLDER_NAME, holder)
         yield
     finally:
-        (root / HOLDER_NAME).unlink(missing_ok=True)
+        files.remove(root / HOLDER_NAME, root)
         lock.release()
 
 

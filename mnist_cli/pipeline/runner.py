@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 
+from mnist_cli import files
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.execution import execute
@@ -103,12 +104,18 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
 
 
 def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Refuse at once what would fail only when the stages before have run, or at the end of a long training."""
+    """Refuse at once what would fail only when the stages before have run, or at the end of a long training.
+
+    Raises:
+        InputError: a folder that is written to is a link, or a folder stands where a file is to be.
+        PermissionError: a folder cannot be written.
+    """
     for name in request.stages:
         if statuses[name].fresh and not request.insists(name):
             continue
         stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
         for place in (folder, folder / stage.scratch):
+            files.refuse_links(place, request.artifacts.root)
             if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(place))
         for file in (folder / output for output in (*stage.outputs, NAME)):

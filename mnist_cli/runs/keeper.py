@@ -46,9 +46,9 @@ class RunKeeper:
 
     def sweep(self) -> None:
         """Remove what killed processes left in the folder of the runs."""
-        for pattern in (f"{files.TEMPORARY_PREFIX}*", f"*/{files.TEMPORARY_PREFIX}*"):
-            for leftover in (self.artifacts.root / FOLDER).glob(pattern):
-                files.remove(leftover)
+        folder = self.artifacts.root / FOLDER
+        if not folder.is_symlink():
+            files.sweep(folder, depth=1)
 
     def keep(self, manifest: Manifest) -> None:
         """Record what was just published; where that fails, it is published all the same, and there is a warning."""

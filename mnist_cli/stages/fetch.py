@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import listed, number, whole
 from mnist_cli.datasets import FILE_NAMES, GENERATOR, ROLES, DataFile, Dataset, find_dataset
@@ -23,7 +24,7 @@ from mnist_cli.sources.download import Downloader
 from mnist_cli.sources.folder import rewrapped
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import parse_mirror
-from mnist_cli.sources.partial import PartialFile, is_right, publish_all, tidy
+from mnist_cli.sources.partial import PartialFile, is_right, partial_files, publish_all, tidy
 from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
 from mnist_cli.stages.general import data_identity
 from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
@@ -178,7 +179,7 @@ def fetch(
         publish_all([(path, folder / path.name) for path in made.values()], folder)
     finally:
         for path in made.values():
-            path.unlink(missing_ok=True)
+            files.remove(path, partial)
         tidy(partial)
     return FetchResult(table.name, tuple(fetched), 0, 0)
 
@@ -322,9 +323,9 @@ def _nothing_empty_left(partial: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for path in partial.glob("*"):
+        for path in partial_files(partial):
             if path.is_file() and not path.stat().st_size:
-                path.unlink()
+                files.remove(path, partial)
         with contextlib.suppress(OSError):
             partial.rmdir()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
@@ -178,6 +179,7 @@ def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progre
 
 
 def _run(job: Job) -> Outcome:
+    files.refuse_links(job.current / "tensorboard", job.current)
     result = train(
         job.input(STORE),
         job.new,

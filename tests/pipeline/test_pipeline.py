@@ -205,7 +205,7 @@ def test_a_stage_that_fails_leaves_what_was_there(pipeline: Pipeline, monkeypatc
 
 def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
     pipeline.run()
-    leftovers = [pipeline.file(name) for name in (".tmp-x-1", "eval/.tmp-metrics.json-1", "eval/.new/metrics.json")]
+    leftovers = [pipeline.file(name) for name in (".tmp-x-0123abcd", "eval/.tmp-x-0123abcd", "eval/.new/x")]
     leftovers[2].parent.mkdir()
     for leftover in leftovers:
         leftover.write_bytes(b"half")
@@ -215,7 +215,7 @@ def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
 
 def test_leftovers_are_swept_also_when_there_is_nothing_to_do(pipeline: Pipeline) -> None:
     pipeline.run()
-    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-1/weights")
+    names = (".lock-holder.json", ".tmp-x-0123abcd", "eval/.new/x", "train/checkpoints/.tmp-step-1-0123abcd/weights")
     for leftover in map(pipeline.file, names):
         leftover.parent.mkdir(parents=True, exist_ok=True)
         leftover.write_bytes(b"half")
