@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.progress import Progress
@@ -19,7 +22,7 @@ from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import HEAVY, imported_by, mnist
-from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
+from tests.support.pipelines import Pipeline, fake_evaluate, fake_train, stand_in
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
@@ -154,6 +157,42 @@ def test_a_killed_recording_leaves_nothing_that_looks_like_a_run(
     assert pipeline.ran() == ["eval"]
     assert len(runs(pipeline)) == 1
     assert not list(pipeline.file("runs").glob(".tmp-*"))
+
+
+OPERATIONS = ("write_bytes", "write_json", "remove", "remove_at_once", "sync_folder")
+
+
+@pytest.mark.parametrize("rates", [(0.5,), (0.9, 0.8)], ids=["the same bits", "other bits"])
+def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, rates: tuple[float, ...]
+) -> None:
+    rate = itertools.cycle(rates)
+
+    def train(job: Job) -> Outcome:
+        return fake_train(dataclasses.replace(job, config=pipeline.config(f"train.learning_rate={next(rate)}")))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pipeline.run("eval.split=validation")
+    pipeline.run()
+    before = runs(pipeline)[0].evaluations
+    stand_in(monkeypatch, "train", run=train)
+    for name in OPERATIONS:
+        original = getattr(files, name)
+        for fatal in range(4):
+            calls = itertools.count()
+            with monkeypatch.context() as patch:
+                manifest = pipeline.run(stages=("train",), force=True, records=None)[0].manifest
+                dying = lambda *given: killed() if next(calls) == fatal else original(*given)  # noqa: E731, B023
+                patch.setattr(files, name, dying)
+                with contextlib.suppress(KeyboardInterrupt):
+                    recording.record(Artifacts(pipeline.artifacts.root, PIPELINE), manifest, 100)
+            pipeline.run()
+            (run,) = runs(pipeline)
+            assert run.train.outputs == manifest.outputs
+            expected = {"test"} if len(rates) > 1 else before
+            assert set(run.evaluations) == set(expected), (name, fatal)
 
 
 @pytest.mark.parametrize(
