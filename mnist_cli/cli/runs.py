@@ -59,7 +59,8 @@ def list_runs(session: Session) -> None:
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
     if not whole and not damaged:
-        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; 'mnist run' keeps one")
+        words = session.following("'mnist run' keeps one")
+        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; {words}")
     listed = [_summary(run) | {"published": run.id == published} for run in reversed(whole)]
     session.output.document(runs=listed, damaged=damaged)
 

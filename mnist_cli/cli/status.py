@@ -62,7 +62,7 @@ def status(
     if check:
         require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
-        session.output.line("'mnist run' brings everything up to date")
+        session.output.line(session.following("'mnist run' brings everything up to date"))
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:

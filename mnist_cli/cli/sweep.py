@@ -100,7 +100,7 @@ def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
     session.output.document(best=runs[0].id, command=command)
     session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
     if len(runs) > 1:
-        session.output.line(f"is it better than the next? mnist diff {runs[1].id} {runs[0].id}")
+        session.output.line(session.following(f"is it better than the next? 'mnist diff {runs[1].id} {runs[0].id}'"))
     if lost := len(results) - len(runs):
         session.output.warn(f"{plural(lost, 'point')} diverged")
 

@@ -95,11 +95,9 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
     for name in upstream(bound, request.stages[:1]):
         status = statuses[name]
         if not status.fresh:
-            parameters = bound[name].stage.parameters(request.config)
-            typed = [f" --set {path}={value}" for path, value in request.overrides.items() if path in parameters]
             raise InputError(
                 f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
-                hint=f"run 'mnist {name}{''.join(typed)}', or 'mnist run' for everything that is needed",
+                hint=f"run 'mnist {name}', or 'mnist run' for everything that is needed",
             )
 
 
