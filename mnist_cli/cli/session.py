@@ -129,6 +129,7 @@ class Session:
         mistakes: list[ConfigError] = []
         for path, text in [*((None, text) for text in self._set), *options]:
             try:
+                _refuse_empty(str(self.pipeline.declarations.keys[path].option) if path else "--set", text)
                 typed.append(
                     read(path, text, str(self.pipeline.declarations.keys[path].option))
                     if path
@@ -158,6 +159,9 @@ class Session:
         from mnist_cli.config.loading import load_config
 
         self._kept = kept or self._kept
+        other = Path("pipeline.yml")
+        if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
+            self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
         overrides, mistakes = self.overrides()
         return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes)
 
@@ -287,6 +291,14 @@ def _how_to_go_on(error: Interrupted) -> str:
         return f"run '{_as_typed(typed)}' to start it again"
     again = [word for word in typed if word not in ("--restart", "--force")]
     return f"run '{_as_typed(again)}' to go on from {error.reached}"
+
+
+def _refuse_empty(option: str, text: str) -> None:
+    """Refuse what an unset variable of a shell leaves of `--steps "$STEPS"`: nothing would mean the default."""
+    key, equals, value = text.partition("=") if option == "--set" else ("", "=", text)
+    if equals and not value.strip():
+        place = f"{option} {printable(key)}" if key else option
+        raise ConfigError([f"{place}: expected a value; received an empty one"], hint="null stands for no value")
 
 
 def _as_typed(words: Sequence[str]) -> str:

@@ -86,6 +86,8 @@ class Layers:
             origin = self.item_origins.get((path, index), origin)
             value, name = value[index], f"{path}[{index}]"
         problem = f"expected {declared.kind.expected}; received {shown(value)}"
+        if isinstance(value, str) and value.lower() in declared.kind.words:
+            problem += f"; did you mean '{value.lower()}'?"
         # An option of its own names the key already.
         return origin, problem if origin.source == declared.option else f"{name}: {problem}"
 

@@ -58,7 +58,7 @@ def read_own(value: object, folder: Path, where: Callable[[KeyPath], str]) -> Da
 
 def _expected_name(value: object) -> str:
     known = ", ".join(DATASETS)
-    near = difflib.get_close_matches(value, [*DATASETS], n=1) if isinstance(value, str) else []
+    near = difflib.get_close_matches(value.lower(), [*DATASETS], n=1) if isinstance(value, str) else []
     meant = f"; did you mean '{near[0]}'?" if near else ""
     return (
         f"expected one of {known}, a file such as digits.yaml, or files: or images: with a folder; "
