@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.session import Session, command
-from mnist_cli.errors import UsageError
+from mnist_cli.errors import ConfigError, UsageError
 from mnist_cli.text import percent, plural, printable
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def list_runs(session: Session) -> None:
 
     whole, damaged = read_runs(session.artifacts)
     published = published_id(session.artifacts)
-    usual = _usual(session)
     if whole:
         session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
@@ -54,7 +54,7 @@ def list_runs(session: Session) -> None:
             (created, 16),
             (told[0].rjust(10), 10),
             (told[1].rjust(8), 8),
-            (_unusual(run, usual), 0),
+            (_unusual(session, run), 0),
         )
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
@@ -122,19 +122,22 @@ def remove(session: Session, names: Names) -> None:
     session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
 
 
-def _usual(session: Session) -> dict[str, Any]:
-    """Return every parameter that counts, as it is by default."""
-    defaults = session.pipeline.declarations.defaults()
-    usual: dict[str, Any] = {}
-    for stage in session.pipeline.stages.values():
-        usual |= stage.parameters(defaults)
-    return usual
+def _unusual(session: Session, run: Run) -> str:
+    """Return the parameters that are not as by default, as one would type them.
 
-
-def _unusual(run: Run, usual: dict[str, Any]) -> str:
-    """Return the parameters that are not as by default, as one would type them."""
+    An optimizer and a schedule bring defaults of their own.
+    """
     from mnist_cli.config.template import yaml_value
 
+    declared, defaults = session.pipeline.declarations.keys, session.pipeline.declarations.defaults()
+    owners = {key.of: run.parameters[key.of] for key in declared.values() if key.of in run.parameters}
+    config = defaults
+    with contextlib.suppress(ConfigError):  # of a version with other optimizers
+        config = defaults.replaced(owners)
+    usual: dict[str, Any] = {}
+    for stage in session.pipeline.stages.values():
+        usual |= stage.parameters(config)
+    usual |= {path: defaults.value(path) for path in owners}
     told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]
     return printable(" ".join(told))
 

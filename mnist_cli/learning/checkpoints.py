@@ -115,6 +115,7 @@ class Checkpoints:
                 self._progress.warn(f"checkpoint {folder.name} is damaged and not used: {damage}")
                 continue
             self._checkpoint.read(str(folder / _WEIGHTS)).assert_consumed()
+            self._progress.note(f"resumed from step {document['step']:,}")
             return state_of(folder, document)
         self._explain_start(how, last_step, damaged)
         return None

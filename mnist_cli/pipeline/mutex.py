@@ -101,6 +101,11 @@ def _acquire(lock: FileLock, root: Path, wait: float) -> None:
             ) from None
 
 
+def at_work(root: Path) -> str | None:
+    """Say who is at work in the folder `root` on this machine, or return None."""
+    return _holder(root) if _is_at_work(root) else None
+
+
 def _is_at_work(root: Path) -> bool:
     """Tell whether the file names a process that is there: not yet or no longer, or one that was killed before."""
     try:

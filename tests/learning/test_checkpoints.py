@@ -240,6 +240,17 @@ def test_nothing_is_deleted_through_a_link(store: Path, folder: Path, tmp_path: 
     assert (precious / "letter").read_text() == "dear reader"
 
 
+def test_the_step_that_training_goes_on_from_is_said(store: Path, folder: Path) -> None:
+    class Listener(Progress):
+        notes: list[str] = []  # noqa: RUF012
+
+        def note(self, message: str) -> None:
+            self.notes.append(message)
+
+    go_on(store, folder, progress=Listener())
+    assert Listener.notes == ["resumed from step 60"]
+
+
 def test_checkpoints_of_the_course_itself_are_not_deleted_through_a_link(
     store: Path, folder: Path, tmp_path: Path
 ) -> None:

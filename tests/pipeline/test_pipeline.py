@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.errors import InputError, Locked
+from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.overrides import as_typed, last_overrides, remember_overrides
 from mnist_cli.pipeline.plan import State
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome, upstream
+from tests.support.command_line import Command
 from tests.support.configs import defaults
 from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.pipelines import ALL, Pipeline
@@ -315,6 +317,16 @@ def test_one_who_waits_gets_the_lock_when_it_is_free(pipeline: Pipeline, holder:
     assert holder.stdin is not None
     holder.stdin.close()
     assert pipeline.ran(wait=30) == list(ALL)
+
+
+def test_a_fresh_run_says_that_another_one_is_at_work(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    pipeline.run()
+    words = ("run", "--to", "preprocess")
+    with locked(pipeline.artifacts.root, "mnist train"):
+        busy = tiny_mnist(*words).out.splitlines()[-1]
+    assert busy.startswith(f"another run is at work: 'mnist train', process {os.getpid()}, since ")
+    assert busy.endswith("; until it is done: fetch and preprocess are fresh")
+    assert tiny_mnist(*words).out.splitlines()[-1] == "nothing to do: fetch and preprocess are fresh"
 
 
 def test_a_killed_holder_holds_nothing(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:

@@ -290,6 +290,12 @@ def test_the_list_has_the_latest_first_and_marks_the_published(listed: Pipeline)
     assert "90.00 %" in lines[1]
 
 
+def test_the_list_leaves_out_what_an_optimizer_brings_by_itself(listed: Pipeline) -> None:
+    listed.run("train.optimizer=adam", "train.beta_2=0.99")
+    first = mnist("runs", "list").out.splitlines()[1]
+    assert first.endswith("dataset=tiny preprocess.validation_size=10 train.optimizer=adam train.beta_2=0.99")
+
+
 def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline) -> None:
     first, second = runs(listed)
     (first.folder / "run.json").write_bytes(b"")
