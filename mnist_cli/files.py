@@ -27,6 +27,7 @@ TEMPORARY_PREFIX = ".tmp-"
 # As `temporary_beside` makes them.
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(.+-)?[0-9a-f]{{8}}", re.DOTALL)
 _BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no room, or no inode
 
 
 def temporary_beside(path: Path) -> Path:
@@ -150,7 +151,12 @@ def remove_at_once(path: Path, root: Path) -> None:
     """Remove something that readers may be looking at: killed meanwhile, it is whole or gone; otherwise as `remove`."""
     refuse_links(path.parent, root)
     doomed = temporary_beside(path)
-    path.rename(doomed)
+    try:
+        path.rename(doomed)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        doomed = path  # a full disk that does not take even a name
     remove(doomed, root)
 
 

@@ -27,6 +27,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
     command(group, pipeline, "list")(list_runs)
     command(group, pipeline, "show")(show)
     command(group, pipeline, "rm")(remove)
+    command(group, pipeline, "prune")(prune)
     app.add_typer(group)
 
 
@@ -120,6 +121,27 @@ def remove(session: Session, names: Names) -> None:
             remove_run(root, run)
     session.output.document(removed=found)
     session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
+
+
+def prune(session: Session) -> None:
+    """Remove the oldest runs, so that keep_runs stay.
+
+    The one in artifacts/train stays. Training removes one run at most, when a new one pushes it out.
+
+    Example: mnist runs prune --set keep_runs=20
+    """
+    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.runs.recording import remove_run, surplus
+
+    keep, removed = session.load().config.value("keep_runs"), []
+    if surplus(session.artifacts, keep):
+        with locked(session.artifacts.root, session.command):
+            removed = surplus(session.artifacts, keep)
+            for run in removed:
+                remove_run(session.artifacts.root, run)
+    session.output.document(removed=removed)
+    named = f"removed {plural(len(removed), 'run')}: {', '.join(removed)}"
+    session.output.line(named if removed else f"nothing to remove: keep_runs is {keep}")
 
 
 def _unusual(session: Session, run: Run) -> str:

@@ -78,7 +78,8 @@ def sweep(
     _print_how_to_go_on(session, results)
     keep = points[0].config.value("keep_runs")
     if len(points) > keep:
-        session.output.note(f"keep_runs is {keep}: the next training removes the oldest of these runs")
+        words = session.following("'mnist runs prune' removes the oldest of these runs")
+        session.output.note(f"keep_runs is {keep}: {words}")
 
 
 def _print_table(session: Session, results: list[PointResult]) -> None:

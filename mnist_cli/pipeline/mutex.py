@@ -56,7 +56,11 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     try:
         files.sweep(root)
         holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        files.write_json(root / HOLDER_NAME, holder)
+        try:
+            files.write_json(root / HOLDER_NAME, holder)
+        except OSError as error:
+            if error.errno not in files.FULL:  # without it others cannot name the holder; to remove something must work
+                raise
         yield
     finally:
         files.remove(root / HOLDER_NAME, root)
@@ -68,7 +72,7 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
     """Keep runs out of the folder `root` while it is read.
 
     A folder that cannot be written is read without the lock: artifacts that are only there to be read (a cache, a
-    medium, another's) can be verified too.
+    medium, another's) can be verified too, and those on a full disk.
 
     Raises:
         Locked: a run is at work there: what is read might be of before it and of after it.
@@ -77,7 +81,7 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
         try:
             stack.enter_context(locked(root, command, wait))
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL):
                 raise
         yield
 

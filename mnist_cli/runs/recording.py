@@ -1,4 +1,4 @@
-"""Makes the records of runs, and removes the oldest: after a stage was published, and under the lock."""
+"""Makes the records of runs, after a stage was published, and removes them; always under the lock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import itertools
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from mnist_cli.runs.runs import RunRecord, is_evaluation_of, published_id
 from mnist_cli.stages.stage import EVALUATION, MODEL
 
 
-def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
+def record(artifacts: Artifacts, manifest: Manifest) -> str | None:
     """Record a training, or an evaluation, that was just published; call it under the lock.
 
     Args:
         artifacts: where it was published; its `root` has the runs.
         manifest: of the stage that was published; other stages are nothing to record.
-        keep: how many runs stay; the oldest go.
 
     Returns:
         The id of the run, or None when there was nothing to record (any more).
@@ -51,7 +49,6 @@ def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
         _record_training(artifacts, train, folder)
     if is_evaluation and is_evaluation_of(manifest, train):
         files.write_json(folder / evaluation_name(manifest), manifest.document())
-    _prune(root, keep, {name, published_id(artifacts)})
     return name
 
 
@@ -119,19 +116,17 @@ def remove_run(root: Path, name: str) -> None:
     files.remove_at_once(root / FOLDER / name, root)
 
 
-def _prune(root: Path, keep: int, protected: Collection[str | None]) -> None:
-    names = run_ids(root)
+def surplus(artifacts: Artifacts, keep: int) -> list[str]:
+    """Return the ids of the runs beyond the `keep` that stay, the oldest first; the published one is none of them."""
+    root, names, published = artifacts.root, run_ids(artifacts.root), published_id(artifacts)
     if len(names) <= keep:
-        return
-    oldest_first = sorted((name for name in names if name not in protected), key=lambda name: _age(root, name))
-    for name in oldest_first[: len(names) - keep]:
-        remove_run(root, name)
+        return []
 
+    def age(name: str) -> str:  # a damaged one comes before all others
+        found = _read(root / FOLDER / name)
+        return found.created if found else ""
 
-def _age(root: Path, name: str) -> str:
-    """Return when a run was created; a damaged one comes before all others."""
-    found = _read(root / FOLDER / name)
-    return found.created if found else ""
+    return sorted((name for name in names if name != published), key=age)[: len(names) - keep]
 
 
 def _read(folder: Path) -> RunRecord | None:

@@ -34,7 +34,6 @@ from mnist_cli.runs.runs import Run, read_run, read_runs
 from mnist_cli.stages.stage import MODEL, upstream
 
 _SCRATCH = ".sweep"
-_ALL_RUNS = 10**9  # a sweep prunes nothing: it would begin with its own points
 
 
 class PointState(StrEnum):
@@ -172,7 +171,7 @@ def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
         return PointResult(point, PointState.DIVERGED, problem=error.message.splitlines()[0])
     finally:
         gc.collect()  # TensorFlow's graphs of this point go in circles: without this, memory grows from point to point
-    record(place, trained.manifest, _ALL_RUNS)  # here a record that fails is an error
+    record(place, trained.manifest)  # here a record that fails is an error
     return PointResult(point, PointState.TRAINED, read_run(place, run_id(trained.manifest.key)))
 
 

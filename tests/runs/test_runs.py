@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome
-from tests.support.command_line import HEAVY, imported_by, mnist
+from tests.support.command_line import HEAVY, Command, imported_by, mnist
 from tests.support.pipelines import Pipeline, fake_evaluate, fake_train, stand_in
 
 HISTORY = [
@@ -101,6 +103,67 @@ def test_the_oldest_runs_go_and_the_published_one_stays(pipeline: Pipeline) -> N
     assert [run.id for run in runs(pipeline)] == ids[1:]
     pipeline.run("train.steps=2", "keep_runs=1")
     assert [run.id for run in runs(pipeline)] == [ids[1]]
+
+
+class Listener(Progress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_a_run_that_is_pushed_out_is_named(pipeline: Pipeline) -> None:
+    listener = Listener()
+    ids = [
+        pipeline.run(f"train.steps={steps}", "keep_runs=2", progress=listener)[2].manifest.key[:8]
+        for steps in (1, 2, 3)
+    ]
+    assert listener.notes == [f"run {ids[0]}, the oldest, was removed: keep_runs is 2"]
+
+
+def test_lowering_keep_runs_removes_nothing_until_it_is_asked_for(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    ids = [pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2, 3)]
+    listener = Listener()
+    pipeline.run("train.steps=4", "keep_runs=1", progress=listener)
+    assert len(runs(pipeline)) == 4
+    words = f"3 runs more than keep_runs (1) are kept; 'mnist runs prune' removes {', '.join(ids)}"
+    assert listener.notes == [words]
+    done = tiny_mnist("runs", "prune", "--set", "keep_runs=2", "--json")
+    assert done.document == {"removed": ids[:2]}
+    assert runs(pipeline)[0].id == ids[2]
+    assert "nothing to remove: keep_runs is 2" in tiny_mnist("runs", "prune", "--set", "keep_runs=2").out
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no new file be made, as on a disk without an inode left."""
+    original = os.open
+
+    def opened(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and not Path(path).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+        return original(path, flags, *more, **options)
+
+    def renamed(path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(Path, "rename", renamed)
+
+
+def test_a_run_can_be_removed_from_a_full_disk(listed: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = runs(listed)
+    full(monkeypatch)
+    mnist("runs", "rm", first.id)
+    assert runs(listed) == [second]
+
+
+@pytest.mark.parametrize("lock_is_there", [True, False])
+def test_a_full_disk_can_be_verified(listed: Pipeline, monkeypatch: pytest.MonkeyPatch, lock_is_there: bool) -> None:
+    if not lock_is_there:
+        listed.file(".lock").unlink()
+    full(monkeypatch)
+    assert mnist("verify").code == 0
 
 
 def test_a_damaged_run_goes_before_any_other(pipeline: Pipeline) -> None:
@@ -187,7 +250,7 @@ def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
                 dying = lambda *given: killed() if next(calls) == fatal else original(*given)  # noqa: E731, B023
                 patch.setattr(files, name, dying)
                 with contextlib.suppress(KeyboardInterrupt):
-                    recording.record(Artifacts(pipeline.artifacts.root, PIPELINE), manifest, 100)
+                    recording.record(Artifacts(pipeline.artifacts.root, PIPELINE), manifest)
             pipeline.run()
             (run,) = runs(pipeline)
             assert run.train.outputs == manifest.outputs

@@ -213,6 +213,7 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "runs list": {"runs-list": RunsList},
     "runs show": {"runs-show": RunsShow},
     "runs rm": {"runs-rm": RunsRm},
+    "runs prune": {"runs-prune": RunsRm},
     "diff": {"diff": Diff},
     "predict": {"predict-file": PictureAnswer, "predict-index": StoredAnswer, "predict-failed": PictureFailed},
     "plot": {"plot": Plot},
