@@ -16,6 +16,7 @@ import pytest
 
 from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError, UsageError
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
@@ -164,6 +165,27 @@ def test_a_full_disk_can_be_verified(listed: Pipeline, monkeypatch: pytest.Monke
         listed.file(".lock").unlink()
     full(monkeypatch)
     assert mnist("verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "line"),
+    [
+        (0.3, 22800, "train can go on from step 22,800 with train.learning_rate=0.3"),
+        (0.5, 22800, "train can go on from step 22,800 with these settings"),
+        (0.5, 1000, None),  # a run ended there
+    ],
+)
+def test_status_says_what_can_be_gone_on_with(
+    listed: Pipeline, tiny_mnist: Command, rate: float, step: int, line: str | None
+) -> None:
+    listed.run()
+    place = listed.file(f"train/checkpoints/0123456789ab/step-{step:08}")
+    place.mkdir(parents=True)
+    state = {"course": TrainSettings(learning_rate=rate).course(0) | {"version": 4}, "step": step}
+    (place / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (listed.file("train/checkpoints/notes")).mkdir()
+    told = [text for text in tiny_mnist("status").out.splitlines() if "can go on" in text]
+    assert told == ([line] if line else [])
 
 
 def test_a_damaged_run_goes_before_any_other(pipeline: Pipeline) -> None:
