@@ -129,7 +129,7 @@ def _section(name: str, model: type[BaseModel], parts: dict[str, dict[str, Any]]
     yield from _table(schema)
     if name not in WITHOUT_EXAMPLE:
         content = _shortened(json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")))
-        yield f"\n```json\n{_layout(content)}\n```\n"
+        yield f"\n```json\n{layout(content)}\n```\n"
 
 
 def _table(schema: dict[str, Any]) -> Iterator[str]:
@@ -190,18 +190,16 @@ def _shortened(value: Any) -> Any:
     return value
 
 
-def _layout(value: Any, indent: str = "") -> str:
+def layout(value: Any, indent: str = "") -> str:
     """Return JSON with whatever fits on one line."""
     line = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(line) <= 110 or not isinstance(value, dict | list):
         return line
     inner = indent + "  "
     if isinstance(value, dict):
-        rows = [
-            f"{inner}{json.dumps(name, ensure_ascii=False)}: {_layout(item, inner)}" for name, item in value.items()
-        ]
+        rows = [f"{inner}{json.dumps(name, ensure_ascii=False)}: {layout(item, inner)}" for name, item in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + _layout(item, inner) for item in value) + f"\n{indent}]"
+    return "[\n" + ",\n".join(inner + layout(item, inner) for item in value) + f"\n{indent}]"
 
 
 def _cell(text: str) -> str:

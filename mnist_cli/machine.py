@@ -1,4 +1,4 @@
-"""What this process runs on: the processor, its vector instructions, the packages that compute."""
+"""What this process runs on: the processor and the packages that compute."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from mnist_cli.files import naming
 _PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow")
 _CPUINFO = Path("/proc/cpuinfo")
 _VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
-# The widest first, by their name in /proc/cpuinfo and in oneDNN's variable. oneDNN and OpenBLAS choose their loops by
-# these, and a wider register adds up in another order.
-_VECTORS = {"avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sse4_1": "SSE41"}
 
 
 def environment() -> dict[str, Any]:
@@ -36,26 +33,6 @@ def environment() -> dict[str, Any]:
 def cpu_name() -> str:
     """Return the name that the processor gives itself, or "unknown"."""
     return _first("model name") or platform.processor() or "unknown"
-
-
-def vector_instructions() -> str:
-    """Return the architecture and, on x86, the widest vector instructions, such as `x86_64 avx2`.
-
-    ONEDNN_MAX_CPU_ISA, by which oneDNN is told to do with less, counts.
-    """
-    machine = platform.machine()
-    flags = (_first("flags") or "").split()
-    names = list(_VECTORS)
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    # AVX512_CORE_AMX and the like: what it has beyond AVX512 is for other types of numbers.
-    allowed = next((names[place:] for place, name in enumerate(names) if limit.startswith(_VECTORS[name])), names)
-    widest = next((name for name in allowed if name in flags), None)
-    return f"{machine} {widest}" if widest else machine
-
-
-def onednn_setting() -> str:
-    """Return "1" where TensorFlow computes with oneDNN, as it does unless TF_ENABLE_ONEDNN_OPTS is off, else "0"."""
-    return "0" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() in ("0", "false") else "1"
 
 
 def installed_version(package: str) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 HIDDEN = "***"
 # Generous on purpose. A password that was not percent-encoded may hold any of / ? # : so all before the last @ counts.
@@ -95,6 +96,12 @@ def without_secrets(text: str, *, is_address: bool = False) -> str:
 def plural(count: int, noun: str) -> str:
     """Return `1 image`, `2 images`, `10,000 images`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def first_of(problems: Sequence[str], limit: int = 20) -> list[str]:
+    """Return as many problems as somebody reads, and how many more there are."""
+    more = len(problems) - limit
+    return [*problems[:limit], f"and {more} more"] if more > 0 else [*problems]
 
 
 def signed(value: float) -> str:

@@ -92,6 +92,11 @@ def documents(result: Result) -> list[dict[str, Any]]:
     return stages
 
 
+def listed(word: str) -> str:
+    *names, last = WITH_TURN.stages
+    return f"{', '.join(names)} {word} {last}"
+
+
 def test_the_stage_is_put_into_a_finished_pipeline_and_training_reads_it(here: Path) -> None:
     before = documents(mnist("status", "--json"))
     assert [(one["stage"], one["state"]) for one in before] == list(
@@ -129,7 +134,7 @@ def test_help_options_and_completion_know_it(here: Path) -> None:
     words = mnist(NAME, "--help").out
     assert "Turn the images around." in words and "--level" in words
     assert "--level" in mnist("run", "--help").out
-    assert f"fetch, preprocess, {NAME}, train and eval" in " ".join(mnist("run", "--help").out.replace("│", "").split())
+    assert f"{listed('and')}." in " ".join(mnist("run", "--help").out.replace("│", "").split())
     assert mnist("config", "show").out.count(f"\n{NAME}:\n  level: 255") == 1
 
 
@@ -137,7 +142,7 @@ def test_from_and_to_take_its_name(here: Path) -> None:
     done = mnist("run", "--from", NAME, "--to", NAME, "--level", "200", "--json")
     assert [one["stage"] for one in documents(done)] == [NAME]
     assert documents(done)[0]["metrics"] == {"level": 200}
-    assert f"expected fetch, preprocess, {NAME}, train or eval" in mnist("run", "--to", "turn", code=2).err
+    assert f"expected {listed('or')}; received 'turn'" in mnist("run", "--to", "turn", code=2).err
 
 
 def test_its_own_command_runs_it(here: Path) -> None:

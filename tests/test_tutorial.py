@@ -18,6 +18,7 @@ from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.stages import preprocess as stage
 from mnist_cli.tutorial import DataSet, read_data_sets
+from tests.support import exact
 from tests.support.data import tiny_examples, write_tiny_dataset
 from tests.support.stages import preprocess
 
@@ -27,10 +28,7 @@ PIXELS = (IMAGES.reshape(60, 784) / 255).astype(np.float32)
 
 def expected_rows(seed: int, first: int, count: int, examples: int) -> list[int]:
     """The rule of the order, said one position at a time."""
-    return [
-        int(np.random.default_rng([seed, place // examples]).permutation(examples)[place % examples])
-        for place in range(first, first + count)
-    ]
+    return [exact.row(seed, place // examples, place % examples, examples) for place in range(first, first + count)]
 
 
 def same(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> bool:

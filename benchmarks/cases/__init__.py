@@ -29,7 +29,6 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "predict": answers.one_prediction,
     "report": answers.report,
     "training-loop": training_loop.examples_per_second,
-    "training-determinism": training_loop.determinism,
     "training-first-step": training_loop.time_to_first_step,
     "training-epochs": training_runs.fifty_epochs,
     "training-checkpoints": training_runs.checkpoints,

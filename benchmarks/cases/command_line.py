@@ -28,7 +28,7 @@ def nothing_to_do(setting: Setting) -> Result:
     peer = Entrant(f'python -c "{libraries}"', setting.python("-c", libraries))
     samples = setting.race(status, again, peer)
     rows = [
-        time_row(f"`{ours.name}` / `{libraries}`", samples[ours.name], samples[peer.name], Target(high=1.8))
+        time_row(f"`{ours.name}` / `{libraries}`", samples[ours.name], samples[peer.name], Target(high=1.6))
         for ours in (status, again)
     ]
     return Result(rows, costs_of(samples))

@@ -13,7 +13,7 @@ def from_empty_folder(setting: Setting) -> Result:
     tutorial = setting.program("tutorial on tf.compat.v1", "peers.tutorial_compat_v1", str(setting.data.folder))
     peer = Entrant('python -c "import tensorflow"', setting.python("-c", "import tensorflow"))
     samples = setting.race(ours, tutorial, peer)
-    target = setting.data.target(Target(high=1.25))
+    target = setting.data.target(Target(high=1.0))
     return Result(
         [
             time_row(f"`{ours.name}` / `import tensorflow`", samples[ours.name], samples[peer.name], target),

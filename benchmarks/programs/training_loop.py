@@ -42,7 +42,7 @@ def main(store: Path, folder: Path) -> None:
 
     def loop() -> Parameters:
         rows = rows_at(next(seeds), 0, STEPS * BATCH, len(data.labels))
-        training.run(rows.reshape(STEPS, BATCH))
+        training.run(0, rows.reshape(STEPS, BATCH))
         return training.parameters()
 
     report(loop, test_split(folder))

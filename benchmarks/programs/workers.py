@@ -62,7 +62,7 @@ def _steps(data: TrainingData, replicas: Replicas, batch: int) -> float:
 
     loop = TrainingLoop(data, dataclasses.replace(PLAIN, batch_size=batch), replicas)
     rows = rows_at(0, 0, STEPS * batch, len(data.labels)).reshape(STEPS, batch)
-    return _median(lambda: loop.run(rows))
+    return _median(lambda: loop.run(0, rows))
 
 
 def _all_reduces(data: TrainingData, replicas: Replicas) -> float:

@@ -30,7 +30,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_cli import files
-from mnist_cli.config.declarations import Config, shown
+from mnist_cli.config.declarations import Config
+from mnist_cli.config.kinds import shown
 from mnist_cli.config.loading import DEFAULT_FILE
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.differences import Reason, differences
@@ -153,7 +154,15 @@ def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline, overrides: Ma
     accuracy = manifests[pipeline.maker(EVALUATION).name].metrics.get("accuracy")
     dataset = next(found.parameters["dataset"] for found in manifests.values() if "dataset" in found.parameters)
     counting = counted_overrides(pipeline.declarations, overrides)
-    return LockFile(dataset=dataset, accuracy=accuracy, overrides=counting, stages=stages)
+    portable = {path: value for path, value in counting.items() if not _names_a_place(value)}
+    return LockFile(dataset=dataset, accuracy=accuracy, overrides=portable, stages=stages)
+
+
+def _names_a_place(value: Any) -> bool:
+    """Tell whether a value holds a path of this machine, such as the folder of a data set; whoever runs types it."""
+    if isinstance(value, Mapping | list | tuple):
+        return any(map(_names_a_place, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and value.startswith(("/", "~"))
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:
@@ -257,22 +266,28 @@ def _problems(document: Document, pipeline: Pipeline) -> Iterator[tuple[Place, s
         yield (1, 1), f"expected a lock ({SCHEMA}); received {shown(content)}"
         return
     if content.get("schema") != SCHEMA:
-        yield _place(document, ("schema",)), f"schema: expected '{SCHEMA}'; received {shown(content.get('schema'))}"
+        yield (
+            document.place(("schema",), of_key=True),
+            f"schema: expected '{SCHEMA}'; received {shown(content.get('schema'))}",
+        )
         return
     try:
         lock = LockFile.model_validate(content)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
             dotted = printable(".".join(map(str, detail["loc"])))
-            yield _place(document, detail["loc"]), f"{dotted}: {printable(detail['msg'])}"
+            yield document.place(detail["loc"], of_key=True), f"{dotted}: {printable(detail['msg'])}"
         return
     for name, locked in lock.stages.items():
         if name not in pipeline.stages:
             expected = ", ".join(pipeline.stages)
-            yield _place(document, ("stages", name)), f"expected {expected}; received another stage"
+            yield document.place(("stages", name), of_key=True), f"expected {expected}; received another stage"
             return
         if set(locked.outputs) != set(pipeline.stages[name].outputs):
-            yield _place(document, ("stages", name, "outputs")), f"expected the stage {name} with its outputs"
+            yield (
+                document.place(("stages", name, "outputs"), of_key=True),
+                f"expected the stage {name} with its outputs",
+            )
             return
     yield from _edits(document, lock)
 
@@ -282,27 +297,19 @@ def _edits(document: Document, lock: LockFile) -> Iterator[tuple[Place, str]]:
     for name, stage in lock.stages.items():
         key = stage_key(name, stage.version, stage.parameters, stage.inputs, stage.runtime)
         if any(lock.digest(read) != digest for read, digest in stage.inputs.items()):
-            place = _place(document, ("stages", name, "inputs"))
+            place = document.place(("stages", name, "inputs"), of_key=True)
             yield place, f"{name} was edited: it reads other files than the stages before it give"
             return
         if key != stage.key:
             yield (
-                _place(document, ("stages", name)),
+                document.place(("stages", name), of_key=True),
                 f"{name} was edited: the key of what stands here is {key[:12]}…, not {stage.key[:12]}…",
             )
             return
     content = {name: value for name, value in document.content.items() if name != "sha256"}
     if (digest := files.document_digest(content)) != lock.sha256:
         what = f"the file was edited: its digest is {digest[:12]}…, not {printable(lock.sha256[:12])}…"
-        yield _place(document, ("sha256",)), what
-
-
-def _place(document: Document, path: tuple[int | str, ...]) -> Place:
-    """Return where the key at a path stands, or the nearest one above it that is there."""
-    for length in range(len(path), 0, -1):
-        if path[:length] in document.key_places:
-            return document.key_places[path[:length]]
-    return 1, 1
+        yield document.place(("sha256",), of_key=True), what
 
 
 def _lines(content: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -12,7 +12,6 @@ from mnist_cli.audit.verify import Check, recorded_config
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache, forget
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import examine_all
@@ -87,7 +86,7 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
     from mnist_cli.runs.recording import remove_run
 
     with locked(request.artifacts.root, request.command, request.wait):
-        forget(request.artifacts.root)
+        request.artifacts.digests.forget()
         for check in wrong:
             if check.checkpoint is not None:
                 files.remove_at_once(check.checkpoint, request.artifacts.root)
@@ -100,12 +99,11 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
 def _record_published(request: Request) -> None:
     """Make the record of what is published again, where it was a damaged one."""
     with locked(request.artifacts.root, request.command, request.wait):
-        digests = DigestCache(request.artifacts.root)
-        statuses = examine_all(request.config, request.artifacts, digests)
+        statuses = examine_all(request.config, request.artifacts)
         if request.records:
             for manifest in request.records.lack(statuses, list(statuses)):
                 request.records.keep(manifest)
-        digests.save()
+        request.artifacts.digests.save()
 
 
 def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
 from mnist_cli.progress import SILENT, Progress
@@ -174,7 +174,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         progress: hears how it goes.
 
     Raises:
-        InputError: there is no finished training, or no store; or several processes trained the model together.
+        InputError: there is no finished training, or no store.
     """
     stage = artifacts.pipeline.maker(MODEL)
     manifest = artifacts.manifest(stage.name)
@@ -183,13 +183,8 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
             f"{printable(artifacts.folder(stage.name))}: there is no finished training",
             hint=f"run 'mnist {stage.name}'",
         )
-    again = recorded_config(stage, config, manifest.parameters)
-    if stage.is_shared(again):
-        count = manifest.runtime.get("replicas")
-        raise InputError(
-            f"the model was trained by {count} workers together, and this is one process",
-            hint="train with as many workers and another --artifacts, and compare the models' digests",
-        )
+    # However many processes trained it: the bits are those of one.
+    again = recorded_config(stage, config, manifest.parameters).replaced(stage.alone)
     bound = artifacts.pipeline.bind(config)[stage.name]
     with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
         new = Path(scratch) / "new"

@@ -24,9 +24,20 @@ from mnist_cli.stages.stage import Pipeline
 _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 
 # The commands beside those of the stages, each in a module of its name, in the order of the help.
-_BEFORE, _AFTER = (
-    ("run",),
-    ("status", "verify", "lock", "config", "dataset", "show", "sweep", "runs", "diff", "predict", "plot", "report"),
+_BEFORE = ("run",)
+_AFTER = (
+    "status",
+    "verify",
+    "lock",
+    "config",
+    "dataset",
+    "show",
+    "sweep",
+    "runs",
+    "diff",
+    "predict",
+    "plot",
+    "report",
 )
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"

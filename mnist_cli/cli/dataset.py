@@ -129,13 +129,11 @@ def _tell(session: Session, findings: Findings) -> None:
 
 
 def _document(dataset: Dataset) -> dict[str, Any]:
+    import dataclasses
+
     def described(file: DataFile) -> dict[str, Any]:
-        return {
-            "name": file.name,
-            "bytes": file.size or None,
-            "sha256": file.sha256 or None,
-            "content": file.content or None,
-        }
+        document = {name: value or None for name, value in dataclasses.asdict(file).items()}
+        return {"name": document.pop("name"), "bytes": document.pop("size"), **document}
 
     folder = dataset.folder or (dataset.pictures.folder if dataset.pictures else None)
     return {

@@ -39,7 +39,6 @@ def lock(
     Example: mnist lock --check
     """
     from mnist_cli.audit.lock_file import SCHEMA, Promise, lock_of, lock_path, read_lock, write_lock
-    from mnist_cli.pipeline.digests import DigestCache
     from mnist_cli.pipeline.output_files import check_output
     from mnist_cli.pipeline.plan import examine_all, require_fresh
 
@@ -50,7 +49,9 @@ def lock(
     promise = Promise(read_lock(path, session.pipeline), path, session.pipeline) if check else None
     if promise:
         promise.check_before(loaded.config, list(session.pipeline.stages))
-    statuses = examine_all(loaded.config, session.artifacts, DigestCache(session.artifacts.root, trusting=False))
+    session.artifacts.digests.forget()  # a promise is made of what every file really holds
+    statuses = examine_all(loaded.config, session.artifacts)
+    session.artifacts.digests.save()
     manifests = require_fresh(statuses, WorkNeeded, "cannot lock")
     if promise:
         promise.check_published(manifests)

@@ -73,7 +73,7 @@ def predict(
         try:
             if name == "-" and name in (files or [])[:number]:
                 raise InputError("standard input was read already")
-            pixels = _read(name, model.shape)
+            pixels = _read(name, model)
         except InputError as error:
             failed = True
             _print_failure(session, name, error)
@@ -99,11 +99,11 @@ def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str
     return stored
 
 
-def _read(name: str, shape: tuple[int, int]) -> Pixels:
-    from mnist_cli.pictures.normalize import normalize
+def _read(name: str, model: Model) -> Pixels:
+    from mnist_cli.pictures.normalize import fitted
     from mnist_cli.pictures.opening import open_picture
 
-    return normalize(open_picture(name), shape)
+    return fitted(open_picture(name), model.shape, model.fit)
 
 
 def _print_failure(session: Session, name: str, error: InputError) -> None:

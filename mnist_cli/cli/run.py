@@ -133,10 +133,9 @@ def _between(names: list[str], first: str, last: str) -> list[str]:
 
 def _print_plan(session: Session, request: Request) -> None:
     from mnist_cli.cli.status import print_statuses
-    from mnist_cli.pipeline.digests import DigestCache
     from mnist_cli.pipeline.plan import examine_all
 
-    statuses = examine_all(request.config, request.artifacts, DigestCache(request.artifacts.root))
+    statuses = examine_all(request.config, request.artifacts)
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
     waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]

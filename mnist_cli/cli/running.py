@@ -1,4 +1,4 @@
-"""What the commands that run stages share: their options, the request, and how results are told."""
+"""What the commands that run stages share: their options, the request, and how results are printed."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def list_runs(session: Session) -> None:
     """List the finished trainings, the latest first.
 
-    Each is told by the parameters that are not the built-in defaults. The one in artifacts/train is marked with a star.
+    Each line ends with the parameters that are not the built-in defaults. A star marks the run in artifacts/train.
 
     Example: mnist runs list
     """
@@ -160,8 +160,8 @@ def _unusual(session: Session, run: Run) -> str:
     for stage in session.pipeline.stages.values():
         usual |= stage.parameters(config)
     usual |= {path: defaults.value(path) for path in owners}
-    told = [f"{path}={yaml_value(value)}" for path, value in run.parameters.items() if usual.get(path) != value]
-    return printable(" ".join(told))
+    typed = {path: value for path, value in run.parameters.items() if path in declared and usual.get(path) != value}
+    return printable(" ".join(f"{path}={yaml_value(value)}" for path, value in typed.items()))
 
 
 def _summary(run: Run) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What every command has in common: its options, its configuration, and how it ends.
 
-A command is written with the options of its own. `command` adds the options that set configuration keys, with the
-words of the table of keys, and those that all commands share, and hands them over as one `Session`.
+A command declares its own options. `command` adds those that set configuration keys, from the declarations of the
+parameters, and those that all commands share, and hands them over as one `Session`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Session:
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
         self._kept: dict[str, Any] = {}  # what an earlier command was given, and holds for this one
 
-    @property
+    @functools.cached_property
     def artifacts(self) -> Artifacts:
         """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
 
@@ -83,6 +83,10 @@ class Session:
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
         return Artifacts(root, self.pipeline)
+
+    def digest_of(self, path: Path) -> str:
+        """Return the content digest of a file, which the artifacts folder remembers; errors as `DigestCache.digest`."""
+        return self.artifacts.digests.digest(path)
 
     @property
     def names_artifacts(self) -> bool:
@@ -163,7 +167,7 @@ class Session:
         if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
             self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
         overrides, mistakes = self.overrides()
-        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes)
+        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
 
     def following(self, text: str) -> str:
         """Let every command that a text quotes repeat what was typed and matters to it.
@@ -225,7 +229,7 @@ def command(
 
     Returns:
         A decorator; the function gets a `Session` and its own options as keywords. It ends with 0, or with the exit
-        code that it returns after it has told everything itself.
+        code that it returns after it has reported everything itself.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:

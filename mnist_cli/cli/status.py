@@ -47,15 +47,13 @@ def status(
 
     Example: mnist status --check
     """
-    from mnist_cli.pipeline.digests import DigestCache
     from mnist_cli.pipeline.plan import examine_all, require_fresh
 
     check_lock_option(frozen, lock)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
-    digests = DigestCache(session.artifacts.root)
-    by_stage = examine_all(loaded.config, session.artifacts, digests)
+    by_stage = examine_all(loaded.config, session.artifacts)
     statuses = list(by_stage.values())
-    digests.save()
+    session.artifacts.digests.save()
     print_statuses(session, statuses)
     _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]

@@ -52,7 +52,7 @@ def sweep(
     from mnist_cli.runs.grid import grid
 
     axes, mistakes = session.axes()
-    points = grid(session.pipeline, axes, session.config_file, mistakes)
+    points = grid(session.pipeline, axes, session.config_file, mistakes, session.digest_of)
     first = LoadedConfig(points[0].config, {}, points[0].overrides, None)
     request = make_request(session, first, (), mirror=mirror, wait=wait)
     print_result = request.finished

@@ -42,7 +42,9 @@ def write(text: str, *, flush: bool = False) -> None:
 def say(label: str, text: str, **style: Any) -> None:
     """Print a labelled message on stderr; a stderr that cannot be written is nobody's problem."""
     with contextlib.suppress(OSError):
-        print(styled(label, sys.stderr, bold=True, **style), lines(text), file=sys.stderr, flush=True)
+        # In one piece, so that a stderr that fails in between leaves no half of a line.
+        sys.stderr.write(f"{styled(label, sys.stderr, bold=True, **style)} {lines(text)}\n")
+        sys.stderr.flush()
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:

@@ -14,13 +14,13 @@ stages behind the general parameters; a `Config` has a value for every one of th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
-from mnist_cli.config.kinds import Kind, Wrong
+from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
 from mnist_cli.errors import ConfigError
-from mnist_cli.text import printable, without_secrets
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -104,8 +104,9 @@ class Section:
             value = getattr(self, declared.name)
             try:
                 object.__setattr__(self, declared.name, declared.kind.check(value))
-            except Wrong:
-                problems.append(f"{declared.path}: expected {declared.kind.expected}; received {shown(value)}")
+            except Wrong as wrong:
+                found = explained(wrong, declared, value)
+                problems += [f"{dotted((declared.path, *place))}: {problem}" for place, problem in found]
         problems = problems or [f"{misfit.path}: {misfit.problem}" for misfit in self.misfits(None)]
         if problems:
             raise ConfigError(problems)
@@ -167,10 +168,12 @@ class Config:
     Attributes:
         general: the general parameters.
         sections: by name, in the order of the stages.
+        digest_of: gives the content digest of a user's file that a value names, or None where each is read anew.
     """
 
     general: Section
     sections: Mapping[str, Section]
+    digest_of: Callable[[Path], str] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def of(self, kind: type[SectionT]) -> SectionT:
         """Return the settings of one section, or the general ones."""
@@ -207,7 +210,7 @@ class Config:
                 general = dataclasses.replace(general, **of_section)
             else:
                 sections[section] = dataclasses.replace(sections[section], **of_section)
-        return Config(general, sections)
+        return dataclasses.replace(self, general=general, sections=sections)
 
 
 class Declarations:
@@ -271,16 +274,15 @@ def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return result
 
 
-def shown(value: Any) -> str:
-    """Return a value as an error message says it."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing (null)", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        is_address = "://" in value
-        return f"'{printable(without_secrets(value, is_address=is_address), 60)}'"
-    if isinstance(value, dict | list | tuple):
-        return "keys and values" if isinstance(value, dict) else "a list"
-    return printable(value, 60)
+def explained(wrong: Wrong, declared: Parameter, value: Any) -> Iterator[tuple[KeyPath, str]]:
+    """Give where in a value each problem is, and what it is."""
+    for path, problem in wrong.problems:
+        received = value
+        for part in path if problem is None else ():
+            received = received[part]
+        near = received.lower() if isinstance(received, str) and received.lower() in declared.kind.words else None
+        meant = f"; did you mean '{near}'?" if near else ""
+        yield path, problem or f"expected {declared.kind.expected}; received {shown(received)}{meant}"
 
 
 def _object_schema(kind: type[Section], meaning: str | None = None) -> dict[str, Any]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from mnist_cli.text import printable, without_secrets
+
+# Where something stands in a value: keys of mappings and indexes of lists; empty for the whole value.
+KeyPath = tuple[str | int, ...]
 
 
 class Wrong(ValueError):
     """A value is not of its kind.
 
     Args:
-        items: the places of the items that are wrong, where not all of a list is.
+        problems: where in the value each problem is, and what; None says what the kind expects.
     """
 
-    def __init__(self, items: Sequence[int] = ()) -> None:
+    def __init__(self, problems: Sequence[tuple[KeyPath, str | None]] = (((), None),)) -> None:
         super().__init__("not of its kind")
-        self.items = items
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +162,36 @@ def listed(
                 if isinstance(item, str):
                     right[index] = check_item(item)
         if wrong := [index for index in range(len(value)) if index not in right]:
-            raise Wrong(wrong)
+            raise Wrong([((index,), None) for index in wrong])
         return tuple(right.values())
 
     return Kind(expected, metavar, check, {"type": "array", "items": {"type": "string"}}, resolve=resolve)
+
+
+def table(kinds: Mapping[str, Kind], expected: str, required: Sequence[str] = ()) -> Kind:
+    """Mappings with some known keys, each with a kind of value; kept as dicts of the keys that are there."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise Wrong
+        problems: list[tuple[KeyPath, str | None]] = []
+        right: dict[str, Any] = {}
+        for key, item in value.items():
+            if key not in kinds:
+                problems.append(((key,), _unknown(str(key), kinds)))
+                continue
+            try:
+                right[key] = kinds[key].check(item)
+            except Wrong as wrong:
+                ours = f"expected {kinds[key].expected}; received {shown(item)}"
+                problems += [((key, *path), problem or ours) for path, problem in wrong.problems]
+        absent = [key for key in required if key not in value]
+        problems += [((), f"expected {key}; received nothing for it") for key in absent]
+        if problems:
+            raise Wrong(problems)
+        return right
+
+    return Kind(expected, "KEYS", check, {"type": "object"})
 
 
 def optional(kind: Kind) -> Kind:
@@ -183,11 +214,44 @@ def or_word(kind: Kind, word: str) -> Kind:
     return Kind(f"{kind.expected}, or {word}", f"{kind.metavar}|{word}", check, schema, (*kind.words, word))
 
 
+def located(value: Any, folder: Path) -> Any:
+    """Make a path relative to the file that names it; addresses and paths below a home folder stay as they are."""
+    is_relative = isinstance(value, str) and "://" not in value and value[:1] != "~"
+    return str(folder / value) if is_relative else value
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Return a path as a message names it: `train.steps`, `fetch.mirrors[1]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return printable(text, 100)
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error message says it."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        is_address = "://" in value
+        return f"'{printable(without_secrets(value, is_address=is_address), 60)}'"
+    if isinstance(value, dict | list | tuple):
+        return "keys and values" if isinstance(value, dict) else "a list"
+    return printable(value, 60)
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    import difflib  # only a mistake pays for it
+
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; expected one of {', '.join(known)}"
+
+
 def _range(low: float | None, above: float | None, high: float | None, below: float | None) -> str:
     if high is None and below is None:
         return f"a finite number from {low:g} up" if above is None else f"a finite number above {above:g}"
     if above is not None:
-        return f"a number above {above:g}, up to {high:g}"
+        return f"a number above {above:g}" + (f" and below {below:g}" if high is None else f", up to {high:g}")
     return f"a number from {low:g} to below {below:g}" if high is None else f"a number from {low:g} to {high:g}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnist_cli.config.declarations import Config, Declarations, Misfit, shown
-from mnist_cli.config.kinds import Wrong
+from mnist_cli.config.declarations import Config, Declarations, Misfit, explained
+from mnist_cli.config.kinds import KeyPath, Wrong, dotted
 from mnist_cli.config.yaml_document import Place
 from mnist_cli.errors import ConfigError
 
@@ -37,7 +37,7 @@ class Layers:
     declarations: Declarations
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
-    item_origins: dict[tuple[str, int], Origin] = field(default_factory=dict)
+    inner_origins: dict[KeyPath, Origin] = field(default_factory=dict)  # of what stands in a value, after its path
     problems: list[tuple[Origin, str]] = field(default_factory=list)
 
     def put(self, path: str, value: Any, origin: Origin) -> None:
@@ -69,7 +69,7 @@ class Layers:
                 right[path] = self.declarations.keys[path].kind.check(value)
             except Wrong as mistake:
                 wrong.add(path)
-                self.problems += [self._invalid(path, index) for index in mistake.items or (None,)]
+                self.problems += self._invalid(path, mistake)
         config = self.declarations.of_checked(right)
         for misfit in self.declarations.misfits(config):
             if wrong.isdisjoint({misfit.path, *misfit.owners}):
@@ -80,16 +80,20 @@ class Layers:
         blamed = (misfit.path, *misfit.owners)
         return next((self.origins[path] for path in blamed if path in self.origins), Origin("the defaults"))
 
-    def _invalid(self, path: str, index: int | None) -> tuple[Origin, str]:
-        declared, origin, value, name = self.declarations.keys[path], self.origins[path], self.values[path], path
-        if index is not None:
-            origin = self.item_origins.get((path, index), origin)
-            value, name = value[index], f"{path}[{index}]"
-        problem = f"expected {declared.kind.expected}; received {shown(value)}"
-        if isinstance(value, str) and value.lower() in declared.kind.words:
-            problem += f"; did you mean '{value.lower()}'?"
-        # An option of its own names the key already.
-        return origin, problem if origin.source == declared.option else f"{name}: {problem}"
+    def _invalid(self, path: str, mistake: Wrong) -> Iterator[tuple[Origin, str]]:
+        declared, origin = self.declarations.keys[path], self.origins[path]
+        for inner, problem in explained(mistake, declared, self.values[path]):
+            # An option of its own names the key already.
+            name = dotted(inner if origin.source == declared.option else (path, *inner))
+            yield self._nearest(path, inner), f"{name}: {problem}" if name else problem
+
+    def _nearest(self, path: str, inner: KeyPath) -> Origin:
+        """Return where a part of a value was set, or the nearest one around it."""
+        origin = self.origins[path]
+        while inner and (path, *inner) not in self.inner_origins:
+            inner = inner[:-1]
+        # What was typed over a value of the file has no place there.
+        return origin if origin.place is None else self.inner_origins.get((path, *inner), origin)
 
     def error(self, mistakes: Sequence[ConfigError] = ()) -> ConfigError:
         """Return one error with all problems: those of the file by place, then those of the command line.

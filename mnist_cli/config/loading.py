@@ -7,13 +7,14 @@ problems of all layers are reported at once, each with the place that it came fr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mnist_cli import files
-from mnist_cli.config.declarations import Config, Declarations, shown
+from mnist_cli.config.declarations import Config, Declarations
+from mnist_cli.config.kinds import shown
 from mnist_cli.config.layers import PROBLEM_LIMIT, Layers, Origin
 from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, Place, read_yaml
 from mnist_cli.errors import ConfigError
@@ -91,6 +92,7 @@ def load_config(
     overrides: Sequence[Override] = (),
     kept: Mapping[str, Any] | None = None,
     mistakes: Sequence[ConfigError] = (),
+    digest_of: Callable[[Path], str] | None = None,
 ) -> LoadedConfig:
     """Read, merge and validate the configuration.
 
@@ -100,6 +102,7 @@ def load_config(
         overrides: from the command line; of two for one key the later counts.
         kept: key → value, overrides that earlier stages were run with.
         mistakes: what was typed and could not be read as an override; reported with all the others.
+        digest_of: as in `Config`.
 
     Raises:
         ConfigError: with every problem there is.
@@ -116,7 +119,7 @@ def load_config(
             problem = f"{printable(override.path)}: {declarations.unknown(override.path)}"
             layers.problems.append((Origin(override.source), problem))
     layers.settle_replaced({override.path for override in overrides})
-    config = layers.config()
+    config = replace(layers.config(), digest_of=digest_of)
     if layers.problems or mistakes:
         raise layers.error(mistakes)
     given = {override.path for override in overrides} | set(kept or {})
@@ -181,9 +184,10 @@ class _FileLayer:
         if resolve is not None and self._folder != Path():
             value = resolve(value, self._folder)
         self._layers.put(dotted, value, Origin(self._name, self._document.places[path]))
-        for index in range(len(value) if isinstance(value, list) else 0):
-            place = self._document.places[(*path, index)]
-            self._layers.item_origins[dotted, index] = Origin(self._name, place)
+        if isinstance(value, list | dict):
+            for inner, place in self._document.places.items():
+                if inner[: len(path)] == path:
+                    self._layers.inner_origins[dotted, *inner[len(path) :]] = Origin(self._name, place)
 
     def _unknown(self, path: tuple[str, ...]) -> str:
         section, _, name = path[-1].partition(".")

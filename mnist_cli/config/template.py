@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mnist_cli.config.declarations import Config, Parameter, Section
+from mnist_cli.config.yaml_document import read_scalar
 
 _HEADER = """\
 # Every parameter of every stage, with its default. To set one, remove the '#' before it and change the value.
@@ -37,7 +38,7 @@ def _line(declared: Parameter, section: Section, *, all_set: bool) -> str:
 
 def yaml_value(value: Any) -> str:
     """Return one value as YAML in one line; JSON is YAML, so strings and lists are written as JSON where needed."""
-    if isinstance(value, str) and value.isalpha():
+    if isinstance(value, str) and value.isalpha() and read_scalar(value) == value:
         return value
     if isinstance(value, float):
         # 600.0 and 30.0 are typed as whole numbers; both read back as the same number.

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from mnist_cli.config.kinds import KeyPath
 from mnist_cli.text import printable
 
-Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
 SIZE_LIMIT = 256 * 1024  # bytes; the shipped pipeline.yaml has about 3,000
@@ -49,9 +49,16 @@ class Document:
     """
 
     content: Any = None
-    places: dict[Path, Place] = field(default_factory=dict)
-    key_places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    key_places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[tuple[Place, str]] = field(default_factory=list)
+
+    def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
+        """Return where the value at a path stands, or its key, or the nearest one around it that is there."""
+        places = self.key_places if of_key else self.places
+        while path and path not in places:
+            path = path[:-1]
+        return places.get(path, (1, 1))
 
 
 class _Refused(Exception):
@@ -127,7 +134,7 @@ class _Builder:
             elif not isinstance(event, yaml.StreamEndEvent):
                 self._document.content = self._node(event, ())
 
-    def _node(self, event: Any, path: Path) -> Any:
+    def _node(self, event: Any, path: KeyPath) -> Any:
         place = _place(event)
         self._document.places[path] = place
         if isinstance(event, yaml.AliasEvent):
@@ -144,7 +151,7 @@ class _Builder:
             raise _Refused(place, f"nested more than {_DEPTH_LIMIT} levels deep")
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
 
-    def _mapping(self, path: Path) -> dict[str, Any]:
+    def _mapping(self, path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
@@ -166,7 +173,7 @@ class _Builder:
             result[key] = self._node(next(self._events), value_path)
         return result
 
-    def _sequence(self, path: Path) -> list[Any]:
+    def _sequence(self, path: KeyPath) -> list[Any]:
         result: list[Any] = []
         for event in self._events:
             if isinstance(event, yaml.SequenceEndEvent):

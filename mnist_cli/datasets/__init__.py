@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from mnist_cli.errors import ConfigError
 
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -23,9 +26,14 @@ FILE_NAMES = {
     "test-labels": "t10k-labels-idx1-ubyte.gz",
 }
 
+MOST_CLASSES = 256
+_HINT = "'mnist dataset init FOLDER' writes a description; 'mnist dataset show mnist' is an example"
 
 # Which bytes a seed gives in `synthetic`; part of the key of fetch. Bump it with every change of them.
 GENERATOR = 2
+
+
+Fit = Literal["resize", "normalise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Pictures:
 
     folder: Path
     size: tuple[int, int] | None = None
-    fit: Literal["resize", "normalise"] = "resize"
+    fit: Fit = "resize"
     test_share: float = 0.2
     seed: int = 0
 
@@ -106,6 +114,11 @@ class Dataset:
     def is_generated(self) -> bool:
         """Whether it is made from a seed."""
         return not self.files and self.folder is None and self.pictures is None
+
+    @property
+    def fit(self) -> Fit:
+        """How a picture becomes an image of the data set."""
+        return self.pictures.fit if self.pictures else "normalise"
 
     def class_names(self) -> tuple[str, ...]:
         """Return the name of each label; for pictures that of each subfolder, unless the description names them.
@@ -159,54 +172,36 @@ class Dataset:
         return f"{self.name}@{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
-class _Registry(MutableMapping[str, Dataset]):
+class _Registry(UserDict[str, Dataset]):
     """The shipped data sets by name; each file is read when its data set is first asked for."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
         # The default and the one that needs no network come first.
-        names.sort(key=lambda name: {"mnist": 0, "synthetic": 1}.get(name, 2))
-        self._known: dict[str, Dataset | None] = dict.fromkeys(names)
+        order = {"mnist": 0, "synthetic": 1}
+        names = sorted((path.stem for path in folder.glob("*.yaml")), key=lambda name: (order.get(name, 2), name))
+        self.data: dict[str, Any] = dict.fromkeys(names)
 
     def __getitem__(self, name: str) -> Dataset:
-        known = self._known[name]
-        if known is None:
+        if self.data[name] is None:
             from mnist_cli.datasets.description import read_shipped
 
-            known = self._known[name] = read_shipped(self._folder / f"{name}.yaml")
-        return known
-
-    def __setitem__(self, name: str, dataset: Dataset) -> None:
-        self._known[name] = dataset
-
-    def __delitem__(self, name: str) -> None:
-        del self._known[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._known
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
+            self.data[name] = read_shipped(self._folder / f"{name}.yaml")
+        found: Dataset = self.data[name]
+        return found
 
 
 DATASETS = _Registry(Path(__file__).parent)
 
 
-def find_dataset(
-    value: object, folder: Path | None = None, where: Callable[[tuple[str | int, ...]], str] = lambda _path: ""
-) -> Dataset:
+def find_dataset(value: object, folder: Path | None = None) -> Dataset:
     """Return the data set that `dataset:` in a configuration names.
 
     Args:
         value: the name of a shipped data set, the path of a YAML file, a mapping such as
             `{files: FOLDER, classes: [a, b]}` or `{images: FOLDER}`, or a Dataset, which is returned as it is.
         folder: what relative paths are relative to; the current folder by default.
-        where: says for an error where a key of a mapping stands, such as `pipeline.yaml:3:12`; the empty path is that
-            of the whole value.
 
     Raises:
         ConfigError: with everything that is wrong with it.
@@ -215,6 +210,11 @@ def find_dataset(
         return value
     if isinstance(value, str) and value in DATASETS:
         return DATASETS[value]
+    from mnist_cli.config.kinds import Wrong, dotted
     from mnist_cli.datasets.description import read_own
 
-    return read_own(value, folder or Path(), where)
+    try:
+        return read_own(value, folder or Path())
+    except Wrong as wrong:
+        problems = [f"{dotted(('dataset', *path))}: {problem}" for path, problem in wrong.problems]
+        raise ConfigError(problems, hint=_HINT) from None

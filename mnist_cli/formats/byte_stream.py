@@ -187,6 +187,20 @@ def content_sha256(path: Path) -> str:
     return stream.sha256
 
 
+def content_digest(path: Path) -> str:
+    """Return the digest of what a file says: of an HDF5 or a gzip file, by its name, that of its content.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        FormatError: it is an HDF5 file by its name and not by its content, or a damaged gzip file.
+    """
+    if path.suffix == ".h5":
+        from mnist_cli.formats import hdf5
+
+        return hdf5.content_digest(path)
+    return content_sha256(path) if path.suffix == ".gz" else files.sha256_of(path)
+
+
 def _open_regular(path: Path) -> BinaryIO:
     try:
         return files.open_regular(path)

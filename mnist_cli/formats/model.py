@@ -1,13 +1,15 @@
 """The model file: W and b of a softmax regression, and how an image becomes what they are multiplied with.
 
-    /W                 float32 [D, K]
-    /b                 float32 [K]
-    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text;
+    /W                 float64 [D, K], whole numbers times 2^-24
+    /b                 float64 [K], the same
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text; fit where pictures
+                       are resized and not normalised;
                        step, seed, input_zero, input_step as int64
 
-x = (q − input_zero) / input_step of a row q of the store. A file of schema mnist-model/1 has no shape and no input_*.
+x = (q − input_zero) / input_step of a row q of the store. In files of the schemas mnist-model/1 and 2, W and b are
+float32; those of mnist-model/1 have no shape and no input_*.
 
-Using a model needs NumPy only.
+Using a model needs NumPy only. The logits of bytes are exact, hence the same on every machine.
 """
 
 from __future__ import annotations
@@ -29,20 +31,23 @@ from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, walk
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file, write_text
 from mnist_cli.formats.store import STEP, ZERO
+from mnist_cli.maps.softmax import UNIT, logits
 
-SCHEMA = "mnist-model/2"
-_OLD_SCHEMA = "mnist-model/1"
-INPUT = "x = (uint8 - input_zero) / input_step as float32, the rows of an image after each other; y = softmax(x W + b)"
+SCHEMA = "mnist-model/3"
+# Schema → the type of W and b.
+_TYPES = {SCHEMA: "float64", "mnist-model/2": "float32", "mnist-model/1": "float32"}
+INPUT = "x = (uint8 - input_zero) / input_step, the rows of an image after each other; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
-# Float images take four times the bytes; a block of 1,000 of MNIST stays within 3 MB, near the processor.
 _BLOCK = 1000
-# Of larger images so many fewer that a block takes 16 MB at most.
+# Of larger images so many fewer that a block of bytes takes 4 MB at most.
 _BLOCK_VALUES = 1 << 22
 # A product of so many multiplications OpenBLAS does without its other threads
-# (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c).
+# (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c). They would keep their processors busy for
+# milliseconds after a product, waiting for the next one, and a busy machine gets ten times slower. In pieces of
+# this size the bytes also become float64 near the processor.
 _ONE_THREAD = 2**18
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 T = TypeVar("T", bound=npt.NDArray[Any])
 
 
@@ -54,13 +59,14 @@ class Model:
     one as [D] or [height, width], which counts as n = 1. What is neither raises InputError.
 
     Attributes:
-        weights: W, float32 [D, K].
-        bias: b, float32 [K].
+        weights: W, float64 [D, K].
+        bias: b, float64 [K].
         classes: name of each label, K of them.
         step: training steps that made it.
         seed: seed of the order of its examples.
         store_digest: content digest of the store it was trained on.
         shape: height and width of an image, D pixels together.
+        fit: how a picture becomes an image: `normalise` as MNIST was made, or `resize`.
     """
 
     weights: Floats
@@ -70,38 +76,36 @@ class Model:
     seed: int
     store_digest: str
     shape: tuple[int, int]
+    fit: str = "normalise"
 
     def __repr__(self) -> str:
         return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the little-endian bytes of W, then of b: what "the same model" means."""
-        digest = hashlib.sha256()
-        for array in (self.weights, self.bias):
-            digest.update(np.ascontiguousarray(array, "<f4").data)
-        return digest.hexdigest()
+        """SHA-256 over the little-endian bytes of W, then of b, −0 made 0: what "the same model" means."""
+        return _digest(self.weights, self.bias, "float64")
 
     def logits(self, images: npt.ArrayLike) -> Floats:
-        """Return xW + b.
+        """Return xW + b; exact for bytes, before one division.
 
         Returns:
-            float32 [n, K].
+            float64 [n, K].
 
         Raises:
             InputError: the images have another dtype, shape or range than the class describes.
         """
         rows = self._checked(images)
-        return self._by_blocks(rows, lambda logits: logits, np.empty((len(rows), len(self.bias)), np.float32))
+        return self._by_blocks(rows, in_units, np.empty((len(rows), len(self.bias))))
 
     def probabilities(self, images: npt.ArrayLike) -> Floats:
         """Return softmax(xW + b); errors as `logits`.
 
         Returns:
-            float32 [n, K], each row sums to 1.
+            float64 [n, K], each row sums to 1.
         """
         rows = self._checked(images)
-        return self._by_blocks(rows, softmax, np.empty((len(rows), len(self.bias)), np.float32))
+        return self._by_blocks(rows, lambda scores: softmax(in_units(scores)), np.empty((len(rows), len(self.bias))))
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the most probable label of each image, the lower one of two that tie; errors as `logits`.
@@ -110,13 +114,12 @@ class Model:
             uint8 [n].
         """
         rows = self._checked(images)
-        return self._by_blocks(rows, lambda logits: logits.argmax(axis=1), np.empty(len(rows), np.uint8))
+        return self._by_blocks(rows, lambda scores: scores.argmax(axis=1), np.empty(len(rows), np.uint8))
 
     def _by_blocks(self, rows: npt.NDArray[Any], function: Callable[[Floats], Any], result: T) -> T:
-        """Fill an array with what a function makes of the logits; of no more of them than a block at once."""
-        # On a busy machine a second thread makes this ten times slower, and on an idle one hardly faster.
-        for start, logits in linear_blocks(self.weights, self.bias, rows, one_thread=True):
-            result[start : start + len(logits)] = function(logits)
+        """Fill an array with what a function makes of the scores; of no more of them than a block at once."""
+        for start, scores in score_blocks(self.weights, self.bias, rows):
+            result[start : start + len(scores)] = function(scores)
         return result
 
     def _checked(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -135,43 +138,48 @@ class Model:
         return rows.reshape(len(rows), pixels)
 
 
-def linear_blocks(
-    weights: Floats, bias: Floats, images: npt.NDArray[Any], *, one_thread: bool = False
-) -> Iterator[tuple[int, Floats]]:
-    """Give xW + b of the images, block by block.
+def score_blocks(weights: Floats, bias: Floats, images: npt.NDArray[Any]) -> Iterator[tuple[int, Floats]]:
+    """Give the logits of the images in units of 2^-24 / step, block by block: whole numbers for bytes.
 
     Args:
-        weights: float32 [D, K].
-        bias: float32 [K].
+        weights: W, float64 [D, K].
+        bias: b, float64 [K].
         images: uint8 [n, D], or float32 [n, D] in [0, 1].
-        one_thread: multiply in pieces so small that no other thread is asked to help. Those of OpenBLAS keep their
-            processors busy for milliseconds after a product, waiting for the next one. The sums are added up in
-            another order, so the last bits may differ.
 
     Yields:
-        The position of a block's first image, and float32 [images of the block, K].
+        The position of a block's first image, and float64 [images of the block, K].
     """
-    is_scaled = images.dtype == np.float32
-    # One buffer for all blocks: to touch fresh memory takes longer than to multiply.
+    weights, bias = weights / UNIT, bias / UNIT
     count = max(1, min(_BLOCK, _BLOCK_VALUES // len(weights)))
-    buffer = np.empty((0 if is_scaled else min(count, len(images)), len(weights)), np.float32)
+    piece = max(1, _ONE_THREAD // weights.size)
     for start in range(0, len(images), count):
         block = images[start : start + count]
-        inputs = block if is_scaled else np.divide(block, np.float32(255), out=buffer[: len(block)])
-        yield start, (_product_by_one_thread(inputs, weights) if one_thread else inputs @ weights) + bias
+        scores = np.empty((len(block), len(bias)))
+        for first in range(0, len(block), piece):
+            rows = block[first : first + piece].astype(np.float64)
+            if images.dtype != np.uint8:
+                rows = rows * STEP + ZERO
+            scores[first : first + piece] = logits(rows, weights, bias, ZERO, STEP)
+        yield start, scores
 
 
-def _product_by_one_thread(inputs: Floats, weights: Floats) -> Floats:
-    """Return inputs [n, D] times weights [D, K]."""
-    rows = max(1, _ONE_THREAD // weights.size)
-    product = np.empty((len(inputs), weights.shape[1]), np.float32)
-    for start in range(0, len(inputs), rows):
-        np.matmul(inputs[start : start + rows], weights, out=product[start : start + rows])
-    return product
+def in_units(scores: Floats) -> Floats:
+    """Return scores in units of 2^-24 / step as logits."""
+    result: Floats = scores * UNIT / STEP
+    return result
+
+
+def _digest(weights: npt.NDArray[Any], bias: npt.NDArray[Any], kind: str) -> str:
+    digest = hashlib.sha256()
+    for array in (weights, bias):
+        # + 0 makes −0 a 0, which older digests kept apart.
+        values = array + 0.0 if kind == "float64" else array
+        digest.update(np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).data)
+    return digest.hexdigest()
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return the softmax of each row of float32 [n, K]; no finite logit overflows."""
+    """Return the softmax of each row of float64 [n, K]; no finite logit overflows."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
     return result
@@ -184,8 +192,8 @@ def save_model(path: Path, model: Model) -> None:
         OSError: the file cannot be written.
     """
     with safe_hdf5_file(path) as file:
-        file.create_dataset("W", data=np.ascontiguousarray(model.weights, "<f4"))
-        file.create_dataset("b", data=np.ascontiguousarray(model.bias, "<f4"))
+        file.create_dataset("W", data=np.ascontiguousarray(model.weights, "<f8") + 0.0)
+        file.create_dataset("b", data=np.ascontiguousarray(model.bias, "<f8") + 0.0)
         texts = {
             "schema": SCHEMA,
             "input": INPUT,
@@ -194,6 +202,7 @@ def save_model(path: Path, model: Model) -> None:
             "digest": model.digest,
             "store_digest": model.store_digest,
         }
+        texts |= {} if model.fit == "normalise" else {"fit": model.fit}
         for name, text in texts.items():
             write_text(file, name, text)
         numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
@@ -204,8 +213,8 @@ def save_model(path: Path, model: Model) -> None:
 def load_model(path: Path | str) -> Model:
     """Read a model and verify it: schema, names, shapes, types, finite values and the digest of W and b.
 
-    A file of schema mnist-model/1 does not say what shape its images have: square, where D is a square number, else
-    (1, D).
+    Older schemas are read too; W and b become float64, and the digest that of these. A file of schema mnist-model/1
+    does not say what shape its images have: square, where D is a square number, else (1, D).
 
     Raises:
         InputError: there is no such file.
@@ -214,31 +223,33 @@ def load_model(path: Path | str) -> Model:
     path = Path(path)
     with open_hdf5(path, hint=_HINT) as file:
         schema = read_text(path, file, "schema")
-        if schema not in (SCHEMA, _OLD_SCHEMA):
+        if schema not in _TYPES:
             raise _wrong(path, "not a model of this version", f"schema '{SCHEMA}'", repr(schema))
         items = walk(path, file)
         if sorted(items) != ["/", "/W", "/b"]:
             raise _wrong(path, "not the arrays of a model", "/W and /b", list(items)[:20])
-        weights, bias = _read_array(path, items["/W"], 2), _read_array(path, items["/b"], 1)
+        kind = _TYPES[schema]
+        weights, bias = _read_array(path, items["/W"], kind, 2), _read_array(path, items["/b"], kind, 1)
         classes = _read_classes(path, file)
         if not (weights.size and weights.shape[1] == len(bias) == len(classes)):
             received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
-        shape = _read_shape(path, file, len(weights)) if schema == SCHEMA else _likely_shape(len(weights))
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape)
+        shape = _likely_shape(len(weights)) if schema == "mnist-model/1" else _read_shape(path, file, len(weights))
+        fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
+        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape, fit)
         stated = read_text(path, file, "digest")
-    if model.digest != stated:
-        raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", model.digest)
+    if (received := _digest(weights, bias, kind)) != stated:
+        raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", received)
     return model
 
 
-def _read_array(path: Path, item: h5py.Group | h5py.Dataset, dimensions: int) -> Floats:
+def _read_array(path: Path, item: h5py.Group | h5py.Dataset, kind: str, dimensions: int) -> Floats:
     received = f"{item.dtype}, {item.ndim} dimensions" if isinstance(item, h5py.Dataset) else "a group"
-    if received != f"float32, {dimensions} dimensions":
-        raise _wrong(path, f"{item.name} is of another kind", f"float32, {dimensions} dimensions", received)
+    if received != f"{kind}, {dimensions} dimensions":
+        raise _wrong(path, f"{item.name} is of another kind", f"{kind}, {dimensions} dimensions", received)
     with reading(path, item.name):
-        array: Floats = np.asarray(item[()], np.float32)
+        array: Floats = np.asarray(item[()], np.float64)
     if not np.isfinite(array).all():
         raise _wrong(path, f"{item.name} is of no use", "finite numbers", "infinities or NaN")
     array.flags.writeable = False

@@ -12,7 +12,9 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.formats.model import Floats, Model, linear_blocks, softmax
+from mnist_cli.formats.model import Floats, Model, in_units, score_blocks, softmax
+from mnist_cli.formats.store import STEP
+from mnist_cli.maps.softmax import LOSS_UNIT, losses
 
 # The 97.5 % point of the standard normal distribution.
 _Z95 = 1.959963984540054
@@ -49,32 +51,30 @@ class Score:
 def score(
     weights: Floats,
     bias: Floats,
-    images: npt.NDArray[np.uint8] | Floats,
+    images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.uint8],
     *,
-    one_thread: bool = False,
     report: Callable[[int], object] = lambda _done: None,
 ) -> Score:
-    """Measure the softmax regression with these parameters.
+    """Measure the softmax regression with these parameters: in whole numbers, so the same everywhere.
 
     Args:
-        weights: float32 [D, K].
-        bias: float32 [K].
-        images: uint8 [n, D], or float32 [n, D] in [0, 1]; n > 0.
+        weights: W, float64 [D, K].
+        bias: b, float64 [K].
+        images: uint8 [n, D]; n > 0.
         labels: uint8 [n], below K.
-        one_thread: use one processor only; the last bits of the cross-entropy may differ.
         report: is called with the number of images that are done.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
-    total = 0.0
-    for start, logits in linear_blocks(weights, bias, images, one_thread=one_thread):
-        truth = labels[start : start + len(logits)].astype(np.intp)
-        predicted = logits.argmax(axis=1)
+    total = 0
+    for start, scores in score_blocks(weights, bias, images):
+        truth = labels[start : start + len(scores)].astype(np.intp)
+        predicted = scores.argmax(axis=1)
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
-        total += float(cross_entropies(logits, truth).sum())
-        report(start + len(logits))
-    return Score(confusion.reshape(classes, classes), total / len(labels))
+        total += int(losses(scores, truth, STEP).sum())
+        report(start + len(scores))
+    return Score(confusion.reshape(classes, classes), total / len(images) * LOSS_UNIT)
 
 
 def answers(
@@ -88,10 +88,10 @@ def answers(
         labels: uint8 [n].
 
     Yields:
-        The position of a block's first example, the probabilities, float32 [examples of the block, K], and the labels.
+        The position of a block's first example, the probabilities, float64 [examples of the block, K], and the labels.
     """
-    for start, logits in linear_blocks(model.weights, model.bias, inputs, one_thread=True):
-        yield start, softmax(logits), labels[start : start + len(logits)]
+    for start, scores in score_blocks(model.weights, model.bias, inputs):
+        yield start, softmax(in_units(scores)), labels[start : start + len(scores)]
 
 
 class Lowest:
@@ -99,7 +99,7 @@ class Lowest:
 
     Attributes:
         positions: intp [k], where they are among all examples, the lowest value first.
-        probabilities: float32 [k, K], what the model answers to each.
+        probabilities: float64 [k, K], what the model answers to each.
     """
 
     def __init__(self, limit: int, classes: int) -> None:
@@ -112,7 +112,7 @@ class Lowest:
         self._limit = limit
         self._values = np.empty(0)
         self.positions = np.empty(0, np.intp)
-        self.probabilities: Floats = np.empty((0, classes), np.float32)
+        self.probabilities: Floats = np.empty((0, classes), np.float64)
 
     def add(self, values: npt.NDArray[np.floating], positions: npt.NDArray[np.intp], probabilities: Floats) -> None:
         """Look at more examples, which come after all those before.
@@ -120,7 +120,7 @@ class Lowest:
         Args:
             values: floats [m].
             positions: intp [m], ascending.
-            probabilities: float32 [m, K].
+            probabilities: float64 [m, K].
         """
         candidates = np.concatenate([self._values, values])
         kept = np.argsort(candidates, kind="stable")[: self._limit]
@@ -142,24 +142,6 @@ def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[i
     rows, columns = np.unravel_index(order, wrong.shape)
     pairs = zip(rows.tolist(), columns.tolist(), wrong[rows, columns].tolist(), strict=True)
     return [pair for pair in pairs if pair[2]]
-
-
-def cross_entropies(logits: Floats, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """Return −ln softmax(logits)[label] of each row, computed in float64 from the logits.
-
-    Args:
-        logits: float32 [n, K].
-        labels: [n].
-
-    Returns:
-        float64 [n], in nats; finite for finite logits.
-    """
-    # ln Σ exp(z) = max + ln Σ exp(z − max): no term overflows, and one of them is 1.
-    wide = logits.astype(np.float64)
-    highest = wide.max(axis=1)
-    log_sum = highest + np.log(np.exp(wide - highest[:, np.newaxis]).sum(axis=1))
-    result: npt.NDArray[np.float64] = log_sum - wide[np.arange(len(wide)), labels]
-    return result
 
 
 def wilson_interval(correct: int, examples: int) -> tuple[float, float]:

@@ -59,6 +59,7 @@ class StoreHeader:
         classes: name of each label, by index.
         sources: role of an input file → SHA-256 of its bytes.
         array_sha256: name of an array, such as `/train/inputs` → SHA-256 of its bytes.
+        fit: how a picture becomes such an image: `normalise` as MNIST was made, or `resize`.
     """
 
     dataset: str
@@ -67,6 +68,7 @@ class StoreHeader:
     classes: tuple[str, ...]
     sources: Mapping[str, str]
     array_sha256: Mapping[str, str]
+    fit: str
 
     @property
     def pixels(self) -> int:
@@ -239,6 +241,11 @@ class Store:
         return self._header.classes
 
     @property
+    def fit(self) -> str:
+        """How a picture becomes such an image: `normalise` as MNIST was made, or `resize`."""
+        return self._header.fit
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """Role of an input file → SHA-256 of its bytes."""
         return self._header.sources
@@ -316,7 +323,8 @@ def _read_header(path: Path, file: h5py.File) -> StoreHeader:
             expected=f"shape, classes, digests, zero {ZERO} and step {STEP}",
             received={name: texts[name] for name in _DOCUMENTS},
         )
-    return StoreHeader(texts["dataset"], texts["split"], (shape[0], shape[1]), tuple(classes), sources, sha256)
+    fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
+    return StoreHeader(texts["dataset"], texts["split"], (shape[0], shape[1]), tuple(classes), sources, sha256, fit)
 
 
 def _parsed(path: Path, name: str, texts: Mapping[str, str]) -> Any:

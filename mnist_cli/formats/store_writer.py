@@ -50,6 +50,7 @@ class StoreWriter:
         image_shape: tuple[int, int],
         classes: Sequence[str],
         sources: Mapping[str, str],
+        fit: str = "normalise",
     ) -> str:
         """Write the attributes, after the last example; `StoreHeader` says what they mean.
 
@@ -58,6 +59,7 @@ class StoreWriter:
         """
         sha256 = {name: digest.hexdigest() for name, digest in self._digests.items()}
         texts = {"schema": SCHEMA, "dataset": dataset, "split": split_rule}
+        texts |= {} if fit == "normalise" else {"fit": fit}
         documents = {"shape": image_shape, "classes": classes, "zero": ZERO, "step": STEP}
         documents |= {"sources": sources, "sha256": sha256}
         texts |= {name: json.dumps(document, sort_keys=True) for name, document in documents.items()}

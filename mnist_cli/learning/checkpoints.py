@@ -3,7 +3,7 @@
     checkpoints/1f00c2d4a5b6/                   a course: the digest of what decides every step, however many there are
         step-00000400/weights.index, weights.data-…    the variables, as tf.train.Checkpoint writes them
         step-00000400/history.jsonl                    the records so far
-        step-00000400/state.json                       the step, the course, the losses since the last record, and the
+        step-00000400/state.json                       the step, the course, the loss since the last record, and the
                                                        SHA-256 of the other files and of itself
 
 A run goes on from its own course only; what others left, interrupted or done, waits there for them.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import InputError
-from mnist_cli.formats.store import open_store
+from mnist_cli.formats.store import STEP, ZERO, open_store
 from mnist_cli.text import printable
 
 Bytes = npt.NDArray[np.uint8]
@@ -26,7 +26,9 @@ class TrainingData:
         validation_labels: uint8 [m].
         classes: name of each label.
         image_shape: height and width, D pixels together.
+        fit: how a picture becomes such an image; see `Model`.
         store_digest: content digest of the store.
+        zero, step: of x = (q − zero) / step.
     """
 
     inputs: Bytes
@@ -35,7 +37,10 @@ class TrainingData:
     validation_labels: Bytes
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
+    fit: str
     store_digest: str
+    zero: int = ZERO
+    step: int = STEP
 
 
 def load_data(path: Path | str) -> TrainingData:
@@ -57,5 +62,6 @@ def load_data(path: Path | str) -> TrainingData:
         validation_labels=store.validation.labels,
         classes=store.classes,
         image_shape=store.image_shape,
+        fit=store.fit,
         store_digest=store.digest,
     )

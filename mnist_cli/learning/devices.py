@@ -1,4 +1,4 @@
-"""Where training runs, and what of that can move the bits."""
+"""Where training runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.machine import installed_version, onednn_setting, vector_instructions
 
 # TensorFlow demands this of memory that it takes over instead of copying it (the width of Eigen's widest vectors).
 _ALIGNMENT = 64
@@ -27,8 +26,6 @@ class Device:
 def available_devices(wanted: str) -> tuple[Device, ...]:
     """Return the devices of this machine that `auto`, `cpu`, `gpu` or `gpu:N` allows, in TensorFlow's order.
 
-    On GPUs, TensorFlow is made deterministic.
-
     Raises:
         ConfigError: a GPU is wanted that TensorFlow does not see.
     """
@@ -39,9 +36,6 @@ def available_devices(wanted: str) -> tuple[Device, ...]:
             raise ConfigError(
                 [f"train.device: expected gpu:0 to gpu:{len(gpus) - 1}, as TensorFlow counts; received {wanted}"]
             )
-        # Its sums are done in no fixed order otherwise. On a CPU they are, and the switch, which holds for the
-        # whole process and cannot be turned back, would change nothing.
-        tf.config.experimental.enable_op_determinism()
         numbers = range(len(gpus)) if number is None else [int(number)]
         return tuple(Device("gpu", f"/GPU:{number}") for number in numbers)
     if wanted.startswith("gpu"):
@@ -50,20 +44,6 @@ def available_devices(wanted: str) -> tuple[Device, ...]:
             hint="use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
         )
     return tuple(Device("cpu", f"/CPU:{number}") for number in range(len(tf.config.list_logical_devices("CPU"))))
-
-
-def runtime(kind: str, replicas: int) -> dict[str, object]:
-    """Return what can move the bits of a run on devices of a kind; the keys are those of `expected_runtime`."""
-    return {
-        "device": kind,
-        "tensorflow": tf.__version__,
-        "keras": installed_version("keras"),  # to import it takes a moment that plain gradient descent need not spend
-        "numpy": np.__version__,
-        "determinism": kind == "gpu",
-        "onednn": onednn_setting(),
-        "instructions": vector_instructions(),
-        "replicas": replicas,
-    }
 
 
 def resident(array: npt.NDArray[np.uint8], device: Device) -> tf.Tensor:

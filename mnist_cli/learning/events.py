@@ -25,7 +25,7 @@ _NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
 # Read by TensorBoard's event_processing: from version 2 on, a START event drops what was told of its step and later.
 _FILE_VERSION = "brain.Event:2"
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 Event, Summary, SessionLog = tf.compat.v1.Event, tf.compat.v1.Summary, tf.compat.v1.SessionLog
 
 
@@ -54,7 +54,7 @@ class EventFiles:
                 files.remove(path, self._folder)
 
     def add(self, record: Record, weights: Floats) -> None:
-        """Write a record and W, float32 [D, K].
+        """Write a record and W, float64 [D, K].
 
         Raises:
             OSError: they cannot be written.
@@ -99,7 +99,7 @@ def red_and_blue(weights: Floats) -> npt.NDArray[np.uint8]:
     """Return W as colours: white where it is 0, red above and blue below, on one scale from −max|W| to max|W|.
 
     Args:
-        weights: float32 [D, K].
+        weights: float64 [D, K].
 
     Returns:
         uint8 [K, D, 3].

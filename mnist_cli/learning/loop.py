@@ -1,17 +1,21 @@
-"""The softmax regression and its training: many steps of gradient descent in one compiled call.
+"""The softmax regression and its training: many steps of gradient descent in one compiled call, in whole numbers.
 
-    x = uint8 / 255                                      [m, D]
+    x = (q − zero) / step                                [m, D]
     loss = mean over the batch of −ln softmax(xW + b)[label]
 
-What a step does with the gradient is the business of a rule (rules.py). The gradient is written out, as the fused
-operation gives ∂loss/∂logits along with the loss; and without AutoGraph the function is traced in 40 ms instead of 400.
+Every sum is one of whole numbers below 2^53 in float64: exact, hence the same in whatever order a matrix product, a
+thread, a replica or a worker adds. Everything else is elementwise and rounded at once to whole numbers. So the bits do
+not depend on where the loop runs; docs/reproducibility.md has the proof, mnist_cli/maps/softmax.py the tables. What a
+step does with the gradient is the business of a rule (rules.py).
+
+Without AutoGraph the function is traced in 40 ms instead of 400.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +24,19 @@ import tensorflow as tf
 from mnist_cli.learning.data import TrainingData
 from mnist_cli.learning.devices import Device, resident
 from mnist_cli.learning.distributed.replicas import Replicas
-from mnist_cli.learning.rules import make_rule
+from mnist_cli.learning.rates import AVERAGE, Factors
+from mnist_cli.learning.rules import FINE, fine_product, make_rule, on_grid
 from mnist_cli.learning.settings import TrainSettings
+from mnist_cli.maps.softmax import UNIT, largest, tables
 
-# A batch larger than this is summed up block by block, so that memory stays bounded: as float32, a block of MNIST
-# takes 13 MB, the whole training split would take 172. Of larger images, a block takes 16 MB.
-_BLOCK = 4096
-_BLOCK_VALUES = 1 << 22
+# Rows are gathered and cast for as many steps at once as fit into so many values: 6 steps of the tutorial, 4 MB.
+_GROUP_VALUES = 1 << 19
+# A batch larger than this is summed up block by block, so that memory stays bounded: 16 MB as float64.
+_BLOCK_VALUES = 1 << 21
+_ONE = 2.0**20  # of a probability
+_SUM_OF_ONE = 2.0**24  # ΣE where one class has all; its logarithm is 0
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,16 +44,30 @@ class Chunk:
     """What some steps in a row came to.
 
     Attributes:
-        losses: float32 [steps], each step's loss before its update.
+        steps: how many were done; fewer than asked for where a parameter left its range.
+        losses: float64 [steps], sum of each batch's losses before its update, in units of 2^-20.
         values: of the variables after the last step: Wᵀ, b, and what the rule remembers.
+        is_in_range: whether W and b stayed where the arithmetic is exact.
     """
 
+    steps: int
     losses: Floats
     values: tuple[tf.Tensor, ...]
+    is_in_range: bool
 
-    def is_finite(self) -> bool:
-        """Whether W and b are."""
-        return all(np.isfinite(value.numpy()).all() for value in self.values[:2])
+
+class _Examples(NamedTuple):
+    """Examples as a step takes them; `prepared` adds a dimension for the steps before all of them.
+
+    Attributes:
+        rows: q, float64 [m, D].
+        half_less_truth: float64 [K, m], ½ minus 2^20 where the class is the label.
+        places: int32 [m], where the label stands in a flat [K, m].
+    """
+
+    rows: tf.Tensor
+    half_less_truth: tf.Tensor
+    places: tf.Tensor
 
 
 class TrainingLoop:
@@ -55,40 +77,50 @@ class TrainingLoop:
         data: the examples; the training split stays on the device as bytes.
         settings: how to train.
         replicas: where all this is; the examples are on every device, the parameters on the first.
+
+    Attributes:
+        largest: what |W| and |b| must stay below, in units of 2^-24.
     """
 
     def __init__(self, data: TrainingData, settings: TrainSettings, replicas: Replicas) -> None:
-        self._batch = batch = settings.batch(len(data.labels))
-        self._l2 = settings.l2 or 0.0
+        examples = len(data.labels)
+        self._batch = batch = settings.batch(examples)
+        self._zero, self._step = data.zero, data.step
         self._replicas = replicas
         self._device = device = replicas.devices[0]
-        self._examples = [_examples(data, each) for each in replicas.devices]
-        pixels, classes = data.inputs.shape[1], len(data.classes)
+        self._examples = [_resident(data, each) for each in replicas.devices]
+        self._inputs, self._classes = inputs, classes = data.inputs.shape[1], len(data.classes)
+        self.largest = largest(inputs)
+        self._block = max(1, _BLOCK_VALUES // inputs)
+        self._is_one_block = replicas.strategy is None and batch <= self._block
         with tf.device(device.name):
-            self.weights = tf.Variable(tf.zeros([classes, pixels]), name="weights")
-            self.bias = tf.Variable(tf.zeros([classes]), name="bias")
-        total_steps = settings.total_steps(len(data.labels))
-        self._rule = make_rule(settings, (self.weights, self.bias), total_steps, device)
-        self._best: tuple[tf.Variable, ...] = (
-            (tf.Variable(self.weights), tf.Variable(self.bias)) if settings.select == "best" else ()
-        )
+            self.weights = tf.Variable(tf.zeros([classes, inputs], tf.float64), name="weights")
+            self.bias = tf.Variable(tf.zeros([classes, 1], tf.float64), name="bias")
+            self._averages = self._copies() if settings.ema is not None else ()
+            self._best = self._copies() if settings.select == "best" else ()
+            # E before its rounding is the product of an entry of each.
+            self._high, self._low, self._logarithms = map(tf.constant, tables())
+        self._factors = Factors(settings, settings.total_steps(examples), data.step)
+        self._rule = make_rule(settings, (self.weights, self.bias), data.step, device)
         # The number of steps is open, so one trace serves calls of any length.
-        signature = [tf.TensorSpec([None, batch], tf.int32)]
+        signature = [tf.TensorSpec([None, batch], tf.int32), tf.TensorSpec([None, 5], tf.float64)]
         self._compiled = tf.function(self._steps, input_signature=signature, autograph=False)
 
     def compile(self) -> None:
         """Trace and optimize the function, by a call that does no step."""
-        self.run(np.empty((0, self._batch), np.int32))
+        self.run(0, np.empty((0, self._batch), np.int32))
 
-    def run(self, rows: npt.NDArray[np.int32]) -> Chunk:
+    def run(self, first: int, rows: npt.NDArray[np.int32]) -> Chunk:
         """Do one step for each batch of rows.
 
         Args:
+            first: steps done before, which the learning rate depends on.
             rows: int32 [steps, batch], positions in the training split.
         """
+        factors = self._factors.of_steps(first, len(rows))
         with tf.device(self._device.name):
-            losses, values = self._compiled(tf.constant(rows))
-        return Chunk(losses.numpy(), tuple(values))
+            done, highest, losses, values = self._compiled(tf.constant(rows), tf.constant(factors))
+        return Chunk(int(done), losses.numpy(), tuple(values), bool(highest.numpy() < self.largest))
 
     def snapshot(self, chunk: Chunk) -> list[tf.Tensor]:
         """Return the values of `variables()` as they are after a chunk, until the next one.
@@ -98,113 +130,175 @@ class TrainingLoop:
         return [*chunk.values, *(variable.value() for variable in self._best)]
 
     def parameters(self) -> tuple[Floats, Floats]:
-        """Return W, float32 [D, K], and b, float32 [K], as they are now."""
-        return _as_model((self.weights, self.bias))
+        """Return W, float64 [D, K], and b, float64 [K], as they are now."""
+        return _as_model((self.weights, self.bias), UNIT)
 
     def model(self) -> tuple[Floats, Floats]:
         """Return the W and b that are validated and published: their moving averages if there are any."""
-        return _as_model(self._rule.averages or (self.weights, self.bias))
+        return _as_model(self._averages, UNIT / FINE) if self._averages else self.parameters()
 
     def remember_best(self) -> None:
         """Keep the model as it is now as the best so far; only with `select: best`."""
-        for variable, source in zip(self._best, self._rule.averages or (self.weights, self.bias), strict=True):
-            variable.assign(source.value())
+        for variable, values in zip(self._best, self.model(), strict=True):
+            variable.assign(values.T.reshape(variable.shape) / UNIT)
 
     def best(self) -> tuple[Floats, Floats]:
         """Return the W and b that were remembered."""
-        return _as_model(self._best)
+        return _as_model(self._best, UNIT)
 
     def variables(self) -> dict[str, tf.Variable]:
         """Return everything that a run needs to go on, by the name that it has in a checkpoint."""
-        names = ["weights", "bias", *(f"optimizer_{index:02}" for index in range(len(self._rule.variables)))]
+        memory = [f"optimizer_{index:02}" for index in range(len(self._rule.variables))]
+        averages = ("average_weights", "average_bias") if self._averages else ()
         best = ("best_weights", "best_bias") if self._best else ()
-        return dict(zip((*names, *best), (*self._trained(), *self._best), strict=True))
+        names = ("weights", "bias", *averages, *memory, *best)
+        return dict(zip(names, (*self._trained(), *self._best), strict=True))
+
+    def _copies(self) -> tuple[tf.Variable, ...]:
+        return tf.Variable(self.weights), tf.Variable(self.bias)
 
     def _trained(self) -> list[tf.Variable]:
-        return [self.weights, self.bias, *self._rule.variables]
+        return [self.weights, self.bias, *self._averages, *self._rule.variables]
 
-    def _steps(self, rows: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _steps(self, rows: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, ...]:
         count = tf.shape(rows)[0]
+        size = self._batch if self._is_one_block else 1
+        group = max(1, _GROUP_VALUES // (size * self._inputs)) if self._is_one_block else 1
+        parameters = (self.weights.read_value(), self.bias.read_value())
+        averages = tuple(variable.read_value() for variable in self._averages)
 
-        def step(index: tf.Tensor, losses: Any, *values: tf.Tensor) -> tuple[Any, ...]:
-            weights, bias = self._rule.parameters(values)
-            loss, weights_gradient, bias_gradient = self._mean_over_batch(rows[index], weights, bias)
-            if self._l2:
-                # ∂(l2 · ΣW²)/∂W; the loss that is recorded stays the cross-entropy, to be compared to others.
-                weights_gradient += 2.0 * self._l2 * weights
-            return index + 1, losses.write(index, loss), *self._rule.update(values, (weights_gradient, bias_gradient))
+        def until(end: tf.Tensor) -> Any:
+            return lambda index, highest, *_: tf.logical_and(index < end, highest < self.largest)
 
-        start = (0, tf.TensorArray(tf.float32, count), *self._rule.begin())
-        _, losses, *values = tf.while_loop(lambda index, *_: index < count, step, start)
-        self._rule.end(tuple(values))
-        return losses.stack(), [variable.read_value() for variable in self._trained()]
+        def steps_of_a_group(start: tf.Tensor, *values: Any) -> Any:
+            end = tf.minimum(start + group, count)
+            batches = self._prepared(0, rows[start:end]) if self._is_one_block else None
 
-    def _mean_over_batch(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
-        """Return the loss and its gradients by Wᵀ and b, of the examples at rows int32 [batch]."""
+            def step(index: tf.Tensor, highest: tf.Tensor, distances: Any, sums: Any, *values: tf.Tensor) -> Any:
+                split = 2 + len(self._averages)
+                parameters, averages, memory = values[:2], values[2:split], values[split:]
+                if batches is None:
+                    distance, total, *gradients = self._shared_sums(rows[index], *parameters)
+                else:
+                    examples = _Examples(*(part[index - start] for part in batches))
+                    distance, total, *gradients = self._sums(examples, *parameters)
+                means = [gradient / (self._batch / 16) for gradient in gradients]
+                columns = tf.unstack(factors[index], num=5)
+                changed = self._rule.update(parameters, memory, tuple(means), columns)
+                parameters, memory = changed[:2], changed[2:]
+                averages = tuple(
+                    average + fine_product(value * FINE - average, columns[AVERAGE])
+                    for average, value in zip(averages, parameters, strict=False)
+                )
+                for value in parameters:
+                    highest = tf.maximum(highest, tf.reduce_max(tf.abs(value)))
+                written = (distances.write(index, distance), sums.write(index, total))
+                return index + 1, highest, *written, *parameters, *averages, *memory
 
-        sums = self._replicas.sums(self._sums, rows, weights, bias)
-        return [total / self._batch for total in sums]
+            return tf.while_loop(until(end), step, (start, *values))
 
-    def _sums(self, device: int, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Return the sum of the losses and its gradients, of the examples at rows int32 [m], on one of the devices."""
-        all_images, all_labels = self._examples[device]
+        arrays = [tf.TensorArray(tf.float64, count, element_shape=[size]) for _ in range(2)]
+        zero = tf.constant(0.0, tf.float64)
+        values = (0, zero, *arrays, *parameters, *averages, *self._rule.begin(parameters))
+        # Of the next groups, one may be prepared meanwhile: more would need their memory.
+        done, highest, distances, sums, *values = tf.while_loop(
+            until(count), steps_of_a_group, values, parallel_iterations=2
+        )
+        losses = self._losses(distances.stack()[:done], sums.stack()[:done])
+        carried = [self.weights, self.bias, *self._averages]
+        for variable, value in zip(carried, values, strict=False):
+            variable.assign(value)
+        self._rule.end(tuple(values[len(carried) :]))
+        return done, highest, losses, [variable.read_value() for variable in self._trained()]
 
-        def sums_of(block: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            inputs = tf.cast(tf.gather(all_images, block), tf.float32) / 255.0  # [m, D]
-            labels = tf.cast(tf.gather(all_labels, block), tf.int32)
-            return loss_and_gradient_sums(inputs, labels, weights, bias)
+    def _prepared(self, device: int, rows: tf.Tensor) -> _Examples:
+        """Return the examples at rows int32 [steps, m], from one of the devices, with the steps in front."""
+        all_inputs, all_labels = self._examples[device]
+        shape, flat = tf.shape(rows), tf.reshape(rows, [-1])
+        size = rows.shape[1] or shape[1]
+        inputs = tf.reshape(tf.cast(tf.gather(all_inputs, flat), tf.float64), [shape[0], size, self._inputs])
+        labels = tf.reshape(tf.cast(tf.gather(all_labels, flat), tf.int32), [shape[0], size])
+        half, less = (tf.constant(value, tf.float64) for value in (0.5, 0.5 - _ONE))
+        truth = tf.one_hot(labels, self._classes, on_value=less, off_value=half, axis=1, dtype=tf.float64)
+        return _Examples(inputs, truth, labels * size + tf.range(size))
 
-        block = max(1, min(_BLOCK, _BLOCK_VALUES // weights.shape[1]))
-        return sums_of(rows) if rows.shape[0] <= block else _sum_of_blocks(rows, block, sums_of, weights, bias)
+    def _sums(self, examples: _Examples, weights: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return what a step needs of some examples.
+
+        Args:
+            examples: m of them.
+            weights: Vᵀ, float64 [K, D].
+            bias: float64 [K, 1].
+
+        Returns:
+            Distance of the label's logit from the highest, float64 [m], and ΣE, float64 [m], which make the loss; the
+            sums of the gradients by Vᵀ, float64 [K, D], and b, float64 [K, 1], in units of 2^-20 / step and 2^-20.
+        """
+        constants = self._step * bias
+        if self._zero:
+            constants -= self._zero * tf.reduce_sum(weights, axis=1, keepdims=True)
+        scores = tf.matmul(weights, examples.rows, transpose_b=True) + constants  # [K, m]
+        distances = tf.floor((tf.reduce_max(scores, axis=0) - scores) / (16.0 * self._step) + 0.5)
+        cut = tf.cast(tf.minimum(distances, 2.0**24 - 1), tf.int32)
+        high = tf.gather(self._high, tf.bitwise.right_shift(cut, 8))
+        powers = on_grid(high * tf.gather(self._low, tf.bitwise.bitwise_and(cut, 255)))
+        sums = tf.reduce_sum(powers, axis=0)
+        # ⌊p + ½⌋ minus 2^20 at the label, in one addition: no quotient is so close to a half that it would matter.
+        errors = tf.floor(powers * _ONE / sums + examples.half_less_truth)
+        by_bias = tf.reduce_sum(errors, axis=1, keepdims=True)
+        by_weights = tf.matmul(errors, examples.rows)
+        if self._zero:
+            by_weights -= self._zero * by_bias
+        return tf.gather(tf.reshape(distances, [-1]), examples.places), sums, by_weights, by_bias
+
+    def _shared_sums(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
+        """Return the same of rows int32 [batch], which replicas and blocks sum up; the loss is in one number."""
+        loss, *gradients = self._replicas.sums(self._sum_of_blocks, rows, weights, bias)
+        return [loss, tf.constant([_SUM_OF_ONE], tf.float64), *gradients]
+
+    def _sum_of_blocks(
+        self, device: int, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """Return the loss, float64 [1], and the gradients, summed up over rows int32 [m], block by block."""
+        count = rows.shape[0]
+
+        def add(start: tf.Tensor, *totals: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            block = self._prepared(device, rows[tf.newaxis, start : tf.minimum(start + self._block, count)])
+            distances, sums, *gradients = self._sums(_Examples(*(part[0] for part in block)), weights, bias)
+            parts = (self._losses(distances, sums)[tf.newaxis], *gradients)
+            return (start + self._block, *(total + part for total, part in zip(totals, parts, strict=True)))
+
+        zeros = (0, tf.zeros([1], tf.float64), tf.zeros_like(weights), tf.zeros_like(bias))
+        # One at a time: two would need the memory of two.
+        totals: tuple[tf.Tensor, ...] = tf.while_loop(
+            lambda start, *_: start < count, add, zeros, parallel_iterations=1
+        )
+        return totals[1:]
+
+    def _losses(self, distances: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
+        """Return Σ distance + ln ΣE over the last dimension, in units of 2^-20; see `maps.softmax.logarithms`."""
+        bits = tf.bitcast(sums, tf.int64)
+
+        def places(shift: int, mask: int) -> tf.Tensor:
+            return tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, tf.constant(shift, tf.int64)), mask)
+
+        table = self._logarithms
+        index = places(42, 1023)
+        lower = tf.gather(table, index)
+        exponents = places(52, 2047) - 1047
+        exact = (exponents * table[-1] + lower) * 2**22 + (tf.gather(table, index + 1) - lower) * places(20, 2**22 - 1)
+        logarithms = tf.bitwise.right_shift(exact + 2**29, tf.constant(30, tf.int64))
+        return tf.reduce_sum(distances, axis=-1) + tf.cast(tf.reduce_sum(logarithms, axis=-1), tf.float64)
 
 
-def _as_model(variables: Sequence[tf.Variable]) -> tuple[Floats, Floats]:
-    """Return the values of Wᵀ and b as the model has them: W, float32 [D, K], and b, float32 [K]."""
-    weights, bias = (variable.value().numpy() for variable in variables)
-    return np.ascontiguousarray(weights.T), bias
+def _as_model(variables: Sequence[tf.Variable], unit: float) -> tuple[Floats, Floats]:
+    """Return Wᵀ [K, D] and b [K, 1] as the model has them: W, float64 [D, K], and b, float64 [K], on the grid."""
+    # + 0.0 makes −0 a 0.
+    weights, bias = (np.floor(variable.numpy() * (unit / UNIT) + 0.5) * UNIT + 0.0 for variable in variables)
+    return np.ascontiguousarray(weights.T), bias[:, 0]
 
 
-def _examples(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the training split on a device: images uint8 [n, D] and labels uint8 [n]."""
+def _resident(data: TrainingData, device: Device) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the training split on a device: inputs uint8 [n, D] and labels uint8 [n]."""
     with tf.device(device.name):
         return resident(data.inputs, device), resident(data.labels, device)
-
-
-def loss_and_gradient_sums(
-    inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the sum of the examples' cross-entropies and its gradients by Wᵀ and b.
-
-    Args:
-        inputs: float32 [m, D].
-        labels: int32 [m].
-        weights: float32 [K, D], which is Wᵀ.
-        bias: float32 [K].
-
-    Returns:
-        float32 [], [K, D] and [K].
-    """
-    logits = tf.transpose(tf.matmul(weights, inputs, transpose_b=True)) + bias  # [m, K]
-    # The second output is ∂loss/∂logits = softmax(logits) − one-hot(labels), [m, K].
-    losses, errors = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels)
-    return tf.reduce_sum(losses), tf.matmul(errors, inputs, transpose_a=True), tf.reduce_sum(errors, axis=0)
-
-
-def _sum_of_blocks(
-    rows: tf.Tensor,
-    block: int,
-    sums_of: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
-    weights: tf.Tensor,
-    bias: tf.Tensor,
-) -> tuple[tf.Tensor, ...]:
-    """Add up what `sums_of` gives for each `block` of the rows, one after the other."""
-    count = rows.shape[0]
-
-    def add(start: tf.Tensor, *totals: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        sums = sums_of(rows[start : tf.minimum(start + block, count)])
-        return (start + block, *(total + part for total, part in zip(totals, sums, strict=True)))
-
-    zeros = (0, tf.constant(0.0), tf.zeros_like(weights), tf.zeros_like(bias))
-    # One at a time: two would need the memory of two.
-    totals: tuple[tf.Tensor, ...] = tf.while_loop(lambda start, *_: start < count, add, zeros, parallel_iterations=1)
-    return totals[1:]

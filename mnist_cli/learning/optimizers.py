@@ -1,12 +1,15 @@
 """The optimizers and schedules by name, which parameters each has, and their defaults.
 
-The settings, the stage's key and the training itself ask here which parameter belongs to what. What an optimizer
-computes is Keras's business.
+The settings, the stage's key and the training itself ask here which parameter belongs to what. Three optimizers are
+computed here, in whole numbers; the others are Keras's.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
+
+from mnist_cli.machine import installed_version
 
 # Keras's defaults but for the learning rates, which suit 1000 steps of softmax regression on 100 images each, and
 # momentum, which Keras leaves at 0.
@@ -22,6 +25,8 @@ OPTIMIZERS: Mapping[str, Mapping[str, float]] = {
     "rmsprop": {"learning_rate": 0.002, "weight_decay": 0.0, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7},
     "adagrad": {"learning_rate": 0.05, "weight_decay": 0.0, "epsilon": 1e-7},
 }
+# The same bits on every machine.
+EXACT_OPTIMIZERS = ("sgd", "momentum", "nesterov")
 # None: the steps of the run, without those of the warm-up.
 SCHEDULES: Mapping[str, Mapping[str, float | None]] = {
     "constant": {},
@@ -30,3 +35,12 @@ SCHEDULES: Mapping[str, Mapping[str, float | None]] = {
     "inverse_time": {"decay_steps": None, "decay_rate": 1.0},
     "polynomial": {"decay_steps": None, "end_fraction": 0.0, "power": 1.0},
 }
+
+
+def keras_runtime(device: str | None) -> dict[str, str | None]:
+    """Return what can move the bits of an optimizer of Keras, on a kind of device; None: not known, or not installed.
+
+    Its arithmetic is TensorFlow's, elementwise, with powers by the C library.
+    """
+    versions = {package: installed_version(package) for package in ("tensorflow", "keras")}
+    return {"device": device, **versions, "machine": platform.machine()}

@@ -1,4 +1,10 @@
-"""What a step does with the gradients: the part of the training loop that differs from optimizer to optimizer."""
+"""What a step does with the gradients: the part of the training loop that differs from optimizer to optimizer.
+
+W and b are whole numbers in units of 2^-24 here, velocities and averages in units of 2^-40, all held in float64. Every
+product is exact (below 2^53) before it is rounded to a whole number, so no machine, library or order of sums can
+choose a bit. Keras's optimizers are the exception: they get exact gradients and W is put back on the grid after each
+step, but what they compute in between is theirs.
+"""
 
 from __future__ import annotations
 
@@ -8,112 +14,175 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from mnist_cli.learning.devices import Device
+from mnist_cli.learning.rates import BIAS, DECAY, L2, WEIGHTS, decimal, rounded
 from mnist_cli.learning.settings import TrainSettings
+from mnist_cli.maps.softmax import UNIT
 
 Tensors = tuple[tf.Tensor, ...]
+# From units of 2^-24 to units of 2^-40.
+FINE = 2.0**16
+_HALF = 2.0**22
 
 
 class Rule(Protocol):
-    """How W and b change; called while the loop is traced.
+    """How Wᵀ and b change; called while the loop is traced.
 
     Attributes:
-        variables: what a rule remembers from step to step, beside W and b.
-        averages: variables with the moving averages of W and b, or none.
+        variables: what a rule remembers from step to step, beside Wᵀ and b.
     """
 
     variables: Sequence[tf.Variable]
-    averages: Sequence[tf.Variable]
 
-    def begin(self) -> Tensors:
-        """Return the values that travel through the loop."""
+    def begin(self, parameters: Tensors) -> Tensors:
+        """Return the values that travel through the loop beside Wᵀ and b."""
 
-    def parameters(self, values: Tensors) -> Tensors:
-        """Return W and b at the beginning of a step."""
+    def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
+        """Do a step and return Wᵀ, b and the memory after it.
 
-    def update(self, values: Tensors, gradients: Tensors) -> Tensors:
-        """Do a step and return the values after it."""
+        Args:
+            parameters: Wᵀ float64 [K, D] and b float64 [K, 1], in units of 2^-24.
+            memory: what `begin`, or the step before, gave.
+            gradients: of the mean loss, by each, in units of 2^-24 and not yet whole; that of Wᵀ times the `step` of
+                x = (q − zero) / step.
+            factors: float64 [] each, the columns of `Factors.of_steps`.
+        """
 
-    def end(self, values: Tensors) -> None:
+    def end(self, memory: Tensors) -> None:
         """Bring the values into the variables after the last step."""
 
 
-class GradientDescent:
-    """W ← W − rate · ∂loss/∂W, and b alike; during a call of the loop they travel as values.
+def on_grid(values: tf.Tensor) -> tf.Tensor:
+    """Return ⌊v + ½⌋: not `round`, which takes halves to the even neighbour."""
+    return tf.floor(values + 0.5)
 
-    Reading and assigning variables in every step takes as long as the arithmetic.
+
+def fine_product(values: tf.Tensor, factor: Any) -> tf.Tensor:
+    """Return whole numbers below 2^53 times a factor of 21 bits, in two parts, each exact before its rounding."""
+    high = tf.floor(values * (1 / _HALF))
+    low = values - high * _HALF
+    return on_grid(high * (factor * _HALF)) + on_grid(low * factor)
+
+
+class GradientDescent:
+    """W ← W − rate · ∂loss/∂W − rate · (2 · l2 + weight_decay) · W, and b alike without the last."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.variables: Sequence[tf.Variable] = ()
+        self._shrinks = _shrinks(settings)
+
+    def begin(self, parameters: Tensors) -> Tensors:  # noqa: ARG002  # it remembers nothing
+        """Return nothing."""
+        return ()
+
+    def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
+        """Return Wᵀ and b after a step."""
+        weights, bias = parameters
+        changed = weights - on_grid(on_grid(gradients[0]) * factors[WEIGHTS])
+        for column in self._shrinks:
+            changed -= on_grid(weights * factors[column])
+        return changed, bias - on_grid(on_grid(gradients[1]) * factors[BIAS]), *memory
+
+    def end(self, memory: Tensors) -> None:
+        """Do nothing."""
+
+
+class Momentum:
+    """U ← momentum · U − rate · gradient, W ← W + U; Nesterov's W ← W + momentum · U − rate · gradient.
+
+    U is in units of 2^-40. It cannot leave the range of exact products while W stays within its own, as
+    each step adds U · 2^-16 to W.
     """
 
-    def __init__(self, parameters: Sequence[tf.Variable], learning_rate: float) -> None:
-        self.variables: Sequence[tf.Variable] = ()
-        self.averages: Sequence[tf.Variable] = ()
-        self._parameters = parameters
-        self._learning_rate = learning_rate
+    def __init__(self, settings: TrainSettings, parameters: Sequence[tf.Variable]) -> None:
+        self.variables: Sequence[tf.Variable] = [tf.Variable(tf.zeros_like(variable)) for variable in parameters]
+        self._shrinks = _shrinks(settings)
+        self._friction = rounded(1 - decimal(settings.optimizer_parameters()["momentum"]))
+        self._is_nesterov = settings.optimizer == "nesterov"
 
-    def begin(self) -> Tensors:
-        """Return W and b."""
-        return tuple(variable.read_value() for variable in self._parameters)
+    def begin(self, parameters: Tensors) -> Tensors:  # noqa: ARG002
+        """Return the velocities."""
+        return tuple(variable.read_value() for variable in self.variables)
 
-    def parameters(self, values: Tensors) -> Tensors:
-        """Return them again."""
-        return values
+    def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
+        """Return Wᵀ, b and their velocities after a step."""
+        changed, velocities = [], []
+        for value, velocity, gradient, column in zip(parameters, memory, gradients, (WEIGHTS, BIAS), strict=True):
+            push = on_grid(on_grid(gradient) * (factors[column] * FINE))
+            start = value
+            if column == WEIGHTS:
+                if L2 in self._shrinks:
+                    push += on_grid(value * (factors[L2] * FINE))
+                if DECAY in self._shrinks:
+                    start -= on_grid(value * factors[DECAY])
+            faster = velocity - fine_product(velocity, self._friction) - push
+            move = faster - fine_product(faster, self._friction) - push if self._is_nesterov else faster
+            velocities.append(faster)
+            changed.append(start + on_grid(move * (1 / FINE)))
+        return *changed, *velocities
 
-    def update(self, values: Tensors, gradients: Tensors) -> Tensors:
-        """Return W and b after a step."""
-        pairs = zip(values, gradients, strict=True)
-        return tuple(value - self._learning_rate * gradient for value, gradient in pairs)
-
-    def end(self, values: Tensors) -> None:
-        """Assign them."""
-        for variable, value in zip(self._parameters, values, strict=True):
+    def end(self, memory: Tensors) -> None:
+        """Assign the velocities."""
+        for variable, value in zip(self.variables, memory, strict=True):
             variable.assign(value)
 
 
 class KerasRule:
-    """Any optimizer of Keras; it reads and changes variables in each step."""
+    """Any optimizer of Keras, in float64; it reads and changes variables of its own in each step."""
 
-    def __init__(self, parameters: Sequence[tf.Variable], optimizer: Any) -> None:
-        self._parameters = list(parameters)
-        self._optimizer = optimizer
+    def __init__(self, settings: TrainSettings, parameters: Sequence[tf.Variable], step: int) -> None:
+        self._own = [tf.Variable(tf.zeros_like(variable)) for variable in parameters]
+        self._scales = (UNIT / step, UNIT)
+        self._l2 = settings.l2 or 0.0
+        self._optimizer = optimizer = _keras_optimizer(settings)
         # A bias is not decayed: it does not make the model more complex (Bishop, PRML, 5.5).
-        optimizer.exclude_from_weight_decay(var_list=[self._parameters[1]])
-        optimizer.build(self._parameters)
+        optimizer.exclude_from_weight_decay(var_list=[self._own[1]])
+        optimizer.build(self._own)
         self.variables: Sequence[tf.Variable] = [variable.value for variable in optimizer.variables]
-        averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
-        self.averages: Sequence[tf.Variable] = [variable.value for variable in averages]
 
-    def begin(self) -> Tensors:
-        """Return nothing."""
+    def begin(self, parameters: Tensors) -> Tensors:
+        """Bring Wᵀ and b into the optimizer's variables."""
+        self._assign(parameters)
         return ()
 
-    def parameters(self, values: Tensors) -> Tensors:  # noqa: ARG002  # they are in the variables
-        """Read W and b."""
-        return tuple(variable.read_value() for variable in self._parameters)
+    def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
+        """Apply the optimizer, and put Wᵀ and b back on the grid."""
+        slopes = [gradient * scale for gradient, scale in zip(gradients, self._scales, strict=True)]
+        if self._l2:
+            slopes[0] += parameters[0] * (2.0 * self._l2 * UNIT)
+        self._optimizer.learning_rate.assign(tf.cast(factors[BIAS], tf.float32))
+        self._optimizer.apply(slopes, self._own)
+        changed = tuple(on_grid(variable.read_value() * (1 / UNIT)) for variable in self._own)
+        self._assign(changed)
+        return *changed, *memory
 
-    def update(self, values: Tensors, gradients: Tensors) -> Tensors:
-        """Apply the optimizer."""
-        self._optimizer.apply(list(gradients), self._parameters)
-        return values
-
-    def end(self, values: Tensors) -> None:
+    def end(self, memory: Tensors) -> None:
         """Do nothing: the variables are as they should be."""
 
+    def _assign(self, parameters: Tensors) -> None:
+        for variable, value in zip(self._own, parameters, strict=True):
+            variable.assign(value * UNIT)
 
-def make_rule(settings: TrainSettings, parameters: Sequence[tf.Variable], total_steps: int, device: Device) -> Rule:
-    """Return the rule that the settings ask for, for W and b."""
-    decay = settings.optimizer_parameters()["weight_decay"]
-    if settings.optimizer == "sgd" and settings.schedule == "constant" and not decay and settings.ema is None:
-        return GradientDescent(parameters, settings.rate)
+
+def make_rule(settings: TrainSettings, parameters: Sequence[tf.Variable], step: int, device: Device) -> Rule:
+    """Return the rule that the settings ask for, for Wᵀ and b, and inputs x = (q − zero) / step."""
     with tf.device(device.name):
-        return KerasRule(parameters, _keras_optimizer(settings, total_steps))
+        if settings.optimizer == "sgd":
+            return GradientDescent(settings)
+        if settings.is_exact:
+            return Momentum(settings, parameters)
+        return KerasRule(settings, parameters, step)
 
 
-def _keras_optimizer(settings: TrainSettings, total_steps: int) -> Any:
+def _shrinks(settings: TrainSettings) -> tuple[int, ...]:
+    """Return the columns of the factors that W is multiplied with and loses."""
+    wanted = {L2: settings.l2, DECAY: settings.optimizer_parameters()["weight_decay"]}
+    return tuple(column for column, value in wanted.items() if value)
+
+
+def _keras_optimizer(settings: TrainSettings) -> Any:
     import keras
 
     classes = {
-        "sgd": keras.optimizers.SGD,
-        "momentum": keras.optimizers.SGD,
-        "nesterov": keras.optimizers.SGD,
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
         "adamax": keras.optimizers.Adamax,
@@ -122,30 +191,7 @@ def _keras_optimizer(settings: TrainSettings, total_steps: int) -> Any:
         "rmsprop": keras.optimizers.RMSprop,
         "adagrad": keras.optimizers.Adagrad,
     }
-    optimizer = settings.optimizer
     options: dict[str, Any] = settings.optimizer_parameters()
-    if optimizer == "nesterov":
-        options["nesterov"] = True
-    if not options["weight_decay"] and optimizer != "adamw":
+    if not options["weight_decay"] and settings.optimizer != "adamw":
         del options["weight_decay"]  # Keras would multiply by zero in each step
-    if settings.ema is not None:
-        options |= {"use_ema": True, "ema_momentum": settings.ema}
-    return classes[optimizer](learning_rate=_keras_rate(settings, total_steps), **options)
-
-
-def _keras_rate(settings: TrainSettings, total_steps: int) -> Any:
-    from keras.optimizers import schedules
-
-    rate, name = settings.rate, settings.schedule
-    options: dict[str, Any] = settings.schedule_parameters(total_steps)
-    if name == "cosine":
-        warm_up = options["warmup_steps"]
-        start = {"initial_learning_rate": 0.0, "warmup_target": rate} if warm_up else {"initial_learning_rate": rate}
-        return schedules.CosineDecay(
-            decay_steps=options["decay_steps"], alpha=options["end_fraction"], warmup_steps=warm_up, **start
-        )
-    if name == "polynomial":
-        options["end_learning_rate"] = rate * options.pop("end_fraction")
-        return schedules.PolynomialDecay(rate, **options)
-    classes = {"exponential": schedules.ExponentialDecay, "inverse_time": schedules.InverseTimeDecay}
-    return classes[name](rate, **options) if name in classes else rate
+    return classes[settings.optimizer](learning_rate=settings.rate, **options)

@@ -11,7 +11,7 @@ from mnist_cli.config.declarations import Config, Misfit, Section, parameter
 from mnist_cli.config.kinds import boolean, matching, number, one_of, optional, or_word, whole
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.distributed.setting import DEVICE_PATTERN, STRATEGIES, unusable_device
-from mnist_cli.learning.optimizers import OPTIMIZERS, SCHEDULES
+from mnist_cli.learning.optimizers import EXACT_OPTIMIZERS, OPTIMIZERS, SCHEDULES
 
 _FRACTION = optional(number(low=0, below=1, metavar="FRACTION"))
 _FROM_ZERO = optional(number(low=0))
@@ -140,7 +140,7 @@ class TrainSettings(Section):
         one_of(STRATEGIES),
         "Who computes a step: single (one device), mirrored (all GPUs of a machine), or multiworker (of many)",
         option="--strategy",
-        late=True,
+        counts=False,
     )
     validate_every: int = parameter(100, whole(1), "Steps between two validations")
     checkpoint_every: int | None = parameter(
@@ -166,6 +166,11 @@ class TrainSettings(Section):
     def rate(self) -> float:
         """The learning rate, or the one that suits the optimizer."""
         return OPTIMIZERS[self.optimizer]["learning_rate"] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the optimizer is computed in whole numbers here; else it is Keras's, and so are its last bits."""
+        return self.optimizer in EXACT_OPTIMIZERS
 
     def optimizer_parameters(self) -> dict[str, float]:
         """Return what the optimizer is made with, without the learning rate."""

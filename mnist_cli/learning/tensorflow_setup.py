@@ -29,7 +29,7 @@ from mnist_cli.text import printable
 _LOCK = threading.Lock()
 # 3: errors of TensorFlow arrive as exceptions, what it logs beside them is for its developers.
 # KERAS_HOME: a folder that cannot be. Keras would leave a keras.json in the home folder, and obey one that is there.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_HOME": os.devnull}
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_HOME": os.devnull}
 # What the libraries in TensorFlow log before they read TF_CPP_MIN_LOG_LEVEL: `I0000 00:00:1795326215.607872 …`.
 _LOG_LINE = re.compile(
     rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before absl"
@@ -39,7 +39,7 @@ _LOG_LINE = re.compile(
 def import_tensorflow() -> None:
     """Import TensorFlow, or wait until an import that is under way is done.
 
-    TF_CPP_MIN_LOG_LEVEL, TF_ENABLE_ONEDNN_OPTS and KERAS_HOME are set where they are not.
+    TF_CPP_MIN_LOG_LEVEL and KERAS_HOME are set where they are not.
 
     Raises:
         InputError: TensorFlow is not installed, or does not run here.

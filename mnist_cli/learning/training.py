@@ -6,31 +6,29 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import score
-from mnist_cli.formats.store import scaled
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
-from mnist_cli.learning.devices import runtime
 from mnist_cli.learning.distributed.cluster import Cluster, losses_told
 from mnist_cli.learning.distributed.replicas import make_replicas
 from mnist_cli.learning.events import EventFiles
 from mnist_cli.learning.loop import Chunk, TrainingLoop
+from mnist_cli.learning.optimizers import keras_runtime
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.learning.stopwatch import Stopwatch
 from mnist_cli.maps.order import rows_at
+from mnist_cli.maps.softmax import EXACT, LOSS_UNIT, UNIT
 from mnist_cli.progress import Progress
 from mnist_cli.signals import StopRequest, deferred_signals
 
@@ -39,12 +37,8 @@ _CHUNK_SECONDS = 0.3
 # The first chunk, whose speed nobody knows: a hundred steps of the tutorial.
 _FIRST_CHUNK_EXAMPLES = 10_000
 _FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds however small the batch
-# 8 MB of row numbers.
-_MAX_CHUNK_EXAMPLES = 2_000_000
-# 16 MB as float32: MNIST's 5,000 validation images.
-_MAX_SCALED = 1 << 22
-
-Losses = npt.NDArray[np.float32]
+# 2 MB of row numbers, and 8 MB of what becomes their losses.
+_MAX_CHUNK_EXAMPLES = 500_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Trained:
         steps: done, over the whole run.
         examples: examples seen, over the whole run.
         resumed_from: the step of the checkpoint it went on from, or 0.
-        runtime: what could move the bits.
+        runtime: what could move the bits; nothing but for Keras's optimizers.
     """
 
     model: Model
@@ -67,7 +61,7 @@ class Trained:
     steps: int
     examples: int
     resumed_from: int
-    runtime: dict[str, object]
+    runtime: Mapping[str, object]
 
 
 class Run:
@@ -106,18 +100,18 @@ class Run:
         replicas = self._cluster.replicas if self._cluster else make_replicas(settings.strategy, settings.device)
         if settings.strategy == "mirrored" and replicas.count == 1:
             progress.note("there is one device for train.strategy mirrored: it trains as single does")
-        self._runtime = runtime(replicas.devices[0].kind, replicas.count)
+        self._runtime: Mapping[str, object] = {} if settings.is_exact else keras_runtime(replicas.devices[0].kind)
         with stopwatch.on("compile"):
             self._loop = TrainingLoop(data, settings, replicas)
             self._loop.compile()
-        self._course = settings.course(seed) | self._runtime | {"store": data.store_digest, "version": version}
+        self._course = {**settings.course(seed), **self._runtime, "store": data.store_digest, "version": version}
         keep = max(1, settings.keep_checkpoints)
         self._checkpoints = Checkpoints(checkpoints, self._course, self._loop.variables(), keep, progress)
         self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
         self._chunk: Chunk  # the newest; nothing is saved before there is one
-        self._pending: list[Losses] = []
+        self._pending = 0  # the losses since the last record, in units of 2^-20
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
 
@@ -131,7 +125,7 @@ class Run:
 
         Raises:
             InputError: the checkpoints do not allow what `resume` demands.
-            TrainingDiverged: a loss or a parameter is not finite any more.
+            TrainingDiverged: a parameter, or the sum of the losses, left the range of exact arithmetic.
             Interrupted: SIGINT or SIGTERM, here or at another worker; the work until then is in a checkpoint.
             WorkerLost: another worker does not answer.
             OSError: a checkpoint cannot be written.
@@ -141,7 +135,7 @@ class Run:
             if self._cluster:
                 state = self._cluster.share_state(self._course, state, self._loop.variables())
         if state is not None:
-            self._step, self._pending, self._history = state.step, [state.pending], list(state.history)
+            self._step, self._pending, self._history = state.step, state.pending, list(state.history)
         resumed_from = self._saved_step = self._step
         self._saved_time = time.monotonic()
         if self._events is not None:
@@ -159,14 +153,14 @@ class Run:
             self._progress.finish()
         if stop.signal_number is not None:
             raise Interrupted(stop.signal_number, reached=f"step {self._saved_step}")
-        history = (*self._history, self._record()) if self._count_pending() else tuple(self._history)
+        history = (*self._history, self._record()) if self._steps_pending() else tuple(self._history)
         if self._events is not None:
             self._events.close()
         record = lowest(history) if self._settings.select == "best" else history[-1]
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
         data = self._data
-        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape)
+        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape, data.fit)
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
@@ -183,7 +177,7 @@ class Run:
             self._run_chunk(count)
             if self._step % self._settings.validate_every == 0:
                 self._history.append(self._record())
-                self._pending.clear()
+                self._pending = 0
                 if self._settings.select == "best" and lowest(self._history) is self._history[-1]:
                     self._loop.remember_best()
             if self._checkpoint_is_due():
@@ -220,16 +214,15 @@ class Run:
         rows = rows_at(self._seed, self._step * self._batch, count * self._batch, len(self._data.labels))
         started = time.perf_counter()
         with self._stopwatch.on("steps"), losses_told() if self._cluster else contextlib.nullcontext():
-            self._chunk = chunk = self._loop.run(rows.reshape(count, self._batch))
+            self._chunk = chunk = self._loop.run(self._step, rows.reshape(count, self._batch))
         self._steps_per_second = count / (time.perf_counter() - started)
-        finite = np.isfinite(chunk.losses)
-        if not finite.all():
-            first = int(np.argmin(finite))
-            raise self._diverged(f"the loss of step {self._step + first + 1} is {chunk.losses[first]}")
+        # Of terms from 0 on: once their sum has passed 2^53 it stays above, in whatever order they are added.
+        lost = np.flatnonzero(chunk.losses >= EXACT)
+        if lost.size or not chunk.is_in_range:
+            step = self._step + (int(lost[0]) + 1 if lost.size else chunk.steps)
+            raise self._diverged(step, self._loop.largest)
         self._step += count
-        if not chunk.is_finite():
-            raise self._diverged(f"a weight is not finite after step {self._step}")
-        self._pending.append(chunk.losses)
+        self._pending += sum(map(int, chunk.losses))
 
     def _chunk_steps(self) -> int:
         """Return how many steps to do at once; it does not touch the result."""
@@ -243,27 +236,19 @@ class Run:
         return min(wanted, self._last_step - self._step, *until)
 
     def _record(self) -> Record:
-        loss = math.fsum(np.concatenate(self._pending).tolist()) / self._count_pending()
+        loss = self._pending / (self._steps_pending() * self._batch) * LOSS_UNIT
         weights, bias = self._loop.model()
         record = Record(self._step, loss, None, None)
         if len(self._data.validation_labels):
             with self._stopwatch.on("validation"):
-                # Without OpenBLAS's threads: they would keep TensorFlow's from the processors in the steps that follow.
-                images, labels = self._validation_images, self._data.validation_labels
-                measured = score(weights, bias, images, labels, one_thread=True)
+                measured = score(weights, bias, self._data.validation_inputs, self._data.validation_labels)
             record = Record(self._step, loss, measured.cross_entropy, measured.accuracy)
         if self._events is not None:
             self._events.add(record, weights)
         return record
 
-    @cached_property
-    def _validation_images(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
-        """[m, D]: as float32 where that is not much, since to scale the bytes takes half as long as to measure."""
-        inputs = self._data.validation_inputs
-        return scaled(inputs) if inputs.size <= _MAX_SCALED else inputs
-
-    def _count_pending(self) -> int:
-        return sum(map(len, self._pending))
+    def _steps_pending(self) -> int:
+        return self._step - (self._history[-1].step if self._history else 0)
 
     def _checkpoint_is_due(self) -> bool:
         every, seconds = self._settings.checkpoint_every, self._settings.checkpoint_seconds
@@ -277,15 +262,15 @@ class Run:
     def _save(self) -> None:
         if self.writes:  # else the chief does it, at the same step
             with self._stopwatch.on("checkpoints"):
-                pending = np.concatenate([np.empty(0, np.float32), *self._pending])
-                state = State(self._step, pending, tuple(self._history))
+                state = State(self._step, self._pending, tuple(self._history))
                 self._checkpoints.save(state, self._loop.snapshot(self._chunk))
         self._saved_step, self._saved_time = self._step, time.monotonic()
 
-    def _diverged(self, what: str) -> TrainingDiverged:
+    def _diverged(self, step: int, largest: float) -> TrainingDiverged:
         rate = self._settings.rate
         return TrainingDiverged(
-            f"training diverged: {what}\nexpected a finite number; the learning rate is {rate:g}",
+            f"training diverged: W, b or the loss is out of range after step {step}\n"
+            f"expected weights within ±{largest * UNIT:g}; the learning rate is {rate:g}",
             hint=f"try a smaller one: --learning-rate {min(rate / 10, 0.5):g}",
         )
 

@@ -1,48 +1,45 @@
-"""The order of the training examples: a pure function of the seed and the position.
+"""The order of the training examples: a pure function of the seed and the position, the same in any language.
 
 Position p counts examples from the start of training: step s of batch size B takes positions s·B … s·B+B−1.
-Epoch e = p // n, offset o = p % n, row = permutation(seed, e)[o]. So a resumed run needs to know only its step,
-and any number of workers sees the same global batches.
+Epoch e = p // n, and the row is where the permutation of (seed, e) takes p % n. So a resumed run needs to know only its
+step, any number of workers sees the same global batches, and no array of n is needed.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import numpy.typing as npt
 
+from mnist_cli.maps.permutation import permuted
 
-@lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int32]:
-    """Return the order in which one epoch visits `count` examples.
-
-    Returns:
-        int32 [count], read-only: a permutation of 0 … count−1 that depends on nothing but the arguments.
-    """
-    # What `Generator.permutation` does with int64, in half of the memory.
-    order = np.arange(count, dtype=np.int32)
-    np.random.default_rng([seed, epoch]).shuffle(order)
-    order.flags.writeable = False
-    return order
+# So many positions at once: their arrays take some megabytes.
+_BLOCK = 1 << 16
 
 
 def rows_at(seed: int, position: int, length: int, count: int) -> npt.NDArray[np.int32]:
     """Return the rows of `count` examples that stand at `length` positions from `position` on.
 
+    Args:
+        seed: below 2^63.
+        position: of the first example, from 0 on.
+        length: how many rows.
+        count: examples in an epoch, 1 to 2^31.
+
     Returns:
         int32 [length]; where the positions run over the end of an epoch, they continue in the next one.
 
     Raises:
-        ValueError: there are no examples, or a number is negative.
+        ValueError: a number is out of range.
     """
-    if count < 1 or position < 0 or length < 0:
-        raise ValueError(f"rows_at: expected count ≥ 1, position ≥ 0, length ≥ 0; received {count, position, length}")
-    pieces = []
-    while length > 0:
-        epoch, offset = divmod(position, count)
-        piece = epoch_order(seed, epoch, count)[offset : offset + length]
-        pieces.append(piece)
-        position += len(piece)
-        length -= len(piece)
-    return np.concatenate(pieces) if pieces else np.empty(0, np.int32)
+    if not 1 <= count <= 2**31 or position < 0 or length < 0:
+        raise ValueError(
+            f"rows_at: expected count 1 to 2^31, position ≥ 0, length ≥ 0; received {count, position, length}"
+        )
+    result = np.empty(length, np.int32)
+    done = 0
+    while done < length:
+        epoch, offset = divmod(position + done, count)
+        size = min(length - done, count - offset, _BLOCK)
+        result[done : done + size] = permuted(seed, epoch, np.arange(offset, offset + size), count)
+        done += size
+    return result

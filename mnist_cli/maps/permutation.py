@@ -58,6 +58,10 @@ def _keys(seed: int, stream: int) -> list[np.uint32]:
 
 def _mixed(values: UInt32) -> UInt32:
     """Return a hash of each number: lowbias32 of C. Wellons (https://nullprogram.com/blog/2018/07/31/)."""
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    values = (values ^ (values >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return values ^ (values >> np.uint32(16))
+    values = values ^ (values >> np.uint32(16))
+    # In place: new arrays would take a third of the time.
+    values *= np.uint32(0x7FEB352D)
+    values ^= values >> np.uint32(15)
+    values *= np.uint32(0x846CA68B)
+    values ^= values >> np.uint32(16)
+    return values

@@ -39,6 +39,23 @@ _EDGE = 0.1  # ink that counts for where the digit begins; its anti-aliased frin
 _NORMAL_MAD = 1.4826  # standard deviation of normal numbers over their median absolute deviation
 
 
+def fitted(picture: Image, shape: tuple[int, int], fit: str) -> Bytes:
+    """Return a picture as the images of a data set were made: by `normalize`, or with `resize` as a whole.
+
+    Returns:
+        uint8 [*shape].
+
+    Raises:
+        InputError: there is nothing in a picture that is to be normalised.
+    """
+    if fit == "normalise":
+        return normalize(picture, shape)
+    if picture.mode == "L" and (picture.height, picture.width) == shape:
+        return np.asarray(picture, np.uint8)
+    image: Bytes = np.rint(area_average(luminance(picture), *shape) * np.float32(255)).astype(np.uint8)
+    return image
+
+
 def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
     """Return a picture of one digit, or of anything drawn, as MNIST would hold it.
 

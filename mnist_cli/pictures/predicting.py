@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from mnist_cli.errors import InputError
 from mnist_cli.formats.model import Floats, Model, load_model
-from mnist_cli.formats.store import scaled
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Predictions:
 
     Attributes:
         labels: uint8 [n], the most probable one of each image, the lower one of two that tie.
-        probabilities: float32 [n, K], each row sums to 1.
+        probabilities: float64 [n, K], each row sums to 1.
         classes: name of each label, K of them.
     """
 
@@ -44,7 +43,7 @@ def predict(
 
     Args:
         images: arrays as `Model` takes them, which are used as they are; or a picture or several, Pillow's or names
-            of files, which are first normalised to the shape of the model's images.
+            of files, which first become images as the model's data set was made: normalised, or resized.
         model: a model or its file.
 
     Raises:
@@ -53,7 +52,7 @@ def predict(
     trained = model if isinstance(model, Model) else load_model(model)
     pictures = _pictures(images)
     if pictures is not None:
-        images = np.stack([_normalized(picture, trained.shape) for picture in pictures])
+        images = np.stack([_fitted(picture, trained) for picture in pictures])
     probabilities = trained.probabilities(np.asarray(images))
     return Predictions(probabilities.argmax(axis=1).astype(np.uint8), probabilities, trained.classes)
 
@@ -67,9 +66,9 @@ def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
         label: the column of W.
 
     Returns:
-        float32 [D]; its sum and the label's bias are the label's logit.
+        float64 [D]; its sum and the label's bias are the label's logit.
     """
-    terms: Floats = scaled(pixels) * model.weights[:, label]
+    terms: Floats = pixels / 255 * model.weights[:, label]
     return terms
 
 
@@ -86,13 +85,13 @@ def _pictures(images: object) -> list[object] | None:
     return None
 
 
-def _normalized(picture: object, shape: tuple[int, int]) -> Bytes:
-    from mnist_cli.pictures.normalize import normalize
+def _fitted(picture: object, model: Model) -> Bytes:
+    from mnist_cli.pictures.normalize import fitted
     from mnist_cli.pictures.opening import open_picture
 
     if not isinstance(picture, str | Path):
-        return normalize(picture, shape)  # type: ignore[arg-type]  # it has bands, so it is a picture
+        return fitted(picture, model.shape, model.fit)  # type: ignore[arg-type]  # it has bands, so it is a picture
     try:
-        return normalize(open_picture(picture), shape)
+        return fitted(open_picture(picture), model.shape, model.fit)
     except InputError as error:
         raise InputError(f"{printable(picture)}: {error.message}", hint=error.hint) from error

@@ -11,9 +11,11 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 from mnist_cli import files
 from mnist_cli.pipeline import manifest as manifests
+from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.mutex import HOLDER_NAME
 from mnist_cli.stages.stage import BoundStage, Pipeline
 
@@ -28,11 +30,17 @@ class Artifacts:
         root: the folder, such as `artifacts`; it need not exist.
         pipeline: the stages that publish there.
         elsewhere: stage → folder of its published files, where that is not the one of its name below `root`.
+        digests: the memory of content digests that lies in `root`; by default a new one.
     """
 
     root: Path
     pipeline: Pipeline
     elsewhere: dict[str, Path] = field(default_factory=dict)
+    digests: DigestCache = field(default=cast("Any", None), compare=False)
+
+    def __post_init__(self) -> None:
+        if self.digests is None:
+            object.__setattr__(self, "digests", DigestCache(self.root))
 
     def folder(self, stage: str) -> Path:
         """Return the folder of one stage's published files."""

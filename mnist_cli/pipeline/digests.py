@@ -1,4 +1,4 @@
-"""Content digests of artifacts, remembered by size, modification time and inode.
+"""Content digests of artifacts and of a user's own data, remembered by size, modification time and inode.
 
 The digest of an HDF5 file is that of what it says (mnist_cli/formats/hdf5.py), of a gzip file that of its content, and
 of any other file that of its bytes.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli import files
+from mnist_cli.formats.byte_stream import content_digest
 
 _NAME = ".digests.json"
 
@@ -25,19 +26,34 @@ class DigestCache:
 
     Args:
         root: the folder.
-        trusting: whether what was remembered counts; without it every file is read again.
     """
 
-    def __init__(self, root: Path, *, trusting: bool = True) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
         self._changed = False
-        self._entries: dict[str, Any] = {}
-        if not trusting:
-            return
+        self._entries: dict[str, Any] | None = None
+
+    def reload(self) -> None:
+        """Take what another process has remembered meanwhile."""
+        self._entries = self._known() | self._written()
+
+    def forget(self) -> None:
+        """Let every file be read again."""
+        self._entries = {}
+        with contextlib.suppress(OSError):
+            files.remove(self._root / _NAME, self._root)
+
+    def _known(self) -> dict[str, Any]:
+        if self._entries is None:
+            self._entries = self._written()
+        return self._entries
+
+    def _written(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            entries = json.loads(files.read_regular(root / _NAME))
+            entries = json.loads(files.read_regular(self._root / _NAME))
             if isinstance(entries, dict):
-                self._entries = entries
+                return entries
+        return {}
 
     def digest(self, path: Path) -> str:
         """Return the content digest of a file, below the cache's folder or elsewhere.
@@ -48,7 +64,7 @@ class DigestCache:
         """
         name = self._name(path)
         fingerprint = _fingerprint(path)
-        entry = self._entries.get(name)
+        entry = self._known().get(name)
         if isinstance(entry, list) and len(entry) == 4 and entry[:3] == fingerprint and isinstance(entry[3], str):
             if not os.access(path, os.R_OK):  # whoever uses the file would fail, and be sent back here
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
@@ -60,25 +76,22 @@ class DigestCache:
     def remember(self, path: Path, digest: str, fingerprint: list[int] | None = None) -> None:
         """Take a digest that was computed while the file was written."""
         name = self._name(path)
-        self._entries[name] = [*(fingerprint or _fingerprint(path)), digest]
+        self._known()[name] = [*(fingerprint or _fingerprint(path)), digest]
         self._changed = True
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path.absolute())
+        # Without pathlib: a folder of pictures may have a hundred thousand.
+        name, root = os.path.abspath(path), os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118
+        return name.removeprefix(root)
 
     def save(self) -> None:
         """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""
         if self._changed:
             # What is gone would be carried along for ever.
-            self._entries = {name: entry for name, entry in self._entries.items() if (self._root / name).exists()}
+            entries = {name: entry for name, entry in self._known().items() if (self._root / name).exists()}
             with contextlib.suppress(OSError):
-                files.write_json(self._root / _NAME, self._entries)
+                files.write_json(self._root / _NAME, entries)
             self._changed = False
-
-
-def forget(root: Path) -> None:
-    """Let every file below `root` be read again."""
-    files.remove(root / _NAME, root)
 
 
 def _fingerprint(path: Path) -> list[int]:
@@ -89,16 +102,3 @@ def _fingerprint(path: Path) -> list[int]:
 def is_of_content(name: str) -> bool:
     """Tell whether the digest of a file of this name is that of what it says, not that of its bytes."""
     return name.endswith((".h5", ".gz"))
-
-
-def content_digest(path: Path) -> str:
-    """Return the digest of what a file says; errors as `DigestCache.digest`."""
-    if path.suffix == ".h5":
-        from mnist_cli.formats import hdf5
-
-        return hdf5.content_digest(path)
-    if path.suffix == ".gz":
-        from mnist_cli.formats.byte_stream import content_sha256
-
-        return content_sha256(path)
-    return files.sha256_of(path)

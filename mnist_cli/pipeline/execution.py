@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 
 from mnist_cli.errors import InputError, Interrupted
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
-from mnist_cli.pipeline.digests import DigestCache, content_digest
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
-from mnist_cli.pipeline.plan import StageStatus, State
+from mnist_cli.pipeline.plan import StageStatus
 from mnist_cli.pipeline.request import Request
 from mnist_cli.stages.stage import BoundStage, Job, Outcome, Stage
 
 
-def execute(
-    bound: BoundStage, request: Request, status: StageStatus, statuses: dict[str, StageStatus], digests: DigestCache
-) -> Manifest:
+def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: dict[str, StageStatus]) -> Manifest:
     """Run one stage and publish what it wrote."""
     stage, artifacts = bound.stage, request.artifacts
     folder = artifacts.folder(stage.name)
     started = time.perf_counter()
+    before, parameters = status.manifest, stage.parameters(request.config)
     job = Job(
         config=request.config,
         inputs=artifacts.inputs(bound),
@@ -29,8 +28,9 @@ def execute(
         mirrors=request.mirrors,
         resume=request.resume,
         # What other parameters gave is not worth a look, and --force means to do it all again.
-        reuse=not request.force and status.state is not State.STALE,
-        published={name: old.sha256 for name, old in (status.manifest.outputs if status.manifest else {}).items()},
+        reuse=not request.force and (before is None or before.parameters == parameters),
+        # Another version may have digested them in another way.
+        published=_digests(before) if before and before.version == stage.version else {},
         progress=request.progress,
     )
     try:
@@ -38,7 +38,6 @@ def execute(
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in bound.files}
         _check_inputs(bound, inputs, outcome)
-        parameters = stage.parameters(request.config)
         manifest = Manifest(
             stage=stage.name,
             key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
@@ -60,7 +59,7 @@ def execute(
         raise
     artifacts.commit(stage.name)
     for name, record in outputs.items():
-        digests.remember(folder / name, record.sha256)
+        artifacts.digests.remember(folder / name, record.sha256)
     return manifest
 
 
@@ -93,6 +92,10 @@ def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
         path = job.current / name
     digest = outcome.digests.get(name) or content_digest(path)
     return OutputRecord(sha256=digest, bytes=path.stat().st_size)
+
+
+def _digests(manifest: Manifest) -> dict[str, str]:
+    return {name: record.sha256 for name, record in manifest.outputs.items()}
 
 
 def _published(status: StageStatus, file: str) -> str:

@@ -1,7 +1,7 @@
-"""One run at a time in an artifacts folder.
+"""The mutex: one run at a time in an artifacts folder.
 
-The lock is the kernel's (flock, by filelock): it ends with its holder, however that ends, so it is never stale. Who
-holds it stands in a file beside it, for the message only.
+It is a lock of the kernel (flock, by filelock): it ends with its holder, however that ends, so it is never stale. A
+file beside it names the holder, for the message only.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _LOCK = ".lock"
 HOLDER_NAME = ".lock-holder.json"
-# Between taking the lock and writing down who has it, and between the two at the end, the holder cannot be named: then
-# others look again after a moment, for a second. (The processes of another machine are never there.)
+# For a moment after the mutex is taken, and before it is released, no file names the holder. Others then look again,
+# for a second. (The processes of another machine are never there.)
 _MOMENT = 0.02
 _ATTEMPTS = 50
 _HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
@@ -34,7 +34,7 @@ _HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 @contextlib.contextmanager
 def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
-    """Hold the lock of the artifacts folder `root`, which is made when missing.
+    """Hold the mutex of the artifacts folder `root`, which is made when missing.
 
     Args:
         root: the artifacts folder.
@@ -43,7 +43,7 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it.
-        InputError: in the place of the lock file is something else.
+        InputError: something else than a file stands in its place.
         OSError: the folder cannot be written.
     """
     import filelock
@@ -71,11 +71,11 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     """Keep runs out of the folder `root` while it is read.
 
-    A folder that cannot be written is read without the lock: artifacts that are only there to be read (a cache, a
-    medium, another's) can be verified too, and those on a full disk.
+    A folder that cannot be written is read without the mutex, so that read-only artifacts, and those on a full disk,
+    can be verified too.
 
     Raises:
-        Locked: a run is at work there: what is read might be of before it and of after it.
+        Locked: a run is at work there, so files of before and after it would be mixed.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -111,7 +111,7 @@ def at_work(root: Path) -> str | None:
 
 
 def _is_at_work(root: Path) -> bool:
-    """Tell whether the file names a process that is there: not yet or no longer, or one that was killed before."""
+    """Return whether the file names a process that exists; one that was killed may have left its name."""
     try:
         os.kill(int(_read_holder(root)["pid"]), 0)
     except PermissionError:
@@ -122,7 +122,7 @@ def _is_at_work(root: Path) -> bool:
 
 
 def _check_lock_file(path: Path) -> None:
-    """Refuse what is no lock file: through a link another file would be emptied, and nothing but a file can lock."""
+    """Refuse anything but a regular file: through a link, another file would be emptied."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def _check_lock_file(path: Path) -> None:
 
 
 def _holder(root: Path) -> str:
-    """Say who holds the lock; the file may be missing or garbage, as it is not what locks."""
+    """Say who holds the mutex; the file that names it may be missing or garbage."""
     try:
         holder = _read_holder(root)
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")

@@ -8,7 +8,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.text import printable
 
-_LOOKED_AT = 4096  # bytes: a file tells its kind at its beginning
+_LOOKED_AT = 4096  # bytes at the beginning, which show a file's kind
 
 
 def check_output(path: Path, artifacts: Artifacts, mark: bytes) -> None:

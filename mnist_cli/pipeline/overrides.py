@@ -16,6 +16,7 @@ from mnist_cli import files
 from mnist_cli.config.declarations import Declarations
 from mnist_cli.config.kinds import Wrong
 from mnist_cli.config.template import yaml_value
+from mnist_cli.config.yaml_document import read_yaml
 from mnist_cli.pipeline.artifacts import Artifacts
 
 _NAME = ".overrides.json"
@@ -49,5 +50,7 @@ def as_typed(declarations: Declarations, overrides: Mapping[str, Any]) -> str:
     words = []
     for path, value in overrides.items():
         option, text = declarations.keys[path].option, yaml_value(value)
+        if isinstance(value, str) and read_yaml(value.encode()).content == value:
+            text = value  # as people type it
         words += ["--set", f"{path}={text}"] if option is None else [option, text]
     return shlex.join(words)

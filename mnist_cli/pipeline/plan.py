@@ -12,7 +12,6 @@ from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.stages.stage import BoundStage, Stage
 from mnist_cli.text import printable
@@ -62,11 +61,11 @@ class StageStatus:
         )
 
 
-def examine_all(config: Config, artifacts: Artifacts, digests: DigestCache) -> dict[str, StageStatus]:
+def examine_all(config: Config, artifacts: Artifacts) -> dict[str, StageStatus]:
     """Return the status of every active stage, in pipeline order."""
     statuses: dict[str, StageStatus] = {}
     for name, bound in artifacts.pipeline.bind(config).items():
-        statuses[name] = examine(bound, config, artifacts, digests, statuses)
+        statuses[name] = examine(bound, config, artifacts, statuses)
     return statuses
 
 
@@ -89,16 +88,13 @@ def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError]
     return {name: status.manifest for name, status in statuses.items() if status.manifest}
 
 
-def examine(
-    bound: BoundStage, config: Config, artifacts: Artifacts, digests: DigestCache, upstream: dict[str, StageStatus]
-) -> StageStatus:
+def examine(bound: BoundStage, config: Config, artifacts: Artifacts, upstream: dict[str, StageStatus]) -> StageStatus:
     """Compare what a stage was run with to what it would be run with now.
 
     Args:
         bound: the stage to look at, with its inputs.
         config: the configuration as it is now.
         artifacts: where the files are.
-        digests: of the files below `artifacts`.
         upstream: the status of every stage that it reads from.
     """
     stage = bound.stage
@@ -114,7 +110,7 @@ def examine(
     if missing or set(manifest.outputs) != set(stage.outputs):
         reasons = tuple(Reason(f"{name} is missing") for name in missing) or (Reason("its list of files changed"),)
         return StageStatus(stage.name, State.INCOMPLETE, reasons, manifest)
-    if damaged := tuple(_damage(stage, manifest, artifacts, digests)):
+    if damaged := tuple(_damage(stage, manifest, artifacts)):
         return StageStatus(stage.name, State.CORRUPT, damaged, manifest)
     if changed := tuple(changes(bound, manifest, config, upstream)):
         return StageStatus(stage.name, State.STALE, changed, manifest)
@@ -139,10 +135,10 @@ def _newest(scratch: Path) -> str | None:
     return f"{scratch.name}/{names[-1]}" if names else None
 
 
-def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, digests: DigestCache) -> Iterator[Reason]:
+def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts) -> Iterator[Reason]:
     for name, record in manifest.outputs.items():
         try:
-            digest = digests.digest(artifacts.folder(stage.name) / name)
+            digest = artifacts.digests.digest(artifacts.folder(stage.name) / name)
         except (MnistError, OSError) as error:
             yield _problem(name, error)
         else:

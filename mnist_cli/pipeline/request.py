@@ -73,7 +73,7 @@ class Request:
         promise: what the outputs have to be, or None where they are not promised.
         records: keeps a record of what is published, or None.
         command: what was typed, for those who find the folder locked.
-        progress: who hears how it goes.
+        progress: progress callback.
         started: called with a stage's status before it runs.
         finished: called with each result as soon as it is there.
     """

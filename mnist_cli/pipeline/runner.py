@@ -8,7 +8,6 @@ import os
 
 from mnist_cli import files
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.execution import execute
 from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
@@ -41,12 +40,11 @@ def run(request: Request) -> list[StageResult]:
     share = share_of_work(request, bound)
     if share != "worker":
         _tidy(request)
-    digests = DigestCache(request.artifacts.root)
-    statuses = examine_all(request.config, request.artifacts, digests)
+    statuses = examine_all(request.config, request.artifacts)
     # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
     is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
     if share != "worker" and is_fresh:
-        digests.save()
+        request.artifacts.digests.save()
         _check_upstream(request, bound, statuses)
         if request.records and request.records.lack(statuses, request.stages):
             # Where another run is at work, or nothing may be written, the next one does it.
@@ -69,11 +67,11 @@ def run(request: Request) -> list[StageResult]:
 def run_locked(request: Request) -> list[StageResult]:
     """Bring the requested stages up to date, for a caller that holds the mutex; results and errors as `run`."""
     _recover(request)
-    digests = DigestCache(request.artifacts.root)
+    request.artifacts.digests.reload()  # another run may have worked here while this one waited for the mutex
     try:
-        return _run_in_order(request, digests)
+        return _run_in_order(request)
     finally:
-        digests.save()
+        request.artifacts.digests.save()
 
 
 def _tidy(request: Request) -> None:
@@ -121,22 +119,21 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
                 raise InputError(f"{printable(file)}: expected a file of '{name}'; received a folder", hint="remove it")
 
 
-def _run_in_order(request: Request, digests: DigestCache) -> list[StageResult]:
+def _run_in_order(request: Request) -> list[StageResult]:
     bound = request.artifacts.pipeline.bind(request.config)
-    # Looked at again, as another run may have worked here while this one waited for the mutex.
-    statuses = examine_all(request.config, request.artifacts, digests)
+    statuses = examine_all(request.config, request.artifacts)
     _require_fresh(request, bound, statuses)
     _check_upstream(request, bound, statuses)
     _require_places(request, statuses)
     _begin_slow_imports(request, statuses)
     results = []
     for name in request.stages:
-        status = examine(bound[name], request.config, request.artifacts, digests, statuses)
+        status = examine(bound[name], request.config, request.artifacts, statuses)
         if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
-            manifest = execute(bound[name], request, status, statuses, digests)
+            manifest = execute(bound[name], request, status, statuses)
             if request.records:
                 request.records.keep(manifest)
             results.append(StageResult(name, True, status, manifest))

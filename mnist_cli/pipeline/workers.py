@@ -1,4 +1,4 @@
-"""A stage that several processes share, as the runner sees it: who does what, and who hears that there is no work."""
+"""A stage that several processes share: what each of them does, and how workers end where there is no work."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def share_of_work(request: Request, bound: dict[str, BoundStage]) -> Literal["al
 
 
 def dismiss_workers_of(request: Request, stage: BoundStage) -> None:
-    """Tell the workers that wait for this chief that there is nothing to do; it does not wait for who does not come."""
+    """Tell the workers that there is nothing to do; those that do not come are not waited for."""
     try:
         stage.stage.dismiss()
     except WorkerLost as error:

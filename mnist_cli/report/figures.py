@@ -64,7 +64,7 @@ class Calibration:
         """Count more examples.
 
         Args:
-            probabilities: float32 [n, K], rows sum to 1.
+            probabilities: float64 [n, K], rows sum to 1.
             labels: uint8 [n], below K.
         """
         confidence = probabilities.max(axis=1).astype(np.float64)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mnist_cli.formats.model import Floats, Model
 from mnist_cli.formats.scoring import Lowest
 from mnist_cli.formats.store import Split
+from mnist_cli.maps.softmax import UNIT
 from mnist_cli.pictures.colours import AGAINST, FOR
 from mnist_cli.pictures.luminance import shrunk
 
@@ -37,7 +38,7 @@ def weight_image(weights: Floats, limit: float) -> str:
     """Return weights as a picture: red below 0, blue above, the stronger the farther from 0.
 
     Args:
-        weights: float32 [height, width].
+        weights: float64 [height, width].
         limit: the magnitude that gets the full colour; those beyond it get no more.
     """
     scaled = np.clip(weights / limit, -1, 1) if limit else np.zeros_like(weights)
@@ -60,7 +61,7 @@ def share_image(shares: npt.NDArray[np.floating]) -> str:
     """
     wrong = shares * (1 - np.eye(len(shares)))
     signed = np.where(np.eye(len(shares), dtype=np.bool_), shares, -np.sqrt(wrong / (wrong.max() or 1)))
-    return weight_image(signed.astype(np.float32), 1.0)
+    return weight_image(signed.astype(np.float64), 1.0)
 
 
 def weight_images(model: Model) -> list[dict[str, Any]]:
@@ -150,13 +151,12 @@ def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str
     """Return what the drawing pad computes with; None where W is too large for a page.
 
     Returns:
-        W and b as base64 of little-endian float32, images as base64 of uint8.
+        W and b in units of 2^-24 as base64 of little-endian int32, images as base64 of uint8.
     """
-    if model.weights.nbytes + model.bias.nbytes > _PAD_WEIGHTS or max(model.shape) > _PAD_SIDE:
+    integers = [np.rint(array / UNIT) for array in (model.weights, model.bias)]
+    if 4 * sum(array.size for array in integers) > _PAD_WEIGHTS or max(model.shape) > _PAD_SIDE:
         return None
-    weights, bias = (
-        base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode() for array in (model.weights, model.bias)
-    )
+    weights, bias = (base64.b64encode(array.astype("<i4").tobytes()).decode() for array in integers)
     by_lot = [index for index, image in enumerate(examples.images) if image["lot"]]
     return {
         "shape": list(model.shape),

@@ -205,7 +205,7 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
 
 def _weights(model: Model) -> dict[str, Any]:
     drawn = images.weight_images(model)
-    ramp = np.linspace(-1, 1, 255, dtype=np.float32)[np.newaxis]
+    ramp = np.linspace(-1, 1, 255)[np.newaxis]
     shrunk = drawn[0]["shape"] if drawn[0]["shape"] != model.shape else None
     limit = float(np.abs(model.weights).max())
     return {"limit": limit, "images": drawn, "shrunk": shrunk, "scale": images.weight_image(ramp, 1)}

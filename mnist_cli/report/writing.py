@@ -14,7 +14,7 @@ from mnist_cli.config.declarations import Config, nested
 from mnist_cli.config.template import yaml_value
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache, is_of_content
+from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all, require_fresh
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 NAME = "report.html"
 _MARK = b"<!doctype html>"
-# On a CPU the operations that training uses are deterministic by themselves (mnist_cli/stages/runtime.py).
-_DETERMINISM = {True: "switched on", False: "not needed on a CPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +67,8 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
     if target:
         check_output(target, artifacts, _MARK)
-    digests = DigestCache(artifacts.root)
-    statuses = examine_all(config, artifacts, digests)
-    digests.save()
+    statuses = examine_all(config, artifacts)
+    artifacts.digests.save()
     manifests = require_fresh(statuses, InputError, "no report")
     from mnist_cli.report.page import render
 
@@ -128,8 +125,6 @@ def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance
     training = manifests[pipeline.maker(MODEL).name]
     digests.append(("W and b", str(training.metrics["model_digest"])))
     runtime = {**training.environment, **training.runtime}
-    if "determinism" in runtime:
-        runtime["deterministic operations"] = _DETERMINISM.get(runtime.pop("determinism"), "not known")
     return Provenance(
         command=_command(parameters, pipeline),
         configuration=_yaml(parameters),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,11 @@ def swept_stages(pipeline: Pipeline) -> list[str]:
 
 
 def grid(
-    pipeline: Pipeline, axes: Sequence[Axis], file: Path | None, mistakes: Sequence[ConfigError] = ()
+    pipeline: Pipeline,
+    axes: Sequence[Axis],
+    file: Path | None,
+    mistakes: Sequence[ConfigError] = (),
+    digest_of: Callable[[Path], str] | None = None,
 ) -> list[Point]:
     """Return a point for every combination of values, the last key changing first; equal trainings count once.
 
@@ -87,6 +91,7 @@ def grid(
         axes: of two for one key the later counts.
         file: the configuration file, as for `load_config`.
         mistakes: what was typed and could not be read; reported with all the others.
+        digest_of: as in `Config`.
 
     Raises:
         UsageError: no key of training has a value.
@@ -113,7 +118,7 @@ def grid(
         settings = {override.path: override.value for override in overrides}
         here = {path: settings[path] for path in varied}
         try:
-            loaded = load_config(pipeline.declarations, file, overrides)
+            loaded = load_config(pipeline.declarations, file, overrides, digest_of=digest_of)
         except ConfigError as error:
             for problem in error.problems:
                 problems.setdefault(problem, []).append(" ".join(f"{path}={value}" for path, value in here.items()))

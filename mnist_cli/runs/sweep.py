@@ -21,7 +21,6 @@ from typing import Any
 from mnist_cli import files
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import changes, examine_all
@@ -136,7 +135,7 @@ def _place(request: Request, points: list[Point]) -> Artifacts:
 
 def _find(point: Point, runs: list[Run], place: Artifacts) -> Run | None:
     """Return the run that training this point would give again, by the rule that says whether a stage is stale."""
-    statuses = examine_all(point.config, place, DigestCache(place.root))
+    statuses = examine_all(point.config, place)
     bound, name = place.pipeline.bind(point.config), _trainer(place)
     if not all(statuses[source].fresh for source in bound[name].sources):
         return None

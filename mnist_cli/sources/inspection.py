@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,18 +14,16 @@ from typing import Any, Literal
 import numpy as np
 
 from mnist_cli.config.yaml_document import read_scalar
-from mnist_cli.datasets import DATASETS, ROLES, Pictures
+from mnist_cli.datasets import DATASETS, MOST_CLASSES, ROLES, Dataset, Pictures
 from mnist_cli.datasets.description import OWN_NAME
-from mnist_cli.datasets.folders import MOST_CLASSES, find_idx_files, idx_candidates, list_pictures
-from mnist_cli.errors import InputError, MnistError, in_one_line
+from mnist_cli.datasets.folders import find_idx_files, idx_candidates, list_pictures
+from mnist_cli.errors import FormatError, InputError, MnistError, in_one_line
 from mnist_cli.formats import MAX_PIXELS
 from mnist_cli.formats.idx import IdxReader
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.text import plural, printable
-
-_PROBLEM_LIMIT = 20
-_BLOCK_BYTES = 1 << 20
+from mnist_cli.sources.examples import BLOCK_BYTES, open_examples
+from mnist_cli.text import first_of, plural, printable
 
 
 @dataclass
@@ -101,88 +101,62 @@ def inspect_folder(folder: Path, progress: Progress = SILENT) -> Findings:
         _inspect_files(findings)
     else:
         _inspect_pictures(findings, progress)
-    excess = len(findings.problems) - _PROBLEM_LIMIT
-    if excess > 0:
-        findings.problems[_PROBLEM_LIMIT:] = [f"and {excess} more"]
+    findings.problems = first_of(findings.problems)
     return findings
 
 
 def _inspect_files(findings: Findings) -> None:
     try:
         paths = find_idx_files(findings.folder)
-    except InputError as error:
+        labels: Counter[int] = Counter()
+        for role in ("train-labels", "test-labels"):
+            labels.update(_labels(paths[role], findings, is_training=role == "train-labels"))
+    except MnistError as error:
         findings.problems.append(in_one_line(error))
         return
-    shapes: dict[str, tuple[int, ...]] = {}
-    labels: Counter[int] = Counter()
-    for role, path in paths.items():
-        try:
-            shapes[role] = _read(path, role, labels, findings)
-        except MnistError as error:
-            findings.problems.append(in_one_line(error))
-    for part in ("train", "test"):
-        counts = [shapes[role][0] for role in (f"{part}-images", f"{part}-labels") if role in shapes]
-        if len(counts) == 2 and counts[0] != counts[1]:
-            findings.problems.append(f"{part}: {plural(counts[0], 'image')} and {plural(counts[1], 'label')}")
-    sizes = {shapes[role][1:] for role in ("train-images", "test-images") if role in shapes}
-    if len(sizes) > 1:
-        findings.problems.append("training and test images differ in size: " + " and ".join(map(_size, sorted(sizes))))
-    elif sizes and len(size := sizes.pop()) == 2:
-        findings.shape = size[0], size[1]
-    if labels:
-        findings.first_label = 1 if min(labels) == 1 else 0
-        highest = max(labels)
-        if min(labels) < 0 or not 2 <= highest - findings.first_label + 1 <= MOST_CLASSES:
-            findings.problems.append(f"labels from {min(labels)} to {highest}: expected 2 to {MOST_CLASSES} classes")
-            return
-        findings.classes = {str(label): labels[label] for label in range(findings.first_label, highest + 1)}
-        if absent := [name for name, count in findings.classes.items() if not count]:
-            findings.remarks.append(f"no image of class {', '.join(absent[:10])}")
+    lowest, highest = min(labels), max(labels)
+    findings.first_label = 1 if lowest == 1 else 0
+    findings.classes = {str(label): labels[label] for label in range(findings.first_label, highest + 1)[:MOST_CLASSES]}
+    if lowest < 0 or not 2 <= highest - findings.first_label + 1 <= MOST_CLASSES:
+        findings.problems.append(f"labels from {lowest} to {highest}: expected 2 to {MOST_CLASSES} classes")
+        return
+    if absent := [name for name, count in findings.classes.items() if not count]:
+        findings.remarks.append(f"no image of class {', '.join(absent[:10])}")
+    described = Dataset("", {}, (), (), first_label=findings.first_label, column=findings.column)
+    try:
+        with open_examples(paths, described, len(findings.classes)) as parts:
+            findings.shape = parts[0].shape
+            for _ in itertools.chain(*(part.blocks() for part in parts)):
+                pass  # only to see that all can be read
+    except MnistError as error:
+        findings.problems.append(in_one_line(error))
 
 
-def _read(path: Path, role: str, labels: Counter[int], findings: Findings) -> tuple[int, ...]:
-    """Read one file to its end and return its shape; what is wrong with it is added to the findings."""
+def _labels(path: Path, findings: Findings, *, is_training: bool) -> Iterator[int]:
+    """Give all labels in a file; of labels with several numbers each the first ones."""
     with IdxReader(path) as reader:
-        shape, dtype = reader.header.shape, reader.header.dtype
-        is_images = role.endswith("images")
-        kinds = "u" if is_images else "ui"
-        dimensions = (3,) if is_images else (1, 2)
-        if (
-            dtype.kind not in kinds
-            or (is_images and dtype.itemsize > 1)
-            or len(shape) not in dimensions
-            or not shape[0]
-        ):
-            expected = "uint8 [n, height, width]" if is_images else "whole numbers [n] or [n, columns]"
-            findings.problems.append(f"{printable(path)}: expected {expected}; received {dtype} {list(shape)}")
-            return shape
-        if is_images and not 0 < reader.header.row_bytes <= MAX_PIXELS:
-            findings.problems.append(
-                f"{printable(path)}: expected 1 to {MAX_PIXELS:,} pixels; received {_size(shape[1:])}"
-            )
-        if len(shape) == 2:
-            findings.column = 0
+        header = reader.header
+        if header.dtype.kind not in "ui" or len(header.shape) > 2 or not header.shape[0]:
+            expected = "whole numbers [n] or [n, columns], n at least 1"
+            raise FormatError(path, "not labels", expected=expected, received=f"{header.dtype} {list(header.shape)}")
+        findings.column = 0 if len(header.shape) == 2 else None
         last, is_sorted = -1, True
         while reader.rows_left:
-            block = reader.read_rows(max(1, _BLOCK_BYTES // max(1, reader.header.row_bytes)))
-            if not is_images:
-                column = (block if len(shape) == 1 else block[:, 0]).astype(np.int64)
-                is_sorted &= bool(last <= column[0] and np.all(column[1:] >= column[:-1]))
-                last = int(column[-1])
-                labels.update(column.tolist())
-        if role == "train-labels" and is_sorted and shape[0] > 1:
-            findings.remarks.append(
-                "the training images are sorted by label: set preprocess.split to stratified, or the validation split "
-                "has few classes"
-            )
-    return shape
+            block = reader.read_rows(max(1, BLOCK_BYTES // max(1, header.row_bytes)))
+            column = (block if block.ndim == 1 else block[:, 0]).astype(np.int64)
+            is_sorted &= bool(last <= column[0] and np.all(column[1:] >= column[:-1]))
+            last = int(column[-1])
+            yield from column.tolist()
+    if is_training and is_sorted and header.shape[0] > 1:
+        remark = "the training images are sorted by label: set preprocess.split to stratified, or the validation split "
+        findings.remarks.append(f"{remark}has few classes")
 
 
 def _inspect_pictures(findings: Findings, progress: Progress) -> None:
     try:
         listed = list_pictures(Pictures(findings.folder))
     except InputError as error:
-        findings.problems.append(f"neither IDX files nor pictures: {in_one_line(error)}")
+        findings.problems.append(f"no IDX files under a usual name; {in_one_line(error)}")
         return
     findings.kind = "images"
     findings.is_split = listed.is_split
@@ -211,9 +185,7 @@ def _inspect_pictures(findings: Findings, progress: Progress) -> None:
         elif findings.shape is None:
             findings.remarks.append(f"pictures of {height} × {width} pixels: size: must say a smaller one")
     if listed.others:
-        findings.remarks.append(
-            f"{plural(len(listed.others), 'file')} that are not pictures by their names are left out"
-        )
+        findings.remarks.append(f"left out, by their names not pictures: {plural(len(listed.others), 'file')}")
 
 
 def _quoted(text: str) -> str:
@@ -222,7 +194,3 @@ def _quoted(text: str) -> str:
         return text
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\U{ord(character):08x}" for character in quoted)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) + " pixels"

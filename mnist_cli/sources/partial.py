@@ -96,6 +96,19 @@ def partial_files(folder: Path) -> Iterator[Path]:
     yield from folder.glob(f"{'[0-9a-f]' * _DIGITS}-*{_SUFFIX}")
 
 
+@contextlib.contextmanager
+def drop_empty(partial: Path) -> Iterator[None]:
+    """Remove partial files without a byte at the end, and a folder without a file: nothing can go on from them."""
+    try:
+        yield
+    finally:
+        for path in partial_files(partial):
+            if path.is_file() and not path.stat().st_size:
+                files.remove(path, partial)
+        with contextlib.suppress(OSError):
+            partial.rmdir()
+
+
 def tidy(folder: Path) -> None:
     """Remove the partial downloads in `folder`, and the folder too unless something else is in it."""
     files.sweep(folder)

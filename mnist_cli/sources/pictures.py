@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,14 +16,12 @@ from mnist_cli.datasets import FILE_NAMES, Pictures
 from mnist_cli.datasets.folders import Part, Picture, PictureList, list_pictures
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.maps.permutation import permuted
-from mnist_cli.pictures.luminance import area_average, luminance
-from mnist_cli.pictures.normalize import normalize
+from mnist_cli.pictures.normalize import fitted
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources.wrappers import packing
-from mnist_cli.text import plural, printable
+from mnist_cli.text import first_of, plural, printable
 
-_PROBLEM_LIMIT = 20
 _IDX_UINT8 = 0x0800
 # Streams of the permutation: stream 1 + label divides a class, these order the images of a part.
 _ORDER: dict[Part, int] = {"train": 1000, "test": 1001}
@@ -62,30 +61,27 @@ def write_pictures(
     try:
         done = 0
         for part, pictures in parts.items():
-            images_path = folder / FILE_NAMES["train-images" if part == "train" else "test-images"]
-            with files.publish(images_path) as file, packing(file) as packed:
-                packed.write(struct.pack(">IIII", _IDX_UINT8 | 3, len(pictures), *size))
+            with _idx_file(folder, f"{part}-images", (len(pictures), *size)) as packed:
                 for image in _images(pictures, source, size, problems):
                     packed.write(image.tobytes())
                     done += 1
                     progress.update(done)
-            labels_path = folder / FILE_NAMES["train-labels" if part == "train" else "test-labels"]
-            with files.publish(labels_path) as file, packing(file) as packed:
-                packed.write(struct.pack(">II", _IDX_UINT8 | 1, len(pictures)))
+            with _idx_file(folder, f"{part}-labels", (len(pictures),)) as packed:
                 packed.write(bytes(picture.label for picture in pictures))
     finally:
         progress.finish()
     if problems:
-        shown_problems = problems[:_PROBLEM_LIMIT]
-        if len(problems) > _PROBLEM_LIMIT:
-            shown_problems.append(f"and {len(problems) - _PROBLEM_LIMIT} more")
-        raise InputError(
-            "\n".join(
-                [f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in shown_problems)]
-            ),
-            hint="mend or remove them, then run 'mnist fetch'",
-        )
+        lines = [f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in first_of(problems))]
+        raise InputError("\n".join(lines), hint="mend or remove them, then run 'mnist fetch'")
     return listed.classes
+
+
+@contextlib.contextmanager
+def _idx_file(folder: Path, role: str, shape: tuple[int, ...]) -> Iterator[gzip.GzipFile]:
+    """Give a file of bytes [*shape] to fill, with its header written."""
+    with files.publish(folder / FILE_NAMES[role]) as file, packing(file) as packed:
+        packed.write(struct.pack(f">{1 + len(shape)}I", _IDX_UINT8 | len(shape), *shape))
+        yield packed
 
 
 def divided(listed: PictureList, source: Pictures) -> dict[Part, list[Picture]]:
@@ -133,18 +129,12 @@ def _images(
 
 def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
     picture = open_picture(path)
-    if source.fit == "normalise":
-        return normalize(picture, size)
     if source.size is None and (picture.height, picture.width) != size:
         raise InputError(
             f"expected {size[0]} × {size[1]} pixels, as the first picture has; "
             f"received {picture.height} × {picture.width} (with size: in the description all are scaled to one)"
         )
-    if picture.mode == "L" and (picture.height, picture.width) == size:
-        return np.asarray(picture, np.uint8)
-    grey = area_average(luminance(picture), *size)
-    image: Bytes = np.rint(grey * np.float32(255)).astype(np.uint8)
-    return image
+    return fitted(picture, size, source.fit)
 
 
 def _first_size(pictures: Sequence[Picture]) -> tuple[int, int]:

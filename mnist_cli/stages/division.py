@@ -57,7 +57,7 @@ class Rule:
                     f"preprocess.validation_size: expected 0 to {images - 1}, since there are "
                     f"{plural(images, 'training image')} and one must be left to train on; received {self.size}"
                 ],
-                hint="a share such as 0.1 suits data of any size",
+                hint="a share suits data of any size: --validation-size 0.1",
             )
         return count
 
@@ -78,6 +78,11 @@ class Division:
         self._quotas = _quotas(self.validation, classes)
         self._done = 0
         self._seen = np.zeros(len(classes), np.int64)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, K."""
+        return len(self._classes)
 
     def next(self, labels: Bytes) -> Mask:
         """Return for each of the next images whether it belongs to the validation split.

@@ -1,4 +1,4 @@
-"""The fourth stage: how good the model is on one split. NumPy only, every example counted."""
+"""The stage `eval`: how good the model is on one split. NumPy only, every example counted."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def evaluate(
         store: the store.
         folder: where the metrics go; made when it is not there.
         settings: the split to measure on; a bound on the accuracy is not looked at here.
-        progress: hears how many images are done.
+        progress: progress callback.
 
     Raises:
         InputError: a file is missing or damaged, the split is empty, or model and store do not fit.
@@ -250,7 +250,7 @@ def check_gate(config: Config, metrics: Mapping[str, Any]) -> None:
 
 EVALUATE = Stage(
     settings=EvalSettings,
-    version=1,
+    version=2,
     inputs=(MODEL, STORE),
     outputs={METRICS_NAME: EVALUATION},
     run=_run,

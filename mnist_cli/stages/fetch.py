@@ -5,36 +5,30 @@ The identity of a file is its content: how it is packed, and under which name it
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnist_cli import files
 from mnist_cli.config.declarations import Config, Section, parameter
-from mnist_cli.config.kinds import listed, number, whole
-from mnist_cli.datasets import FILE_NAMES, GENERATOR, ROLES, DataFile, Dataset, find_dataset
-from mnist_cli.datasets.folders import find_idx_files
-from mnist_cli.errors import FetchError, FormatError, UsageError
-from mnist_cli.formats.byte_stream import content_sha256
+from mnist_cli.config.kinds import listed, located, number, whole
+from mnist_cli.datasets import FILE_NAMES, GENERATOR, find_dataset
+from mnist_cli.errors import UsageError
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.sources.download import Downloader
-from mnist_cli.sources.folder import rewrapped
-from mnist_cli.sources.identify import what_it_is
-from mnist_cli.sources.mirrors import parse_mirror
-from mnist_cli.sources.partial import PartialFile, is_right, partial_files, publish_all, tidy
-from mnist_cli.sources.patience import SYSTEM_CLOCK, Clock, Patience
+from mnist_cli.sources import GENERATED
 from mnist_cli.stages.general import data_identity
 from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
 from mnist_cli.text import file_size, plural, printable
 
-ALREADY_THERE = "already there"
-GENERATED = "generated"
+if TYPE_CHECKING:
+    from mnist_cli.sources.four_files import FetchedFile
+    from mnist_cli.sources.patience import Clock
 
 
 def _usable_mirror(mirror: str) -> str:
+    from mnist_cli.sources.mirrors import parse_mirror  # only a mirror that is set pays for it
+
     try:
         parse_mirror(mirror)
     except UsageError as error:
@@ -43,11 +37,7 @@ def _usable_mirror(mirror: str) -> str:
 
 
 def _resolve(mirrors: Any, folder: Path) -> Any:
-    """Make relative mirror folders relative to the file that names them, wherever the command is run from."""
-    if not isinstance(mirrors, list):
-        return mirrors
-    is_relative = [isinstance(mirror, str) and "://" not in mirror and mirror[:1] != "~" for mirror in mirrors]
-    return [str(folder / mirror) if is_one else mirror for mirror, is_one in zip(mirrors, is_relative, strict=True)]
+    return [located(mirror, folder) for mirror in mirrors] if isinstance(mirrors, list) else mirrors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,23 +76,6 @@ class FetchSettings(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class FetchedFile:
-    """One file of the data set, verified.
-
-    Attributes:
-        name: its name in the folder.
-        size: in bytes.
-        sha256: of its content, unpacked; 64 hexadecimal digits.
-        source: "already there", "generated", the user's folder, or the mirror (without user, password and query).
-    """
-
-    name: str
-    size: int
-    sha256: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class FetchResult:
     """What a fetch did.
 
@@ -130,7 +103,7 @@ def fetch(
     partial: Path | None = None,
     pins: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = SILENT,
-    clock: Clock = SYSTEM_CLOCK,
+    clock: Clock | None = None,
 ) -> FetchResult:
     """Put the four verified files of a data set into a folder; those that are there already cost no request.
 
@@ -150,7 +123,7 @@ def fetch(
             file system as `folder`, and removed when everything is published.
         pins: name of a published file → SHA-256 of its content as it was fetched before, which counts where the data
             set itself does not say it.
-        progress: hears of each file, each mirror that is given up, and each wrong file that was there.
+        progress: progress callback; it also gets each mirror that was given up and each wrong file that was there.
         clock: the time, for tests.
 
     Raises:
@@ -160,174 +133,25 @@ def fetch(
         InputError: a file of the user's own is missing, or not what it should be.
         OSError: a file cannot be written.
     """
+    # Imported here: every command imports the stages, and few of them fetch.
+    from mnist_cli.sources.four_files import Place, download, make
+
     settings = settings or FetchSettings()
-    table = find_dataset(dataset)
-    folder = Path(folder)
-    partial = partial or folder / "partial"
-    if table.files:
-        parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
-        patience = Patience(settings.timeout, settings.deadline, settings.min_speed, clock)
-        downloader = Downloader(parsed, patience, progress)
-        return _Fetch(table, folder, existing, partial, pins, progress).download(downloader)
+    table, folder = find_dataset(dataset), Path(folder)
+    place = Place(folder, partial or folder / "partial", existing, pins, progress)
+    if not table.files:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FetchResult(table.name, tuple(make(table, place, seed)), 0, 0)
+    from mnist_cli.sources.download import Downloader
+    from mnist_cli.sources.mirrors import parse_mirror
+    from mnist_cli.sources.patience import SYSTEM_CLOCK, Patience
+
+    parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
+    patience = Patience(settings.timeout, settings.deadline, settings.min_speed, clock or SYSTEM_CLOCK)
+    downloader = Downloader(parsed, patience, progress)
     folder.mkdir(parents=True, exist_ok=True)
-    partial.mkdir(parents=True, exist_ok=True)
-    made = {role: partial / name for role, name in FILE_NAMES.items()}
-    try:
-        source = _make(table, partial, seed, progress)
-        sha256 = {role: content_sha256(path) for role, path in made.items()}
-        fetched = [FetchedFile(path.name, path.stat().st_size, sha256[role], source) for role, path in made.items()]
-        publish_all([(path, folder / path.name) for path in made.values()], folder)
-    finally:
-        for path in made.values():
-            files.remove(path, partial)
-        tidy(partial)
-    return FetchResult(table.name, tuple(fetched), 0, 0)
-
-
-def _make(table: Dataset, folder: Path, seed: int, progress: Progress) -> str:
-    """Write the four files of a data set that is not downloaded, and return what they are from; errors as `fetch`."""
-    # Imported here, because they bring NumPy and Pillow, which a download does not need.
-    if table.folder is not None:
-        _copy_own(table, folder)
-        return printable(table.folder)
-    if table.pictures is not None:
-        from mnist_cli.sources.pictures import write_pictures
-
-        write_pictures(folder, table.pictures, table.classes, progress=progress)
-        return printable(table.pictures.folder)
-    from mnist_cli.sources.synthetic import write_synthetic
-
-    write_synthetic(folder, seed=seed, progress=progress)
-    return GENERATED
-
-
-def _copy_own(table: Dataset, partial: Path) -> None:
-    """Bring a user's four IDX files together; errors as `fetch`."""
-    from mnist_cli.formats.idx import IdxReader  # it brings NumPy
-    from mnist_cli.sources.wrappers import pack_file
-
-    assert table.folder is not None
-    for role, path in find_idx_files(table.folder).items():
-        with IdxReader(path) as reader:
-            shape = reader.header.shape[1:]
-        expected = table.shape[::-1] if table.shape and table.transpose else table.shape
-        if role.endswith("images") and expected and shape != expected:
-            raise FormatError(path, "images of another size than the data set says", expected=expected, received=shape)
-        pack_file(path, partial / FILE_NAMES[role])
-
-
-class _Fetch:
-    """One download of a data set's files.
-
-    Args as `fetch`.
-    """
-
-    def __init__(
-        self,
-        table: Dataset,
-        folder: Path,
-        existing: Path | None,
-        partial: Path,
-        pins: Mapping[str, str],
-        progress: Progress,
-    ) -> None:
-        self._table = table
-        self._folder = folder
-        self._existing = existing
-        self._partial = partial
-        self._progress = progress
-        self._wanted = {
-            role: replace(file, content=file.content or pins.get(FILE_NAMES[role], ""))
-            for role, file in table.files.items()
-        }
-
-    def download(self, downloader: Downloader) -> FetchResult:
-        """Fetch what is missing; errors as `fetch`."""
-        sources = dict.fromkeys(ROLES, ALREADY_THERE)
-        found: dict[str, Path] = {}
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(downloader), _nothing_empty_left(self._partial):
-            missing = self._missing()
-            parts = {role: PartialFile(self._partial, self._wanted[role], role) for role in missing}
-            for role, part in parts.items():
-                # Complete since an earlier call that failed later on: that needs no mirror.
-                if self._table.archive is None and not part.is_right() and not self._is_beside(part, downloader):
-                    self._partial.mkdir(parents=True, exist_ok=True)
-                    sources[role] = downloader.get(part).name
-                found[role] = part.path
-            if missing and self._table.archive is not None:
-                sources |= dict.fromkeys(missing, self._unpack(self._table.archive, parts, downloader))
-        paths = {role: found.get(role) or (self._existing or self._folder) / name for role, name in FILE_NAMES.items()}
-        fetched = tuple(self._described(role, path, sources[role]) for role, path in paths.items())
-        publish_all([(path, self._folder / FILE_NAMES[role]) for role, path in found.items()], self._folder)
-        tidy(self._partial)
-        return FetchResult(self._table.name, fetched, downloader.requests, downloader.bytes_received)
-
-    def _missing(self) -> list[str]:
-        """Return the roles whose files are not in the folder, or wrong there, and tell about the wrong ones."""
-        missing = []
-        for role, wanted in self._wanted.items():
-            path = (self._existing or self._folder) / FILE_NAMES[role]
-            if path.is_file():
-                try:
-                    if is_right(path, wanted):
-                        continue
-                    problem = f"is {what_it_is(path, wanted)}" if wanted.size else "is not known to be right"
-                except OSError as error:
-                    problem = f"cannot be read ({error.strerror})"
-                self._progress.warn(f"{printable(path)} {problem}; it is replaced when all files are verified")
-            missing.append(role)
-        return missing
-
-    def _is_beside(self, part: PartialFile, downloader: Downloader) -> bool:
-        """Take a file from another wrapper in the folder itself, such as `raw/` or `mnist.npz`."""
-        if self._existing is not None or not (found := rewrapped(self._folder, part, downloader.patience)):
-            return False
-        self._progress.note(f"{part.wanted.name}: {printable(self._folder)}: found in {found}; the content is right")
-        return True
-
-    def _unpack(self, archive: DataFile, parts: Mapping[str, PartialFile], downloader: Downloader) -> str:
-        """Fetch the archive, take the files out of it, and return where it came from."""
-        from mnist_cli.sources.wrappers import extract
-
-        whole = PartialFile(self._partial, archive)
-        self._partial.mkdir(parents=True, exist_ok=True)
-        source = ALREADY_THERE if whole.is_right() else downloader.get(whole).name
-        for part in parts.values():
-            extract(whole.path, part.wanted.name, part.path)
-            if (wanted := part.wanted.content) and (received := content_sha256(part.path)) != wanted:
-                raise FetchError(
-                    f"{part.wanted.name} in {archive.name} is not what was fetched before\n"
-                    f"expected content {wanted[:12]}…; received {received[:12]}…",
-                    hint="run 'mnist fetch --force' to take the new one",
-                )
-        return source
-
-    def _described(self, role: str, path: Path, source: str) -> FetchedFile:
-        wanted, size = self._wanted[role], path.stat().st_size
-        # A shipped description's two digests belong together: no need to unpack what was verified by the first.
-        is_known = wanted.content and not self._table.is_own
-        content = wanted.content if is_known else content_sha256(path)
-        if wanted.content and content != wanted.content:
-            raise FetchError(
-                f"{wanted.name} has the right bytes and another content\n"
-                f"expected content {wanted.content[:12]}…; received {content[:12]}…",
-                hint="one of the two digests in the data set's description is wrong",
-            )
-        return FetchedFile(FILE_NAMES[role], size, content, source)
-
-
-@contextlib.contextmanager
-def _nothing_empty_left(partial: Path) -> Iterator[None]:
-    """Remove partial files without a byte, and a folder without a file: nothing can go on from them."""
-    try:
-        yield
-    finally:
-        for path in partial_files(partial):
-            if path.is_file() and not path.stat().st_size:
-                files.remove(path, partial)
-        with contextlib.suppress(OSError):
-            partial.rmdir()
+    files = download(table, place, downloader)
+    return FetchResult(table.name, tuple(files), downloader.requests, downloader.bytes_received)
 
 
 def _run(job: Job) -> Outcome:

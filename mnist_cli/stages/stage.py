@@ -21,7 +21,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 IDX, STORE, MODEL, HISTORY, EVALUATION = "idx", "store", "model", "history", "evaluation"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Job:
     """One call of a stage.
 
@@ -34,7 +34,7 @@ class Job:
         mirrors: addresses and folders from the command line and the environment, before the configured ones.
         resume: whether training may, must or must not go on from a checkpoint.
         reuse: whether files published before may be kept, if they are found right.
-        progress: hears how it goes.
+        progress: progress callback.
         published: file → content digest of what was published before; empty where it is not known.
     """
 
@@ -55,7 +55,7 @@ class Job:
         return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What a stage found out.
 
@@ -72,7 +72,7 @@ class Outcome:
     inputs: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Stage:
     """The declaration of a stage.
 
@@ -95,8 +95,9 @@ class Stage:
         conclusion: the sentence that a run ends with, from the metrics, or None.
         gate: raises GateFailed where the metrics miss a bound that the settings demand.
         is_shared: whether several processes share its work.
+        alone: values with which it needs no other process; they do not count.
         is_chief: whether this process is the one of them that publishes.
-        dismiss: tells the other processes that there is nothing to do.
+        dismiss: ends the other processes where there is nothing to do.
         in_sweep: values that it is swept with, as nothing but the record of a point stays.
         not_in_sweep: why a configuration cannot be swept, one problem each.
         slow_import: begins to import in the background what the stage needs, where a stage before it has to run too.
@@ -119,6 +120,7 @@ class Stage:
     conclusion: Callable[[Mapping[str, Any]], str] | None = None
     gate: Callable[[Config, Mapping[str, Any]], None] | None = None
     is_shared: Callable[[Config], bool] = lambda _config: False
+    alone: Mapping[str, Any] = field(default_factory=dict)
     is_chief: Callable[[], bool] = lambda: True
     dismiss: Callable[[], None] = lambda: None
     in_sweep: Mapping[str, Any] = field(default_factory=dict)
@@ -131,11 +133,11 @@ class Stage:
         return self.settings.section
 
     def parameters(self, config: Config) -> dict[str, Any]:
-        """Return key → value of what decides its outputs, beside inputs and runtime."""
+        """Return key → value of all parameters that can move its outputs."""
         return config.of(self.settings).counted(config)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundStage:
     """A stage in its place: which files of which stages it reads.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mnist_cli import files
 from mnist_cli.config.declarations import Config
-from mnist_cli.config.template import yaml_value
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
+from mnist_cli.learning.optimizers import keras_runtime
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resume, Stage
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
 
 CHECKPOINTS = "checkpoints"
+# Where the drivers of NVIDIA, of AMD and of WSL put their devices.
+_GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
 
 
@@ -43,7 +46,7 @@ class TrainResult:
         validation_loss, validation_accuracy: of the published model; None when the validation split is empty.
         model_digest: SHA-256 over the bytes of W and b.
         store_digest: content digest of the store that was read.
-        runtime: what could move the bits: device, TensorFlow, determinism, oneDNN, replicas.
+        runtime: what could move the bits: of a Keras optimizer its version, TensorFlow's, and where it ran; else empty.
         seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
     """
 
@@ -87,14 +90,14 @@ def train(
         resume: "auto" goes on from the newest checkpoint of the same course, if there is one; "require" demands one;
             "never" removes those of this course and starts over. The number of steps may differ: a longer run goes
             on, unless the schedule falls over all steps, which is then another course.
-        progress: hears how many steps are done.
+        progress: progress callback.
 
     Raises:
         ConfigError: there is no GPU where one is demanded, or no validation split for `early_stopping` or `select`,
             or the warm-up is longer than the run.
         InputError: the store is missing or damaged, TensorFlow cannot be imported, or the checkpoints do not allow
             what `resume` demands.
-        TrainingDiverged: the loss is not finite any more; what was published before is as it was.
+        TrainingDiverged: W, b or the loss left the range of exact arithmetic; what was published before is as it was.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
         WorkerLost: another worker did not start, ended or does not answer; start all again to go on.
         NothingToTrain: the chief said so.
@@ -140,7 +143,7 @@ def train(
         validation_accuracy=record.validation_accuracy,
         model_digest=trained.model.digest,
         store_digest=trained.model.store_digest,
-        runtime=trained.runtime,
+        runtime=dict(trained.runtime),
         seconds={name: round(stopwatch.seconds.get(name, 0.0), 4) for name in _PARTS},
     )
 
@@ -220,10 +223,13 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 
 
 def _runtime(config: Config) -> dict[str, Any]:
-    from mnist_cli.stages.runtime import expected_runtime
-
     settings = config.of(TrainSettings)
-    return expected_runtime(settings.device, settings.strategy)
+    if settings.is_exact:
+        return {}
+    # Without one of these nodes TensorFlow sees no GPU; with one, only TensorFlow can tell.
+    without_gpu = sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES)
+    likely = "cpu" if without_gpu else None
+    return keras_runtime(likely if settings.device == "auto" else settings.device.partition(":")[0])
 
 
 def _left_over(scratch: Path) -> str | None:
@@ -237,6 +243,8 @@ def _left_over(scratch: Path) -> str | None:
 
 def _resumable(scratch: Path, config: Config) -> list[tuple[int, dict[str, Any], str]]:
     """Return how far each course came, and what of its parameters the configuration does not have."""
+    from mnist_cli.config.template import yaml_value
+
     own, declared = config.of(TrainSettings).course(config.value("seed")), config.values()
     found = []
     for course in scratch.iterdir() if scratch.is_dir() else ():
@@ -277,7 +285,7 @@ def _slow_import() -> None:
 
 TRAIN = Stage(
     settings=TrainSettings,
-    version=4,
+    version=5,
     inputs=(STORE,),
     outputs={MODEL_NAME: MODEL, HISTORY_NAME: HISTORY},
     run=_run,
@@ -298,6 +306,7 @@ TRAIN = Stage(
     in_sweep={"train.keep_checkpoints": 0, "train.tensorboard": False},
     not_in_sweep=_not_in_sweep,
     is_shared=_is_shared,
+    alone={"train.strategy": "single"},
     is_chief=_is_chief,
     dismiss=dismiss_workers,
     slow_import=_slow_import,

@@ -56,6 +56,15 @@ def test_two_folders_with_equal_artifacts_give_equal_bytes(pipeline: Pipeline, l
     assert written(other).render() == lock.read_bytes()
 
 
+def test_a_lock_holds_what_was_typed_but_no_place_of_the_machine(pipeline: Pipeline) -> None:
+    pipeline.run()
+    manifests = {name: status.manifest for name, status in pipeline.statuses().items() if status.manifest}
+    kept: dict[str, Any] = {"train.steps": 5, "dataset": "photos/dataset.yaml"}
+    assert lock_of(manifests, PIPELINE, kept).overrides == kept
+    for value in ("/data/own.yaml", "~/own.yaml", {"images": "/data/photos"}):
+        assert lock_of(manifests, PIPELINE, kept | {"dataset": value}).overrides == {"train.steps": 5}
+
+
 def test_a_lock_stands_beside_its_configuration() -> None:
     assert lock_path(None) == Path("pipeline.lock")
     assert lock_path(Path("runs/fast.yaml")) == Path("runs/fast.lock")

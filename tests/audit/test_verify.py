@@ -105,6 +105,22 @@ def test_training_again_takes_defaults_for_what_did_not_count_then(pipeline: Pip
     assert "parameter train.ema" in [reason.what for reason in report.differences]
 
 
+def test_what_several_workers_trained_is_trained_again_in_one_process(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run()
+    strategies = []
+    run = PIPELINE.stages["train"].run
+
+    def noting(job: Job) -> Outcome:
+        strategies.append(job.config.value("train.strategy"))
+        return run(job)
+
+    monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=noting))
+    report = rerun_training(pipeline.config("train.strategy=multiworker"), pipeline.artifacts)
+    assert (report.identical, strategies) == (True, ["single"])
+
+
 def test_training_that_gives_other_bits_names_the_runtime(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
 

@@ -9,7 +9,6 @@ import shutil
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnist_cli.audit.repair import as_recorded
@@ -33,7 +32,7 @@ def add_checkpoint(pipeline: Pipeline, step: int) -> Path:
     folder.mkdir(parents=True)
     (folder / "weights.index").write_bytes(b"weights")
     (folder / "history.jsonl").write_bytes(b"")
-    write_state(folder, State(step, np.zeros(0, np.float32), ()), {"seed": 0})
+    write_state(folder, State(step, 0, ()), {"seed": 0})
     return folder
 
 

@@ -9,13 +9,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnist_cli import files, signals, text
 from mnist_cli.cli.progress import LineProgress
 from mnist_cli.errors import InputError, Interrupted
-from mnist_cli.maps import order
 
 
 @pytest.mark.parametrize(
@@ -166,33 +164,6 @@ def test_long_text_is_cut_in_the_middle() -> None:
 )
 def test_sizes_are_readable(size: float, shown: str) -> None:
     assert text.file_size(size) == shown
-
-
-def test_an_epoch_visits_every_example_once() -> None:
-    assert sorted(order.epoch_order(3, 7, 100)) == list(range(100))
-
-
-def test_the_order_depends_on_seed_and_epoch() -> None:
-    first = order.epoch_order(0, 0, 1000)
-    assert not np.array_equal(first, order.epoch_order(1, 0, 1000))
-    assert not np.array_equal(first, order.epoch_order(0, 1, 1000))
-
-
-def test_rows_are_what_the_rule_says_position_by_position() -> None:
-    count, seed = 7, 5
-    rows = order.rows_at(seed, position=3, length=20, count=count)
-    expected = [np.random.default_rng([seed, p // count]).permutation(count)[p % count] for p in range(3, 23)]
-    assert rows.tolist() == expected
-
-
-def test_the_order_of_the_first_examples_is_pinned() -> None:
-    # A NumPy release that changes this changes every model; it has to be noticed here.
-    assert order.rows_at(seed=0, position=0, length=5, count=55000).tolist() == [42515, 13075, 39798, 29444, 3029]
-
-
-def test_rows_of_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="count ≥ 1"):
-        order.rows_at(seed=0, position=0, length=5, count=0)
 
 
 def test_the_first_signal_is_a_request_and_the_second_an_end() -> None:

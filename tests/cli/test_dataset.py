@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,8 @@ def test_mistakes_in_a_mapping_are_reported_with_all_others(here: Path) -> None:
         "dataset: {images: photos, fit: crop, sise: [1, 2]}\nseed: -1\n", encoding="utf-8"
     )
     done = mnist("config", "check", code=3)
-    assert "pipeline.yaml:1:10: dataset: fit: expected resize or normalise; received 'crop'" in done.err
-    assert "pipeline.yaml:1:10: dataset: sise: unknown key; did you mean 'size'?" in done.err
+    assert "pipeline.yaml:1:32: dataset.fit: expected resize or normalise; received 'crop'" in done.err
+    assert "pipeline.yaml:1:44: dataset.sise: unknown key; did you mean 'size'?" in done.err
     assert "pipeline.yaml:2:7: seed: expected" in done.err
 
 
@@ -121,3 +122,18 @@ def test_a_damaged_copy_of_own_data_is_made_again(here: Path) -> None:
     (here / "artifacts" / "fetch" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damage")
     assert mnist("status", "--json").document["stages"][0]["state"] == "corrupt"
     assert mnist("fetch", "--json").document["stages"][0]["outputs"] == first
+
+
+def test_own_data_are_read_again_only_when_a_file_seems_to_have_changed(here: Path) -> None:
+    (here / "pipeline.yaml").write_text("dataset: {files: data, classes: 10}\n", encoding="utf-8")
+    unpack(here / "data")
+    mnist("fetch")
+    labels = here / "data" / "train-labels-idx1-ubyte"
+    status = labels.stat()
+    with labels.open("r+b") as file:  # in place: the same size and inode
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x0b")
+    os.utime(labels, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert mnist("status", "--json").document["stages"][0]["state"] == "fresh"
+    os.utime(labels, ns=(1, 1))
+    assert mnist("status", "--json").document["stages"][0]["state"] == "stale"

@@ -38,7 +38,7 @@ def read_model(path: Path) -> list[object]:
 
 def attack(folder: Path, count: int) -> Iterator[Tally]:
     """Give the tally of each attack, with `count` random flips."""
-    weights = np.random.default_rng(0).normal(0, 0.3, (784, 10)).astype(np.float32)
+    weights = np.random.default_rng(0).normal(0, 0.3, (784, 10))
     store, model = write_small_store(folder / "store.h5"), folder / "model.h5"
     save_model(
         model, Model(weights, weights[0].copy(), CLASSES, step=10, seed=3, store_digest="ab" * 32, shape=(28, 28))

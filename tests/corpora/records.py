@@ -59,7 +59,7 @@ def _write_checkpoint(folder: Path) -> Path:
     (folder / "weights.data-00000-of-00001").write_bytes(dice.bytes(31_400))
     records = tuple(Record(step, 1 / step, 2 / step, 0.9) for step in (20, 40, 60))
     (folder / HISTORY_NAME).write_bytes(b"".join(map(history_line, records)))
-    write_state(folder, State(60, np.ones(3, np.float32), records), {"seed": 0, "train.learning_rate": 0.5})
+    write_state(folder, State(60, 3 << 20, records), {"seed": 0, "train.learning_rate": 0.5})
     return folder
 
 
@@ -68,7 +68,7 @@ def _read_checkpoint(folder: Path) -> list[object]:
     check_files(folder, document["files"])
     state = state_of(folder, document)
     weights = [path.read_bytes() for path in sorted(folder.glob("weights.*"))]
-    return [document, state.step, state.pending.tobytes(), state.history, weights]
+    return [document, state.step, state.pending, state.history, weights]
 
 
 def _flips(tally: Tally, paths: list[Path], count: int, same: Callable[[], bool], named: str) -> Tally:

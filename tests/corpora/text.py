@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.formats.model import Model, save_model
-from mnist_cli.pipeline.digests import content_digest
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, write_manifest
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Stage
@@ -57,7 +57,7 @@ def _prepare(folder: Path) -> None:
 def _write_model(path: Path, classes: tuple[str, ...]) -> None:
     import numpy as np
 
-    save_model(path, Model(np.zeros((784, 10), "f4"), np.zeros(10, "f4"), classes, 1, 0, HOSTILE, (28, 28)))
+    save_model(path, Model(np.zeros((784, 10)), np.zeros(10), classes, 1, 0, HOSTILE, (28, 28)))
 
 
 def _write_manifest(stage: Stage, folder: Path, is_ours: bool) -> None:

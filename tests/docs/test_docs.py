@@ -16,10 +16,11 @@ import yaml
 from docs.make_reference import PAGE, reference
 from mnist_cli.cli.app import application
 from mnist_cli.datasets import FILE_NAMES
+from mnist_cli.errors import ConfigError, MnistError
 from tests.support import ROOT
 from tests.support.command_line import mnist
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -58,6 +59,16 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+_NAMED = re.compile(r"`((?:\w+/)*\w+\.py|tests/(?:\w+/)+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_modules_that_a_page_names_exist(page: Path) -> None:
+    ours = [path for folder in ("mnist_cli", "tests") for path in (ROOT / folder).rglob("*")]
+    for named in _NAMED.findall(page.read_text(encoding="utf-8")):
+        assert (ROOT / named).exists() or any(path.match(named) for path in ours), named
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_can_be_parsed(page: Path) -> None:
     for words in commands(page):
@@ -68,6 +79,15 @@ def test_every_command_can_be_parsed(page: Path) -> None:
         while hasattr(root, "commands"):
             found, root, words = root.resolve_command(context, words)
             context = root.make_context(found, list(words), parent=context)
+
+
+def test_every_exit_code_of_the_errors_is_in_the_table_for_scripts() -> None:
+    def codes(kind: type[MnistError]) -> set[int]:
+        return {kind.exit_code}.union(*map(codes, kind.__subclasses__()))
+
+    page = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
+    listed = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for code in row.split(",")}
+    assert {code for code in listed if code < 128} == codes(MnistError)  # the others are 128 and a signal
 
 
 def test_the_parser_of_commands_refuses_what_is_not_one() -> None:
@@ -114,6 +134,23 @@ def test_the_tutorial_runs(beginners_folder: tuple[Path, bool]) -> None:
             printed = mnist(*shlex.split(line)).out
             if real and shown.strip():
                 assert shape_of(printed) == shape_of(shown), f"mnist {line}"
+
+
+@pytest.mark.exhaustive
+def test_the_page_about_python_runs(empty: Path) -> None:
+    mnist("run", "--dataset", "synthetic", "--quiet")
+    names: dict[str, Any] = {}
+    for _, text in blocks(ROOT / "docs" / "python.md", "python"):
+        program = compile(text, "python.md", "exec")
+        if "# raises ConfigError: " in text:
+            expected = re.escape(text.partition("# raises ConfigError: ")[2].removesuffix(" …\n"))
+            with pytest.raises(ConfigError, match=expected):
+                exec(program, names)
+        else:
+            exec(program, names)
+    assert names["store"].train.inputs.shape == (55_000, 784)
+    assert (empty / "elsewhere" / "model.h5").exists()
+    assert names["measured"].accuracy > 0.8
 
 
 def test_the_way_from_the_old_module_runs(beginners_folder: tuple[Path, bool]) -> None:

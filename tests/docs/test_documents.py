@@ -11,6 +11,7 @@ import pytest
 import typer.main
 from pydantic import BaseModel, ValidationError
 
+from docs.make_examples import STORY
 from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
 from mnist_cli.cli.app import application
 from mnist_cli.cli.documents import adapter, content
@@ -262,6 +263,11 @@ def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
 @pytest.mark.parametrize(("name", "model"), [one for one in documents() if one[0] not in WITHOUT_EXAMPLE])
 def test_every_document_has_an_example_that_fits(name: str, model: type[BaseModel]) -> None:
     adapter(model).validate_json((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"), context=CHECKED)
+
+
+def test_the_examples_are_made_for_every_document() -> None:
+    made = [name for _, name in STORY if name] + [*FILES]
+    assert sorted(made) == sorted(name for name, _ in documents() if name not in WITHOUT_EXAMPLE)
 
 
 RESULT = json.loads((EXAMPLES / "eval.json").read_text(encoding="utf-8"))["stages"][0]

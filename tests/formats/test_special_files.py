@@ -11,10 +11,11 @@ import pytest
 
 from mnist_cli.errors import ConfigError, InputError, Locked, MnistError
 from mnist_cli.files import sha256_of
+from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.formats.model import load_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.learning.checkpoint_state import STATE_NAME, Damaged, check_files, read_state
-from mnist_cli.pipeline.digests import DigestCache, content_digest
+from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.manifest import read_manifest
 from mnist_cli.pipeline.mutex import locked
 from tests.support.configs import load_config

@@ -36,9 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "artifacts" / name).mkdir(parents=True)
         (tmp_path / "artifacts" / name / "manifest.json").touch()
     store = write_small_store(tmp_path / "artifacts/preprocess/store.h5", classes=CLASSES)
-    weights = np.random.default_rng(0).normal(0, 0.1, (784, 10)).astype(np.float32)
+    weights = np.random.default_rng(0).normal(0, 0.1, (784, 10))
     model = tmp_path / "artifacts/train/model.h5"
-    save_model(model, Model(weights, np.zeros(10, np.float32), CLASSES, 1, 0, "", (28, 28)))
+    save_model(model, Model(weights, np.zeros(10), CLASSES, 1, 0, "", (28, 28)))
     evaluate(model, store, tmp_path / "artifacts/eval")
     records = [Record(100, 0.6, 0.5, 0.8), Record(200, 0.4, 0.3, 0.9)]
     write_history(tmp_path / "artifacts/train/history.jsonl", records)
@@ -71,12 +71,10 @@ def test_the_same_plot_has_the_same_bytes(folder: Path, what: str, ending: str) 
 
 
 def test_weights_are_red_where_negative_and_blue_where_positive(folder: Path) -> None:
-    weights = np.zeros((784, 2), np.float32)
+    weights = np.zeros((784, 2))
     weights[:392, 0], weights[392:, 0] = -1, 1
     (folder / "artifacts/preprocess/store.h5").unlink()
-    save_model(
-        folder / "artifacts/train/model.h5", Model(weights, np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (28, 28))
-    )
+    save_model(folder / "artifacts/train/model.h5", Model(weights, np.zeros(2), ("a", "b"), 1, 0, "", (28, 28)))
     mnist("plot", "weights")
     pixels = np.asarray(Image.open("artifacts/plots/weights.png").convert("RGB"))
     left = pixels[:, : pixels.shape[1] // 2]
@@ -147,7 +145,7 @@ def test_a_shrunk_drawing_shows_means() -> None:
 
 
 def test_the_surest_mistakes_of_all_blocks_come_first() -> None:
-    model = Model(np.eye(3, dtype=np.float32) * 5, np.zeros(3, np.float32), tuple("abc"), 1, 0, "", (1, 3))
+    model = Model(np.eye(3) * 5, np.zeros(3), tuple("abc"), 1, 0, "", (1, 3))
     wrong_ones = np.array([[0, 100, 0], [0, 0, 200], [0, 255, 0]], np.uint8)
     pixels = np.concatenate([wrong_ones[:1], np.repeat([[255, 0, 0]], 1500, axis=0), wrong_ones[1:]]).astype(np.uint8)
     labels = np.array([0] * 1501 + [1, 2], np.uint8)

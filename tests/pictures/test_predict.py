@@ -8,6 +8,7 @@ import re
 import struct
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 
 import mnist_cli
 from mnist_cli.errors import InputError
-from mnist_cli.formats.model import Model, save_model
+from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.opening import open_picture
 from mnist_cli.pictures.predicting import evidence
@@ -30,10 +31,10 @@ NAMES = ("zero", "one", "t\x1bwo")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a model of three classes: ink at the top says `one`, at the bottom `two`."""
-    weights = np.zeros((784, 3), np.float32)
+    weights = np.zeros((784, 3))
     weights[:392, 1] = weights[392:, 2] = 0.1
     (tmp_path / "artifacts/train").mkdir(parents=True)
-    model = Model(weights, np.array([0, 0.5, -0.5], np.float32), NAMES, 1, 0, "", (28, 28))
+    model = Model(weights, np.array([0, 0.5, -0.5]), NAMES, 1, 0, "", (28, 28))
     save_model(tmp_path / "artifacts/train/model.h5", model)
     for stage in ("fetch", "preprocess"):
         (tmp_path / "artifacts" / stage).mkdir()
@@ -222,8 +223,8 @@ def store_of_the_models_shape(folder: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_small_store(path)
     pixels = open_store(path).test.inputs.shape[1]
-    weights = np.random.default_rng(0).normal(0, 1, (pixels, 10)).astype(np.float32)
-    model = Model(weights, np.zeros(10, np.float32), tuple("0123456789"), 1, 0, "", (28, 28))
+    weights = np.random.default_rng(0).normal(0, 1, (pixels, 10))
+    model = Model(weights, np.zeros(10), tuple("0123456789"), 1, 0, "", (28, 28))
     save_model(folder / "artifacts/train/model.h5", model)
     return path
 
@@ -293,7 +294,7 @@ def test_without_colours_the_evidence_is_plus_and_minus_over_the_drawing(folder:
 
 
 def test_evidence_is_the_terms_of_the_sum() -> None:
-    model = Model(np.array([[1, -2], [3, 4]], np.float32), np.zeros(2, np.float32), ("a", "b"), 1, 0, "", (1, 2))
+    model = Model(np.array([[1, -2], [3, 4]]), np.zeros(2), ("a", "b"), 1, 0, "", (1, 2))
     assert evidence(model, np.array([255, 51], np.uint8), 1) == pytest.approx([-2, 0.8])
 
 
@@ -319,3 +320,18 @@ def test_a_photograph_for_three_dimensions_is_its_first_picture(folder: Path) ->
     grey().convert("RGB").save("a.mpo", append_images=[Image.new("RGB", (200, 200))], save_all=True)
     with open_picture("a.mpo") as opened:
         assert (mnist_cli.normalize(opened, (28, 28)) > 0).any()
+
+
+def test_a_picture_is_resized_where_the_data_set_was_made_so(tmp_path: Path) -> None:
+    pixels = np.zeros((6, 4), np.uint8)
+    pixels[0, 0] = 200  # in a corner, from where normalising would move it
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    weights = np.arange(48.0).reshape(24, 2) * 0.01
+    made = Model(weights, np.zeros(2), ("a", "b"), 1, 0, "0" * 64, (6, 4), "resize")
+    save_model(tmp_path / "model.h5", made)
+    model = load_model(tmp_path / "model.h5")
+    assert model.fit == "resize"
+    resized = mnist_cli.predict(tmp_path / "a.png", model).probabilities
+    assert np.array_equal(resized, model.probabilities(pixels))
+    normalised = mnist_cli.predict(tmp_path / "a.png", replace(model, fit="normalise")).probabilities
+    assert not np.array_equal(resized, normalised)

@@ -22,8 +22,6 @@ FROZEN: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("frozen_
 @pytest.mark.parametrize("typed", FROZEN)
 def test_a_configuration_keeps_its_keys(typed: str) -> None:
     config = load_config(NO_FILE, [parse_override(text) for text in typed.split()]).config
-    keys = {
-        name: stage_key(name, stage.version, stage.parameters(config), {}, {})
-        for name, stage in PIPELINE.stages.items()
-    }
+    stages = {name: PIPELINE.stages[name] for name in FROZEN[typed]}
+    keys = {name: stage_key(name, stage.version, stage.parameters(config), {}, {}) for name, stage in stages.items()}
     assert keys == FROZEN[typed]

@@ -23,7 +23,7 @@ from mnist_cli.stages.stage import Job, Outcome, upstream
 from tests.support.command_line import Command
 from tests.support.configs import defaults
 from tests.support.data import register_dataset, write_tiny_dataset
-from tests.support.pipelines import ALL, Pipeline
+from tests.support.pipelines import ALL, Pipeline, stand_in
 
 
 def test_a_new_folder_is_missing_everything(pipeline: Pipeline) -> None:
@@ -97,8 +97,8 @@ def test_epochs_replace_steps(pipeline: Pipeline) -> None:
 
 def test_a_new_version_of_a_stage_makes_it_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.run()
-    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=2))
-    assert pipeline.why("eval") == ["the eval stage's version 1 → 2"]
+    monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], version=3))
+    assert pipeline.why("eval") == ["the eval stage's version 2 → 3"]
 
 
 def test_another_runtime_makes_training_stale(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +245,8 @@ def test_what_a_run_was_given_is_remembered_as_far_as_it_counts(pipeline: Pipeli
     remember_overrides(pipeline.artifacts, given)
     assert last_overrides(pipeline.artifacts) == {"train.steps": 7}
     assert as_typed(PIPELINE.declarations, {"train.steps": 7, "train.ema": 0.5}) == "--steps 7 --set train.ema=0.5"
+    assert as_typed(PIPELINE.declarations, {"dataset": "my/own.yaml"}) == "--dataset my/own.yaml"
+    assert as_typed(PIPELINE.declarations, {"dataset": "null"}) == "--dataset '\"null\"'"
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'"x"', b"{", b'{"train.steps": "many"}', b"\xff"])
@@ -377,3 +379,14 @@ def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_rea
         pipeline.run("preprocess.validation_size=12")
     assert "mnist fetch --force" in (caught.value.hint or "")
     assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"
+
+
+def test_files_of_another_version_are_verified_and_not_fetched_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(stages=("fetch",))
+    stand_in(monkeypatch, "fetch", version=PIPELINE.stages["fetch"].version + 1)
+    assert pipeline.why("fetch") == ["the fetch stage's version 2 → 3"]
+    (result,) = pipeline.run(stages=("fetch",), mirrors=("nowhere",))
+    assert {file["source"] for file in result.manifest.metrics["files"]} == {"already there"}
+    assert result.manifest.metrics["bytes_received"] == 0

@@ -26,7 +26,7 @@ def train_at_random(job: Job) -> Outcome:
     """Write a model of random numbers, other ones for every seed."""
     random = np.random.default_rng(job.config.value("seed"))
     store = open_store(job.input(STORE))
-    weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
+    weights, bias = (random.normal(size=shape) for shape in ((784, 10), 10))
     save_model(
         job.new / "model.h5",
         Model(weights, bias, store.classes, 1, job.config.value("seed"), store.digest, store.image_shape),
@@ -54,7 +54,7 @@ def compared(pipeline: Pipeline, first: str = "previous", second: str = "latest"
 def right(pipeline: Pipeline, seed: int, split: str) -> Any:
     """Return which examples the model of a seed gets right, computed without the toolkit's own product."""
     random = np.random.default_rng(seed)
-    weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((784, 10), 10))
+    weights, bias = (random.normal(size=shape) for shape in ((784, 10), 10))
     examples = getattr(open_store(pipeline.file("preprocess/store.h5")), split)
     logits = (examples.inputs.astype(np.float64) / 255) @ weights.astype(np.float64) + bias
     return logits.argmax(axis=1) == examples.labels

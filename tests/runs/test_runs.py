@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from mnist_cli import files
+from mnist_cli.config.declarations import Config
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.pipeline.artifacts import Artifacts
@@ -23,6 +24,7 @@ from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
 from mnist_cli.stages import PIPELINE
+from mnist_cli.stages.fetch import FetchSettings
 from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import HEAVY, Command, imported_by, mnist
 from tests.support.pipelines import Pipeline, fake_evaluate, fake_train, stand_in
@@ -379,6 +381,17 @@ def test_the_list_leaves_out_what_an_optimizer_brings_by_itself(listed: Pipeline
     listed.run("train.optimizer=adam", "train.beta_2=0.99")
     first = mnist("runs", "list").out.splitlines()[1]
     assert first.endswith("dataset=tiny preprocess.validation_size=10 train.optimizer=adam train.beta_2=0.99")
+
+
+def test_the_list_shows_only_parameters_that_can_be_typed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(_settings: FetchSettings, config: Config) -> dict[str, Any]:
+        name = config.value("dataset")
+        return {"dataset": name} if name == "mnist" else {"dataset": name, "generator": 2}
+
+    monkeypatch.setattr(FetchSettings, "counted", counted)
+    pipeline.run("train.steps=1")
+    assert runs(pipeline)[0].parameters["generator"] == 2
+    assert "generator" not in mnist("runs", "list").out
 
 
 def test_the_list_as_json_has_the_damaged_ones_too(listed: Pipeline) -> None:

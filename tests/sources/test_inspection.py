@@ -106,9 +106,9 @@ def scatter(data: Path) -> None:
     [
         (truncate, "the gzip data end too early"),
         (remove, "missing t10k-labels-idx1-ubyte.gz"),
-        (shorten, "train: 60 images and 59 labels"),
-        (resize, "training and test images differ in size: 28 × 27 pixels and 28 × 28 pixels"),
-        (swap, "expected uint8 [n, height, width]; received uint8 [60]"),
+        (shorten, "expected 60 labels; received 59 labels"),
+        (resize, "test and training images differ in size"),
+        (swap, "expected uint8, 3 dimensions; received uint8, 1 dimension"),
         (scatter, "labels from 0 to 300: expected 2 to 256 classes"),
     ],
 )
@@ -132,7 +132,7 @@ def test_twenty_of_many_problems_are_given(photos: Path) -> None:
 
 def test_a_folder_of_something_else_has_no_kind(tmp_path: Path) -> None:
     found = inspect_folder(tmp_path)
-    assert found.kind is None and found.problems[0].startswith("neither IDX files nor pictures: ")
+    assert found.kind is None and found.problems[0].startswith("no IDX files under a usual name; ")
 
 
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:

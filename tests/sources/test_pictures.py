@@ -223,3 +223,10 @@ def test_the_same_pictures_give_the_same_digests(photos: Path) -> None:
     first = [content_sha256(out / name) for name in FILE_NAMES.values()]
     fetched(photos)
     assert [content_sha256(out / name) for name in FILE_NAMES.values()] == first
+
+
+def test_classes_that_only_one_of_two_folders_has_are_named(tmp_path: Path) -> None:
+    for place in ("train/cat", "train/dog", "test/cat", "test/fox"):
+        write(tmp_path / "photos", place, "0.png", image(0, 0))
+    with pytest.raises(InputError, match="different classes: 'dog' in train/ only, 'fox' in test/ only"):
+        fetch(tmp_path / "out", dataset={"images": str(tmp_path / "photos")})

@@ -285,7 +285,7 @@ def test_what_an_archive_gave_before_is_held_to_by_pins(small: Small, monkeypatc
     pins = {name: sha256(content) for name, content in contents(small).items()}
     assert [file.source for file in small.fetch(pins=pins).files] == ["already there"] * 4
     (small.out / small.images).write_bytes(gzip.compress(b"other"))
-    with pytest.raises(FetchError, match="is not what was fetched before"):
+    with pytest.raises(FetchError, match="not the content that is known"):
         small.fetch(folder, pins={**pins, small.images: sha256(b"what was there once")})
 
 

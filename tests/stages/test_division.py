@@ -16,7 +16,6 @@ from mnist_cli.datasets import find_dataset
 from mnist_cli.errors import ConfigError, FormatError
 from mnist_cli.formats.store import Store, open_store
 from mnist_cli.maps.permutation import permuted
-from mnist_cli.stages import preprocess as stage
 from mnist_cli.stages.division import Division, Rule
 from mnist_cli.stages.preprocess import PreprocessSettings
 from mnist_cli.tutorial import read_data_sets
@@ -165,7 +164,7 @@ class TestStore:
     def test_small_blocks_give_the_same_bytes(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         digests = set()
         for size in (1 << 20, 3000):
-            monkeypatch.setattr(stage, "_BLOCK_BYTES", size)
+            monkeypatch.setattr("mnist_cli.sources.examples.BLOCK_BYTES", size)
             digests.add(made(data, validation_size=0.3, split="stratified").digest)
         assert len(digests) == 1
 

@@ -33,7 +33,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     made = {}
     for images in (SMALL, LARGE):
         made[images] = folder = tmp_path_factory.mktemp(f"images-{images}")
-        weights = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32)
+        weights = np.random.default_rng(0).normal(size=(784, 10))
         save_model(folder / "model.h5", Model(weights, weights[0], tuple("0123456789"), 1, 0, "", (28, 28)))
         (folder / HISTORY_NAME).touch()
         measured(folder, "files", images)

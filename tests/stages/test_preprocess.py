@@ -163,13 +163,13 @@ class TestRefused:
             run(sources)
 
     def test_images_of_another_type(self, sources: Path) -> None:
-        assert "no images" in refused(sources, TRAIN_IMAGES, np.zeros((60, 28, 28), np.int8)).message
+        assert "not images" in refused(sources, TRAIN_IMAGES, np.zeros((60, 28, 28), np.int8)).message
 
     def test_images_without_a_second_side(self, sources: Path) -> None:
-        assert "no images" in refused(sources, TEST_IMAGES, np.zeros((20, 784), np.uint8)).message
+        assert "not images" in refused(sources, TEST_IMAGES, np.zeros((20, 784), np.uint8)).message
 
     def test_labels_of_another_type(self, sources: Path) -> None:
-        assert "no labels" in refused(sources, TEST_LABELS, np.zeros(20, np.int32)).message
+        assert "not labels" in refused(sources, TEST_LABELS, np.zeros(20, np.int32)).message
 
     def test_another_number_of_labels_than_images(self, sources: Path) -> None:
         error = refused(sources, TRAIN_LABELS, np.zeros(59, np.uint8))
@@ -180,12 +180,12 @@ class TestRefused:
 
     def test_test_images_of_another_size(self, sources: Path) -> None:
         error = refused(sources, TEST_IMAGES, np.zeros((20, 28, 27), np.uint8))
-        assert (error.expected, error.received) == ("28×28 pixels", "28×27 pixels")
+        assert (error.expected, error.received) == ("28 × 28 pixels", "28 × 27 pixels")
 
     @pytest.mark.parametrize("size", [(0, 28), (300, 300)])
     def test_images_without_pixels_or_with_too_many(self, sources: Path, size: tuple[int, int]) -> None:
         write_idx(sources / TEST_IMAGES, np.zeros((20, *size), np.uint8))
-        assert "1 to 65536 pixels" in refused(sources, TRAIN_IMAGES, np.zeros((60, *size), np.uint8)).message
+        assert "1 to 65,536 pixels" in refused(sources, TRAIN_IMAGES, np.zeros((60, *size), np.uint8)).message
 
     @pytest.mark.parametrize("position", [0, 9, 10, 59])
     def test_a_label_that_is_no_class_is_named_with_its_place(self, sources: Path, position: int) -> None:

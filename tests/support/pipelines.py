@@ -14,7 +14,6 @@ import pytest
 from mnist_cli.config.declarations import Config
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.overrides import remember_overrides
 from mnist_cli.pipeline.plan import StageStatus, examine_all
 from mnist_cli.pipeline.request import Request, StageResult
@@ -83,7 +82,7 @@ class Pipeline:
         return [result.stage for result in self.run(*settings, **options) if result.ran]
 
     def statuses(self, *settings: str) -> dict[str, StageStatus]:
-        return examine_all(self.config(*settings), self.artifacts, DigestCache(self.artifacts.root))
+        return examine_all(self.config(*settings), Artifacts(self.artifacts.root, PIPELINE))
 
     def states(self, *settings: str) -> list[str]:
         return [str(status.state) for status in self.statuses(*settings).values()]

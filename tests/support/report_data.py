@@ -57,7 +57,8 @@ def make_report_data(
     weights = 8 * images.T @ (labels - labels.mean(axis=0)) / TRAIN
     weights += np.random.default_rng(5).normal(0, 0.05, weights.shape)
     bias = np.linspace(-0.2, 0.2, len(classes))
-    model = Model(weights.astype(np.float32), bias.astype(np.float32), classes, 7, 0, store.digest, shape)
+    weights, bias = (np.rint(array * 2**24) / 2**24 for array in (weights, bias))
+    model = Model(weights, bias, classes, 7, 0, store.digest, shape)
     save_model(folder / "model.h5", model)
     result = evaluate(folder / "model.h5", folder / "store.h5", folder / "eval")
     history = tuple(Record(step, 2.3 / step, 2.2 / step, 1 - 1 / (step + 1)) for step in range(1, 8))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
 
 
@@ -24,9 +21,3 @@ class Failing(Progress):
 def outputs(folder: Path) -> tuple[bytes, bytes]:
     """Return the bytes of the model and of the history."""
     return (folder / "model.h5").read_bytes(), (folder / "history.jsonl").read_bytes()
-
-
-def difference(one: Path, other: Path) -> float:
-    """Return the largest difference between the weights or biases of the models in two folders."""
-    first, second = load_model(one / "model.h5"), load_model(other / "model.h5")
-    return float(max(np.abs(first.weights - second.weights).max(), np.abs(first.bias - second.bias).max()))

@@ -55,10 +55,10 @@ class RunRecord(Document, runs.RunRecord):
 class Checkpoint(Document):
     """artifacts/train/checkpoints/KEY/step-N/state.json: what a checkpoint holds beside TensorFlow's files."""
 
-    schema_: Literal["mnist-checkpoint/3"] = Field(alias="schema", description="The format of this file.")
+    schema_: Literal["mnist-checkpoint/4"] = Field(alias="schema", description="The format of this file.")
     course: dict[str, Value] = Field(description="What decides the bits of a run, without its length.")
     step: Positive = Field(description="Steps done.")
-    pending: str = Field(description="Base64 of little-endian float32: the loss of each step since the last record.")
+    pending: Count = Field(description="Sum of the examples' losses since the last record, in units of 2^-20 nats.")
     files: dict[str, Digest] = Field(description="The other files of the checkpoint → SHA-256 of their bytes.")
     sha256: Digest = Field(description="SHA-256 of the canonical JSON of all other fields, to detect damage.")
 

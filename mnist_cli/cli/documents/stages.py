@@ -114,18 +114,12 @@ class NoRuntime(Document):
 
 
 class TrainRuntime(Document):
-    """What can change the bits of a training, beside its parameters and data."""
+    """What can change the bits of a training by an optimizer of Keras; empty for sgd, momentum and nesterov."""
 
-    device: Literal["cpu", "gpu"] = Field(description="The kind of device it ran on.")
-    tensorflow: str = Field(description="TensorFlow's version.")
-    keras: str = Field(description="The version of Keras, which has the optimizers.")
-    numpy: str = Field(description="The version of NumPy, which orders the examples.")
-    determinism: bool = Field(description="Whether TensorFlow's deterministic operations were switched on.")
-    onednn: Literal["0", "1"] = Field(description="Whether TensorFlow computed with oneDNN.")
-    instructions: str = Field(
-        description="The processor's architecture and, on x86, its widest vector instructions, as in x86_64 avx2."
-    )
-    replicas: Positive = Field(description="Number of devices, here or elsewhere, that shared each step.")
+    device: Literal["cpu", "gpu"] = Field(default=ABSENT, description="The kind of device it ran on.")
+    tensorflow: str = Field(default=ABSENT, description="TensorFlow's version.")
+    keras: str = Field(default=ABSENT, description="The version of Keras, which has the optimizers.")
+    machine: str = Field(default=ABSENT, description="The processor's architecture, such as x86_64.")
 
 
 METRICS: Mapping[str, type[Document]] = {

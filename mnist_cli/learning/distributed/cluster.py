@@ -36,9 +36,6 @@ _LOST = (
     tf.errors.InternalError,
 )
 
-# Workers on processors of several kinds train well together; only the same ones in the same places repeat the bits.
-_MAY_DIFFER = ("instructions",)
-
 
 @contextlib.contextmanager
 def losses_told() -> Iterator[None]:
@@ -78,7 +75,6 @@ class Cluster:
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         with losses_told():
-            # A ring adds in the same order each time, and every worker gets the same bits.
             options = tf.distribute.experimental.CommunicationOptions(
                 implementation=tf.distribute.experimental.CommunicationImplementation.RING
             )
@@ -87,17 +83,17 @@ class Cluster:
         # TensorFlow lists the devices of all workers by now; every worker has as many.
         devices = available_devices(device)[: count // self.worker.count]
         self.replicas = Replicas(devices, count, self._strategy)
-        signature = [tf.TensorSpec([None], tf.float32)]
+        signature = [tf.TensorSpec([None], tf.float64)]
         self._compiled = tf.function(self._sum, input_signature=signature, autograph=False)
 
-    def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the sum of every worker's float32 [n]; it returns when all have called it.
+    def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the sum of every worker's float64 [n]; it returns when all have called it.
 
         Raises:
             WorkerLost: one does not.
         """
         with losses_told():
-            total: npt.NDArray[np.float32] = self._compiled(tf.constant(values, tf.float32)).numpy()
+            total: npt.NDArray[np.float64] = self._compiled(tf.constant(values, tf.float64)).numpy()
         return total
 
     def part(self) -> None:
@@ -115,9 +111,7 @@ class Cluster:
     def tell(self, content: bytes) -> bytes:
         """Return the chief's content, on every worker; the others' is not looked at; errors as `sum`."""
         own = np.frombuffer(content if self.worker.is_chief else b"", np.uint8)
-        # float32 holds a length only up to 2^24.
-        high, low = map(int, self.sum(divmod(len(own), 2**20)))
-        length = high * 2**20 + low
+        length = int(self.sum([len(own)])[0])
         return self.sum(own if self.worker.is_chief else np.zeros(length)).astype(np.uint8).tobytes()
 
     def share_state(
@@ -134,13 +128,13 @@ class Cluster:
             InputError: this worker's run is not the chief's.
             WorkerLost: a worker is gone.
         """
-        document = {"run": dict(run), "state": None if state is None else _state_document(state, variables)}
+        own = dict(run)
+        document = {"run": own, "state": None if state is None else _state_document(state, variables)}
         received = json.loads(self.tell(json.dumps(document).encode()))
-        own = {name: value for name, value in run.items() if name not in _MAY_DIFFER}
-        chief = {name: value for name, value in received["run"].items() if name not in _MAY_DIFFER}
-        if chief != json.loads(json.dumps(own)):
+        if received["run"] != json.loads(json.dumps(own)):
+            differences = in_words(received["run"], own)
             raise InputError(
-                f"worker {self.worker.index} would train something else than the chief: {in_words(chief, own)}",
+                f"worker {self.worker.index} would train something else than the chief: {differences}",
                 hint="give all workers the same configuration and store",
             )
         told = received["state"]
@@ -149,8 +143,7 @@ class Cluster:
         for name, variable in variables.items():
             values = np.frombuffer(base64.b64decode(told["variables"][name]), variable.dtype.as_numpy_dtype)
             variable.assign(values.reshape(variable.shape))
-        pending = np.frombuffer(base64.b64decode(told["pending"]), np.float32)
-        return State(told["step"], pending, parse_history(base64.b64decode(told["history"])))
+        return State(told["step"], told["pending"], parse_history(base64.b64decode(told["history"])))
 
     def _sum(self, values: tf.Tensor) -> tf.Tensor:
         def own(values: tf.Tensor) -> tf.Tensor:
@@ -204,7 +197,7 @@ def _state_document(state: State, variables: Mapping[str, tf.Variable]) -> dict[
 
     return {
         "step": state.step,
-        "pending": text(state.pending.astype(np.float32).tobytes()),
+        "pending": state.pending,
         "history": text(b"".join(map(history_line, state.history))),
         "variables": {name: text(variable.numpy().tobytes()) for name, variable in variables.items()},
     }

@@ -2,7 +2,8 @@
 
 Each replica sums up the loss and the gradients of its share of the batch; the sums of all replicas are added; and what
 a step does with them is done once, with W and b as ordinary variables. So every optimizer works as it does alone, and
-what is sent in a step is the sums (31 KB for MNIST) and W and b to each device.
+what is sent in a step is the sums (63 KB for MNIST) and W and b to each device. The sums are of whole numbers, so any
+number of replicas, adding in any order, gives the bits of one.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class Replicas:
         """Return the sum of what `compute` gives for each replica's share of the rows; for use in a compiled function.
 
         Args:
-            compute: returns float32 [], [K, D] and [K], sums over the examples at the rows that it is given.
+            compute: returns float64 [1], [K, D] and [K, 1], sums over the examples at the rows that it is given.
             rows: int32 [batch].
-            weights: float32 [K, D].
-            bias: float32 [K].
+            weights: float64 [K, D].
+            bias: float64 [K, 1].
         """
         if self.strategy is None:
             return compute(0, rows, weights, bias)
-        shapes = (tf.TensorShape([]), weights.shape, bias.shape)
+        shapes = (tf.TensorShape([1]), weights.shape, bias.shape)
         sizes = [shape.num_elements() for shape in shapes]
 
         def share(rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -54,7 +55,7 @@ class Replicas:
                 share_start(rows.shape[0], number, self.count) : share_start(rows.shape[0], number + 1, self.count)
             ]
             if not own.shape[0]:
-                return tf.zeros([sum(sizes)])
+                return tf.zeros([sum(sizes)], tf.float64)
             sums = compute(number % len(self.devices), own, weights, bias)
             # One vector: a reduction costs what its first byte costs, or nearly.
             return tf.concat([tf.reshape(part, [-1]) for part in sums], axis=0)
@@ -79,7 +80,7 @@ def make_replicas(strategy: str, device: str) -> Replicas:
     devices = available_devices(device)
     if strategy == "single":
         return Replicas(devices[:1])
-    # Added up on the first device, in the order of the replicas: the same bits each time, and W and b are there.
+    # Added up on the first device, where W and b are.
     reduction = tf.distribute.ReductionToOneDevice(reduce_to_device=devices[0].name)
     mirrored = tf.distribute.MirroredStrategy([device.name for device in devices], cross_device_ops=reduction)
     return Replicas(devices, len(devices), mirrored)

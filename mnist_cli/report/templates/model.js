@@ -2,10 +2,11 @@
 
 const bytesOf = text => Uint8Array.from(atob(text), character => character.charCodeAt(0));
 
-// Little-endian float32, whatever the machine.
+// Little-endian int32 in units of 2^-24, whatever the machine.
+const UNIT = 2 ** -24;
 const floatsOf = text => {
   const view = new DataView(bytesOf(text).buffer);
-  return Float32Array.from({length: view.byteLength / 4}, (_, index) => view.getFloat32(4 * index, true));
+  return Float64Array.from({length: view.byteLength / 4}, (_, index) => view.getInt32(4 * index, true) * UNIT);
 };
 
 // As NumPy and Python round: halves to the even neighbour.
@@ -18,11 +19,13 @@ const round = value => {
 // x[i] · W[i, k] of every pixel i. The sum and b[k] make the logit; W is stored row after row.
 const evidence = (model, pixels, k) => {
   const classes = model.bias.length;
-  return Float64Array.from(pixels, (byte, index) => Math.fround(byte / 255) * model.weights[index * classes + k]);
+  return Float64Array.from(pixels, (byte, index) => byte / 255 * model.weights[index * classes + k]);
 };
 
+// In units of 2^-24 / 255 the sum is one of whole numbers: exact, and the logits are those of Python to the bit.
 const logits = (model, pixels) => Array.from(model.bias, (bias, k) =>
-  evidence(model, pixels, k).reduce((sum, value) => sum + value, bias));
+  pixels.reduce((sum, byte, index) => sum + byte * (model.weights[index * model.bias.length + k] / UNIT),
+    255 * (bias / UNIT)) * UNIT / 255);
 
 const softmax = values => {
   const highest = Math.max(...values);
