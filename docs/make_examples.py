@@ -55,6 +55,7 @@ STORY = (
     ("sweep --set train.learning_rate=0.1,0.3", "sweep"),
     ("runs list", "runs-list"),
     ("runs show latest", "runs-show"),
+    ("runs prune --set keep_runs=3", "runs-prune"),
     ("runs rm latest", "runs-rm"),
 )
 _FAILING = {"failure": 3, "predict-failed": 5}

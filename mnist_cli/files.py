@@ -2,6 +2,8 @@
 
 Temporary file in the same folder → write → flush → fsync → rename → fsync of the folder. A reader sees the old
 file or the new one, also after a power cut; a writer that dies leaves only a temporary file, which `sweep` removes.
+
+Whatever is removed is removed here: by a name that we gave it, and never through a link.
 """
 
 from __future__ import annotations
@@ -11,14 +13,21 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mnist_cli.errors import InputError
+from mnist_cli.text import printable
+
 TEMPORARY_PREFIX = ".tmp-"
+# As `temporary_beside` makes them.
+_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(.+-)?[0-9a-f]{{8}}", re.DOTALL)
 _BLOCK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no room, or no inode
 
 
 def temporary_beside(path: Path) -> Path:
@@ -95,12 +104,39 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it.
+def refuse_links(path: Path, root: Path) -> None:
+    """Refuse a path that leads through a link, or is one: what is behind it is not ours to change.
+
+    Args:
+        path: something in `root`, which may itself be reached by a link.
+        root: the folder that somebody gave us.
 
     Raises:
+        InputError: `path`, or a folder between it and `root`, is a link.
+    """
+    for place in (path, *path.parents):
+        if place == root:
+            return
+        if place.is_symlink():
+            raise InputError(
+                f"{printable(place)}: expected a folder; received a link, and nothing is changed through a link",
+                hint="replace the link by what it points to",
+            )
+    raise AssertionError(f"{path} is not in {root}")
+
+
+def remove(path: Path, root: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it; what links in it point to stays.
+
+    Args:
+        path: something in `root` that we made; it may be gone already.
+        root: the folder that somebody gave us.
+
+    Raises:
+        InputError: a folder between `path` and `root` is a link.
         OSError: it cannot be removed, and names `path`; `shutil.rmtree` would name the file in it without its folder.
     """
+    refuse_links(path.parent, root)
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
@@ -111,22 +147,32 @@ def remove(path: Path) -> None:
         raise
 
 
-def remove_at_once(path: Path) -> None:
-    """Remove something that readers may be looking at; also for one that is killed meanwhile it is whole or gone.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
+def remove_at_once(path: Path, root: Path) -> None:
+    """Remove something that readers may be looking at: killed meanwhile, it is whole or gone; otherwise as `remove`."""
+    refuse_links(path.parent, root)
     doomed = temporary_beside(path)
-    path.rename(doomed)
-    remove(doomed)
+    try:
+        path.rename(doomed)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        doomed = path  # a full disk that does not take even a name
+    remove(doomed, root)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in `folder`; call it under the lock only."""
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if leftover.is_file() or leftover.is_symlink():
-            leftover.unlink(missing_ok=True)
+def temporaries(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Give the temporary files and folders in `folder`, and so many levels below it, but for those behind links."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if _TEMPORARY.fullmatch(path.name):
+            yield path
+        elif depth and path.is_dir() and not path.is_symlink():
+            yield from temporaries(path, depth - 1)
+
+
+def sweep(folder: Path, depth: int = 0) -> None:
+    """Remove the temporary files and folders that killed writers left there; call it under the mutex only."""
+    for leftover in temporaries(folder, depth):
+        remove(leftover, folder)
 
 
 def open_regular(path: Path) -> BinaryIO:

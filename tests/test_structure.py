@@ -82,6 +82,16 @@ def test_only_the_learning_room_imports_tensorflow() -> None:
             assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in imports(path)), path
 
 
+def test_only_one_module_deletes() -> None:
+    for path in set(modules()) - {PACKAGE / "files.py"}:
+        called = {
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        assert called.isdisjoint({"unlink", "rmtree", "removedirs"}), path
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

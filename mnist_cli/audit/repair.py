@@ -89,7 +89,7 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
         request.artifacts.digests.forget()
         for check in wrong:
             if check.checkpoint is not None:
-                files.remove_at_once(check.checkpoint)
+                files.remove_at_once(check.checkpoint, request.artifacts.root)
                 request.progress.note(f"removed {check.name}, which is damaged: {check.problem}")
             elif check.stage == FOLDER:
                 remove_run(request.artifacts.root, check.name)

@@ -107,16 +107,16 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
             return 128 + number
         return code if isinstance(code, int) else 0
     except usage_error as error:
-        return _refuse(arguments, error)
+        return _refuse(arguments, error, pipeline)
     except Interrupted as error:
         return error.exit_code
     except OSError as error:  # Typer prints the help, and nothing else, by itself
         return _lost(OutputLost(error))
 
 
-def _refuse(arguments: list[str], error: Exception) -> int:
+def _refuse(arguments: list[str], error: Exception, pipeline: Pipeline) -> int:
     """Report a command line that cannot be understood."""
-    refused = refusal(error)
+    refused = refusal(error, arguments, lambda: typer.main.get_command(application(pipeline=pipeline)))
     if not refused.message:  # no command was given, and Typer has printed the help
         return UsageError.exit_code
     wants_json = "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)

@@ -6,8 +6,11 @@ Typer checks values with Pydantic or, in earlier versions, with Click, and passe
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from mnist_cli.config.declarations import SHORT_NAMES
 from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
@@ -26,11 +29,46 @@ _CLICK = (
 )
 
 
-def refusal(error: Exception) -> UsageError:
-    """Return the error to report for a usage error of Typer's."""
+def refusal(error: Exception, arguments: Sequence[str], everything: Callable[[], Any]) -> UsageError:
+    """Return the error to report for a usage error of Typer's.
+
+    Args:
+        error: what Typer raised.
+        arguments: what was typed behind `mnist`.
+        everything: returns the group of all commands; called where an option may belong to another one.
+    """
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "mnist"
-    return UsageError(_message(error).rstrip("."), hint=f"run '{path} --help'")
+    told, hint = _message(error).rstrip("."), f"run '{path} --help'"
+    if option := getattr(error, "option_name", None):
+        told, hint = _unknown_option(error, str(option), arguments, everything(), hint)
+    elif arguments and context is not None and f"--{arguments[0]}" in _options(context.command):
+        told, hint = told.partition(". ")[0], f"run 'mnist --{arguments[0]}'"
+    return UsageError(told, hint=hint)
+
+
+def _unknown_option(error: Any, option: str, arguments: Sequence[str], group: Any, usual_hint: str) -> tuple[str, str]:
+    """Return message and hint for an option that the command does not take."""
+    told = printable(f"No such option: {option}")
+    if (meant := SHORT_NAMES.get(option.lstrip("-"))) and (full := f"--{meant.replace('_', '-')}") in _options(
+        error.ctx.command
+    ):
+        return f"{told}; did you mean '{full}'?", usual_hint
+    takers = [name for name, command in group.commands.items() if option in _options(command)]
+    if error.ctx.parent is None:  # it stands before the command
+        for at, word in enumerate(arguments):
+            if word in takers:
+                again = [word, *arguments[:at], *arguments[at + 1 :]]
+                return told, f"options go behind the command: 'mnist {printable(shlex.join(again), 1000)}'"
+    elif takers:
+        named = " and ".join(f"'mnist {name}'" for name in takers)
+        return f"{told}; {named} {'take' if takers[1:] else 'takes'} it", f"run 'mnist {takers[0]} --help'"
+    near = [name for name in getattr(error, "possibilities", None) or () if name != "--help"]
+    return (f"{told}; did you mean '{near[0]}'?" if near else told), usual_hint
+
+
+def _options(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def _message(error: Any) -> str:

@@ -96,10 +96,15 @@ def run(
             request.promise.check_before(loaded.config, stages)
         _print_plan(session, request)
         return
+    from mnist_cli.pipeline.mutex import at_work
+
     _note_what_is_dropped(session, loaded)
     results = run_request(request)
     if not any(result.ran for result in results):
-        session.output.line(f"nothing to do: {_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh")
+        fresh = f"{_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh"
+        busy = at_work(request.artifacts.root)
+        word = f"another run is at work: {busy}; until it is done" if busy else "nothing to do"
+        session.output.line(f"{word}: {fresh}")
     print_conclusion(session, results)
     check_gate(session, loaded, results)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.session import Session, command
-from mnist_cli.errors import UsageError
+from mnist_cli.errors import ConfigError, UsageError
 from mnist_cli.text import percent, plural, printable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
     command(group, pipeline, "list")(list_runs)
     command(group, pipeline, "show")(show)
     command(group, pipeline, "rm")(remove)
+    command(group, pipeline, "prune")(prune)
     app.add_typer(group)
 
 
@@ -40,7 +42,6 @@ def list_runs(session: Session) -> None:
 
     whole, damaged = read_runs(session.artifacts)
     published = published_id(session.artifacts)
-    usual = _usual(session)
     if whole:
         session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
@@ -54,12 +55,13 @@ def list_runs(session: Session) -> None:
             (created, 16),
             (told[0].rjust(10), 10),
             (told[1].rjust(8), 8),
-            (_unusual(session, run, usual), 0),
+            (_unusual(session, run), 0),
         )
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
     if not whole and not damaged:
-        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; 'mnist run' keeps one")
+        words = session.following("'mnist run' keeps one")
+        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; {words}")
     listed = [_summary(run) | {"published": run.id == published} for run in reversed(whole)]
     session.output.document(runs=listed, damaged=damaged)
 
@@ -121,21 +123,44 @@ def remove(session: Session, names: Names) -> None:
     session.output.line(f"removed {plural(len(found), 'run')}: {', '.join(found)}")
 
 
-def _usual(session: Session) -> dict[str, Any]:
-    """Return every parameter that counts, as it is by default."""
-    defaults = session.pipeline.declarations.defaults()
-    usual: dict[str, Any] = {}
-    for stage in session.pipeline.stages.values():
-        usual |= stage.parameters(defaults)
-    return usual
+def prune(session: Session) -> None:
+    """Remove the oldest runs, so that keep_runs stay.
+
+    The one in artifacts/train stays. Training removes one run at most, when a new one pushes it out.
+
+    Example: mnist runs prune --set keep_runs=20
+    """
+    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.runs.recording import remove_run, surplus
+
+    keep, removed = session.load().config.value("keep_runs"), []
+    if surplus(session.artifacts, keep):
+        with locked(session.artifacts.root, session.command):
+            removed = surplus(session.artifacts, keep)
+            for run in removed:
+                remove_run(session.artifacts.root, run)
+    session.output.document(removed=removed)
+    named = f"removed {plural(len(removed), 'run')}: {', '.join(removed)}"
+    session.output.line(named if removed else f"nothing to remove: keep_runs is {keep}")
 
 
-def _unusual(session: Session, run: Run, usual: dict[str, Any]) -> str:
-    """Return the parameters that are not as by default, as one would type them."""
+def _unusual(session: Session, run: Run) -> str:
+    """Return the parameters that are not as by default, as one would type them.
+
+    An optimizer and a schedule bring defaults of their own.
+    """
     from mnist_cli.config.template import yaml_value
 
-    keys = session.pipeline.declarations.keys
-    typed = {path: value for path, value in run.parameters.items() if path in keys and usual.get(path) != value}
+    declared, defaults = session.pipeline.declarations.keys, session.pipeline.declarations.defaults()
+    owners = {key.of: run.parameters[key.of] for key in declared.values() if key.of in run.parameters}
+    config = defaults
+    with contextlib.suppress(ConfigError):  # of a version with other optimizers
+        config = defaults.replaced(owners)
+    usual: dict[str, Any] = {}
+    for stage in session.pipeline.stages.values():
+        usual |= stage.parameters(config)
+    usual |= {path: defaults.value(path) for path in owners}
+    typed = {path: value for path, value in run.parameters.items() if path in declared and usual.get(path) != value}
     return printable(" ".join(f"{path}={yaml_value(value)}" for path, value in typed.items()))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +34,7 @@ SettingT = TypeVar("SettingT")
 
 _DEFAULT_ARTIFACTS = Path("artifacts")
 _WRITES_CONFIG = "mnist config init"  # to the file that --config names
+_LINE = 2000  # characters of a command line in a hint; cut in its middle it could not be followed
 
 # What stands behind `mnist` on the command line, for messages that say what to type; set by the application.
 typed: list[str] = []
@@ -60,6 +63,7 @@ class Session:
         self._config_file: Path | None = values.pop("config")
         self._set: list[str] = values.pop("settings") or []
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
+        self._kept: dict[str, Any] = {}  # what an earlier command was given, and holds for this one
 
     @functools.cached_property
     def artifacts(self) -> Artifacts:
@@ -129,6 +133,7 @@ class Session:
         mistakes: list[ConfigError] = []
         for path, text in [*((None, text) for text in self._set), *options]:
             try:
+                _refuse_empty(str(self.pipeline.declarations.keys[path].option) if path else "--set", text)
                 typed.append(
                     read(path, text, str(self.pipeline.declarations.keys[path].option))
                     if path
@@ -157,8 +162,58 @@ class Session:
         """Read the configuration with what the command line sets; errors as `load_config`."""
         from mnist_cli.config.loading import load_config
 
+        self._kept = kept or self._kept
+        other = Path("pipeline.yml")
+        if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
+            self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
         overrides, mistakes = self.overrides()
         return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
+
+    def following(self, text: str) -> str:
+        """Let every command that a text quotes repeat what was typed and matters to it.
+
+        Args:
+            text: such as "run 'mnist run'".
+
+        Returns:
+            Such as "run 'mnist run --artifacts here --learning-rate 0.3'".
+        """
+        return re.sub(r"'mnist ([^']*)'", lambda quoted: f"'{self._repeated(quoted[1].split())}'", text)
+
+    def _repeated(self, words: list[str]) -> str:
+        own = self.command.split()[1:]
+        if "--help" in words:
+            again = words
+        elif words[: len(own)] == own and words != own:  # the same command with one more option
+            again = [*typed, *(word for word in words[len(own) :] if word not in typed)]
+        else:
+            named = [("--artifacts", self._artifacts), ("--config", self._config_file)]
+            named = {"dataset": [], "config": named[1:]}.get(words[0], named)
+            common = [word for option, value in named if value is not None for word in (option, str(value))]
+            again = [*words, *common, *self._settings_for(words[0])]
+        return _as_typed(again)
+
+    def _settings_for(self, name: str) -> list[str]:
+        """Return the words that set, for another command, what was set for this one and can make a difference there."""
+        if self.command == "mnist sweep" or name not in ("run", "status", "lock", *self.pipeline.stages):
+            return []
+        stages = list(self.pipeline.stages)
+        until = stages.index(name) + 1 if name in stages else len(stages)
+        sections = {"", *(self.pipeline.stages[stage].settings.section for stage in stages[:until])}
+        given = [setting.partition("=")[::2] for setting in self._set]
+        given += [(path, text) for path, text in self._key_options.items() if text is not None]
+        found = [(path, text) for path, text in given if path.rpartition(".")[0] in sections]
+        if name != "run":
+            return [word for path, text in found for word in ("--set", f"{path}={text}")]
+        from mnist_cli.pipeline.overrides import as_typed
+
+        # The other commands go by what the last run was given anyway.
+        kept = {path: value for path, value in self._kept.items() if path not in dict(found)}
+        words = shlex.split(as_typed(self.pipeline.declarations, kept))
+        for path, text in found:
+            declared = self.pipeline.declarations.keys.get(path)
+            words += [declared.option, text] if declared and declared.option else ["--set", f"{path}={text}"]
+        return words
 
 
 def command(
@@ -223,23 +278,37 @@ def _run_body(session: Session, body: Callable[[], int | None]) -> int:
     except (MnistError, Interrupted) as error:
         if isinstance(error, Interrupted):
             error.hint = _how_to_go_on(error)
+        elif error.hint:
+            error.hint = session.following(error.hint)
         return _report(session, error)
     except OSError as error:
         return _report(session, _storage_error(error))
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
         message = f"internal error: {type(error).__name__}: {printable(error)}"
-        return _report(session, MnistError(message, hint=f"run '{session.command} --debug' and report what it prints"))
+        hint = session.following(f"run '{session.command} --debug' and report what it prints")
+        return _report(session, MnistError(message, hint=hint))
 
 
 def _how_to_go_on(error: Interrupted) -> str:
     """Return the command that was typed; where there is work to go on from, without what would throw that away."""
-    import shlex
-
-    shown = [without_secrets(word, is_address=True) if "://" in word else word for word in typed]
     if error.reached is None:
-        return f"run '{printable(shlex.join(['mnist', *shown]))}' to start it again"
-    again = shlex.join(["mnist", *(word for word in shown if word not in ("--restart", "--force"))])
-    return f"run '{printable(again)}' to go on from {error.reached}"
+        return f"run '{_as_typed(typed)}' to start it again"
+    again = [word for word in typed if word not in ("--restart", "--force")]
+    return f"run '{_as_typed(again)}' to go on from {error.reached}"
+
+
+def _refuse_empty(option: str, text: str) -> None:
+    """Refuse what an unset variable of a shell leaves of `--steps "$STEPS"`: nothing would mean the default."""
+    key, equals, value = text.partition("=") if option == "--set" else ("", "=", text)
+    if equals and not value.strip():
+        place = f"{option} {printable(key)}" if key else option
+        raise ConfigError([f"{place}: expected a value; received an empty one"], hint="null stands for no value")
+
+
+def _as_typed(words: Sequence[str]) -> str:
+    """Return a command line with these words behind `mnist`, without passwords."""
+    shown = [without_secrets(word, is_address=True) if "://" in word else word for word in words]
+    return printable(shlex.join(["mnist", *shown]), _LINE)
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:

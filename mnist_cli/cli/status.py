@@ -10,11 +10,14 @@ from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
+from mnist_cli.text import plural
 
 if TYPE_CHECKING:
+    from mnist_cli.config.declarations import Config
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.stages.stage import Pipeline
 
+_PLACES = 3  # to go on from; more than these is more than one reads
 _COLOURS = {
     "fresh": "green",
     "pending": "cyan",
@@ -52,6 +55,7 @@ def status(
     statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)
+    _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]
     session.output.document(fresh=not waiting, overrides=loaded.overrides)
     if promise:
@@ -60,7 +64,24 @@ def status(
     if check:
         require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
-        session.output.line("'mnist run' brings everything up to date")
+        session.output.line(session.following("'mnist run' brings everything up to date"))
+
+
+def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:
+    """Print from where interrupted work could go on; what became a run is done."""
+    from mnist_cli.runs.names import are_done
+
+    for one in statuses:
+        stage = session.pipeline.stages[one.stage]
+        if stage.resumable is None:
+            continue
+        found = stage.resumable(session.artifacts.folder(one.stage) / stage.scratch, config)
+        done = are_done(session.artifacts.root, [(step, decisive) for step, decisive, _ in found])
+        places = [(step, words) for (step, _, words), is_done in zip(found, done, strict=True) if not is_done]
+        for step, words in places[:_PLACES]:
+            session.output.line(f"{one.stage} can go on from step {step:,} with {words or 'these settings'}")
+        if len(places) > _PLACES:
+            session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to go on from")
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:

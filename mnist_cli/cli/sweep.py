@@ -78,7 +78,8 @@ def sweep(
     _print_how_to_go_on(session, results)
     keep = points[0].config.value("keep_runs")
     if len(points) > keep:
-        session.output.note(f"keep_runs is {keep}: the next training removes the oldest of these runs")
+        words = session.following("'mnist runs prune' removes the oldest of these runs")
+        session.output.note(f"keep_runs is {keep}: {words}")
 
 
 def _print_table(session: Session, results: list[PointResult]) -> None:
@@ -100,7 +101,7 @@ def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
     session.output.document(best=runs[0].id, command=command)
     session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
     if len(runs) > 1:
-        session.output.line(f"is it better than the next? mnist diff {runs[1].id} {runs[0].id}")
+        session.output.line(session.following(f"is it better than the next? 'mnist diff {runs[1].id} {runs[0].id}'"))
     if lost := len(results) - len(runs):
         session.output.warn(f"{plural(lost, 'point')} diverged")
 

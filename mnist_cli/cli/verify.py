@@ -49,7 +49,8 @@ def verify(
         named = ", ".join(f"{check.stage}/{check.name}" for check in wrong)
         raise GateFailed(f"{plural(len(wrong), 'file')} not as published: {named}", hint="run 'mnist verify --repair'")
     if any(check.outdated for check in checks):
-        session.output.note("a stage was made from inputs that have changed since; 'mnist status' says what to run")
+        words = session.following("'mnist status' says what to run")
+        session.output.note(f"a stage was made from inputs that have changed since; {words}")
     if rerun:
         _rerun(session)
 

@@ -149,6 +149,18 @@ class Section:
         return self.decisive()
 
 
+# What other programs call a parameter, and many people type.
+SHORT_NAMES = {
+    "lr": "learning_rate",
+    "lr_schedule": "schedule",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "opt": "optimizer",
+    "data": "dataset",
+    "random_state": "seed",
+}
+
+
 @dataclass(frozen=True)
 class Config:
     """A value for every parameter of a pipeline.
@@ -238,7 +250,9 @@ class Declarations:
             first = next(key for key in self.keys if key.startswith(f"{path}."))
             return f"this is a section; set one of its keys, such as '{first}'"
         known = [*self.keys, *self.sections]
-        near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
+        section, _, name = path.rpartition(".")
+        usual = [key for key in known if key.rpartition(".")[2] == SHORT_NAMES.get(name) and key.startswith(section)]
+        near = usual or difflib.get_close_matches(path, known, n=1, cutoff=0.7)
         if not near:  # `steps` for `train.steps`
             last_names = {name.rpartition(".")[2]: name for name in known}
             near = [last_names[name] for name in difflib.get_close_matches(path, last_names, n=1, cutoff=0.8)]
@@ -266,7 +280,9 @@ def explained(wrong: Wrong, declared: Parameter, value: Any) -> Iterator[tuple[K
         received = value
         for part in path if problem is None else ():
             received = received[part]
-        yield path, problem or f"expected {declared.kind.expected}; received {shown(received)}"
+        near = received.lower() if isinstance(received, str) and received.lower() in declared.kind.words else None
+        meant = f"; did you mean '{near}'?" if near else ""
+        yield path, problem or f"expected {declared.kind.expected}; received {shown(received)}{meant}"
 
 
 def _object_schema(kind: type[Section], meaning: str | None = None) -> dict[str, Any]:

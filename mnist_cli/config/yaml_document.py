@@ -30,6 +30,10 @@ _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
+_CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |\Z)")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NO_BREAK_PROBLEM = "a no-break space, as web pages and word processors write it: expected a space"
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -88,7 +92,11 @@ def read_yaml(text: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        document.problems.append((place, f"not YAML: {printable(error.problem or error.context)}"))
+        cause = _cause(decoded.splitlines()[: place[0]]) or (
+            place,
+            f"not YAML: {printable(error.problem or error.context)}",
+        )
+        document.problems.append(cause)
     except yaml.reader.ReaderError as error:
         place = _place_in(decoded, error.position)
         document.problems.append((place, "not YAML: a control character"))
@@ -136,6 +144,8 @@ class _Builder:
             self._problem(place, f"tags ({printable(event.tag)}) are not used here; write the value itself")
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0] and event.tag is None  # neither quoted nor a block
+            if plain:
+                self._check_blanks(event)
             return read_scalar(event.value) if plain else event.value
         if len(path) >= _DEPTH_LIMIT:
             raise _Refused(place, f"nested more than {_DEPTH_LIMIT} levels deep")
@@ -149,6 +159,8 @@ class _Builder:
             place = _place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Refused(place, "expected a key that is a word")
+            if event.implicit[0]:
+                self._check_blanks(event)
             key = event.value
             value_path = (*path, key)
             first = self._document.key_places.get(value_path)
@@ -169,8 +181,27 @@ class _Builder:
             result.append(self._node(event, (*path, len(result))))
         return result
 
+    def _check_blanks(self, event: Any) -> None:
+        at = event.value.find(_NO_BREAK)
+        if at >= 0:
+            line, column = _place(event)
+            raise _Refused((line, column + at), _NO_BREAK_PROBLEM)
+
     def _problem(self, place: Place, message: str) -> None:
         self._document.problems.append((place, message))
+
+
+def _cause(lines: list[str]) -> tuple[Place, str] | None:
+    """Return what makes these lines no YAML, where the parser noticed it too late or cannot say it well."""
+    for number, line in enumerate(lines, start=1):
+        if _CONFLICT.match(line):
+            return (number, 1), f"a merge conflict marker ({line[:7]}): keep one of the two sides"
+        blank = line[: len(line) - len(line.lstrip(f" \t{_NO_BREAK}"))]
+        if "\t" in blank:
+            return (number, blank.index("\t") + 1), "a tab: expected spaces at the beginning of a line"
+        if _NO_BREAK in line.partition("#")[0]:
+            return (number, line.index(_NO_BREAK) + 1), _NO_BREAK_PROBLEM
+    return None
 
 
 def _place_in(text: str, position: int) -> Place:

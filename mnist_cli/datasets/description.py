@@ -61,7 +61,7 @@ def _with_place(document: Document, path: KeyPath, problem: str | None) -> str:
 def _expected_name(value: object, folder: Path) -> str:
     import difflib  # only a mistake pays for it
 
-    near = difflib.get_close_matches(value, DATASETS, n=1) if isinstance(value, str) else []
+    near = difflib.get_close_matches(value.lower(), DATASETS, n=1) if isinstance(value, str) else []
     meant = f"; did you mean '{near[0]}'?" if near else ""
     if isinstance(value, str) and not near and (folder / printable(value)).is_dir():
         meant = f", a folder; 'mnist dataset init {printable(value)}' describes it"

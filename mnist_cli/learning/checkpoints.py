@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -97,7 +96,8 @@ class Checkpoints:
             The state of the checkpoint, or None to start at step 0.
 
         Raises:
-            InputError: there are checkpoints and none is whole, or there is none although one is required.
+            InputError: there are checkpoints and none is whole, or there is none although one is required, or the
+                folder of the course is a link.
         """
         self._sweep()
         if how == "never":
@@ -115,6 +115,7 @@ class Checkpoints:
                 self._progress.warn(f"checkpoint {folder.name} is damaged and not used: {damage}")
                 continue
             self._checkpoint.read(str(folder / _WEIGHTS)).assert_consumed()
+            self._progress.note(f"resumed from step {document['step']:,}")
             return state_of(folder, document)
         self._explain_start(how, last_step, damaged)
         return None
@@ -159,17 +160,18 @@ class Checkpoints:
                 _sync(temporary)
             self._replace(temporary, target)
         except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                files.remove(temporary, self._all)
             raise
         # What was just written stays, also when a longer run left later ones.
         others = [folder for folder in self._newest_first() if folder != target]
         for folder in others[max(0, self._keep - 1) :]:
-            files.remove_at_once(folder)
+            files.remove_at_once(folder, self._all)
 
     def clear(self) -> None:
         """Remove every checkpoint of the course."""
         for folder in self._newest_first():
-            files.remove_at_once(folder)
+            files.remove_at_once(folder, self._all)
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # where nothing else is in it
 
@@ -205,27 +207,27 @@ class Checkpoints:
         """Remove the oldest of the other courses, and damaged checkpoints of this one, which stand in its way."""
         others = [course for course in courses(self._all) if course != self._folder]
         for course in others[_OTHER_COURSES:]:
-            files.remove_at_once(course)
+            files.remove_at_once(course, self._all)
         for old in newest_first(self._all):  # of the time before there were courses
             if not old.is_symlink():
-                files.remove_at_once(old)
+                files.remove_at_once(old, self._all)
         for folder in self._newest_first():
             try:
                 is_own = read_state(folder)["course"] == self._course
             except Damaged:
                 is_own = False
             if not is_own:
-                files.remove_at_once(folder)
+                files.remove_at_once(folder, self._all)
 
     def _replace(self, temporary: Path, target: Path) -> None:
         if target.exists():
-            files.remove_at_once(target)
+            files.remove_at_once(target, self._all)
         temporary.rename(target)
         files.sync_folder(self._folder)
 
     def _sweep(self) -> None:
-        for leftover in self._folder.glob(f"{files.TEMPORARY_PREFIX}*"):
-            files.remove(leftover)
+        files.refuse_links(self._folder, self._all)
+        files.sweep(self._folder)
 
 
 class _Copies:

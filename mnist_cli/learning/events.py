@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from mnist_cli import files
 from mnist_cli.formats.history import Record
 from mnist_cli.learning.failures import not_written
 
@@ -50,7 +51,7 @@ class EventFiles:
         for path in self._folder.glob("*"):
             name = _NAME.fullmatch(path.name)
             if name and int(name[1]) >= self._start:
-                path.unlink()
+                files.remove(path, self._folder)
 
     def add(self, record: Record, weights: Floats) -> None:
         """Write a record and W, float64 [D, K].

@@ -7,7 +7,7 @@ finished by the next one.
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,7 @@ class Artifacts:
     def begin(self, stage: str) -> Path:
         """Return an empty folder for the files to come, on the same file system as the published ones."""
         new = self.folder(stage) / _NEW
-        shutil.rmtree(new, ignore_errors=True)
+        files.remove(new, self.root)
         new.mkdir(parents=True)
         return new
 
@@ -73,29 +73,30 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 path.replace(folder / path.name)
         files.sync_folder(folder)
-        files.remove(new)
+        files.remove(new, self.root)
 
     def discard(self, stage: str) -> None:
         """Throw away what a failed stage wrote."""
-        shutil.rmtree(self.folder(stage) / _NEW, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            files.remove(self.folder(stage) / _NEW, self.root)
 
     def recover(self, stage: str) -> None:
         """Finish or undo what a killed run left; call it under the lock only."""
-        folder = self.folder(stage)
-        if (folder / _NEW / manifests.NAME).is_file():
+        new = self.folder(stage) / _NEW
+        if (new / manifests.NAME).is_file() and not new.is_symlink() and not new.parent.is_symlink():
             self.commit(stage)
         for leftover in self._leftovers(stage):
-            files.remove(leftover)
+            files.remove(leftover, self.root)
 
     def are_untidy(self) -> bool:
         """Tell whether a run was killed here, or is at work."""
-        if (self.root / HOLDER_NAME).exists() or any(self.root.glob(f"{files.TEMPORARY_PREFIX}*")):
+        if (self.root / HOLDER_NAME).exists() or any(files.temporaries(self.root)):
             return True
         return any(any(self._leftovers(stage)) for stage in self.pipeline.stages)
 
     def _leftovers(self, stage: str) -> Iterator[Path]:
         """Give the new folder and the temporary files and folders of a stage, those of its checkpoints too."""
         folder = self.folder(stage)
-        for depth in ("", "*/", "*/*/"):
-            yield from folder.glob(f"{depth}{files.TEMPORARY_PREFIX}*")
-        yield from folder.glob(_NEW)
+        if not folder.is_symlink():
+            yield from folder.glob(_NEW)
+            yield from files.temporaries(folder, depth=2)

@@ -41,7 +41,7 @@ class DigestCache:
         """Let every file be read again."""
         self._entries = {}
         with contextlib.suppress(OSError):
-            (self._root / _NAME).unlink()
+            files.remove(self._root / _NAME, self._root)
 
     def _known(self) -> dict[str, Any]:
         if self._entries is None:

@@ -56,10 +56,14 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     try:
         files.sweep(root)
         holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        files.write_json(root / HOLDER_NAME, holder)
+        try:
+            files.write_json(root / HOLDER_NAME, holder)
+        except OSError as error:
+            if error.errno not in files.FULL:  # without it others cannot name the holder; to remove something must work
+                raise
         yield
     finally:
-        (root / HOLDER_NAME).unlink(missing_ok=True)
+        files.remove(root / HOLDER_NAME, root)
         lock.release()
 
 
@@ -67,7 +71,8 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     """Keep runs out of the folder `root` while it is read.
 
-    A folder that cannot be written is read without the mutex, so that read-only artifacts can be verified too.
+    A folder that cannot be written is read without the mutex, so that read-only artifacts, and those on a full disk,
+    can be verified too.
 
     Raises:
         Locked: a run is at work there, so files of before and after it would be mixed.
@@ -76,7 +81,7 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
         try:
             stack.enter_context(locked(root, command, wait))
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL):
                 raise
         yield
 
@@ -98,6 +103,11 @@ def _acquire(lock: FileLock, root: Path, wait: float) -> None:
                 f"{printable(root)}: another run is at work there: {_holder(root)}",
                 hint="wait for it, or give --wait SECONDS",
             ) from None
+
+
+def at_work(root: Path) -> str | None:
+    """Say who is at work in the folder `root` on this machine, or return None."""
+    return _holder(root) if _is_at_work(root) else None
 
 
 def _is_at_work(root: Path) -> bool:

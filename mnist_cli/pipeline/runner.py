@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 
+from mnist_cli import files
 from mnist_cli.errors import InputError, Locked
 from mnist_cli.pipeline.execution import execute
 from mnist_cli.pipeline.manifest import NAME
@@ -92,21 +93,25 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
     for name in upstream(bound, request.stages[:1]):
         status = statuses[name]
         if not status.fresh:
-            parameters = bound[name].stage.parameters(request.config)
-            typed = [f" --set {path}={value}" for path, value in request.overrides.items() if path in parameters]
             raise InputError(
                 f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
-                hint=f"run 'mnist {name}{''.join(typed)}', or 'mnist run' for everything that is needed",
+                hint=f"run 'mnist {name}', or 'mnist run' for everything that is needed",
             )
 
 
 def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Refuse at once what would fail only when the stages before have run, or at the end of a long training."""
+    """Refuse at once what would fail only when the stages before have run, or at the end of a long training.
+
+    Raises:
+        InputError: a folder that is written to is a link, or a folder stands where a file is to be.
+        PermissionError: a folder cannot be written.
+    """
     for name in request.stages:
         if statuses[name].fresh and not request.insists(name):
             continue
         stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
         for place in (folder, folder / stage.scratch):
+            files.refuse_links(place, request.artifacts.root)
             if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(place))
         for file in (folder / output for output in (*stage.outputs, NAME)):

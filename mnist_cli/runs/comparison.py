@@ -125,9 +125,13 @@ def _differences(first: Run, second: Run) -> Iterator[Difference]:
         ("runtime", {"train version": one.version, **one.runtime}, {"train version": other.version, **other.runtime}),
         ("environment", one.environment, other.environment),
     )
+    told = set()  # the versions of some packages are part of the runtime and of the environment
     for kind, old, new in tables:
         for reason in differences(old, new):
-            yield Difference(kind, reason.what, reason.old, reason.new)
+            found = (reason.what, reason.old, reason.new)
+            if found not in told:
+                yield Difference(kind, *found)
+            told.add(found)
 
 
 def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:

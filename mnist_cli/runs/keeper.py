@@ -13,7 +13,7 @@ from mnist_cli.pipeline.plan import StageStatus
 from mnist_cli.progress import Progress
 from mnist_cli.runs.names import FOLDER, is_recorded
 from mnist_cli.stages.stage import EVALUATION, MODEL
-from mnist_cli.text import printable
+from mnist_cli.text import plural, printable
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,33 @@ class RunKeeper:
 
     def sweep(self) -> None:
         """Remove what killed processes left in the folder of the runs."""
-        for pattern in (f"{files.TEMPORARY_PREFIX}*", f"*/{files.TEMPORARY_PREFIX}*"):
-            for leftover in (self.artifacts.root / FOLDER).glob(pattern):
-                files.remove(leftover)
+        folder = self.artifacts.root / FOLDER
+        if not folder.is_symlink():
+            files.sweep(folder, depth=1)
 
     def keep(self, manifest: Manifest) -> None:
-        """Record what was just published; where that fails, it is published all the same, and there is a warning."""
+        """Record what was just published; where that fails, it is published all the same, and there is a warning.
+
+        The run that a new one pushes out is removed. More than that, as when `keep_runs` was lowered, only
+        `mnist runs prune` removes.
+        """
         from mnist_cli.runs import recording  # a run with nothing to do does not pay for it
 
         try:
-            recording.record(self.artifacts, manifest, self.keep_runs)
+            recording.record(self.artifacts, manifest)
+            if manifest.stage == self.artifacts.pipeline.maker(MODEL).name:
+                self._prune(recording.surplus(self.artifacts, self.keep_runs))
         except (MnistError, OSError) as error:
             self.progress.warn(f"no record of it is kept in artifacts/runs: {printable(in_one_line(error))}")
+
+    def _prune(self, surplus: list[str]) -> None:
+        from mnist_cli.runs import recording
+
+        if len(surplus) == 1:
+            recording.remove_run(self.artifacts.root, surplus[0])
+            self.progress.note(f"run {surplus[0]}, the oldest, was removed: keep_runs is {self.keep_runs}")
+        elif surplus:
+            self.progress.note(
+                f"{plural(len(surplus), 'run')} more than keep_runs ({self.keep_runs}) are kept; "
+                f"'mnist runs prune' removes {', '.join(surplus[:3])}{'…' if surplus[3:] else ''}"
+            )

@@ -1,14 +1,17 @@
 """What runs and their files are called: ids, which a shell can complete, and the words that stand for one of them.
 
-It reads no record, so that a run with nothing to do and a shell that completes do not pay for it.
+It checks no record, so that a run with nothing to do and a shell that completes do not pay for it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mnist_cli import files
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.text import printable
 
@@ -55,6 +58,24 @@ def is_recorded(root: Path, train: Manifest, manifest: Manifest) -> bool:
     """Tell whether a published training, or an evaluation of it, has its record; nothing is read."""
     folder = root / FOLDER / run_id(train.key)
     return (folder / (RUN_NAME if manifest.stage == train.stage else evaluation_name(manifest))).exists()
+
+
+def are_done(root: Path, places: list[tuple[int, dict[str, Any]]]) -> list[bool]:
+    """Tell of trainings by their last steps and decisive parameters whether a kept run ended there.
+
+    Records are read as they are, as nothing depends on this.
+    """
+    ends = []
+    for name in run_ids(root) if places else ():
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            train = json.loads(files.read_regular(root / FOLDER / name / RUN_NAME))["train"]
+            ends.append((train["metrics"]["steps"], train["parameters"]))
+    return [
+        any(
+            steps == step and all(known.get(path) == value for path, value in decisive.items()) for steps, known in ends
+        )
+        for step, decisive in places
+    ]
 
 
 def find_id(name: str, root: Path, oldest_first: list[str], published: str | None) -> str:

@@ -1,12 +1,11 @@
-"""Makes the records of runs, and removes the oldest: after a stage was published, and under the lock."""
+"""Makes the records of runs, after a stage was published, and removes them; always under the lock."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
-import shutil
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,23 @@ from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
 from mnist_cli.pipeline.sealed import read_sealed
-from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluation_name, is_recorded, run_id, run_ids
+from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluation_name, run_id, run_ids
 from mnist_cli.runs.runs import RunRecord, is_evaluation_of, published_id
 from mnist_cli.stages.stage import EVALUATION, MODEL
 
 
-def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
+def record(artifacts: Artifacts, manifest: Manifest) -> str | None:
     """Record a training, or an evaluation, that was just published; call it under the lock.
 
     Args:
         artifacts: where it was published; its `root` has the runs.
         manifest: of the stage that was published; other stages are nothing to record.
-        keep: how many runs stay; the oldest go.
 
     Returns:
         The id of the run, or None when there was nothing to record (any more).
 
     Raises:
+        InputError: the folder of the runs, or of this one, is a link.
         MnistError: what is published is damaged.
         OSError: the record cannot be written; there is none then, or the one from before.
     """
@@ -44,33 +43,58 @@ def record(artifacts: Artifacts, manifest: Manifest, keep: int) -> str | None:
         return None
     root, name = artifacts.root, run_id(train.key)
     folder = root / FOLDER / name
-    if is_training or not is_recorded(root, train, train):
+    files.refuse_links(folder, root)
+    recorded = _read(folder)
+    if is_training or recorded is None or recorded.train.outputs != train.outputs:
         _record_training(artifacts, train, folder)
     if is_evaluation and is_evaluation_of(manifest, train):
         files.write_json(folder / evaluation_name(manifest), manifest.document())
-    _prune(root, keep, {name, published_id(artifacts)})
     return name
 
 
 def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
-    """Make the record in a temporary folder, which then takes the place of the one before."""
-    temporary = folder.with_name(f"{files.TEMPORARY_PREFIX}{folder.name}")
+    """Make the record in a temporary folder, or where there is one already, bring that up to date."""
+    if folder.is_dir():
+        _write(artifacts, train, folder)
+        return
     folder.parent.mkdir(exist_ok=True)
-    for leftover in folder.parent.glob(f"{files.TEMPORARY_PREFIX}*"):  # of a process that was killed
-        files.remove(leftover)
+    files.sweep(folder.parent)  # what a process that was killed left
+    temporary = files.temporary_beside(folder)
     temporary.mkdir()
     try:
         _write(artifacts, train, temporary)
-        if folder.exists():
-            for path in folder.glob("eval-*.json"):
-                if _holds_for(path, train):
-                    path.replace(temporary / path.name)
-            remove_run(artifacts.root, folder.name)
-        temporary.replace(folder)
+        files.remove(folder, artifacts.root)  # a file of that name is no record
+        temporary.rename(folder)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            files.remove(temporary, artifacts.root)
         raise
     files.sync_folder(folder.parent)
+
+
+def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
+    """Write what a training gave, and run.json after it; what was measured of the same bits before stays.
+
+    Killed in between, the folder has no run.json, or the one from before and the files that it describes: the next
+    run finishes the first, and evaluations are never moved.
+    """
+    written = {}
+    for name in train.outputs:
+        content = files.read_regular(artifacts.folder(train.stage) / name)
+        written[name] = OutputRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        if not (folder / name).is_file() or files.sha256_of(folder / name) != written[name].sha256:
+            files.remove(folder / RUN_NAME, folder)
+            files.sync_folder(folder)
+            files.write_bytes(folder / name, content)
+    for path in folder.glob("eval-*.json"):
+        if not _holds_for(path, train):
+            files.remove(path, folder)
+    data: dict[str, Any] = {}
+    for stage in itertools.takewhile(lambda name: name != train.stage, artifacts.pipeline.stages):
+        if made := artifacts.manifest(stage):
+            data |= made.parameters
+    record = RunRecord(created=_now(), data=data, train=train.sealed(), files=written)
+    files.write_json(folder / RUN_NAME, record.document())
 
 
 def _holds_for(evaluation: Path, train: Manifest) -> bool:
@@ -82,47 +106,35 @@ def _holds_for(evaluation: Path, train: Manifest) -> bool:
     return manifest is not None and is_evaluation_of(manifest, train)
 
 
-def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
-    """Write what a training gave, and run.json after it."""
-    written = {}
-    for name in train.outputs:
-        source = artifacts.folder(train.stage) / name
-        content = files.read_regular(source)
-        files.write_bytes(folder / name, content)
-        written[name] = OutputRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    data: dict[str, Any] = {}
-    for stage in itertools.takewhile(lambda name: name != train.stage, artifacts.pipeline.stages):
-        if made := artifacts.manifest(stage):
-            data |= made.parameters
-    record = RunRecord(created=_now(), data=data, train=train.sealed(), files=written)
-    files.write_json(folder / RUN_NAME, record.document())
-
-
 def remove_run(root: Path, name: str) -> None:
     """Remove one run; killed meanwhile, it is gone or whole. Call it under the lock.
 
     Raises:
+        InputError: the folder of the runs is a link.
         OSError: it cannot be removed.
     """
-    files.remove_at_once(root / FOLDER / name)
+    files.remove_at_once(root / FOLDER / name, root)
 
 
-def _prune(root: Path, keep: int, protected: Collection[str | None]) -> None:
-    names = run_ids(root)
+def surplus(artifacts: Artifacts, keep: int) -> list[str]:
+    """Return the ids of the runs beyond the `keep` that stay, the oldest first; the published one is none of them."""
+    root, names, published = artifacts.root, run_ids(artifacts.root), published_id(artifacts)
     if len(names) <= keep:
-        return
-    oldest_first = sorted((name for name in names if name not in protected), key=lambda name: _age(root, name))
-    for name in oldest_first[: len(names) - keep]:
-        remove_run(root, name)
+        return []
+
+    def age(name: str) -> str:  # a damaged one comes before all others
+        found = _read(root / FOLDER / name)
+        return found.created if found else ""
+
+    return sorted((name for name in names if name != published), key=age)[: len(names) - keep]
 
 
-def _age(root: Path, name: str) -> str:
-    """Return when a run was created; a damaged one comes before all others."""
+def _read(folder: Path) -> RunRecord | None:
+    """Read the record in a folder; None where there is none, or a damaged one."""
     try:
-        found = read_sealed(root / FOLDER / name / RUN_NAME, RunRecord, "the record of a run")
+        return read_sealed(folder / RUN_NAME, RunRecord, "the record of a run")
     except (MnistError, OSError):
-        return ""
-    return found.created if found else ""
+        return None
 
 
 def _now() -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from mnist_cli import files
 from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import changes, examine_all
 from mnist_cli.pipeline.request import Request
@@ -32,7 +33,6 @@ from mnist_cli.runs.runs import Run, read_run, read_runs
 from mnist_cli.stages.stage import MODEL, upstream
 
 _SCRATCH = ".sweep"
-_ALL_RUNS = 10**9  # a sweep prunes nothing: it would begin with its own points
 
 
 class PointState(StrEnum):
@@ -90,6 +90,7 @@ def sweep(request: Request, points: list[Point], report: Callable[[PointResult],
         TrainingDiverged: all points diverged.
         Interrupted: SIGINT or SIGTERM; the next call goes on from there.
         Locked: another run is at work in the folder.
+        InputError: a folder of the points is a link.
         MnistError: the data cannot be had, or a point failed for another reason than that it diverged.
         OSError: a file cannot be written.
     """
@@ -97,6 +98,8 @@ def sweep(request: Request, points: list[Point], report: Callable[[PointResult],
     results: list[PointResult] = []
     with locked(place.root, request.command, request.wait):
         bound = place.pipeline.bind(points[0].config)
+        for folder in place.elsewhere.values():
+            files.refuse_links(folder, place.root)
         shared = [name for name in upstream(bound, [_trainer(place)]) if name not in place.elsewhere]
         run_locked(replace(request, stages=tuple(shared), force=False))
         for done, point in enumerate(points):
@@ -167,7 +170,7 @@ def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
         return PointResult(point, PointState.DIVERGED, problem=error.message.splitlines()[0])
     finally:
         gc.collect()  # TensorFlow's graphs of this point go in circles: without this, memory grows from point to point
-    record(place, trained.manifest, _ALL_RUNS)  # here a record that fails is an error
+    record(place, trained.manifest)  # here a record that fails is an error
     return PointResult(point, PointState.TRAINED, read_run(place, run_id(trained.manifest.key)))
 
 
@@ -175,9 +178,9 @@ def _tidy(place: Artifacts) -> None:
     """Remove what the points published; a sweep that was interrupted goes on from the checkpoints that it left."""
     for name, folder in place.elsewhere.items():
         scratch = place.pipeline.stages[name].scratch
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name != scratch:
-                files.remove(path)
+        place.discard(name)
+        for published in (*place.pipeline.stages[name].outputs, NAME):
+            files.remove(folder / published, place.root)
         for empty in (folder / scratch, folder, folder.parent):
             with contextlib.suppress(OSError):
                 empty.rmdir()

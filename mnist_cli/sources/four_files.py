@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnist_cli import files
 from mnist_cli.datasets import FILE_NAMES, ROLES, DataFile, Dataset
 from mnist_cli.errors import FetchError
 from mnist_cli.formats.byte_stream import content_sha256
@@ -71,13 +72,13 @@ def make(table: Dataset, place: Place, seed: int) -> list[FetchedFile]:
     made = {role: place.partial / name for role, name in FILE_NAMES.items()}
     try:
         source = _write(table, place, seed)
-        files = [_described(FILE_NAMES[role], path, content_sha256(path), source) for role, path in made.items()]
+        fetched = [_described(FILE_NAMES[role], path, content_sha256(path), source) for role, path in made.items()]
         publish_all([(path, place.folder / path.name) for path in made.values()], place.folder)
     finally:
         for path in made.values():
-            path.unlink(missing_ok=True)
+            files.remove(path, place.partial)
         tidy(place.partial)
-    return files
+    return fetched
 
 
 def _write(table: Dataset, place: Place, seed: int) -> str:

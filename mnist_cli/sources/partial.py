@@ -14,6 +14,7 @@ from mnist_cli.errors import InputError
 from mnist_cli.formats.byte_stream import content_sha256
 
 _SUFFIX = ".part"
+_DIGITS = 16  # of the digest
 
 
 class PartialFile:
@@ -28,7 +29,7 @@ class PartialFile:
     def __init__(self, folder: Path, wanted: DataFile, role: str = "") -> None:
         self.wanted = wanted
         self.role = role
-        self.path = folder / f"{wanted.sha256[:16]}-{wanted.name}{_SUFFIX}"
+        self.path = folder / f"{wanted.sha256[:_DIGITS]}-{wanted.name}{_SUFFIX}"
 
     def size(self) -> int:
         """Return how many bytes are there; 0 when there is no file."""
@@ -90,15 +91,20 @@ def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
         files.sync_folder(folder)
 
 
+def partial_files(folder: Path) -> Iterator[Path]:
+    """Give the partial downloads in `folder`."""
+    yield from folder.glob(f"{'[0-9a-f]' * _DIGITS}-*{_SUFFIX}")
+
+
 @contextlib.contextmanager
 def drop_empty(partial: Path) -> Iterator[None]:
     """Remove partial files without a byte at the end, and a folder without a file: nothing can go on from them."""
     try:
         yield
     finally:
-        for path in partial.glob("*"):
+        for path in partial_files(partial):
             if path.is_file() and not path.stat().st_size:
-                path.unlink()
+                files.remove(path, partial)
         with contextlib.suppress(OSError):
             partial.rmdir()
 
@@ -106,7 +112,7 @@ def drop_empty(partial: Path) -> Iterator[None]:
 def tidy(folder: Path) -> None:
     """Remove the partial downloads in `folder`, and the folder too unless something else is in it."""
     files.sweep(folder)
-    for leftover in folder.glob(f"*{_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+    for leftover in partial_files(folder):
+        files.remove(leftover, folder)
     with contextlib.suppress(OSError):
         folder.rmdir()

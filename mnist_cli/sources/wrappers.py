@@ -101,7 +101,7 @@ def save(wrapped: Wrapped, target: Path, content: str, limit: int, report: Calla
                 raise WrongContent
         temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        files.remove(temporary, target.parent)
 
 
 def pack_file(source: Path, target: Path) -> str:

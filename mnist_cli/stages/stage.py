@@ -90,6 +90,8 @@ class Stage:
         runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
         is_active: whether it has anything to do; if not, it has no folder, no manifest and no line.
         left_over: what an interrupted run left in the scratch folder to go on from, in words, or None.
+        resumable: from where it could go on, the newest first: the step, the parameters that were decisive, and those
+            of them that the configuration does not have, as one would type them.
         conclusion: the sentence that a run ends with, from the metrics, or None.
         gate: raises GateFailed where the metrics miss a bound that the settings demand.
         is_shared: whether several processes share its work.
@@ -114,6 +116,7 @@ class Stage:
     runtime: Callable[[Config], dict[str, Any]] = lambda _config: {}
     is_active: Callable[[Config], bool] = lambda _config: True
     left_over: Callable[[Path], str | None] | None = None
+    resumable: Callable[[Path, Config], list[tuple[int, dict[str, Any], str]]] | None = None
     conclusion: Callable[[Mapping[str, Any]], str] | None = None
     gate: Callable[[Config, Mapping[str, Any]], None] | None = None
     is_shared: Callable[[Config], bool] = lambda _config: False

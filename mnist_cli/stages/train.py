@@ -5,6 +5,8 @@ TensorFlow is imported by the call, after the settings and the store were found 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
@@ -182,6 +185,7 @@ def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progre
 
 
 def _run(job: Job) -> Outcome:
+    files.refuse_links(job.current / "tensorboard", job.current)
     result = train(
         job.input(STORE),
         job.new,
@@ -237,6 +241,25 @@ def _left_over(scratch: Path) -> str | None:
     return f"{scratch.name}/{newest.parent.name}/{newest.name}"
 
 
+def _resumable(scratch: Path, config: Config) -> list[tuple[int, dict[str, Any], str]]:
+    """Return how far each course came, and what of its parameters the configuration does not have."""
+    from mnist_cli.config.template import yaml_value
+
+    own, declared = config.of(TrainSettings).course(config.value("seed")), config.values()
+    found = []
+    for course in scratch.iterdir() if scratch.is_dir() else ():
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            place = max(
+                (path for path in course.glob("step-*") if path.name[5:].isdigit()), key=lambda p: int(p.name[5:])
+            )
+            state = json.loads(files.read_regular(place / "state.json"))
+            decisive = {path: value for path, value in state["course"].items() if path in declared}
+            other = [f"{path}={yaml_value(value)}" for path, value in decisive.items() if own.get(path) != value]
+            found.append((place.stat().st_mtime_ns, int(state["step"]), decisive, printable(" ".join(other))))
+    found.sort(key=lambda one: -one[0])
+    return [(step, decisive, words) for _, step, decisive, words in found]
+
+
 def _is_shared(config: Config) -> bool:
     return config.of(TrainSettings).strategy == "multiworker"
 
@@ -279,6 +302,7 @@ TRAIN = Stage(
     scratch=CHECKPOINTS,
     runtime=_runtime,
     left_over=_left_over,
+    resumable=_resumable,
     in_sweep={"train.keep_checkpoints": 0, "train.tensorboard": False},
     not_in_sweep=_not_in_sweep,
     is_shared=_is_shared,

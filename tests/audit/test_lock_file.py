@@ -264,7 +264,7 @@ def test_another_place_can_be_named(pipeline: Pipeline, tiny_mnist: Command, tmp
 def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Command, command: tuple[str, ...]) -> None:
     done = tiny_mnist(*command, code=3)
     assert "pipeline.lock: there is no such file" in done.err
-    assert "run 'mnist lock'" in done.err
+    assert "run 'mnist lock " in done.err
 
 
 @pytest.mark.parametrize("command", [("run", "--to", "train"), ("run", "--dry-run"), ("status",)])

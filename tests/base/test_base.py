@@ -6,13 +6,14 @@ import errno
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnist_cli import files, signals, text
 from mnist_cli.cli.progress import LineProgress
-from mnist_cli.errors import Interrupted
+from mnist_cli.errors import InputError, Interrupted
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_folder_that_cannot_be_removed_is_told_of_by_its_path(
     (tmp_path / "folder" / "a").write_bytes(b"")
     monkeypatch.setattr(os, "unlink", fail)
     with pytest.raises(OSError, match="error") as caught:
-        files.remove(tmp_path / "folder")
+        files.remove(tmp_path / "folder", tmp_path)
     assert caught.value.filename == str(tmp_path / "folder")
 
 
@@ -101,10 +102,30 @@ def test_json_refuses_numbers_that_it_cannot_say(tmp_path: Path) -> None:
 
 
 def test_sweeping_removes_leftovers_only(tmp_path: Path) -> None:
-    (tmp_path / ".tmp-a-1234").write_bytes(b"half")
-    (tmp_path / "a").write_bytes(b"whole")
+    files.temporary_beside(tmp_path / "a").write_bytes(b"half")
+    for name in ("a", ".tmp-a", ".tmp-a-notes", "b.tmp-0123abcd"):
+        (tmp_path / name).write_bytes(b"whole")
     files.sweep(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-a", ".tmp-a-notes", "a", "b.tmp-0123abcd"]
+
+
+def test_a_link_is_removed_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "precious")
+    files.remove(tmp_path / "root" / "link", tmp_path / "root")
+    assert (tmp_path / "precious").is_dir()
+    assert not list((tmp_path / "root").iterdir())
+
+
+@pytest.mark.parametrize("remove", [files.remove, files.remove_at_once])
+def test_nothing_is_removed_through_a_link(tmp_path: Path, remove: Callable[[Path, Path], None]) -> None:
+    (tmp_path / "precious" / "folder").mkdir(parents=True)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "precious")
+    with pytest.raises(InputError, match="root/link: expected a folder; received a link"):
+        remove(tmp_path / "root" / "link" / "folder", tmp_path / "root")
+    assert (tmp_path / "precious" / "folder").is_dir()
 
 
 @pytest.mark.parametrize(

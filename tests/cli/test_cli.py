@@ -235,7 +235,7 @@ def test_what_typer_refuses_is_told_as_expected_and_received(empty: Path, words:
 )
 def test_the_words_of_other_versions_of_typer_are_understood_too(message: str, told: str) -> None:
     parameter: Any = SimpleNamespace(param_type_name="option", opts=["--index"], get_error_hint=lambda *_: "--index")
-    assert refusal(typer.BadParameter(message, param=parameter)).message == told
+    assert refusal(typer.BadParameter(message, param=parameter), [], dict).message == told
 
 
 def test_a_bug_is_reported_in_a_line_and_with_a_traceback_on_request(

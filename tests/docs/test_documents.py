@@ -85,6 +85,7 @@ SUCCESSES = [
     "runs list",
     "runs show latest",
     "runs rm previous",
+    "runs prune --set keep_runs=1",
     "diff",
     "diff --fail-if accuracy<-1",
     "predict seven.png",

@@ -241,6 +241,29 @@ def test_nothing_is_deleted_through_a_link(store: Path, folder: Path, tmp_path: 
     assert (precious / "letter").read_text() == "dear reader"
 
 
+def test_the_step_that_training_goes_on_from_is_said(store: Path, folder: Path) -> None:
+    class Listener(Progress):
+        notes: list[str] = []  # noqa: RUF012
+
+        def note(self, message: str) -> None:
+            self.notes.append(message)
+
+    go_on(store, folder, progress=Listener())
+    assert Listener.notes == ["resumed from step 60"]
+
+
+def test_checkpoints_of_the_course_itself_are_not_deleted_through_a_link(
+    store: Path, folder: Path, tmp_path: Path
+) -> None:
+    course = course_in(folder)
+    course.rename(tmp_path / "precious")
+    course.symlink_to(tmp_path / "precious")
+    before = sorted((tmp_path / "precious").rglob("*"))
+    with pytest.raises(InputError, match="expected a folder; received a link"):
+        go_on(store, folder, resume="never")
+    assert sorted((tmp_path / "precious").rglob("*")) == before
+
+
 def test_requiring_a_checkpoint_where_there_is_none_fails(store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint to go on from"):
         go_on(store, tmp_path, resume="require")
@@ -275,10 +298,10 @@ def test_only_so_many_checkpoints_are_kept(store: Path, tmp_path: Path, keep: in
 
 
 def test_what_killed_writers_left_is_swept(store: Path, folder: Path) -> None:
-    leftover = course_in(folder) / ".tmp-step-00000070-abcd"
+    leftover = course_in(folder) / ".tmp-step-00000070-0123abcd"
     leftover.mkdir()
     (leftover / "weights.index").write_bytes(b"half")
-    (course_in(folder) / ".tmp-file").write_bytes(b"half")
+    (course_in(folder) / ".tmp-file-0123abcd").write_bytes(b"half")
     go_on(store, folder)
     assert not [name for name in names(folder) if name.startswith(".tmp-")]
 

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.errors import InputError, Locked
+from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.overrides import as_typed, last_overrides, remember_overrides
 from mnist_cli.pipeline.plan import State
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Job, Outcome, upstream
+from tests.support.command_line import Command
 from tests.support.configs import defaults
 from tests.support.data import register_dataset, write_tiny_dataset
 from tests.support.pipelines import ALL, Pipeline, stand_in
@@ -205,7 +207,7 @@ def test_a_stage_that_fails_leaves_what_was_there(pipeline: Pipeline, monkeypatc
 
 def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
     pipeline.run()
-    leftovers = [pipeline.file(name) for name in (".tmp-x-1", "eval/.tmp-metrics.json-1", "eval/.new/metrics.json")]
+    leftovers = [pipeline.file(name) for name in (".tmp-x-0123abcd", "eval/.tmp-x-0123abcd", "eval/.new/x")]
     leftovers[2].parent.mkdir()
     for leftover in leftovers:
         leftover.write_bytes(b"half")
@@ -215,7 +217,7 @@ def test_leftovers_of_killed_runs_are_swept(pipeline: Pipeline) -> None:
 
 def test_leftovers_are_swept_also_when_there_is_nothing_to_do(pipeline: Pipeline) -> None:
     pipeline.run()
-    names = (".lock-holder.json", ".tmp-x-1", "eval/.new/metrics.json", "train/checkpoints/.tmp-step-1/weights")
+    names = (".lock-holder.json", ".tmp-x-0123abcd", "eval/.new/x", "train/checkpoints/.tmp-step-1-0123abcd/weights")
     for leftover in map(pipeline.file, names):
         leftover.parent.mkdir(parents=True, exist_ok=True)
         leftover.write_bytes(b"half")
@@ -317,6 +319,16 @@ def test_one_who_waits_gets_the_lock_when_it_is_free(pipeline: Pipeline, holder:
     assert holder.stdin is not None
     holder.stdin.close()
     assert pipeline.ran(wait=30) == list(ALL)
+
+
+def test_a_fresh_run_says_that_another_one_is_at_work(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    pipeline.run()
+    words = ("run", "--to", "preprocess")
+    with locked(pipeline.artifacts.root, "mnist train"):
+        busy = tiny_mnist(*words).out.splitlines()[-1]
+    assert busy.startswith(f"another run is at work: 'mnist train', process {os.getpid()}, since ")
+    assert busy.endswith("; until it is done: fetch and preprocess are fresh")
+    assert tiny_mnist(*words).out.splitlines()[-1] == "nothing to do: fetch and preprocess are fresh"
 
 
 def test_a_killed_holder_holds_nothing(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mnist_cli.formats.store import open_store
 from mnist_cli.runs.comparison import Comparison, compare
 from mnist_cli.runs.conditions import holds, parse_condition
 from mnist_cli.runs.mcnemar import mcnemar
-from mnist_cli.runs.runs import find_run
+from mnist_cli.runs.runs import Run, find_run
 from mnist_cli.stages.evaluate import EVALUATE
 from mnist_cli.stages.stage import STORE, Job, Outcome
 from tests.support.command_line import mnist
@@ -69,6 +70,18 @@ def test_other_data_is_told(two: Pipeline) -> None:
     kinds = {one.name: one.kind for one in compared(two).differences}
     assert kinds["preprocess.validation_size"] == "parameter"
     assert kinds["preprocess/store.h5"] == "data"
+
+
+def test_a_package_that_is_part_of_runtime_and_environment_is_told_once(two: Pipeline) -> None:
+    def with_versions(name: str, version: str) -> Run:
+        run = find_run(two.artifacts, name)
+        versions = {"runtime": {"tensorflow": version}, "environment": {"tensorflow": version, "python": version}}
+        train = run.train.model_copy(update=versions)
+        return dataclasses.replace(run, record=run.record.model_copy(update={"train": train}))
+
+    comparison = compare(with_versions("previous", "2.20"), with_versions("latest", "2.21"), two.artifacts)
+    found = [(one.kind, one.name) for one in comparison.differences if one.kind in ("runtime", "environment")]
+    assert found == [("runtime", "tensorflow"), ("environment", "python")]
 
 
 def test_metrics_change_by_second_minus_first(two: Pipeline) -> None:

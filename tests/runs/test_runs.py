@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import FormatError, InputError, UsageError
+from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
@@ -20,8 +26,8 @@ from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.fetch import FetchSettings
 from mnist_cli.stages.stage import Job, Outcome
-from tests.support.command_line import HEAVY, imported_by, mnist
-from tests.support.pipelines import Pipeline, fake_evaluate, fake_train
+from tests.support.command_line import HEAVY, Command, imported_by, mnist
+from tests.support.pipelines import Pipeline, fake_evaluate, fake_train, stand_in
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
@@ -102,6 +108,88 @@ def test_the_oldest_runs_go_and_the_published_one_stays(pipeline: Pipeline) -> N
     assert [run.id for run in runs(pipeline)] == [ids[1]]
 
 
+class Listener(Progress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_a_run_that_is_pushed_out_is_named(pipeline: Pipeline) -> None:
+    listener = Listener()
+    ids = [
+        pipeline.run(f"train.steps={steps}", "keep_runs=2", progress=listener)[2].manifest.key[:8]
+        for steps in (1, 2, 3)
+    ]
+    assert listener.notes == [f"run {ids[0]}, the oldest, was removed: keep_runs is 2"]
+
+
+def test_lowering_keep_runs_removes_nothing_until_it_is_asked_for(pipeline: Pipeline, tiny_mnist: Command) -> None:
+    ids = [pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2, 3)]
+    listener = Listener()
+    pipeline.run("train.steps=4", "keep_runs=1", progress=listener)
+    assert len(runs(pipeline)) == 4
+    words = f"3 runs more than keep_runs (1) are kept; 'mnist runs prune' removes {', '.join(ids)}"
+    assert listener.notes == [words]
+    done = tiny_mnist("runs", "prune", "--set", "keep_runs=2", "--json")
+    assert done.document == {"removed": ids[:2]}
+    assert runs(pipeline)[0].id == ids[2]
+    assert "nothing to remove: keep_runs is 2" in tiny_mnist("runs", "prune", "--set", "keep_runs=2").out
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no new file be made, as on a disk without an inode left."""
+    original = os.open
+
+    def opened(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and not Path(path).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+        return original(path, flags, *more, **options)
+
+    def renamed(path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(Path, "rename", renamed)
+
+
+def test_a_run_can_be_removed_from_a_full_disk(listed: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = runs(listed)
+    full(monkeypatch)
+    mnist("runs", "rm", first.id)
+    assert runs(listed) == [second]
+
+
+@pytest.mark.parametrize("lock_is_there", [True, False])
+def test_a_full_disk_can_be_verified(listed: Pipeline, monkeypatch: pytest.MonkeyPatch, lock_is_there: bool) -> None:
+    if not lock_is_there:
+        listed.file(".lock").unlink()
+    full(monkeypatch)
+    assert mnist("verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "line"),
+    [
+        (0.3, 22800, "train can go on from step 22,800 with train.learning_rate=0.3"),
+        (0.5, 22800, "train can go on from step 22,800 with these settings"),
+        (0.5, 1000, None),  # a run ended there
+    ],
+)
+def test_status_says_what_can_be_gone_on_with(
+    listed: Pipeline, tiny_mnist: Command, rate: float, step: int, line: str | None
+) -> None:
+    listed.run()
+    place = listed.file(f"train/checkpoints/0123456789ab/step-{step:08}")
+    place.mkdir(parents=True)
+    state = {"course": TrainSettings(learning_rate=rate).course(0) | {"version": 4}, "step": step}
+    (place / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (listed.file("train/checkpoints/notes")).mkdir()
+    told = [text for text in tiny_mnist("status").out.splitlines() if "can go on" in text]
+    assert told == ([line] if line else [])
+
+
 def test_a_damaged_run_goes_before_any_other(pipeline: Pipeline) -> None:
     first, second = (pipeline.run(f"train.steps={steps}")[2].manifest.key[:8] for steps in (1, 2))
     pipeline.file(f"runs/{second}/run.json").write_bytes(b"{")
@@ -156,6 +244,42 @@ def test_a_killed_recording_leaves_nothing_that_looks_like_a_run(
     assert pipeline.ran() == ["eval"]
     assert len(runs(pipeline)) == 1
     assert not list(pipeline.file("runs").glob(".tmp-*"))
+
+
+OPERATIONS = ("write_bytes", "write_json", "remove", "remove_at_once", "sync_folder")
+
+
+@pytest.mark.parametrize("rates", [(0.5,), (0.9, 0.8)], ids=["the same bits", "other bits"])
+def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, rates: tuple[float, ...]
+) -> None:
+    rate = itertools.cycle(rates)
+
+    def train(job: Job) -> Outcome:
+        return fake_train(dataclasses.replace(job, config=pipeline.config(f"train.learning_rate={next(rate)}")))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    pipeline.run("eval.split=validation")
+    pipeline.run()
+    before = runs(pipeline)[0].evaluations
+    stand_in(monkeypatch, "train", run=train)
+    for name in OPERATIONS:
+        original = getattr(files, name)
+        for fatal in range(4):
+            calls = itertools.count()
+            with monkeypatch.context() as patch:
+                manifest = pipeline.run(stages=("train",), force=True, records=None)[0].manifest
+                dying = lambda *given: killed() if next(calls) == fatal else original(*given)  # noqa: E731, B023
+                patch.setattr(files, name, dying)
+                with contextlib.suppress(KeyboardInterrupt):
+                    recording.record(Artifacts(pipeline.artifacts.root, PIPELINE), manifest)
+            pipeline.run()
+            (run,) = runs(pipeline)
+            assert run.train.outputs == manifest.outputs
+            expected = {"test"} if len(rates) > 1 else before
+            assert set(run.evaluations) == set(expected), (name, fatal)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +375,12 @@ def test_the_list_has_the_latest_first_and_marks_the_published(listed: Pipeline)
     assert lines[2].startswith(f"  {first.id}")
     assert lines[2].endswith("dataset=tiny preprocess.validation_size=10 train.steps=1")
     assert "90.00 %" in lines[1]
+
+
+def test_the_list_leaves_out_what_an_optimizer_brings_by_itself(listed: Pipeline) -> None:
+    listed.run("train.optimizer=adam", "train.beta_2=0.99")
+    first = mnist("runs", "list").out.splitlines()[1]
+    assert first.endswith("dataset=tiny preprocess.validation_size=10 train.optimizer=adam train.beta_2=0.99")
 
 
 def test_the_list_shows_only_parameters_that_can_be_typed(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

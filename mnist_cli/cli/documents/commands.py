@@ -214,6 +214,7 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "runs list": {"runs-list": RunsList},
     "runs show": {"runs-show": RunsShow},
     "runs rm": {"runs-rm": RunsRm},
+    "runs prune": {"runs-prune": RunsRm},
     "diff": {"diff": Diff},
     "predict": {
         "predict-file": PictureAnswer,
