@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run and compare; return 1 if anything differs."""
     parser = argparse.ArgumentParser(prog="python -m tests.portability", description=__doc__, allow_abbrev=False)
     parser.add_argument("cpu", nargs="*", default=CPUS, help=f"processors, of {', '.join(CPUS)}, or {ARM}")
+    parser.add_argument("--quick", action="store_true", help="only what needs no TensorFlow, in a minute or so")
     parser.add_argument("--arm", type=Path, default=ROOT / ".arm", help="folder of the ARM packages")
     options = parser.parse_args(arguments)
     code = 0
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         here: dict[str, Mapping[str, str]] = {}
         for cpu in options.cpu:
             kind = ARM if cpu == ARM else "x86_64"
-            run = _without_tensorflow if cpu == ARM else _pipeline
+            run = _without_tensorflow if cpu == ARM or options.quick else _pipeline
             if kind not in here:
                 here[kind] = run([sys.executable], Path(scratch) / f"{kind}-here")
             started = time.monotonic()

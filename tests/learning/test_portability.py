@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from mnist_cli.formats.store import open_store
+from tests import portability
 from tests.support import ROOT, exact
 from tests.support.data import write_small_store
 from tests.support.pipeline_digests import WRITTEN
@@ -135,3 +136,9 @@ def test_javascript_gives_the_same_model(store: Path, tmp_path: Path) -> None:
     result = train(store, tmp_path, steps=60, batch_size=50, seed=5, learning_rate=0.3)
     contract = exact.train(split.inputs, split.labels, steps=60, batch=50, seed=5, rate=Fraction(3, 10))
     assert done.stdout.strip() == result.model_digest == contract.digest
+
+
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="needs qemu-x86_64: apt-get install qemu-user")
+def test_an_emulated_processor_gives_the_same_bytes() -> None:
+    # What needs no TensorFlow, which an emulator runs in seconds; `python -m tests.portability` runs the pipeline.
+    assert portability.main(["--quick", "SandyBridge"]) == 0
