@@ -199,6 +199,9 @@ def _serve(mirror: str) -> None:
 def _import_everything() -> None:
     import mnist_cli
     from mnist_cli.learning.tensorflow_setup import import_tensorflow
+    from mnist_cli.maps.softmax import tables
+
+    tables()  # a file of the package, which another user may be unable to read
 
     import_tensorflow()
     for name in ("filelock", "h5py", "PIL.ImageDraw", "requests"):
