@@ -175,6 +175,11 @@ def sweep(folder: Path, depth: int = 0) -> None:
         remove(leftover, folder)
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder has this name; also for a name that is too long or has a null byte, which none has."""
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir would raise for such a name
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to read its bytes, if it is one: a named pipe would let us wait, and a device never end.
 

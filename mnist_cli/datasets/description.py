@@ -63,7 +63,7 @@ def _expected_name(value: object, folder: Path) -> str:
 
     near = difflib.get_close_matches(value.lower(), DATASETS, n=1) if isinstance(value, str) else []
     meant = f"; did you mean '{near[0]}'?" if near else ""
-    if isinstance(value, str) and not near and (folder / printable(value)).is_dir():
+    if isinstance(value, str) and not near and file_access.is_folder(folder / value):
         meant = f", a folder; 'mnist dataset init {printable(value)}' describes it"
     return (
         f"expected one of {', '.join(DATASETS)}, a file such as digits.yaml, or files: or images: with a folder; "

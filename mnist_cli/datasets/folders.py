@@ -11,6 +11,7 @@ from typing import Literal
 
 from mnist_cli.datasets import MOST_CLASSES, ROLES, Pictures
 from mnist_cli.errors import InputError
+from mnist_cli.files import is_folder
 from mnist_cli.text import plural, printable
 
 Part = Literal["train", "test"]
@@ -57,7 +58,7 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: there is no such folder, or files are missing in it.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{printable(folder)}: no such folder")
     found = {role: next(idx_candidates(folder, role), None) for role in ROLES}
     missing = [f"{_USUAL[role][0]}.gz" for role, path in found.items() if path is None]
@@ -109,7 +110,7 @@ def list_pictures(source: Pictures, classes: Sequence[str] = ()) -> PictureList:
         InputError: there is no such folder; or its subfolders are not classes, or hold no pictures.
     """
     folder = source.folder
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{printable(folder)}: no such folder")
     is_split = (folder / "train").is_dir() and (folder / "test").is_dir()
     parts: dict[Part, Path] = {"train": folder / "train", "test": folder / "test"} if is_split else {"train": folder}
