@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import re
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,8 @@ def cpu_name() -> str:
 
 def installed_version(package: str) -> str | None:
     """Return the version of an installed package, or None where none is found; the package is not imported."""
+    from importlib import metadata  # 7 ms that few commands need
+
     try:
         with naming(Path(f"{package}.dist-info/METADATA")):
             described = metadata.distribution(package).read_text("METADATA") or ""

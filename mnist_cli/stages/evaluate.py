@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mnist_cli import files
 from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import number, one_of, optional
 from mnist_cli.errors import GateFailed, InputError
@@ -121,6 +120,7 @@ def evaluate(
         InputError: a file is missing or damaged, the split is empty, or model and store do not fit.
         OSError: the metrics cannot be written.
     """
+    from mnist_cli import files
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.scoring import score, wilson_interval
     from mnist_cli.formats.store import open_store
