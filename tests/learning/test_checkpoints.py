@@ -18,19 +18,8 @@ from mnist_cli.formats.model import load_model
 from mnist_cli.progress import Progress
 from mnist_cli.stages.train import TrainResult
 from tests.support.data import write_small_store
+from tests.support.progress import Listener
 from tests.support.stages import train
-
-
-class Listening(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +120,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_skipped_loudly_for_the_one_before(store: Path, folder: Path, damage: str) -> None:
     DAMAGE[damage](newest(folder))
-    progress = Listening()
+    progress = Listener()
     result = go_on(store, folder, progress=progress)
     assert result.resumed_from == 40
     assert len(progress.warnings) == 1
@@ -209,7 +198,7 @@ def test_a_checkpoint_that_was_moved_to_another_course_is_not_used(store: Path, 
     go_on(store, folder, seed=7, steps=20)
     (other,) = (path for path in (folder / "checkpoints").iterdir() if len(list(path.iterdir())) == 1)
     shutil.copytree(newest_of(folder, but=other), other / "step-00000060")
-    progress = Listening()
+    progress = Listener()
     assert go_on(store, folder, seed=7, progress=progress).resumed_from == 20
     assert "it is of another course: seed 0 → 7" in progress.warnings[0]
 
@@ -242,14 +231,9 @@ def test_nothing_is_deleted_through_a_link(store: Path, folder: Path, tmp_path: 
 
 
 def test_the_step_that_training_goes_on_from_is_said(store: Path, folder: Path) -> None:
-    class Listener(Progress):
-        notes: list[str] = []  # noqa: RUF012
-
-        def note(self, message: str) -> None:
-            self.notes.append(message)
-
-    go_on(store, folder, progress=Listener())
-    assert Listener.notes == ["resumed from step 60"]
+    listener = Listener()
+    go_on(store, folder, progress=listener)
+    assert listener.notes == ["resumed from step 60"]
 
 
 def test_checkpoints_of_the_course_itself_are_not_deleted_through_a_link(

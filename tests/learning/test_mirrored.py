@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.progress import Progress
 from tests.support import ROOT
 from tests.support.data import write_small_store
+from tests.support.progress import Listener
 from tests.support.stages import preprocess, train
 from tests.support.trainings import outputs
 
@@ -35,16 +35,6 @@ for folder, settings in runs:
     result = train(store, folder, device="cpu", strategy="mirrored", **settings)
     print(result.resumed_from)
 """
-
-
-class Notes(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def train_mirrored(store: Path, replicas: int, *runs: tuple[Path, dict[str, Any]]) -> list[int]:
@@ -92,7 +82,7 @@ def test_a_checkpoint_of_some_replicas_goes_on_with_others(small: Path, tmp_path
 
 def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path: Path) -> None:
     train(small, tmp_path / "single", steps=50)
-    told = Notes()
+    told = Listener()
     train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored", progress=told)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "mirrored")
     assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]

@@ -24,7 +24,7 @@ from mnist_cli.progress import Progress
 from mnist_cli.stages.train import TrainResult
 from tests.support import ROOT, exact, reference
 from tests.support.data import write_small_store
-from tests.support.fetch_fixtures import Listener
+from tests.support.progress import Listener
 from tests.support.stages import evaluate, preprocess, train
 from tests.support.trainings import Failing, outputs
 
@@ -316,18 +316,10 @@ def test_an_unknown_way_to_resume_is_refused(small: Path, tmp_path: Path) -> Non
 
 PROGRAM = """
 import sys
-from pathlib import Path
 from mnist_cli.errors import Interrupted
-from mnist_cli.learning.data import TrainingData
-from mnist_cli.learning.optimizers import keras_runtime
-from mnist_cli.learning.settings import TrainSettings
-from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
+from tests.support.progress import Speaking
 from tests.support.stages import train
-
-class Speaking(Progress):
-    def update(self, done, detail=""):
-        print(done, flush=True)
 
 raise_on_signals()
 try:

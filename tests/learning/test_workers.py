@@ -32,13 +32,9 @@ WORKER_LOST = 9
 PROGRAM = """
 import json, sys
 from mnist_cli.errors import Interrupted, MnistError
-from mnist_cli.progress import Progress
 from mnist_cli.signals import raise_on_signals
+from tests.support.progress import Speaking
 from tests.support.stages import train
-
-class Speaking(Progress):
-    def update(self, done, detail=""):
-        print(done, flush=True)
 
 raise_on_signals()
 try:

@@ -19,7 +19,6 @@ from mnist_cli.config.declarations import Config
 from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.progress import Progress
 from mnist_cli.runs import recording
 from mnist_cli.runs.names import run_ids
 from mnist_cli.runs.runs import Run, find_run, read_run, read_runs
@@ -28,6 +27,7 @@ from mnist_cli.stages.fetch import FetchSettings
 from mnist_cli.stages.stage import Job, Outcome
 from tests.support.command_line import HEAVY, Command, imported_by, mnist
 from tests.support.pipelines import Pipeline, fake_evaluate, fake_train, stand_in
+from tests.support.progress import Listener
 
 HISTORY = [
     {"step": 1, "loss": 2.0, "validation_loss": 1.5, "validation_accuracy": 0.5},
@@ -106,14 +106,6 @@ def test_the_oldest_runs_go_and_the_published_one_stays(pipeline: Pipeline) -> N
     assert [run.id for run in runs(pipeline)] == ids[1:]
     pipeline.run("train.steps=2", "keep_runs=1")
     assert [run.id for run in runs(pipeline)] == [ids[1]]
-
-
-class Listener(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def test_a_run_that_is_pushed_out_is_named(pipeline: Pipeline) -> None:
@@ -215,13 +207,6 @@ def test_a_record_that_was_not_made_is_made_by_the_next_run(pipeline: Pipeline) 
 
 
 def test_a_record_that_cannot_be_written_does_not_fail_the_training(pipeline: Pipeline) -> None:
-    class Listener(Progress):
-        def __init__(self) -> None:
-            self.warnings: list[str] = []
-
-        def warn(self, message: str) -> None:
-            self.warnings.append(message)
-
     pipeline.artifacts.root.mkdir()
     pipeline.file("runs").write_bytes(b"a file where the folder should be")
     listener = Listener()

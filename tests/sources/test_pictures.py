@@ -16,7 +16,7 @@ from mnist_cli.datasets import FILE_NAMES, find_dataset
 from mnist_cli.errors import ConfigError, InputError
 from mnist_cli.formats.byte_stream import content_sha256
 from mnist_cli.pictures.normalize import normalize
-from tests.support.fetch_fixtures import Listener
+from tests.support.progress import Listener
 from tests.support.stages import fetch
 
 Bytes = npt.NDArray[np.uint8]

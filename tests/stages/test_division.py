@@ -20,8 +20,8 @@ from mnist_cli.stages.division import Division, Rule
 from mnist_cli.stages.preprocess import PreprocessSettings
 from mnist_cli.tutorial import read_data_sets
 from tests.support.data import write_idx
-from tests.support.fetch_fixtures import Listener
 from tests.support.own_data import write_photos
+from tests.support.progress import Listener
 from tests.support.stages import preprocess
 
 Bytes = npt.NDArray[np.uint8]

@@ -13,38 +13,11 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-from mnist_cli.progress import Progress
 from mnist_cli.sources.patience import Clock
 from mnist_cli.stages.fetch import FetchResult
 from tests.support.mirror_server import MirrorServer
+from tests.support.progress import Listener
 from tests.support.stages import fetch
-
-
-class Listener(Progress):
-    """Remembers everything it is told."""
-
-    def __init__(self) -> None:
-        self.tasks: list[tuple[str, int | None, str]] = []
-        self.updates: list[int] = []
-        self.open_tasks = 0
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-
-    def start(self, label: str, total: int | None, unit: str) -> None:
-        self.tasks.append((label, total, unit))
-        self.open_tasks += 1
-
-    def update(self, done: int, detail: str = "") -> None:
-        self.updates.append(done)
-
-    def finish(self) -> None:
-        self.open_tasks -= 1
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @dataclass

@@ -10,17 +10,9 @@ from itertools import pairwise
 from math import floor, isqrt
 
 from mnist_cli.sources import strokes, synthetic
+from tests.support.exact import WORD, mix
 
 Point = tuple[int, int]
-WORD = 0xFFFFFFFF
-
-
-def mix(word: int) -> int:
-    word ^= word >> 16
-    word = word * 0x7FEB352D & WORD
-    word ^= word >> 15
-    word = word * 0x846CA68B & WORD
-    return word ^ word >> 16
 
 
 class Chance:
