@@ -69,11 +69,12 @@ class _Refused(Exception):
         self.place = place
 
 
-def read_yaml(text: bytes) -> Document:
+def read_yaml(text: bytes, *, depth: int = _DEPTH_LIMIT) -> Document:
     """Read one YAML document; whatever is wrong with it is in the result's `problems`.
 
     Args:
         text: UTF-8, at most SIZE_LIMIT bytes.
+        depth: how many keys and lists may lie in each other.
     """
     document = Document()
     if len(text) > SIZE_LIMIT:
@@ -86,7 +87,7 @@ def read_yaml(text: bytes) -> Document:
         document.problems.append((place, f"expected UTF-8; received the byte 0x{text[error.start]:02x}"))
         return document
     try:
-        _Builder(document, decoded).build()
+        _Builder(document, decoded, depth).build()
     except _Refused as refused:
         document.problems.append((refused.place, str(refused)))
     except yaml.MarkedYAMLError as error:
@@ -122,8 +123,9 @@ def read_scalar(text: str) -> Any:
 class _Builder:
     """Builds a Document's content from the parser's events."""
 
-    def __init__(self, document: Document, text: str) -> None:
+    def __init__(self, document: Document, text: str, depth: int) -> None:
         self._document = document
+        self._depth = depth
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
 
     def build(self) -> None:
@@ -147,8 +149,8 @@ class _Builder:
             if plain:
                 self._check_blanks(event)
             return read_scalar(event.value) if plain else event.value
-        if len(path) >= _DEPTH_LIMIT:
-            raise _Refused(place, f"nested more than {_DEPTH_LIMIT} levels deep")
+        if len(path) >= self._depth:
+            raise _Refused(place, f"nested more than {self._depth} levels deep")
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
 
     def _mapping(self, path: KeyPath) -> dict[str, Any]:

@@ -39,16 +39,35 @@ def safe_hdf5_file(target: Path, *, alignment: int = 1) -> Iterator[h5py.File]:
     """
     with _signals_held_back(), files.publish(target) as raw:
         guarded = _GuardedFile(raw)
-        try:
-            with contextlib.closing(_create(guarded, alignment)) as file:
-                yield file
-        except Exception as problem:
-            # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
-            if guarded.error is None:
-                raise
-            raise _named(guarded.error, target) from problem
-        if guarded.error is not None:
-            raise _named(guarded.error, target) from guarded.error
+        with _failures_told(guarded, target), contextlib.closing(_create(guarded, alignment)) as file:
+            yield file
+
+
+@contextlib.contextmanager
+def change_hdf5_file(path: Path) -> Iterator[h5py.File]:
+    """Give an HDF5 file to add to, in place: only for one that nobody reads yet. Otherwise as `safe_hdf5_file`.
+
+    Raises:
+        OSError: the file cannot be written, or the disk is full.
+    """
+    with _signals_held_back(), path.open("r+b") as raw:
+        guarded = _GuardedFile(raw)
+        with _failures_told(guarded, path), contextlib.closing(_open(guarded)) as file:
+            yield file
+        os.fsync(raw.fileno())
+
+
+@contextlib.contextmanager
+def _failures_told(guarded: _GuardedFile, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as problem:
+        # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
+        if guarded.error is None:
+            raise
+        raise _named(guarded.error, target) from problem
+    if guarded.error is not None:
+        raise _named(guarded.error, target) from guarded.error
 
 
 def create_group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -83,7 +102,7 @@ class _GuardedFile:
         # Below Python's buffer, which would report a failed write at some later seek.
         self._descriptor = raw.fileno()
         self._position = 0
-        self._size = 0
+        self._size = os.fstat(self._descriptor).st_size
         self.error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -129,13 +148,22 @@ class _GuardedFile:
 
 def _create(guarded: _GuardedFile, alignment: int) -> h5py.File:
     # h5py.File has no option for the times of the root group, hence the low-level calls.
+    access = _access(guarded, alignment)
+    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    properties.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(b"published later", h5py.h5f.ACC_EXCL, fcpl=properties, fapl=access))
+
+
+def _open(guarded: _GuardedFile) -> h5py.File:
+    return h5py.File(h5py.h5f.open(b"published later", h5py.h5f.ACC_RDWR, fapl=_access(guarded, 1)))
+
+
+def _access(guarded: _GuardedFile, alignment: int) -> h5py.h5p.PropFAID:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     access.set_alignment(1, alignment)
     access.set_fileobj_driver(h5py.h5fd.fileobj_driver, guarded)
-    properties = h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    properties.set_obj_track_times(False)
-    return h5py.File(h5py.h5f.create(b"published later", h5py.h5f.ACC_EXCL, fcpl=properties, fapl=access))
+    return access
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@
                        are resized and not normalised;
                        step, seed, input_zero, input_step as int64
 
+    /map               the feature map that makes the rows of images (map_group.py); not where they are pixels
+
 x = (q − input_zero) / input_step of a row q of the store. In files of the schemas mnist-model/1 and 2, W and b are
 float32; those of mnist-model/1 have no shape and no input_*.
 
@@ -30,13 +32,16 @@ import numpy.typing as npt
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import open_hdf5, read_text, reading, walk
 from mnist_cli.formats.hdf5_writing import safe_hdf5_file, write_text
+from mnist_cli.formats.map_group import read_map, without_map, write_map
 from mnist_cli.formats.store import STEP, ZERO
+from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.maps.softmax import UNIT, logits
 
 SCHEMA = "mnist-model/3"
 # Schema → the type of W and b.
 _TYPES = {SCHEMA: "float64", "mnist-model/2": "float32", "mnist-model/1": "float32"}
 INPUT = "x = (uint8 - input_zero) / input_step, the rows of an image after each other; y = softmax(x W + b)"
+INPUT_OF_MAP = "x = (uint8 - input_zero) / input_step, the features that /map makes of an image; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
 _BLOCK = 1000
 # Of larger images so many fewer that a block of bytes takes 4 MB at most.
@@ -55,8 +60,9 @@ T = TypeVar("T", bound=npt.NDArray[Any])
 class Model:
     """A trained softmax regression.
 
-    An image is uint8, 0 = background, or float32 in [0, 1]. Images come as [n, D], [n, height, width], or a single
-    one as [D] or [height, width], which counts as n = 1. What is neither raises InputError.
+    An image is uint8, 0 = background, or float32 in [0, 1]. Images come as [n, P], P = height · width, [n, height,
+    width], or a single one as [P] or [height, width], which counts as n = 1. What is neither raises InputError. A
+    feature map takes bytes: float32 is rounded to them, halves up.
 
     Attributes:
         weights: W, float64 [D, K].
@@ -67,6 +73,7 @@ class Model:
         store_digest: content digest of the store it was trained on.
         shape: height and width of an image, D pixels together.
         fit: how a picture becomes an image: `normalise` as MNIST was made, or `resize`.
+        feature_map: what makes the D inputs of an image; None where they are its pixels.
     """
 
     weights: Floats
@@ -77,9 +84,26 @@ class Model:
     store_digest: str
     shape: tuple[int, int]
     fit: str = "normalise"
+    feature_map: FeatureMap | None = None
 
     def __repr__(self) -> str:
-        return f"Model({len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
+        mapped = f"{self.feature_map.name}: " if self.feature_map else ""
+        return f"Model({mapped}{len(self.weights)} → {len(self.bias)}, step {self.step}, digest {self.digest[:12]}…)"
+
+    @property
+    def pixels(self) -> int:
+        """Of an image."""
+        return math.prod(self.shape)
+
+    @property
+    def zero(self) -> int:
+        """What is subtracted from a row q: x = (q − zero) / step."""
+        return self.feature_map.zero if self.feature_map else ZERO
+
+    @property
+    def input_step(self) -> int:
+        """What is divided by then."""
+        return self.feature_map.step if self.feature_map else STEP
 
     @cached_property
     def digest(self) -> str:
@@ -95,8 +119,8 @@ class Model:
         Raises:
             InputError: the images have another dtype, shape or range than the class describes.
         """
-        rows = self._checked(images)
-        return self._by_blocks(rows, in_units, np.empty((len(rows), len(self.bias))))
+        rows = self.rows(images)
+        return self._by_blocks(rows, self._in_units, np.empty((len(rows), len(self.bias))))
 
     def probabilities(self, images: npt.ArrayLike) -> Floats:
         """Return softmax(xW + b); errors as `logits`.
@@ -104,8 +128,9 @@ class Model:
         Returns:
             float64 [n, K], each row sums to 1.
         """
-        rows = self._checked(images)
-        return self._by_blocks(rows, lambda scores: softmax(in_units(scores)), np.empty((len(rows), len(self.bias))))
+        rows = self.rows(images)
+        result = np.empty((len(rows), len(self.bias)))
+        return self._by_blocks(rows, lambda scores: softmax(self._in_units(scores)), result)
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the most probable label of each image, the lower one of two that tie; errors as `logits`.
@@ -113,21 +138,33 @@ class Model:
         Returns:
             uint8 [n].
         """
-        rows = self._checked(images)
+        rows = self.rows(images)
         return self._by_blocks(rows, lambda scores: scores.argmax(axis=1), np.empty(len(rows), np.uint8))
+
+    def rows(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return what an image is to W: its features, uint8 [n, D], or its pixels as they came; errors as `logits`."""
+        checked = self._checked(images)
+        if self.feature_map is None:
+            return checked
+        if checked.dtype != np.uint8:
+            checked = np.floor(checked * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+        return self.feature_map.rows(checked)
+
+    def _in_units(self, scores: Floats) -> Floats:
+        return in_units(scores, self.input_step)
 
     def _by_blocks(self, rows: npt.NDArray[Any], function: Callable[[Floats], Any], result: T) -> T:
         """Fill an array with what a function makes of the scores; of no more of them than a block at once."""
-        for start, scores in score_blocks(self.weights, self.bias, rows):
+        for start, scores in score_blocks(self.weights, self.bias, rows, self.zero, self.input_step):
             result[start : start + len(scores)] = function(scores)
         return result
 
     def _checked(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the images as [n, D]."""
+        """Return the images as [n, P]."""
         array = np.asarray(images)
         if array.dtype not in (np.uint8, np.float32):
             raise InputError(f"images: expected uint8, or float32 in [0, 1]; received {array.dtype}")
-        pixels = len(self.weights)
+        pixels = self.pixels
         single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] != pixels)
         rows = array[np.newaxis] if single else array
         if rows.ndim not in (2, 3) or int(np.prod(rows.shape[1:])) != pixels:
@@ -138,13 +175,16 @@ class Model:
         return rows.reshape(len(rows), pixels)
 
 
-def score_blocks(weights: Floats, bias: Floats, images: npt.NDArray[Any]) -> Iterator[tuple[int, Floats]]:
-    """Give the logits of the images in units of 2^-24 / step, block by block: whole numbers for bytes.
+def score_blocks(
+    weights: Floats, bias: Floats, images: npt.NDArray[Any], zero: int = ZERO, step: int = STEP
+) -> Iterator[tuple[int, Floats]]:
+    """Give the logits of rows in units of 2^-24 / step, block by block: whole numbers for bytes.
 
     Args:
         weights: W, float64 [D, K].
         bias: b, float64 [K].
-        images: uint8 [n, D], or float32 [n, D] in [0, 1].
+        images: rows uint8 [n, D]; or float32 [n, D] in [0, 1], which are pixels.
+        zero, step: of x = (q − zero) / step.
 
     Yields:
         The position of a block's first image, and float64 [images of the block, K].
@@ -159,13 +199,13 @@ def score_blocks(weights: Floats, bias: Floats, images: npt.NDArray[Any]) -> Ite
             rows = block[first : first + piece].astype(np.float64)
             if images.dtype != np.uint8:
                 rows = rows * STEP + ZERO
-            scores[first : first + piece] = logits(rows, weights, bias, ZERO, STEP)
+            scores[first : first + piece] = logits(rows, weights, bias, zero, step)
         yield start, scores
 
 
-def in_units(scores: Floats) -> Floats:
+def in_units(scores: Floats, step: int = STEP) -> Floats:
     """Return scores in units of 2^-24 / step as logits."""
-    result: Floats = scores * UNIT / STEP
+    result: Floats = scores * UNIT / step
     return result
 
 
@@ -196,7 +236,7 @@ def save_model(path: Path, model: Model) -> None:
         file.create_dataset("b", data=np.ascontiguousarray(model.bias, "<f8") + 0.0)
         texts = {
             "schema": SCHEMA,
-            "input": INPUT,
+            "input": INPUT if model.feature_map is None else INPUT_OF_MAP,
             "shape": json.dumps(model.shape),
             "classes": json.dumps(model.classes),
             "digest": model.digest,
@@ -205,9 +245,11 @@ def save_model(path: Path, model: Model) -> None:
         texts |= {} if model.fit == "normalise" else {"fit": model.fit}
         for name, text in texts.items():
             write_text(file, name, text)
-        numbers = {"step": model.step, "seed": model.seed, "input_zero": ZERO, "input_step": STEP}
+        numbers = {"step": model.step, "seed": model.seed, "input_zero": model.zero, "input_step": model.input_step}
         for name, number in numbers.items():
             file.attrs.create(name, np.int64(number))
+        if model.feature_map:
+            write_map(file, model.feature_map)
 
 
 def load_model(path: Path | str) -> Model:
@@ -226,7 +268,7 @@ def load_model(path: Path | str) -> Model:
         if schema not in _TYPES:
             raise _wrong(path, "not a model of this version", f"schema '{SCHEMA}'", repr(schema))
         items = walk(path, file)
-        if sorted(items) != ["/", "/W", "/b"]:
+        if without_map(items) != ["/", "/W", "/b"]:
             raise _wrong(path, "not the arrays of a model", "/W and /b", list(items)[:20])
         kind = _TYPES[schema]
         weights, bias = _read_array(path, items["/W"], kind, 2), _read_array(path, items["/b"], kind, 1)
@@ -235,9 +277,12 @@ def load_model(path: Path | str) -> Model:
             received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
             raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
-        shape = _likely_shape(len(weights)) if schema == "mnist-model/1" else _read_shape(path, file, len(weights))
+        feature_map = read_map(path, file)
+        shape = _likely_shape(len(weights)) if schema == "mnist-model/1" else _read_shape(path, file)
+        _check_inputs(path, file if schema != "mnist-model/1" else None, len(weights), shape, feature_map)
         fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
-        model = Model(weights, bias, classes, step, seed, read_text(path, file, "store_digest"), shape, fit)
+        store = read_text(path, file, "store_digest")
+        model = Model(weights, bias, classes, step, seed, store, shape, fit, feature_map)
         stated = read_text(path, file, "digest")
     if (received := _digest(weights, bias, kind)) != stated:
         raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", received)
@@ -256,15 +301,30 @@ def _read_array(path: Path, item: h5py.Group | h5py.Dataset, kind: str, dimensio
     return array
 
 
-def _read_shape(path: Path, file: h5py.File, pixels: int) -> tuple[int, int]:
-    zero, step = (_read_count(path, file, name) for name in ("input_zero", "input_step"))
-    if (zero, step) != (ZERO, STEP):
-        raise _wrong(path, "its inputs are not pixels", f"input_zero {ZERO}, input_step {STEP}", f"{zero}, {step}")
+def _read_shape(path: Path, file: h5py.File) -> tuple[int, int]:
     shape = _read_json(path, file, "shape")
-    is_shape = isinstance(shape, list) and len(shape) == 2 and all(type(size) is int and size > 0 for size in shape)
-    if not is_shape or math.prod(shape) != pixels:
-        raise _wrong(path, "attribute 'shape' is wrong", f"height and width, {pixels} pixels together", shape)
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(size) is int and size > 0 for size in shape)):
+        raise _wrong(path, "attribute 'shape' is wrong", "height and width", shape)
     return shape[0], shape[1]
+
+
+def _check_inputs(
+    path: Path, file: h5py.File | None, inputs: int, shape: tuple[int, int], feature_map: FeatureMap | None
+) -> None:
+    """Refuse a model whose inputs are not what its map, or an image without one, gives."""
+    expected = (feature_map.zero, feature_map.step) if feature_map else (ZERO, STEP)
+    stated = expected
+    if file is not None:
+        stated = (_read_count(path, file, "input_zero"), _read_count(path, file, "input_step"))
+    if stated != expected:
+        kind = "the features of its map" if feature_map else "pixels"
+        problem = f"its inputs are not {kind}"
+        raise _wrong(path, problem, "input_zero {}, input_step {}".format(*expected), "{}, {}".format(*stated))
+    if (len(feature_map) if feature_map else math.prod(shape)) != inputs:
+        given = f"{len(feature_map)} features" if feature_map else f"height and width, {inputs} pixels together"
+        raise _wrong(path, "attribute 'shape' is wrong", given, f"{[*shape]}, W of {inputs} rows")
+    if feature_map and feature_map.shape != shape:
+        raise _wrong(path, "attribute 'shape' is wrong", f"{[*feature_map.shape]}, as its map takes", [*shape])
 
 
 def _likely_shape(pixels: int) -> tuple[int, int]:

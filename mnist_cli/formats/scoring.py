@@ -12,10 +12,12 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli.formats.model import Floats, Model, in_units, score_blocks, softmax
-from mnist_cli.formats.store import STEP
+from mnist_cli.formats.model import Floats, Model, score_blocks
+from mnist_cli.formats.store import STEP, ZERO
 from mnist_cli.maps.softmax import LOSS_UNIT, losses
 
+# Examples at once.
+_BLOCK = 1000
 # The 97.5 % point of the standard normal distribution.
 _Z95 = 1.959963984540054
 
@@ -53,6 +55,8 @@ def score(
     bias: Floats,
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.uint8],
+    zero: int = ZERO,
+    step: int = STEP,
     *,
     report: Callable[[int], object] = lambda _done: None,
 ) -> Score:
@@ -61,18 +65,19 @@ def score(
     Args:
         weights: W, float64 [D, K].
         bias: b, float64 [K].
-        images: uint8 [n, D]; n > 0.
+        images: rows, uint8 [n, D]; n > 0.
         labels: uint8 [n], below K.
+        zero, step: of x = (q − zero) / step.
         report: is called with the number of images that are done.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
     total = 0
-    for start, scores in score_blocks(weights, bias, images):
+    for start, scores in score_blocks(weights, bias, images, zero, step):
         truth = labels[start : start + len(scores)].astype(np.intp)
         predicted = scores.argmax(axis=1)
         confusion += np.bincount(truth * classes + predicted, minlength=classes * classes)
-        total += int(losses(scores, truth, STEP).sum())
+        total += int(losses(scores, truth, step).sum())
         report(start + len(scores))
     return Score(confusion.reshape(classes, classes), total / len(images) * LOSS_UNIT)
 
@@ -83,15 +88,16 @@ def answers(
     """Give a model's answers to examples, block by block.
 
     Args:
-        model: D inputs, K classes.
-        inputs: uint8 [n, D].
+        model: K classes.
+        inputs: images of P pixels, uint8 [n, P].
         labels: uint8 [n].
 
     Yields:
         The position of a block's first example, the probabilities, float64 [examples of the block, K], and the labels.
     """
-    for start, scores in score_blocks(model.weights, model.bias, inputs):
-        yield start, softmax(in_units(scores)), labels[start : start + len(scores)]
+    for start in range(0, len(inputs), _BLOCK):
+        block = inputs[start : start + _BLOCK]
+        yield start, model.probabilities(block), labels[start : start + len(block)]
 
 
 class Lowest:

@@ -1,10 +1,12 @@
 """The store: the examples of a data set in one HDF5 file, split into training, validation and test.
 
-    /{train,validation,test}/inputs    uint8 [n, D], one example a row; a pixel of 0 is background
+    /{train,validation,test}/inputs    uint8 [n, D], one example a row: pixels, of which 0 is background, or features
     /{train,validation,test}/labels    uint8 [n], index into the classes
+    /map                               what made the features of images (map_group.py); not where rows are pixels
     attributes of /                    schema, dataset, split, shape, classes, zero, step, sources, sha256, each as text
 
-A row q becomes what a model multiplies, x = (q − zero) / step; for pixels zero is 0 and step 255.
+A row q becomes what a model multiplies, x = (q − zero) / step: for pixels zero is 0 and step 255, for features 80
+and 32.
 
 Each array lies in one piece at a multiple of 4,096 bytes, so it is mapped instead of read: memory stays the same
 however many examples there are. HDF5 keeps no checksum of such arrays. `sha256` holds the SHA-256 of each array, and
@@ -31,6 +33,8 @@ import numpy.typing as npt
 from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, walk
+from mnist_cli.formats.map_group import GROUP, read_map, without_map
+from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.text import printable
 
 SCHEMA = "mnist-store/2"
@@ -60,6 +64,7 @@ class StoreHeader:
         sources: role of an input file → SHA-256 of its bytes.
         array_sha256: name of an array, such as `/train/inputs` → SHA-256 of its bytes.
         fit: how a picture becomes such an image: `normalise` as MNIST was made, or `resize`.
+        zero, step: of x = (q − zero) / step.
     """
 
     dataset: str
@@ -69,6 +74,8 @@ class StoreHeader:
     sources: Mapping[str, str]
     array_sha256: Mapping[str, str]
     fit: str
+    zero: int
+    step: int
 
     @property
     def pixels(self) -> int:
@@ -246,6 +253,22 @@ class Store:
         return self._header.fit
 
     @property
+    def zero(self) -> int:
+        """What is subtracted from a row: x = (q − zero) / step."""
+        return self._header.zero
+
+    @property
+    def step(self) -> int:
+        """What is divided by then."""
+        return self._header.step
+
+    @cached_property
+    def feature_map(self) -> FeatureMap | None:
+        """What made the rows of images, verified; None where they are pixels. Errors as `read_map`."""
+        with open_hdf5(self.path, hint=_HINT) as file:
+            return read_map(self.path, file)
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """Role of an input file → SHA-256 of its bytes."""
         return self._header.sources
@@ -263,12 +286,17 @@ def open_store(path: Path | str) -> Store:
         items = walk(path, file)
         header = _read_header(path, file)
         expected = sorted({"/", *(f"/{split}" for split in SPLITS), *ARRAYS})
-        if list(items) != expected:
+        if without_map(items) != expected:
             raise FormatError(path, "not the arrays of a store", expected=expected, received=list(items)[:20])
+        pixels = GROUP not in items
+        if pixels != ((header.zero, header.step) == (ZERO, STEP)):
+            received = f"{header.zero} and {header.step}, with{'out' * pixels} a map"
+            raise FormatError(path, "rows of another kind", expected="zero and step of its rows", received=received)
+        width = header.pixels if pixels else _columns(items["/train/inputs"])
         places = {}
         for split in SPLITS:
             count = _rows(items[f"/{split}/labels"])
-            for kind, shape in (("inputs", (count, header.pixels)), ("labels", (count,))):
+            for kind, shape in (("inputs", (count, width)), ("labels", (count,))):
                 name = f"/{split}/{kind}"
                 places[name] = _find_array(path, name, items[name], shape)
         return Store(path, header, places, digest_of(path, file, header.array_sha256))
@@ -276,6 +304,10 @@ def open_store(path: Path | str) -> Store:
 
 def _rows(item: h5py.Group | h5py.Dataset) -> int:
     return item.shape[0] if isinstance(item, h5py.Dataset) and item.shape else 0
+
+
+def _columns(item: h5py.Group | h5py.Dataset) -> int:
+    return item.shape[1] if isinstance(item, h5py.Dataset) and len(item.shape) == 2 else 0
 
 
 def _find_array(path: Path, name: str, item: h5py.Group | h5py.Dataset, shape: tuple[int, ...]) -> _Place:
@@ -311,7 +343,8 @@ def _read_header(path: Path, file: h5py.File) -> StoreHeader:
         and isinstance(classes, list)
         and 0 < len(classes) <= 256
         and all(isinstance(name, str) for name in classes)
-        and (documents["zero"], documents["step"]) == (ZERO, STEP)
+        and all(type(documents[name]) is int and 0 <= documents[name] <= 255 for name in ("zero", "step"))
+        and documents["step"] > 0
         and _maps_text_to_text(sources)
         and _maps_text_to_text(sha256)
         and sorted(sha256) == sorted(ARRAYS)
@@ -320,11 +353,13 @@ def _read_header(path: Path, file: h5py.File) -> StoreHeader:
         raise FormatError(
             path,
             "an attribute of the store is wrong",
-            expected=f"shape, classes, digests, zero {ZERO} and step {STEP}",
+            expected="shape, classes, digests, zero and step",
             received={name: texts[name] for name in _DOCUMENTS},
         )
     fit = read_text(path, file, "fit") if "fit" in file.attrs else "normalise"
-    return StoreHeader(texts["dataset"], texts["split"], (shape[0], shape[1]), tuple(classes), sources, sha256, fit)
+    zero, step = documents["zero"], documents["step"]
+    image_shape = (shape[0], shape[1])
+    return StoreHeader(texts["dataset"], texts["split"], image_shape, tuple(classes), sources, sha256, fit, zero, step)
 
 
 def _parsed(path: Path, name: str, texts: Mapping[str, str]) -> Any:

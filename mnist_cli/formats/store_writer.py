@@ -6,27 +6,44 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from mnist_cli.formats.hdf5 import digest_of
 from mnist_cli.formats.hdf5_writing import create_group, safe_hdf5_file, write_text
+from mnist_cli.formats.map_group import write_map
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SCHEMA, STEP, ZERO, Bytes
+from mnist_cli.maps.feature_map import FeatureMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreFacts:
+    """What a store says of itself beside its arrays; `StoreHeader` says what it means.
+
+    Attributes:
+        feature_map: what made its rows of images; None where they are pixels.
+    """
+
+    dataset: str
+    split_rule: str
+    image_shape: tuple[int, int]
+    classes: Sequence[str]
+    sources: Mapping[str, str]
+    fit: str = "normalise"
+    feature_map: FeatureMap | None = None
 
 
 class StoreWriter:
     """A store that is being written; `write_store` makes it."""
 
-    def __init__(self, path: Path, file: h5py.File, counts: Mapping[str, int], pixels: int) -> None:
+    def __init__(self, path: Path, file: h5py.File, counts: Mapping[str, int], width: int) -> None:
         self._path = path
         self._file = file
         self._written = dict.fromkeys(counts, 0)
         self._digests = {name: hashlib.sha256() for name in ARRAYS}
-        for split, count in counts.items():
-            group = create_group(file, split)
-            _create_array(group, "inputs", (count, pixels))
-            _create_array(group, "labels", (count,))
+        create_arrays(file, counts, width)
 
     def append(self, split: str, inputs: Bytes, labels: Bytes) -> None:
         """Add examples to a split.
@@ -42,30 +59,47 @@ class StoreWriter:
             self._file[f"{split}/{kind}"][start:stop] = rows
             self._digests[f"/{split}/{kind}"].update(rows.data)
 
-    def describe(
-        self,
-        *,
-        dataset: str,
-        split_rule: str,
-        image_shape: tuple[int, int],
-        classes: Sequence[str],
-        sources: Mapping[str, str],
-        fit: str = "normalise",
-    ) -> str:
-        """Write the attributes, after the last example; `StoreHeader` says what they mean.
+    def describe(self, facts: StoreFacts) -> str:
+        """Write the attributes, after the last example.
 
         Returns:
             The content digest of the store.
         """
-        sha256 = {name: digest.hexdigest() for name, digest in self._digests.items()}
-        texts = {"schema": SCHEMA, "dataset": dataset, "split": split_rule}
-        texts |= {} if fit == "normalise" else {"fit": fit}
-        documents = {"shape": image_shape, "classes": classes, "zero": ZERO, "step": STEP}
-        documents |= {"sources": sources, "sha256": sha256}
-        texts |= {name: json.dumps(document, sort_keys=True) for name, document in documents.items()}
-        for name, text in texts.items():
-            write_text(self._file, name, text)
-        return digest_of(self._path, self._file, sha256)
+        return describe(self._path, self._file, facts, {name: each.hexdigest() for name, each in self._digests.items()})
+
+
+def create_arrays(file: h5py.File, counts: Mapping[str, int], width: int) -> None:
+    """Make the arrays of a store, at their final places, for rows of `width` bytes."""
+    for split, count in counts.items():
+        group = create_group(file, split)
+        _create_array(group, "inputs", (count, width))
+        _create_array(group, "labels", (count,))
+
+
+def describe(path: Path, file: h5py.File, facts: StoreFacts, sha256: Mapping[str, str]) -> str:
+    """Write the attributes of a store whose arrays are written, and its feature map.
+
+    Args:
+        path: the file's name, for errors.
+        file: open for writing.
+        facts: what it says of itself.
+        sha256: name of an array → SHA-256 of its bytes.
+
+    Returns:
+        The content digest of the store.
+    """
+    feature_map = facts.feature_map
+    zero, step = (feature_map.zero, feature_map.step) if feature_map else (ZERO, STEP)
+    texts = {"schema": SCHEMA, "dataset": facts.dataset, "split": facts.split_rule}
+    texts |= {} if facts.fit == "normalise" else {"fit": facts.fit}
+    documents = {"shape": facts.image_shape, "classes": facts.classes, "zero": zero, "step": step}
+    documents |= {"sources": facts.sources, "sha256": sha256}
+    texts |= {name: json.dumps(document, sort_keys=True) for name, document in documents.items()}
+    for name, text in texts.items():
+        write_text(file, name, text)
+    if feature_map:
+        write_map(file, feature_map)
+    return digest_of(path, file, sha256)
 
 
 def _create_array(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
@@ -82,16 +116,16 @@ def _create_array(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
 
 
 @contextlib.contextmanager
-def write_store(target: Path, counts: Mapping[str, int], pixels: int) -> Iterator[StoreWriter]:
+def write_store(target: Path, counts: Mapping[str, int], width: int) -> Iterator[StoreWriter]:
     """Give a store to fill; when the block ends without an error, it becomes `target` at once.
 
     Args:
         target: the file.
         counts: split → number of examples that will be appended; 0 is allowed.
-        pixels: of one image, 1 to MAX_PIXELS.
+        width: bytes of a row, D: the pixels of an image.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
     """
     with safe_hdf5_file(target, alignment=ALIGNMENT) as file:
-        yield StoreWriter(target, file, counts, pixels)
+        yield StoreWriter(target, file, counts, width)

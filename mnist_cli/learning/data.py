@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mnist_cli.errors import InputError
 from mnist_cli.formats.store import STEP, ZERO, open_store
+from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.text import printable
 
 Bytes = npt.NDArray[np.uint8]
@@ -25,9 +26,10 @@ class TrainingData:
         validation_inputs: uint8 [m, D], m ≥ 0.
         validation_labels: uint8 [m].
         classes: name of each label.
-        image_shape: height and width, D pixels together.
+        image_shape: height and width.
         fit: how a picture becomes such an image; see `Model`.
         store_digest: content digest of the store.
+        feature_map: what made the rows of images; None where they are pixels.
         zero, step: of x = (q − zero) / step.
     """
 
@@ -39,6 +41,7 @@ class TrainingData:
     image_shape: tuple[int, int]
     fit: str
     store_digest: str
+    feature_map: FeatureMap | None = None
     zero: int = ZERO
     step: int = STEP
 
@@ -64,4 +67,7 @@ def load_data(path: Path | str) -> TrainingData:
         image_shape=store.image_shape,
         fit=store.fit,
         store_digest=store.digest,
+        feature_map=store.feature_map,
+        zero=store.zero,
+        step=store.step,
     )

@@ -160,7 +160,16 @@ class Run:
         # The record at the last step may be an extra one, which is not remembered.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
         data = self._data
-        model = Model(*parameters, data.classes, record.step, self._seed, data.store_digest, data.image_shape, data.fit)
+        model = Model(
+            *parameters,
+            classes=data.classes,
+            step=record.step,
+            seed=self._seed,
+            store_digest=data.store_digest,
+            shape=data.image_shape,
+            fit=data.fit,
+            feature_map=data.feature_map,
+        )
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
@@ -241,7 +250,9 @@ class Run:
         record = Record(self._step, loss, None, None)
         if len(self._data.validation_labels):
             with self._stopwatch.on("validation"):
-                measured = score(weights, bias, self._data.validation_inputs, self._data.validation_labels)
+                data = self._data
+                rows = (data.validation_inputs, data.validation_labels, data.zero, data.step)
+                measured = score(weights, bias, *rows)
             record = Record(self._step, loss, measured.cross_entropy, measured.accuracy)
         if self._events is not None:
             self._events.add(record, weights)

@@ -36,7 +36,7 @@ def permuted(seed: int, stream: int, positions: npt.NDArray[np.int64], count: in
         mask = np.uint32(2**bits - 1)
         left, right = values >> np.uint32(bits), values & mask
         for key in keys:
-            left, right = right, left ^ (_mixed(right + key) & mask)
+            left, right = right, left ^ (mixed(right + key) & mask)
         return (left << np.uint32(bits)) | right
 
     values = once(positions.astype(np.uint32))
@@ -48,15 +48,15 @@ def permuted(seed: int, stream: int, positions: npt.NDArray[np.int64], count: in
 def _keys(seed: int, stream: int) -> list[np.uint32]:
     state = np.zeros(1, np.uint32)
     for word in (seed & _WORD, seed >> 32, stream & _WORD, stream >> 32):
-        state = _mixed(state * np.uint32(31) + np.uint32((word + _GOLDEN) & _WORD))
+        state = mixed(state * np.uint32(31) + np.uint32((word + _GOLDEN) & _WORD))
     keys = []
     for turn in range(1, _ROUNDS + 1):
-        state = _mixed(state + np.uint32(turn * _GOLDEN & _WORD))
+        state = mixed(state + np.uint32(turn * _GOLDEN & _WORD))
         keys.append(state[0])
     return keys
 
 
-def _mixed(values: UInt32) -> UInt32:
+def mixed(values: UInt32) -> UInt32:
     """Return a hash of each number: lowbias32 of C. Wellons (https://nullprogram.com/blog/2018/07/31/)."""
     values = values ^ (values >> np.uint32(16))
     # In place: new arrays would take a third of the time.

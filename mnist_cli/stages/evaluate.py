@@ -135,7 +135,15 @@ def evaluate(
     _check_fit(trained, opened, Path(store))
     progress.start("eval", len(examples), "images")
     try:
-        measured = score(trained.weights, trained.bias, examples.inputs, examples.labels, report=progress.update)
+        measured = score(
+            trained.weights,
+            trained.bias,
+            examples.inputs,
+            examples.labels,
+            opened.zero,
+            opened.step,
+            report=progress.update,
+        )
     finally:
         progress.finish()
     classes = class_metrics(measured.confusion, trained.classes)
@@ -180,9 +188,12 @@ def class_metrics(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> t
 
 
 def _check_fit(model: Model, store: Store, path: Path) -> None:
-    pixels = store.image_shape[0] * store.image_shape[1]
-    if len(model.weights) != pixels:
-        expected, received = f"images of {len(model.weights)} pixels", f"{pixels}"
+    its_map, map_ = model.feature_map, store.feature_map
+    if (its_map and its_map.digest) != (map_ and map_.digest):
+        expected = f"features of {its_map}" if its_map else "pixels"
+        received = f"features of {map_}" if map_ else "pixels"
+    elif model.shape != store.image_shape:
+        expected, received = "images of {} × {}".format(*model.shape), "{} × {}".format(*store.image_shape)
     elif model.classes != store.classes:
         expected, received = f"classes {printable(list(model.classes), 100)}", printable(list(store.classes), 100)
     else:

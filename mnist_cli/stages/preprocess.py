@@ -107,7 +107,7 @@ def preprocess(
         ConfigError: `validation_size` leaves no training image, or the data set is not known.
         OSError: the store cannot be written.
     """
-    from mnist_cli.formats.store_writer import write_store
+    from mnist_cli.formats.store_writer import StoreFacts, write_store
     from mnist_cli.sources.examples import open_examples
     from mnist_cli.stages.division import Division, Rule
 
@@ -130,7 +130,7 @@ def preprocess(
             counts = _copy(_watched((train, test), progress, stop), division, writer)
             readers = (train.images, train.labels, test.images, test.labels)
             digests = {role: reader.sha256 for role, reader in zip(ROLES, readers, strict=True)}
-            digest = writer.describe(
+            facts = StoreFacts(
                 dataset=table.name,
                 split_rule=str(rule),
                 image_shape=train.shape,
@@ -138,6 +138,7 @@ def preprocess(
                 sources=digests,
                 fit=table.fit,
             )
+            digest = writer.describe(facts)
     _warn_of_missing_classes(counts, rule, classes, progress)
     return PreprocessResult(table.name, sizes["train"], sizes["validation"], sizes["test"], digest, digests)
 

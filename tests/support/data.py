@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
 from mnist_cli.files import sha256_of
 from mnist_cli.formats.idx import IdxReader
-from mnist_cli.formats.store_writer import write_store
+from mnist_cli.formats.store_writer import StoreFacts, write_store
 
 TYPE_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -92,7 +92,9 @@ def write_small_store(
         for seed, (split, count) in enumerate(counts.items()):
             images, labels = tiny_examples(count, seed)
             writer.append(split, images.reshape(count, SIDE * SIDE), labels)
-        writer.describe(dataset="small", split_rule="made up", image_shape=(SIDE, SIDE), classes=classes, sources={})
+            shape = (SIDE, SIDE)
+            facts = StoreFacts(dataset="small", split_rule="made up", image_shape=shape, classes=classes, sources={})
+            writer.describe(facts)
     return path
 
 

@@ -1,0 +1,316 @@
+"""A feature map's description in YAML, read and checked: everything that is wrong with it is reported at once.
+
+    title: two directions                    # what it is, in a few words
+    program:                                 # operations, the first one first
+      - deskew: {position: 6, shear: 10}     # or the word alone; bits behind the point
+      - shrink: 2                            # mean over 2 × 2 pixels
+      - conv: {kernels: differences, shift: 0}    # or morlet, or lists of odd squares of whole numbers
+      - relu2
+      - modulus                              # of pairs of maps: the first half and the second
+      - pool: {box: 4, shift: 8}             # or gauss: 2, every: 4; or rows: [[…]], columns: [[…]]
+      - cat: [[…], […]]                      # programs side by side; the last operation
+    exemplars: {directions: 300, count: 4000}     # optional
+
+The maps that the package brings are such files, in this folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_cli import files
+from mnist_cli.config import kinds
+from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
+from mnist_cli.config.yaml_document import SIZE_LIMIT, read_yaml
+from mnist_cli.errors import ConfigError
+from mnist_cli.text import printable
+
+PIXELS = "pixels"
+_FOLDER = Path(__file__).parent
+# The maps that the package brings; their files are read when they are asked for.
+MAPS = (PIXELS, "grad8", "scat1", "scat2", "scat2-exemplars")
+_SUFFIXES = (".yaml", ".yml")
+KERNELS = ("differences", "morlet")
+GAUSSIANS = (1, 2, 3)  # σ
+_LARGEST = 2**23  # of a weight
+_MOST_KERNELS, _WIDEST_KERNEL, _MOST_WINDOWS = 256, 31, 256
+_DEPTH = 20  # of lists and keys in each other
+
+# An operation as it is described: its name, and its values.
+DescribedOp = tuple[str, Mapping[str, Any]]
+Problem = tuple[KeyPath, str | None]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A feature map, before it meets the images of a certain size.
+
+    Attributes:
+        name: of a shipped one; of a user's own, `own`.
+        title: what it is, in a few words.
+        program: its operations; that of `cat` holds programs under `programs`.
+        exemplars: `directions` and `count`, or nothing.
+        identity: what stands for it in a key: the name of a shipped one, or a digest of what a user's says.
+    """
+
+    name: str
+    title: str
+    program: tuple[DescribedOp, ...]
+    exemplars: Mapping[str, int]
+    identity: str
+
+
+def find_map(value: str, folder: Path = Path()) -> Description:
+    """Return the map of a name, or of a user's YAML file.
+
+    Args:
+        value: one of MAPS but `pixels`, or the name of a file.
+        folder: what the name of a file is relative to.
+
+    Raises:
+        ConfigError: with everything that is wrong with it, each with line and column.
+    """
+    try:
+        return read_map(value, folder)
+    except Wrong as wrong:
+        raise ConfigError([f"features.map: {problem}" for _, problem in wrong.problems if problem]) from None
+
+
+def read_map(value: object, folder: Path = Path()) -> Description:
+    """Do the same; raises Wrong."""
+    if isinstance(value, str) and value in MAPS and value != PIXELS:
+        return _read(_FOLDER / f"{value}.yaml", value)
+    if not isinstance(value, str) or not value.endswith(_SUFFIXES):
+        import difflib  # only a mistake pays for it
+
+        near = difflib.get_close_matches(value.lower(), MAPS, n=1) if isinstance(value, str) else []
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise Wrong([((), f"expected {', '.join(MAPS)}, or a file such as map.yaml; received {shown(value)}{meant}")])
+    return _read(folder / value, None)
+
+
+def _read(path: Path, name: str | None) -> Description:
+    try:
+        with files.open_regular(path) as file:
+            text = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise Wrong([((), f"{printable(path)}: cannot be read: {error.strerror}")]) from None
+    document = read_yaml(text, depth=_DEPTH)
+    problems = [f"{line}:{column}: {problem}" for (line, column), problem in document.problems]
+    described = None
+    try:
+        described = _FILE.check(document.content)
+    except Wrong as wrong:
+        for inner, problem in wrong.problems:
+            line, column = document.place(inner)
+            received = document.content
+            for part in inner if problem is None else ():
+                received = received[part]
+            words = problem or f"expected {_FILE.expected}; received {shown(received)}"
+            problems.append(f"{line}:{column}: {f'{dotted(inner)}: ' if inner else ''}{words}")
+    if problems or described is None:
+        raise Wrong([((), f"{printable(path)}:{problem}") for problem in problems]) from None
+    program, exemplars = described["program"], described.get("exemplars", {})
+    content = json.dumps([program, exemplars], sort_keys=True, separators=(",", ":"))
+    identity = name or f"own {hashlib.sha256(content.encode()).hexdigest()}"
+    return Description(name or "own", described.get("title", ""), program, exemplars, identity)
+
+
+def _check_matrix(value: Any, *, low: int, rows: int, is_square: bool) -> Any:
+    """Check rows of whole numbers of one length; raises Wrong."""
+    is_list = isinstance(value, list) and value and all(isinstance(row, list) and row for row in value)
+    if not is_list or len(value) > rows or any(len(row) != len(value[0]) for row in value):
+        raise Wrong
+    if is_square and (len(value) != len(value[0]) or len(value) % 2 == 0):
+        raise Wrong
+    wrong = [
+        ((y, x), f"expected a whole number from {low} to {_LARGEST}; received {shown(item)}")
+        for y, row in enumerate(value)
+        for x, item in enumerate(row)
+        if type(item) is not int or not low <= item <= _LARGEST
+    ]
+    if wrong:
+        raise Wrong(wrong)
+    return value
+
+
+def _check_kernels(value: Any) -> Any:
+    if isinstance(value, str) and value in KERNELS:
+        return value
+    if not isinstance(value, list) or not 1 <= len(value) <= _MOST_KERNELS:
+        raise Wrong
+    problems: list[Problem] = []
+    for index, kernel in enumerate(value):
+        try:
+            _check_matrix(kernel, low=-_LARGEST, rows=_WIDEST_KERNEL, is_square=True)
+        except Wrong as wrong:
+            shape = f"expected rows of a square with an odd side, at most {_WIDEST_KERNEL}; received {shown(kernel)}"
+            problems += [((index, *inner), problem or shape) for inner, problem in wrong.problems]
+    if not problems and any(len(kernel) != len(value[0]) for kernel in value):
+        problems.append(((), "expected kernels of one size"))
+    if problems:
+        raise Wrong(problems)
+    return value
+
+
+def _check_windows(value: Any) -> Any:
+    return _check_matrix(value, low=0, rows=_MOST_WINDOWS, is_square=False)
+
+
+def _check_sigma(value: Any) -> Any:
+    if type(value) is not int or value not in GAUSSIANS:
+        raise Wrong
+    return value
+
+
+def _check_pool(value: Any) -> Any:
+    right = _POOL.check(value)
+    ways = [sorted(way) for way in (("box",), ("gauss", "every"), ("rows", "columns"))]
+    if sorted(set(right) - {"shift"}) not in ways:
+        given = ", ".join(sorted(set(right) - {"shift"})) or "none of them"
+        raise Wrong([((), f"expected box, or gauss and every, or rows and columns; received {given}")])
+    return right
+
+
+def _check_cat(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) < 1:
+        raise Wrong
+    return {"programs": _each(_check_program)(value)}
+
+
+def _check_program(value: Any) -> Any:
+    if not isinstance(value, list) or not value:
+        raise Wrong([((), f"expected a list of operations; received {shown(value)}")])
+    program = _each(_check_op)(value)
+    problems: list[Problem] = [
+        ((index,), f"{name}: {why}")
+        for index, (name, _) in enumerate(program)
+        for wrong, why in (
+            (name == "cat" and index < len(program) - 1, "expected nothing after it"),
+            (name == "deskew" and any(other != "shrink" for other, _ in program[:index]), "expected it first"),
+        )
+        if wrong
+    ]
+    if problems:
+        raise Wrong(problems)
+    return program
+
+
+def _each(check: Callable[[Any], Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """Check every item of a list; the problems of all of them are raised together."""
+
+    def check_all(items: list[Any]) -> tuple[Any, ...]:
+        right, problems = [], []
+        for index, item in enumerate(items):
+            try:
+                right.append(check(item))
+            except Wrong as wrong:
+                problems += [((index, *inner), problem) for inner, problem in wrong.problems]
+        if problems:
+            raise Wrong(problems)
+        return tuple(right)
+
+    return check_all
+
+
+def _check_op(value: Any) -> DescribedOp:
+    name, given = (value, None) if isinstance(value, str) else _only_pair(value)
+    if name not in _OPS:
+        raise Wrong([((), f"expected one of {', '.join(_OPS)}; received {shown(name)}")])
+    kind, alone = _OPS[name]
+    if given is None:
+        if alone is None:
+            raise Wrong([((), f"{name}: expected {kind.expected}; received nothing")])
+        return name, alone
+    try:
+        return name, kind.check(given)
+    except Wrong as wrong:
+        ours = f"{name}: expected {kind.expected}; received {shown(given)}"
+        raise Wrong([((name, *inner), problem or ours) for inner, problem in wrong.problems]) from None
+
+
+def _only_pair(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        received = f"{len(value)} keys" if isinstance(value, Mapping) else shown(value)
+        raise Wrong([((), f"expected an operation, such as relu2 or shrink: 2; received {received}")])
+    ((name, given),) = value.items()
+    return name, given
+
+
+def _kind(expected: str, check: Callable[[Any], Any]) -> Kind:
+    return Kind(expected, "", check, {})
+
+
+def _check_nothing(_value: Any) -> Any:
+    raise Wrong
+
+
+_SHIFT = kinds.whole(0, 23)
+_WINDOWS = _kind("rows of whole numbers from 0 up, all of one length", _check_windows)
+_POOL = kinds.table(
+    {
+        "box": kinds.whole(1, 256),
+        "gauss": _kind("a σ of 1, 2 or 3", _check_sigma),
+        "every": kinds.whole(1, 256),
+        "rows": _WINDOWS,
+        "columns": _WINDOWS,
+        "shift": _SHIFT,
+    },
+    "windows and a shift, such as {box: 4, shift: 8}",
+    ("shift",),
+)
+_KERNELS = _kind("differences, morlet, or a list of kernels", _check_kernels)
+_ALONE = _kind("nothing beside the word", _check_nothing)
+
+
+def _check_shrink(value: Any) -> Any:
+    return {"factor": kinds.whole(1, 64).check(value)}
+
+
+# Operation → the values that it takes, and those where the word stands alone (None: it cannot).
+_OPS: dict[str, tuple[Kind, Mapping[str, Any] | None]] = {
+    "shrink": (_kind("a factor, a whole number from 1 to 64", _check_shrink), None),
+    "deskew": (
+        kinds.table(
+            {"position": kinds.whole(1, 7), "shear": kinds.whole(0, 16)},
+            "position and shear",
+            ("position", "shear"),
+        ),
+        {"position": 6, "shear": 10},
+    ),
+    "conv": (
+        kinds.table({"kernels": _KERNELS, "shift": _SHIFT}, "kernels and a shift", ("kernels", "shift")),
+        None,
+    ),
+    "relu2": (_ALONE, {}),
+    "modulus": (_ALONE, {}),
+    "pool": (_kind(_POOL.expected, _check_pool), None),
+    "cat": (_kind("a list of programs", _check_cat), None),
+}
+DESKEW: DescribedOp = ("deskew", _OPS["deskew"][1] or {})
+
+_EXEMPLARS = kinds.table(
+    {"directions": kinds.whole(1, 1000), "count": kinds.whole(1, 8192)},
+    "directions and count",
+    ("directions", "count"),
+)
+_FILE = kinds.table(
+    {
+        "title": _kind("a text", lambda value: printable(_text(value), 100)),
+        "program": _kind("a list of operations", _check_program),
+        "exemplars": _EXEMPLARS,
+    },
+    "a map: title, program, exemplars",
+    ("program",),
+)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong
+    return value

@@ -1,0 +1,415 @@
+"""The operations of a feature map: whole numbers in, whole numbers out, so the same on every machine.
+
+A state is float32 [B, height, M, width] of whole numbers. B is images times the maps of earlier convolutions, M the
+maps of the last one. Every sum stays below 2^24, where float32 holds every whole number; so neither the order of
+summation nor the library, the threads or the size of a block can move a value. `bound` proves that from the kernels
+alone, before an image is seen. "v rounded ≫ s" is ⌊(v + 2^(s−1)) / 2^s⌋: halves go up.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: D102  # Op says what bound and apply are
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+EXACT = 2**24
+# Up to here the float32 root of a whole number rounds to the same whole number as the exact root.
+ROOT = 2**22
+# Columns of a convolution that one row of the banded matrix makes; 14 was fastest of those tried.
+_BAND = 14
+
+State = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+
+class OutOfBounds(ValueError):
+    """An operation cannot be exact, or does not suit what it is applied to; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extent:
+    """What is known of a state without any image.
+
+    Attributes:
+        height, width: of a map.
+        earlier: maps of earlier convolutions that an image has become.
+        largest: int64 [M], what the absolute values of each map stay at or below.
+        signed: whether values may be negative.
+    """
+
+    height: int
+    width: int
+    earlier: int = 1
+    largest: Integers = field(default_factory=lambda: np.array([255], np.int64))
+    signed: bool = False
+
+    @property
+    def maps(self) -> int:
+        """Maps of one image."""
+        return self.earlier * len(self.largest)
+
+    @property
+    def features(self) -> int:
+        """Numbers that one image has become."""
+        return self.maps * self.height * self.width
+
+    @property
+    def top(self) -> int:
+        """The largest of the bounds."""
+        return int(self.largest.max())
+
+    def is_image(self) -> bool:
+        """Whether these are still the bytes of an image."""
+        return self.maps == 1 and self.top <= 255 and not self.signed
+
+
+class Op:
+    """An operation.
+
+    Attributes:
+        name: as files and documents call it.
+    """
+
+    name: ClassVar[str]
+
+    def bound(self, extent: Extent) -> Extent:
+        """Return what the operation makes of an extent.
+
+        Raises:
+            OutOfBounds: a sum could leave the exact range, or the operation does not suit the extent.
+        """
+        raise NotImplementedError
+
+    def apply(self, state: State) -> State:
+        """Return the state after the operation; the given one may be changed."""
+        raise NotImplementedError
+
+
+def rounded(values: State, shift: int) -> State:
+    """Divide whole numbers by 2^shift in place, halves up."""
+    if shift:
+        values *= np.float32(2.0**-shift)
+        values += np.float32(0.5)
+        np.floor(values, out=values)
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Shrink(Op):
+    """Mean over boxes of factor × factor pixels, zeros beyond the edge; for large images, first."""
+
+    name = "shrink"
+    factor: int
+
+    def bound(self, extent: Extent) -> Extent:
+        _need_image(extent)
+        _check_sum(255 * self.factor**2, 0)
+        return Extent(-(-extent.height // self.factor), -(-extent.width // self.factor))
+
+    def apply(self, state: State) -> State:
+        k = self.factor
+        count, height, _, width = state.shape
+        padded = np.zeros((count, -(-height // k) * k, -(-width // k) * k), np.float64)
+        padded[:, :height, :width] = state[:, :, 0]
+        sums = padded.reshape(count, padded.shape[1] // k, k, -1, k).sum(axis=(2, 4))
+        # A quotient of whole numbers this small is never rounded up to the next one.
+        result: State = np.floor((2 * sums + k * k) / (2 * k * k)).astype(np.float32)[:, :, np.newaxis]
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Deskew(Op):
+    """Shear by cov(x, y) / var(y), and the centre of mass to the middle; bilinear, bytes to bytes.
+
+    Attributes:
+        position: bits behind the point of positions and bilinear weights.
+        shear: bits behind the point of the shear.
+    """
+
+    name = "deskew"
+    position: int
+    shear: int
+
+    def bound(self, extent: Extent) -> Extent:
+        _need_image(extent)
+        height, width = extent.height, extent.width
+        mass = 255 * height * width
+        # The largest of the products of moments, and what a float32 product with the columns sums up to.
+        if mass**2 * max(height, width) ** 2 >= 2**53 or 255 * width**2 >= EXACT:
+            raise OutOfBounds(f"expected images of at most 85 × 85; received {height} × {width}: shrink them first")
+        if not 1 <= self.position <= self.shear + 1:
+            raise OutOfBounds("expected position from 1 to shear + 1")
+        _check_sum(255 << 2 * self.position, 2 * self.position)
+        return extent
+
+    def apply(self, state: State) -> State:
+        images = state[:, :, 0]
+        count, height, width = images.shape
+        shear, centre_y, centre_x = self._moments(images)
+        unit = 2**self.position
+        rows = np.arange(height, dtype=np.float64)
+        columns = np.arange(width, dtype=np.float64)
+        # (2i − (n − 1)) / 2 is the distance of row i from the middle.
+        y = np.clip(rows * unit + (centre_y - (height - 1) / 2 * unit)[:, np.newaxis], -unit, height * unit)
+        slide = np.floor(shear[:, np.newaxis] * (2 * rows - (height - 1)) / 2 ** (self.shear + 1 - self.position) + 0.5)
+        x = (centre_x - (width - 1) / 2 * unit)[:, np.newaxis, np.newaxis] + slide[:, :, np.newaxis] + columns * unit
+        x = np.clip(x, -unit, width * unit).astype(np.int32)
+        y = y.astype(np.int32)
+        # A column and row of zeros around, and one more for the neighbour of a weight of zero.
+        padded = np.zeros((count, height + 3, width + 3), np.float32)
+        padded[:, 1 : height + 1, 1 : width + 1] = images
+        top = (y >> self.position) + 1
+        lower = (y & (unit - 1)).astype(np.float32)[:, :, np.newaxis]
+        each = np.arange(count)[:, np.newaxis]
+        mixed = (padded[each, top] * (unit - lower) + padded[each, top + 1] * lower).ravel()
+        left = (x >> self.position) + 1
+        left += (np.arange(count * height, dtype=np.int32) * np.int32(width + 3)).reshape(count, height, 1)
+        right = (x & (unit - 1)).astype(np.float32)
+        return rounded(mixed[left] * (unit - right) + mixed[left + 1] * right, 2 * self.position)[:, :, np.newaxis]
+
+    def _moments(self, images: State) -> tuple[npt.NDArray[np.float64], ...]:
+        """Return shear, and centre of mass by row and by column, float64 [n], on their grids.
+
+        All sums are exact; each result is one correctly rounded division of whole numbers.
+        """
+        _, height, width = images.shape
+        rows = np.arange(height, dtype=np.float64)
+        by_row = images.sum(axis=2, dtype=np.float64)
+        by_row_x = (images @ np.arange(width, dtype=np.float32)).astype(np.float64)
+        mass = np.maximum(by_row.sum(axis=1), 1)
+        sum_x, sum_y = by_row_x.sum(axis=1), by_row @ rows
+        sum_xy, sum_yy = by_row_x @ rows, by_row @ (rows * rows)
+        covariance = mass * sum_xy - sum_x * sum_y
+        variance = np.maximum(mass * sum_yy - sum_y * sum_y, 1)
+        unit = 2**self.position
+        return (
+            np.floor(covariance / variance * 2**self.shear + 0.5),
+            np.floor(sum_y / mass * unit + 0.5),
+            np.floor(sum_x / mass * unit + 0.5),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Op):
+    """Convolution of every map by itself with each kernel, zeros beyond the edge; rounded ≫ shift.
+
+    As in the field, the kernels are not turned round: result(y, x) = Σ kernel(i, j) map(y + i − r, x + j − r).
+
+    Attributes:
+        kernels: int64 [m, k, k], k = 2r + 1.
+        shift: see there.
+    """
+
+    name = "conv"
+    kernels: Integers
+    shift: int
+
+    def bound(self, extent: Extent) -> Extent:
+        positive = np.maximum(self.kernels, 0).sum(axis=(1, 2))
+        negative = np.maximum(-self.kernels, 0).sum(axis=(1, 2))
+        sums = extent.top * (positive + negative if extent.signed else np.maximum(positive, negative))
+        _check_sum(int(sums.max()), self.shift)
+        return Extent(extent.height, extent.width, extent.maps, _shifted(sums, self.shift), signed=True)
+
+    def apply(self, state: State) -> State:
+        count, height, maps, width = state.shape
+        kernels, size = self.kernels.shape[:2]
+        radius, band = size // 2, _band(width)
+        pieces = -(-width // band)
+        padded = np.zeros((count, maps, height + 2 * radius, pieces * band + 2 * radius), np.float32)
+        padded[:, :, radius : radius + height, radius : radius + width] = state.transpose(0, 2, 1, 3)
+        padded = padded.reshape(count * maps, height + 2 * radius, -1)
+        banded = self._banded[band] if band in self._banded else self._make_banded(band)
+        result = np.empty((count * maps, height, kernels, pieces * band), np.float32)
+        # One product per row and piece: the rows that it reads lie side by side then.
+        for y in range(height):
+            for start in range(0, pieces * band, band):
+                rows = padded[:, y : y + size, start : start + band + 2 * radius].reshape(count * maps, -1)
+                result[:, y, :, start : start + band] = (rows @ banded).reshape(-1, kernels, band)
+        return (
+            rounded(result[..., :width], self.shift)
+            if pieces * band == width
+            else np.ascontiguousarray(rounded(result, self.shift)[..., :width])
+        )
+
+    @cached_property
+    def _banded(self) -> dict[int, State]:
+        return {}
+
+    def _make_banded(self, band: int) -> State:
+        """Return the matrix that makes `band` columns of every kernel's map from the rows that they depend on."""
+        kernels, size = self.kernels.shape[:2]
+        matrix = np.zeros((size, band + size - 1, kernels, band), np.float32)
+        for column in range(band):
+            matrix[:, column : column + size, :, column] = self.kernels.transpose(1, 2, 0)
+        self._banded[band] = matrix.reshape(-1, kernels * band)
+        return self._banded[band]
+
+
+@dataclass(frozen=True, eq=False)
+class Relu2(Op):
+    """Both sides of every map: max(u, 0), then max(−u, 0) of all."""
+
+    name = "relu2"
+
+    def bound(self, extent: Extent) -> Extent:
+        return Extent(extent.height, extent.width, extent.earlier, np.tile(extent.largest, 2))
+
+    def apply(self, state: State) -> State:
+        return np.concatenate([np.maximum(state, 0), np.maximum(-state, 0)], axis=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Modulus(Op):
+    """The whole number nearest to √(re² + im²); the first half of the maps is re, the second im."""
+
+    name = "modulus"
+
+    def bound(self, extent: Extent) -> Extent:
+        half, odd = divmod(len(extent.largest), 2)
+        if odd:
+            raise OutOfBounds(f"expected pairs of maps; received {len(extent.largest)}")
+        squares = extent.largest[:half] ** 2 + extent.largest[half:] ** 2
+        if squares.max() >= ROOT:
+            raise OutOfBounds(f"squares up to {squares.max():,}: expected sums below 2^22; use a larger shift before")
+        roots = np.floor(np.sqrt(squares.astype(np.float64)) + 0.5).astype(np.int64)
+        return Extent(extent.height, extent.width, extent.earlier, roots)
+
+    def apply(self, state: State) -> State:
+        half = state.shape[2] // 2
+        state *= state
+        result: State = state[:, :, :half] + state[:, :, half:]
+        np.sqrt(result, out=result)
+        result += np.float32(0.5)
+        np.floor(result, out=result)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Op):
+    """Weighted sums over windows, rows u columnsᵀ, rounded ≫ shift: boxes, Gaussians, strides and halving are such.
+
+    Attributes:
+        rows: int64 [h, height], from 0 on.
+        columns: int64 [w, width], from 0 on.
+        shift: see there.
+    """
+
+    name = "pool"
+    rows: Integers
+    columns: Integers
+    shift: int
+
+    def bound(self, extent: Extent) -> Extent:
+        expected, received = (extent.height, extent.width), (self.rows.shape[1], self.columns.shape[1])
+        if expected != received:
+            raise OutOfBounds(f"expected windows over {_times(*expected)} values; received {_times(*received)}")
+        if min(self.rows.min(), self.columns.min()) < 0:
+            raise OutOfBounds("expected weights from 0 up")
+        weight = int(self.rows.sum(axis=1).max()) * int(self.columns.sum(axis=1).max())
+        _check_sum(extent.top * weight, self.shift)
+        largest = _shifted(extent.largest * weight, self.shift)
+        return Extent(len(self.rows), len(self.columns), extent.earlier, largest, extent.signed)
+
+    def apply(self, state: State) -> State:
+        count, height, maps, width = state.shape
+        rows, columns = self._factors
+        across = (state.reshape(-1, width) @ columns).reshape(count, height, -1)
+        return rounded(np.matmul(rows, across), self.shift).reshape(count, len(rows), maps, -1)
+
+    @cached_property
+    def _factors(self) -> tuple[State, State]:
+        return self.rows.astype(np.float32), np.ascontiguousarray(self.columns.T, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Cat(Op):
+    """Programs side by side on the same state; ends a program."""
+
+    name = "cat"
+    programs: tuple[Program, ...]
+
+    def bound(self, extent: Extent) -> Extent:  # noqa: ARG002  # it has no end of its own
+        raise OutOfBounds("expected nothing after it")
+
+
+Program = tuple[Op, ...]
+
+
+def bounds(program: Program, extent: Extent) -> Integers:
+    """Return int64 [D], what each feature stays at or below; proves that all arithmetic is exact.
+
+    Raises:
+        OutOfBounds: of the first operation that is not exact, with its name and place.
+    """
+    return np.concatenate([np.full(end.features, end.top, np.int64) for end in ends(program, extent)])
+
+
+def ends(program: Program, extent: Extent, place: str = "") -> Iterator[Extent]:
+    """Give the extent of each part of the features, in order; errors as `bounds`."""
+    for index, op in enumerate(program):
+        here = f"{place}{index + 1}"
+        if isinstance(op, Cat) and index == len(program) - 1:
+            for number, inner in enumerate(op.programs, start=1):
+                yield from ends(inner, extent, f"{here}.{number}.")
+            return
+        try:
+            extent = op.bound(extent)
+        except OutOfBounds as problem:
+            raise OutOfBounds(f"operation {here}, {op.name}: {problem}") from None
+    yield extent
+
+
+def apply(program: Program, state: State, images: int) -> State:
+    """Return the features of some images, float32 [images, D] of whole numbers: map by map, row by row.
+
+    Args:
+        program: whose bounds hold.
+        state: float32 [B, height, M, width]; it may be changed.
+        images: n; B is a multiple of it.
+    """
+    for op in program:
+        if isinstance(op, Cat):
+            # Each but the last gets a copy, as operations work in place.
+            parts = [*(state.copy() for _ in op.programs[1:]), state]
+            results = [apply(inner, part, images) for inner, part in zip(op.programs, parts, strict=True)]
+            return np.concatenate(results, axis=1)
+        state = op.apply(state)
+    return state.transpose(0, 2, 1, 3).reshape(images, -1)
+
+
+def as_state(images: npt.NDArray[np.uint8]) -> State:
+    """Return uint8 [n, height, width] as a state."""
+    return images.astype(np.float32)[:, :, np.newaxis]
+
+
+def _band(width: int) -> int:
+    pieces = -(-width // _BAND)
+    return -(-width // pieces)
+
+
+def _shifted(values: Integers, shift: int) -> Integers:
+    return (values + (1 << shift >> 1)) >> shift
+
+
+def _check_sum(largest: int, shift: int) -> None:
+    if largest + (1 << shift >> 1) >= EXACT:
+        raise OutOfBounds(
+            f"sums up to 2^{math.log2(largest):.1f}: expected less than 2^24; "
+            "use smaller weights, or a larger shift before"
+        )
+
+
+def _need_image(extent: Extent) -> None:
+    if not extent.is_image():
+        raise OutOfBounds("expected the bytes of an image: it comes first")
+
+
+def _times(height: int, width: int) -> str:
+    return f"{height} × {width}"

@@ -1,0 +1,95 @@
+"""From whole-number features to bytes: q = clip(⌊(a f + c) / 2^s⌋, 0, 255), and (q − 80) / 32 is standardised.
+
+Fitted once. The spread that a feature is divided by is its own plus a tenth of the mean spread: features that hardly
+ever differ from zero would become noise otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.maps.ops import EXACT, Integers, OutOfBounds, State
+
+ZERO, STEP = 80, 32
+# So many examples a fit takes at most, and so large a feature may be: then all its sums stay below 2^53.
+FIT_EXAMPLES = 3000
+_MOST_EXAMPLES, _LARGEST = 4096, 2**14
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """The affine map of each feature to a byte.
+
+    Attributes:
+        factors: a, int64 [D], from 0 on.
+        offsets: c, int64 [D]; they contain zero and the half.
+        shift: s.
+    """
+
+    factors: Integers
+    offsets: Integers
+    shift: int
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    def check(self, largest: Integers) -> None:
+        """Prove that features up to `largest`, int64 [D], become bytes exactly.
+
+        Raises:
+            OutOfBounds: they do not.
+        """
+        if (self.factors * largest + np.abs(self.offsets)).max() >= EXACT:
+            raise OutOfBounds("the way to bytes: expected sums below 2^24")
+
+    def bytes_of(self, features: State) -> Bytes:
+        """Return the bytes of float32 [n, D] whole numbers, uint8 [n, D]; the features are overwritten."""
+        factors, offsets = self._floats
+        features *= factors
+        features += offsets
+        features *= np.float32(2.0**-self.shift)
+        np.floor(features, out=features)
+        return np.clip(features, 0, 255, out=features).astype(np.uint8)
+
+    @cached_property
+    def _floats(self) -> tuple[State, State]:
+        return self.factors.astype(np.float32), self.offsets.astype(np.float32)
+
+
+def fit_quantiser(features: State, largest: Integers) -> Quantiser:
+    """Return the finest map to bytes that is exact, from the features of some examples.
+
+    One root and three divisions, each rounded at once: the same integers on every machine.
+
+    Args:
+        features: float32 [n, D] of whole numbers, 1 ≤ n ≤ 4,096.
+        largest: int64 [D], what each stays at or below.
+
+    Raises:
+        OutOfBounds: a feature may be 2^14 or more.
+    """
+    count = len(features)
+    if not 1 <= count <= _MOST_EXAMPLES:
+        raise ValueError(f"fit_quantiser: expected 1 to {_MOST_EXAMPLES} examples; received {count}")
+    if largest.max() >= _LARGEST:
+        raise OutOfBounds(
+            f"features up to {largest.max():,}: expected less than {_LARGEST:,}; pool with a larger shift"
+        )
+    whole = features.astype(np.int64)
+    sums = whole.sum(axis=0)
+    variances = (whole * whole).sum(axis=0) * count - sums * sums  # times n²
+    spreads = np.floor(np.sqrt(variances.astype(np.float64)) * 16 / count + 0.5)  # in sixteenths
+    spreads = np.maximum(np.floor(spreads + spreads.sum() / (10 * len(spreads)) + 0.5), 1)
+    for shift in range(24, -1, -1):
+        unit = 2.0**shift
+        factors = np.floor(STEP * 16 * unit / spreads + 0.5)
+        offsets = ZERO * unit + np.floor(unit / 2) - np.floor(factors * sums / count + 0.5)
+        if (factors * largest + np.abs(offsets)).max() < EXACT:
+            return Quantiser(factors.astype(np.int64), offsets.astype(np.int64), shift)
+    raise OutOfBounds("features that differ too little to become bytes exactly; pool with a smaller shift")
