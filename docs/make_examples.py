@@ -57,6 +57,9 @@ STORY = (
     ("runs show latest", "runs-show"),
     ("runs prune --set keep_runs=3", "runs-prune"),
     ("runs rm latest", "runs-rm"),
+    ("recipes", "recipes"),
+    ("run --map grad8", ""),
+    ("features", "features"),
 )
 _FAILING = {"failure": 3, "predict-failed": 5}
 

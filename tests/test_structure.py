@@ -32,6 +32,7 @@ ORDER = (
     "formats",
     "maps",
     "datasets",
+    "recipes",
     "config",
     "base",
 )
@@ -69,7 +70,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_stages_never_import_stages() -> None:
-    names = {"fetch", "preprocess", "train", "evaluate"}
+    names = {"fetch", "preprocess", "features", "train", "evaluate"}
     for stage in names:
         for name in imports(PACKAGE / "stages" / f"{stage}.py"):
             others = {f"mnist_cli.stages.{other}" for other in names - {stage}}

@@ -18,7 +18,7 @@ import pytest
 from mnist_cli.config.declarations import Section, parameter
 from mnist_cli.config.kinds import whole
 from mnist_cli.formats.store import SPLITS, open_store
-from mnist_cli.formats.store_writer import write_store
+from mnist_cli.formats.store_writer import StoreFacts, write_store
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import read_manifest
 from mnist_cli.runs.runs import read_runs
@@ -50,11 +50,13 @@ def turn(job: Job) -> Outcome:
         for name, split in splits.items():
             writer.append(name, np.ascontiguousarray(level - np.minimum(split.inputs, level)), split.labels)
         digest = writer.describe(
-            dataset=source.dataset,
-            split_rule=source.split_rule,
-            image_shape=source.image_shape,
-            classes=source.classes,
-            sources=source.sources,
+            StoreFacts(
+                dataset=source.dataset,
+                split_rule=source.split_rule,
+                image_shape=source.image_shape,
+                classes=source.classes,
+                sources=source.sources,
+            )
         )
     return Outcome({"level": level}, digests={"turned.h5": digest}, inputs={STORE: [source.digest]})
 

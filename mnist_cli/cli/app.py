@@ -31,6 +31,7 @@ _AFTER = (
     "lock",
     "config",
     "dataset",
+    "recipes",
     "show",
     "sweep",
     "runs",

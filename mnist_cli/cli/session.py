@@ -63,6 +63,7 @@ class Session:
         self._config_file: Path | None = values.pop("config")
         self._set: list[str] = values.pop("settings") or []
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
+        self._has_noted = False
         self._kept: dict[str, Any] = {}  # what an earlier command was given, and holds for this one
 
     @functools.cached_property
@@ -167,7 +168,19 @@ class Session:
         if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
             self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
         overrides, mistakes = self.overrides()
-        return load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
+        loaded = load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
+        self._note_what_the_file_overrides(loaded)
+        return loaded
+
+    def _note_what_the_file_overrides(self, loaded: LoadedConfig) -> None:
+        """Say once where the configuration file does not do what the recipe says."""
+        if not loaded.overridden or self._has_noted:
+            return
+        from mnist_cli.config.template import yaml_value
+
+        self._has_noted = True
+        values = ", ".join(f"{path} {yaml_value(value)}" for path, value in loaded.overridden.items())
+        self.output.note(f"{printable(loaded.file)} overrides of the recipe {loaded.config.value('recipe')}: {values}")
 
     def following(self, text: str) -> str:
         """Let every command that a text quotes repeat what was typed and matters to it.

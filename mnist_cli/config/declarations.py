@@ -39,6 +39,7 @@ class Parameter:
         late: whether keys leave it out at its default, so that what was made before it was there stays up to date.
         replaces: the path of the parameter that it stands in for when it is set, or None.
         of: the path of the parameter that decides whether it is used, or None.
+        layer: gives, for its value, the YAML file whose values lie below those of the configuration file.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Parameter:
     late: bool = False
     replaces: str | None = None
     of: str | None = None
+    layer: Callable[[Any], Path | None] | None = None
 
     @property
     def name(self) -> str:
@@ -82,9 +84,10 @@ def parameter(
     late: bool = False,
     replaces: str | None = None,
     of: str | None = None,
+    layer: Callable[[Any], Path | None] | None = None,
 ) -> Any:
     """Declare a parameter, as the default of a section's field; see `Parameter` for the arguments."""
-    declared = Parameter("", kind.check(default), kind, meaning, option, counts, late, replaces, of)
+    declared = Parameter("", kind.check(default), kind, meaning, option, counts, late, replaces, of, layer)
     return dataclasses.field(default=declared.default, metadata={"parameter": declared})
 
 

@@ -45,6 +45,20 @@ class Layers:
         self.values[path] = value
         self.origins[path] = origin
 
+    def put_below(self, other: Layers) -> dict[str, Any]:
+        """Add a layer below all others; return its values that are overridden by another, by key."""
+        self.problems += other.problems
+        overridden = {}
+        for path, value in other.values.items():
+            declared = self.declarations.keys[path]
+            if path in self.values or declared.replaces in self.values:
+                if self.values.get(path) != value:
+                    overridden[path] = value
+                continue
+            self.put(path, value, other.origins[path])
+            self.inner_origins |= {key: place for key, place in other.inner_origins.items() if key[0] == path}
+        return overridden
+
     def settle_replaced(self, typed: set[str]) -> None:
         """Let the typed one of two parameters count: `--steps` also where the file says `epochs`."""
         for path, declared in self.declarations.keys.items():

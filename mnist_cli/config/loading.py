@@ -1,14 +1,14 @@
 """From pipeline.yaml, earlier overrides and the command line to one validated configuration.
 
-Layers, each over the one before: defaults, the file, overrides kept from earlier commands, the command line. All
-problems of all layers are reported at once, each with the place that it came from.
+Layers, each over the one before: defaults, the recipe, the file, overrides kept from earlier commands, the command
+line. All problems of all layers are reported at once, each with the place that it came from.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,14 @@ class LoadedConfig:
         origins: key → `default`, `pipeline.yaml:14:3`, `--set` or the like.
         overrides: the keys that were set by neither the file nor the defaults, with their values.
         file: the configuration file that was read, if there was one.
+        overridden: key → value of what a recipe says and the file says otherwise.
     """
 
     config: Config
     origins: dict[str, str]
     overrides: dict[str, Any]
     file: Path | None
+    overridden: dict[str, Any] = field(default_factory=dict)
 
 
 def split_setting(text: str, source: str = "--set") -> tuple[str, str]:
@@ -119,6 +121,7 @@ def load_config(
             problem = f"{printable(override.path)}: {declarations.unknown(override.path)}"
             layers.problems.append((Origin(override.source), problem))
     layers.settle_replaced({override.path for override in overrides})
+    hidden = _put_recipes_below(layers)
     config = replace(layers.config(), digest_of=digest_of)
     if layers.problems or mistakes:
         raise layers.error(mistakes)
@@ -128,7 +131,34 @@ def load_config(
         origins={path: str(layers.origins.get(path, "default")) for path in declarations.keys},
         overrides={path: config.value(path) for path in declarations.keys if path in given},
         file=found,
+        overridden={path: value for path, value in hidden.items() if _is_of_file(layers, path)},
     )
+
+
+def _is_of_file(layers: Layers, path: str) -> bool:
+    """Tell whether a value, or the one that it would replace, was set in the configuration file."""
+    found = (layers.origins.get(each or "") for each in (path, layers.declarations.keys[path].replaces))
+    return any(origin is not None and origin.place is not None for origin in found)
+
+
+def _put_recipes_below(layers: Layers) -> dict[str, Any]:
+    """Add the files that values name as layers below all others; return what of them is overridden."""
+    overridden: dict[str, Any] = {}
+    for path, declared in layers.declarations.keys.items():
+        value = layers.values.get(path, declared.default)
+        file = declared.layer(value) if declared.layer and value != declared.default else None
+        if file is None:  # a wrong value is reported with the others
+            continue
+        layer = Layers(layers.declarations)
+        _read_file(layer, file)
+        if path in layer.values:
+            del layer.values[path]
+            layer.problems.append((layer.origins[path], f"{path}: a {path} names no other; remove it"))
+        if str(file) != value:  # one that the package brings is known by its name
+            layer.origins = dict.fromkeys(layer.origins, Origin(f"{path} {value}"))
+            layer.inner_origins = {}
+        overridden |= layers.put_below(layer)
+    return overridden
 
 
 def _read_file(layers: Layers, file: Path | None) -> Path | None:

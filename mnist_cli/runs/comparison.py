@@ -11,6 +11,7 @@ from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.runs.mcnemar import PairedTest, mcnemar
 from mnist_cli.runs.runs import Run
+from mnist_cli.stages.stage import STORE
 
 TRAINING_METRICS = ("loss", "validation_loss", "validation_accuracy")
 EVALUATION_METRICS = ("accuracy", "cross_entropy")
@@ -138,16 +139,16 @@ def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> P
     """Let both models answer every example of a split.
 
     Raises:
-        MnistError: they were trained on different stores, the store is another one now, or something is damaged.
+        MnistError: they were trained on different images, the store is another one now, or something is damaged.
     """
-    if first.store_digest != second.store_digest:
+    if first.images != second.images:
         raise InputError("the two runs were trained on different data")
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
 
-    source, file = next(iter(first.train.inputs)).split("/")
-    store = open_store(artifacts.folder(source) / file)
-    if store.digest != first.store_digest:
+    # Each model makes its features of the images itself.
+    store = open_store(artifacts.path(STORE))
+    if store.digest != first.images:
         raise InputError("the store has changed since they were trained")
     examples = getattr(store, split)
     if not len(examples):

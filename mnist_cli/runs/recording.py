@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import time
 from pathlib import Path
-from typing import Any
 
 from mnist_cli import files
 from mnist_cli.errors import MnistError
@@ -16,7 +14,7 @@ from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
 from mnist_cli.pipeline.sealed import read_sealed
 from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluation_name, run_id, run_ids
 from mnist_cli.runs.runs import RunRecord, is_evaluation_of, published_id
-from mnist_cli.stages.stage import EVALUATION, MODEL
+from mnist_cli.stages.stage import EVALUATION, MODEL, STORE
 
 
 def record(artifacts: Artifacts, manifest: Manifest) -> str | None:
@@ -89,12 +87,25 @@ def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
     for path in folder.glob("eval-*.json"):
         if not _holds_for(path, train):
             files.remove(path, folder)
-    data: dict[str, Any] = {}
-    for stage in itertools.takewhile(lambda name: name != train.stage, artifacts.pipeline.stages):
-        if made := artifacts.manifest(stage):
-            data |= made.parameters
-    record = RunRecord(created=_now(), data=data, train=train.sealed(), files=written)
+    before = _made_before(artifacts, train)
+    data = {path: value for made in before for path, value in made.parameters.items()}
+    images = artifacts.pipeline.maker(STORE)
+    shown = next(
+        (made.outputs[artifacts.pipeline.file(STORE)].sha256 for made in before if made.stage == images.name), None
+    )
+    record = RunRecord(created=_now(), data=data, images=shown, train=train.sealed(), files=written)
     files.write_json(folder / RUN_NAME, record.document())
+
+
+def _made_before(artifacts: Artifacts, train: Manifest) -> list[Manifest]:
+    """Return the manifests of the stages that a training read from, directly or not, in pipeline order."""
+    wanted = {name.partition("/")[0] for name in train.inputs}
+    found: list[Manifest] = []
+    for stage in reversed(artifacts.pipeline.stages):
+        if stage in wanted and (made := artifacts.manifest(stage)):
+            wanted |= {name.partition("/")[0] for name in made.inputs}
+            found.insert(0, made)
+    return found
 
 
 def _holds_for(evaluation: Path, train: Manifest) -> bool:

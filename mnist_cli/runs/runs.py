@@ -21,7 +21,7 @@ from pydantic import Field
 from mnist_cli import files
 from mnist_cli.errors import FormatError, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import FileName, Manifest, OutputRecord, read_manifest
+from mnist_cli.pipeline.manifest import Digest, FileName, Manifest, OutputRecord, read_manifest
 from mnist_cli.pipeline.sealed import Sealed, read_sealed
 from mnist_cli.runs.names import FOLDER, RUN_NAME, evaluated_split, find_id, run_id, run_ids
 from mnist_cli.stages.stage import MODEL
@@ -38,6 +38,7 @@ class RunRecord(Sealed):
         schema: the format of this file.
         created: when the training was published, UTC, such as 2026-11-23T21:28:40.123456Z.
         data: the parameters of the stages before the training → values.
+        images: content digest of the store of images that all was made from; None in older records.
         train: the manifest of the training.
         files: the other files of the record → SHA-256 of their bytes, and size.
         sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
@@ -46,6 +47,7 @@ class RunRecord(Sealed):
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
     data: dict[str, Any]
+    images: Digest | None = None
     train: Manifest
     files: dict[FileName, OutputRecord]
 
@@ -79,9 +81,9 @@ class Run:
         return self.record.data | self.train.parameters
 
     @property
-    def store_digest(self) -> str | None:
-        """The content digest of the store that it was trained on."""
-        return next(iter(self.train.inputs.values()), None)
+    def images(self) -> str | None:
+        """The content digest of the store of images that it was trained on, or whose features it was trained on."""
+        return self.record.images or next(iter(self.train.inputs.values()), None)
 
 
 @dataclass(frozen=True, slots=True)

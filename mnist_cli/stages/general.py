@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_cli import recipes
 from mnist_cli.config.declarations import Config, Misfit, Section, parameter
 from mnist_cli.config.kinds import Kind, located, whole
 from mnist_cli.datasets import DATASETS, find_dataset
@@ -57,6 +58,13 @@ class GeneralSettings(Section):
         _DATASET,
         "Which data set: mnist, synthetic (needs no network), another of `mnist dataset list`, or your own",
         option="--dataset",
+    )
+    recipe: str = parameter(
+        "tutorial",
+        recipes.KIND,
+        f"Defaults that belong together: {', '.join(recipes.RECIPES)}, or your own recipe.yaml",
+        option="--recipe",
+        layer=recipes.file_of,
     )
     seed: int = parameter(
         0,

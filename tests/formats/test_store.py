@@ -19,7 +19,7 @@ from mnist_cli.formats import store as store_module
 from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.store import SPLITS, Store, open_store
-from mnist_cli.formats.store_writer import write_store
+from mnist_cli.formats.store_writer import StoreFacts, write_store
 from tests.support.data import tiny_examples
 
 KINDS = ("inputs", "labels")
@@ -34,11 +34,13 @@ def write(path: Path, block: int = 128) -> str:
                 rows = slice(start, start + block)
                 writer.append(split, images[rows].reshape(-1, 784), labels[rows])
         return writer.describe(
-            dataset="tiny",
-            split_rule="by hand",
-            image_shape=(28, 28),
-            classes=[f"class {number}" for number in range(10)],
-            sources={"train-images": "0" * 64},
+            StoreFacts(
+                dataset="tiny",
+                split_rule="by hand",
+                image_shape=(28, 28),
+                classes=[f"class {number}" for number in range(10)],
+                sources={"train-images": "0" * 64},
+            )
         )
 
 
@@ -163,14 +165,14 @@ class TestWriting:
         names = [str(number) for number in range(classes)]
         with write_store(tmp_path / "store.h5", {"train": 5, "validation": 0, "test": 0}, pixels) as writer:
             writer.append("train", inputs, labels)
-            writer.describe(dataset="x", split_rule="", image_shape=(1, pixels), classes=names, sources={})
+            writer.describe(StoreFacts(dataset="x", split_rule="", image_shape=(1, pixels), classes=names, sources={}))
         train = open_store(tmp_path / "store.h5").train
         assert np.array_equal(train.inputs, inputs)
         assert np.array_equal(train.labels, labels)
 
     def test_an_empty_split_is_written_and_read(self, tmp_path: Path) -> None:
         with write_store(tmp_path / "store.h5", {"train": 0, "validation": 0, "test": 0}, 784) as writer:
-            writer.describe(dataset="none", split_rule="", image_shape=(28, 28), classes=["0"], sources={})
+            writer.describe(StoreFacts(dataset="none", split_rule="", image_shape=(28, 28), classes=["0"], sources={}))
         validation = open_store(tmp_path / "store.h5").validation
         assert (validation.inputs.shape, validation.labels.shape) == ((0, 784), (0,))
         assert (validation.images.shape, validation.one_hot.shape) == ((0, 784), (0, 1))
@@ -236,7 +238,7 @@ class TestDamage:
         labels = np.array([1, 2, 10, 3], np.uint8)
         with write_store(tmp_path / "store.h5", {"train": 4, "validation": 0, "test": 0}, 4) as writer:
             writer.append("train", np.zeros((4, 4), np.uint8), labels)
-            writer.describe(dataset="x", split_rule="", image_shape=(2, 2), classes=["a"] * 10, sources={})
+            writer.describe(StoreFacts(dataset="x", split_rule="", image_shape=(2, 2), classes=["a"] * 10, sources={}))
         with pytest.raises(FormatError, match=r"/train/labels\[2\] is out of range") as caught:
             _ = open_store(tmp_path / "store.h5").train.labels
         assert caught.value.received == 10

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model, save_model
 from mnist_cli.formats.store import open_store
-from mnist_cli.formats.store_writer import write_store
+from mnist_cli.formats.store_writer import StoreFacts, write_store
 from mnist_cli.report.page import Provenance, ReportData
 from tests.support.stages import evaluate
 
@@ -50,7 +50,9 @@ def make_report_data(
     with write_store(folder / "store.h5", counts, pixels) as writer:
         for seed, (split, count) in enumerate(counts.items()):
             writer.append(split, *noisy_examples(count, seed, shape, len(classes)))
-        writer.describe(dataset=dataset, split_rule="made up", image_shape=shape, classes=classes, sources={})
+        writer.describe(
+            StoreFacts(dataset=dataset, split_rule="made up", image_shape=shape, classes=classes, sources={})
+        )
     store = open_store(folder / "store.h5")
     # One step of gradient descent from zero, large enough to be sure of something.
     images, labels = store.train.inputs / 255, np.eye(len(classes))[store.train.labels]

@@ -61,6 +61,18 @@ class PreprocessMetrics(Document):
     test: Count = Field(description="Examples in the test split.")
 
 
+class FeaturesMetrics(Document):
+    """What the features are, and of how many images."""
+
+    map: str = Field(description='The name of the map; "own" for a file of the user\'s.')
+    features: Positive = Field(description="Features of an image.")
+    train: Count = Field(description="Rows in the training split; warped copies count.")
+    validation: Count = Field(description="Rows in the validation split.")
+    test: Count = Field(description="Rows in the test split.")
+    resumed_from: Count = Field(description="Rows that an interrupted command had written; 0 if there was none.")
+    map_digest: Digest = Field(description="SHA-256 of the fitted map.")
+
+
 class TrainSeconds(Document):
     """The time that each part of a training took, in seconds of wall time."""
 
@@ -125,6 +137,7 @@ class TrainRuntime(Document):
 METRICS: Mapping[str, type[Document]] = {
     "fetch": FetchMetrics,
     "preprocess": PreprocessMetrics,
+    "features": FeaturesMetrics,
     "train": TrainMetrics,
     "eval": EvalMetrics,
 }
