@@ -15,7 +15,7 @@ from mnist_cli.cli.published import command_for, fitting_store, published_model
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
-from mnist_cli.text import printable, signed
+from mnist_cli.text import plural, printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
 _MISTAKES = 24  # how many are drawn: four rows of six
 _PAIRS = 20  # confusions that are printed where the matrix does not fit
+_MAPS = 4  # of a step that are drawn in the terminal
 _NAME = 40  # characters of a class name beside the matrix
 
 
@@ -36,41 +37,52 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def plot(
     session: Session,
     what: Annotated[
-        Literal["weights", "confusion", "history", "mistakes"], typer.Argument(help="What to draw.", show_default=False)
+        Literal["weights", "confusion", "history", "mistakes", "features"],
+        typer.Argument(help="What to draw.", show_default=False),
     ],
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", min=0, help="Whose features: an image's number.", show_default=False)
+    ] = None,
     *,
     output: Annotated[
         Path | None, option("--output", "-o", metavar="FILE", help="A .png or .svg, instead of artifacts/plots/.")
     ] = None,
     split: Annotated[
-        Literal["test", "validation", "train"] | None, option("--split", help="Whose mistakes; test if left out.")
+        Literal["test", "validation", "train"] | None,
+        option("--split", help="Whose mistakes or features; test if left out."),
     ] = None,
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
 ) -> None:
-    """Draw the model's weights, its confusion matrix, its training or its worst mistakes.
+    """Draw the model's weights, its confusion matrix, its training, its worst mistakes, or the features of an image.
 
-    The name's ending says whether it is a PNG or an SVG; without --output it is artifacts/plots/WHAT.png. Blue is
-    evidence for a class and red against it.
+    features N shows image N on its way through the model's feature map. The name's ending says whether it is a PNG or
+    an SVG; without --output it is artifacts/plots/WHAT.png. Blue is evidence for a class and red against it.
 
     Example: mnist plot weights --output weights.svg
     """
     if show and (output is not None or session.output.as_json):
         raise UsageError("--show draws in the terminal: it cannot be combined with --output or --json")
-    if split and what != "mistakes":
-        raise UsageError(f"--split {split}: only 'mnist plot mistakes' takes it; received 'mnist plot {what}'")
+    if split and what not in ("mistakes", "features"):
+        raise UsageError(f"--split {split}: 'mnist plot mistakes' and 'features' take it; received 'mnist plot {what}'")
+    if (number is None) == (what == "features"):
+        expected = (
+            "an image's number, as in 'mnist plot features 8'" if number is None else "a number with features only"
+        )
+        raise UsageError(f"mnist plot {what}: expected {expected}")
     target = output or session.artifacts.root / "plots" / f"{what}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
         endings = " or ".join(f".{name}" for name in _FORMATS)
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
     read, print_lines = _PLOTS[what]
-    content = read(session, split or "test")
+    content = read(session, split or "test", number or 0)
     if show:
         print_lines(session, *content)
         return
-    from mnist_cli.pictures import plots
+    from mnist_cli.pictures import feature_plot, plots
 
-    _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
+    draw = getattr(feature_plot if what == "features" else plots, what)
+    _publish(target, plots.render(draw, *content, format_=format_), make_folder=output is None)
     session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 
@@ -89,11 +101,11 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
         ) from error
 
 
-def _weights(session: Session, _split: str) -> tuple[Any, ...]:
+def _weights(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
     return (published_model(session),)
 
 
-def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
+def _confusion(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
     """Return the matrix, the names of the classes and the title.
 
     Raises:
@@ -126,7 +138,7 @@ def _confusion(session: Session, _split: str) -> tuple[Any, ...]:
     return matrix, names, title
 
 
-def _history(session: Session, _split: str) -> tuple[Any, ...]:
+def _history(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
     from mnist_cli.formats.history import parse_history
 
     path = session.artifacts.path(HISTORY)
@@ -143,7 +155,7 @@ def _history(session: Session, _split: str) -> tuple[Any, ...]:
     return (records,)
 
 
-def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
+def _mistakes(session: Session, split: str, _number: int) -> tuple[Any, ...]:
     """Return the worst mistakes, their images [n, height, width], the names of the classes and the title."""
     from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
 
@@ -152,6 +164,48 @@ def _mistakes(session: Session, split: str) -> tuple[Any, ...]:
     found, wrong = worst_mistakes(model, examples.inputs, examples.labels, _MISTAKES)
     images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *model.shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
+
+
+def _features(session: Session, split: str, number: int) -> tuple[Any, ...]:
+    """Return the steps of an image through the model's map, and the title.
+
+    Raises:
+        UsageError: the model looks at pixels, or there is no such image.
+    """
+    from mnist_cli.maps.trace import trace
+
+    model = published_model(session)
+    if model.feature_map is None:
+        raise UsageError(
+            "the model looks at pixels: nothing happens to an image on the way",
+            hint="run 'mnist run --recipe scattering'",
+        )
+    store = fitting_store(session, model)
+    examples = getattr(store, split)
+    if number >= len(examples):
+        raise UsageError(f"--split {split}: expected 0 to {len(examples) - 1:,}; received {number:,}")
+    name = printable(model.classes[int(examples.labels[number])])
+    title = f"{split} image {number:,}, {name}: {len(model.weights):,} features of {model.feature_map.name}"
+    return trace(model.feature_map, examples.inputs[number].reshape(model.shape)), title
+
+
+def _show_features(session: Session, steps: Any, title: str) -> None:
+    terminal = screen()
+    session.output.line(title, bold=True)
+    for step in steps:
+        branch = f"branch {'.'.join(map(str, step.branch))}: " if step.branch else ""
+        limit = float(abs(step.maps).max()) or 1.0
+        session.output.line(f"{branch}{step.op}, {plural(len(step.maps), 'map')}", bold=True)
+        drawings = [
+            (
+                "",
+                terminal.weights(values, limit)
+                if step.is_signed
+                else terminal.ink((values / limit * 255).astype("u1")),
+            )
+            for values in step.maps[:_MAPS]
+        ]
+        print_drawing(session.output, terminal.side_by_side(drawings))
 
 
 def _show_weights(session: Session, model: Model) -> None:
@@ -221,11 +275,12 @@ def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str
 
 
 # How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.
-_PLOTS: dict[str, tuple[Callable[[Session, str], tuple[Any, ...]], Callable[..., None]]] = {
+_PLOTS: dict[str, tuple[Callable[[Session, str, int], tuple[Any, ...]], Callable[..., None]]] = {
     "weights": (_weights, _show_weights),
     "confusion": (_confusion, _show_confusion),
     "history": (_history, _show_history),
     "mistakes": (_mistakes, _show_mistakes),
+    "features": (_features, _show_features),
 }
 
 
