@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mnist_cli.config.yaml_document import read_yaml
+from mnist_cli.recipes import RECIPES
+from tests.recipes import hold
 from tests.support import ROOT
 from tests.support.command_line import run_process
 
@@ -30,6 +33,19 @@ def test_the_synthetic_digits_give_what_their_lock_says_without_naming_them(clon
     done = run_process("run", "--frozen", "--lock", "locks/synthetic.lock", cwd=clone)
     assert "4 files, 55.0 MB, generated" in done.out
     run_process("status", "--frozen", "--lock", "locks/synthetic.lock", "--check", cwd=clone)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_reaches_what_its_lock_says(name: str) -> None:
+    lock = read_yaml((ROOT / "locks" / f"{name}.lock").read_bytes()).content
+    assert lock["overrides"] == {"recipe": name}
+    assert lock["accuracy"] == RECIPES[name].accuracy
+
+
+# The others take minutes: `python -m tests.recipes` holds all of them to their locks.
+def test_gradients_give_what_their_lock_says(real_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_MIRRORS", str(real_mnist))
+    assert hold("gradients", tmp_path) is None
 
 
 def test_a_lock_of_other_digits_is_refused(clone: Path) -> None:

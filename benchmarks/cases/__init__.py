@@ -9,6 +9,7 @@ from benchmarks.cases import (
     answers,
     command_line,
     preparation,
+    recipes,
     sizes,
     training_loop,
     training_runs,
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "size": sizes.two_sizes,
     "size-largest": sizes.largest,
     "accuracy": accuracy.five_seeds,
+    "recipes": recipes.all_recipes,
     "predict": answers.one_prediction,
     "report": answers.report,
     "training-loop": training_loop.examples_per_second,
@@ -37,7 +39,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
 }
 
 # What is only measured when it is asked for by its name.
-ON_DEMAND = ("size-largest",)
+ON_DEMAND = ("size-largest", "recipes")
 
 # What is measured together by one name.
 GROUPS = {"training": tuple(name for name in BENCHMARKS if name.startswith("training-"))}
