@@ -28,8 +28,8 @@ def test_the_largest_size_is_measured_once_and_only_on_demand(tmp_path: Path) ->
     result = BENCHMARKS["size-largest"](setting_of(tmp_path, run))
     assert len(run.calls) == 12
     assert any("8,100,000" in row.what for row in result.rows)
-    assert ON_DEMAND == ("size-largest",)
-    assert "size-largest" not in program.default_names()
+    assert "size-largest" in ON_DEMAND
+    assert not set(ON_DEMAND) & set(program.default_names())
 
 
 def test_memory_and_the_time_of_one_image_have_targets(tmp_path: Path) -> None:
