@@ -61,7 +61,7 @@ class GrowingStore:
         folder.mkdir(parents=True, exist_ok=True)
         written = self._kept()
         if written is None:
-            self._journal.unlink(missing_ok=True)
+            files.remove(self._journal, folder)
             with safe_hdf5_file(self.path, alignment=ALIGNMENT) as file:
                 create_arrays(file, counts, width)
         self._arrays = self._places()
@@ -124,7 +124,7 @@ class GrowingStore:
         with change_hdf5_file(self.path) as file:
             digest = describe(self.path, file, facts, sha256)
         self.path.replace(target)
-        self._journal.unlink()
+        files.remove(self._journal, self._journal.parent)
         return digest
 
     def _kept(self) -> Mapping[str, tuple[int, str]] | None:
