@@ -98,12 +98,10 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
 
 def _record_published(request: Request) -> None:
     """Make the record of what is published again, where it was a damaged one."""
-    with locked(request.artifacts.root, request.command, request.wait):
-        statuses = examine_all(request.config, request.artifacts)
-        if request.records:
-            for manifest in request.records.lack(statuses, list(statuses)):
-                request.records.keep(manifest)
-        request.artifacts.digests.save()
+    statuses = examine_all(request.config, request.artifacts)
+    fresh = tuple(name for name, status in statuses.items() if status.fresh)
+    if fresh:
+        run(replace(request, stages=fresh, finished=lambda _result: None))  # which settles what is there
 
 
 def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:

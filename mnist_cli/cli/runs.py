@@ -43,7 +43,7 @@ def list_runs(session: Session) -> None:
     whole, damaged = read_runs(session.artifacts)
     published = published_id(session.artifacts)
     if whole:
-        session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
+        session.output.columns(("  run", 10), ("published (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
         evaluation = run.evaluations.get("test")
         accuracies = [run.train.metrics.get("validation_accuracy"), evaluation and evaluation.metrics.get("accuracy")]
@@ -77,7 +77,7 @@ def show(session: Session, name: Name) -> None:
 
     run = find_run(session.artifacts, name)
     history = parse_history((run.folder / HISTORY_NAME).read_bytes())
-    session.output.line(f"run {run.id}, trained {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
+    session.output.line(f"run {run.id}, published {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
     digests = run.train.inputs | {file: record.sha256 for file, record in run.train.outputs.items()}
     tables: dict[str, dict[str, Any]] = {
         "parameters": run.parameters,

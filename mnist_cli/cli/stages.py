@@ -100,6 +100,6 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
         return loaded, []
     if not results:
         session.output.line("done: this worker's share; the chief publishes the model")
-    elif not results[0].ran:
+    elif not results[0].is_new:
         session.output.line("nothing to do: it is fresh (--force runs it all the same)")
     return loaded, results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,7 @@ def status(
     Example: mnist status --check
     """
     from mnist_cli.pipeline.plan import examine_all, require_fresh
+    from mnist_cli.runs.reuse import would_take
 
     check_lock_option(frozen, lock)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
@@ -55,9 +57,11 @@ def status(
     statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)
+    taken = would_take(loaded.config, session.artifacts, by_stage)
+    print_would_take(session, taken)
     _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]
-    session.output.document(fresh=not waiting, overrides=loaded.overrides)
+    session.output.document(fresh=not waiting, overrides=loaded.overrides, would_take=taken)
     if promise:
         promise.check_before(loaded.config, [one.stage for one in statuses])
         promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
@@ -82,6 +86,12 @@ def _print_resumable(session: Session, statuses: list[StageStatus], config: Conf
             session.output.line(f"{one.stage} can go on from step {step:,} with {words or 'these settings'}")
         if len(places) > _PLACES:
             session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to go on from")
+
+
+def print_would_take(session: Session, taken: Mapping[str, str]) -> None:
+    """Say which stages would be published from a kept run instead of running again."""
+    for stage, run in taken.items():
+        session.output.line(f"{stage} would be taken from run {run}")
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:

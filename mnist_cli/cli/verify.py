@@ -97,7 +97,10 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
     session.output.document(repaired={"found": found, "checkpoints": removed})
     checks = _checked(session, wait)
     if all(check.ok for check in checks):
-        made = [f"{result.stage} was run again" for result in results]
+        made = [
+            f"{one.stage} was {f'taken from run {one.taken_from}' if one.taken_from else 'run again'}"
+            for one in results
+        ]
         records = sum(check.stage == FOLDER for check in found)
         lost = (len(removed), "damaged checkpoint"), (records, "damaged record")
         gone = [f"{plural(count, what)} removed" for count, what in lost if count]

@@ -47,7 +47,7 @@ def damage(path: Path) -> None:
 
 
 def ran(done: Result) -> list[str]:
-    return [stage["stage"] for stage in done.document.get("stages", []) if stage["ran"]]
+    return [stage["stage"] for stage in done.document.get("stages", []) if stage["ran"] or stage["taken_from"]]
 
 
 def digests(pipeline: Pipeline) -> list[str]:

@@ -255,7 +255,7 @@ def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
         for fatal in range(4):
             calls = itertools.count()
             with monkeypatch.context() as patch:
-                manifest = pipeline.run(stages=("train",), force=True, records=None)[0].manifest
+                manifest = pipeline.run(stages=("train",), force=True, records=False)[0].manifest
                 dying = lambda *given: killed() if next(calls) == fatal else original(*given)  # noqa: E731, B023
                 patch.setattr(files, name, dying)
                 with contextlib.suppress(KeyboardInterrupt):

@@ -25,6 +25,7 @@ from mnist_cli.cli.documents.parts import (
     Listed,
     Printed,
     Reason,
+    RunId,
     Share,
     StageName,
     Value,
@@ -48,6 +49,9 @@ class RunPlan(Printed):
 
     stages: list[StageStatus] = Field(description="The stages that were asked for.")
     would_run: list[StageName] = Field(description="The stages that would run.")
+    would_take: dict[StageName, RunId] = Field(
+        description="The stages that would be published from a kept run instead → its id."
+    )
 
 
 class Status(Printed):
@@ -57,6 +61,9 @@ class Status(Printed):
     fresh: bool = Field(description="Whether there is nothing to do.")
     overrides: dict[Key, Any] = Field(
         description="The configuration keys that this command line sets, or that the last run set → values."
+    )
+    would_take: dict[StageName, RunId] = Field(
+        description="The stages that the next run would publish from a kept run instead of running them → its id."
     )
 
 
