@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from mnist_cli import files
-from mnist_cli.audit.verify import Check, recorded_config
+from mnist_cli.audit.verify import Check
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import examine_all
+from mnist_cli.pipeline.recorded import recorded_config
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
 from mnist_cli.runs.names import FOLDER

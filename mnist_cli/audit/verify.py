@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
@@ -16,6 +15,7 @@ from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
+from mnist_cli.pipeline.recorded import recorded_config
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER
 from mnist_cli.stages.stage import MODEL, Job, Stage
@@ -216,26 +216,6 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
     ]
     return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(found))
-
-
-def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any]) -> Config:
-    """Return the configuration that a stage was run with, from the parameters in its manifest.
-
-    Args:
-        stage: the stage.
-        config: what its manifest does not record, as it does not count, is as here; a parameter that counts and is
-            not recorded was as by default.
-        parameters: key → value.
-    """
-    values = {declared.path: declared.default for declared in stage.settings.parameters() if declared.counts}
-    known = config.values()
-    for path, value in parameters.items():
-        if path in known:
-            values[path] = value
-    for declared in stage.settings.parameters():
-        if declared.replaces in parameters:
-            values[declared.path] = None  # either is recorded, never both
-    return config.replaced(values)
 
 
 def _text(error: MnistError | OSError) -> str:

@@ -31,6 +31,18 @@ def run_argument(metavar: str, meaning: str) -> Any:
     return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
+# Of a command that looks at one model.
+OfRun = Annotated[
+    str | None,
+    option(
+        "--run",
+        metavar="RUN",
+        help="Take the model of this kept run: its id or the beginning of it, latest or previous.",
+        autocompletion=run_names,
+    ),
+]
+
+
 def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
     """Return the parameters that every command has."""
     panel = {"rich_help_panel": _COMMON}

@@ -80,7 +80,7 @@ def make_request(
         command=session.command,
         progress=progress,
         started=lambda status: _tell_why(session, status),
-        finished=lambda result: _print_result(session, result),
+        finished=lambda result: print_result(session, result),
     )
     request = RunKeeper(session.artifacts, loaded.config.value("keep_runs"), progress).attached(request)
     return promise.held(request) if promise else request
@@ -165,7 +165,8 @@ def _tell_why(session: Session, status: StageStatus) -> None:
         session.output.note(f"{status.stage} is {status.state}: {status.why()}")
 
 
-def _print_result(session: Session, result: StageResult) -> None:
+def print_result(session: Session, result: StageResult) -> None:
+    """Print what became of one stage."""
     if result.ran:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:

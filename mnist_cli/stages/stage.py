@@ -85,7 +85,7 @@ class Stage:
         help: what its command does: a line, a paragraph and an example.
         summary: what its metrics say, in a line.
         general: general parameters that its command has options for.
-        takes: options of its command that are no parameters: "mirror", "resume", "workers".
+        takes: options of its command that are no parameters: "mirror", "resume", "workers", "run".
         scratch: name of the folder that `Job.scratch` points to.
         runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
         is_active: whether it has anything to do; if not, it has no folder, no manifest and no line.

@@ -396,7 +396,7 @@ def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None
 def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
     _, second = runs(listed)
     text = mnist("runs", "show", "latest").out
-    assert f"run {second.id}, trained " in text
+    assert f"run {second.id}, published " in text
     assert "train.steps                    2" in text
     assert "evaluation on test" in text
     assert str(second.store_digest) in text

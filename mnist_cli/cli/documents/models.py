@@ -111,6 +111,12 @@ class RunsRm(Printed):
     removed: list[RunId] = Field(description="The ids of the removed runs.")
 
 
+class RunsRestore(Printed):
+    """What was published again."""
+
+    stages: list[AnyResult] = Field(description="The training; `taken_from` is null if it was published already.")
+
+
 class Difference(Document):
     """A value that differs between two runs."""
 
