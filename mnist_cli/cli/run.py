@@ -132,12 +132,14 @@ def _between(names: list[str], first: str, last: str) -> list[str]:
 def _print_plan(session: Session, request: Request) -> None:
     from mnist_cli.cli.status import print_statuses, print_would_take
     from mnist_cli.pipeline.plan import examine_all
+    from mnist_cli.pipeline.runner import to_run
     from mnist_cli.runs.reuse import would_take
 
     statuses = examine_all(request.config, request.artifacts)
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
-    waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]
+    will_run = to_run(request, statuses)
+    waiting = [name for name in request.stages if name in will_run]
     taken = would_take(request.config, request.artifacts, statuses)
     taken = {stage: run for stage, run in taken.items() if stage in waiting and request.may_reuse(stage)}
     running = [stage for stage in waiting if stage not in taken]

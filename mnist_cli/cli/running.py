@@ -173,6 +173,8 @@ def print_result(session: Session, result: StageResult) -> None:
         word, colour, seconds = ("taken", "green", "-") if result.taken_from else ("fresh", "cyan", "-")
     session.output.append("stages", result)
     text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
+    if result.before.state == "unneeded" and not result.is_new:
+        text = result.before.why()
     if result.taken_from:
         text = f"taken from run {result.taken_from}: {text}"
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))

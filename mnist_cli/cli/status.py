@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PLACES = 3  # to go on from; more than these is more than one reads
 _COLOURS = {
     "fresh": "green",
+    "unneeded": "green",
     "pending": "cyan",
     "missing": "yellow",
     "stale": "yellow",
@@ -44,7 +45,8 @@ def status(
     """Show how each stage stands, and why it would run again.
 
     fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
-    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written.
+    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written. unneeded: its files
+    were removed, and nothing needs them as long as the stages that read them are fresh.
 
     Example: mnist status --check
     """
@@ -80,10 +82,12 @@ def _print_resumable(session: Session, statuses: list[StageStatus], config: Conf
         if stage.resumable is None:
             continue
         found = stage.resumable(session.artifacts.folder(one.stage) / stage.scratch, config)
-        done = are_done(session.artifacts.root, [(step, decisive) for step, decisive, _ in found])
-        places = [(step, words) for (step, _, words), is_done in zip(found, done, strict=True) if not is_done]
-        for step, words in places[:_PLACES]:
-            session.output.line(f"{one.stage} can go on from step {step:,} with {words or 'these settings'}")
+        done = are_done(session.artifacts.root, [(place.step, place.decisive) for place in found])
+        places = [place for place, is_done in zip(found, done, strict=True) if not is_done]
+        for place in places[:_PLACES]:
+            session.output.line(
+                f"{one.stage} can go on from step {place.step:,} with {place.words or 'these settings'}"
+            )
         if len(places) > _PLACES:
             session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to go on from")
 
@@ -99,6 +103,6 @@ def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     session.output.document(stages=statuses)
     for one in statuses:
         told = one.why()
-        if one.fresh and one.manifest is not None:
+        if not one.reasons and one.manifest is not None:
             told = session.pipeline.summary(one.stage, one.manifest.metrics)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))

@@ -70,7 +70,9 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
         word, colour = ("ok", "green") if check.problem is None else ("wrong", "red")
         if check.outdated:
             word, colour = "old", "yellow"
-        problem = printable(check.problem) if check.problem else ""
+        if check.removed:
+            word, colour = "-", "cyan"
+        problem = printable(check.problem) if check.problem else "removed, and not needed" if check.removed else ""
         cells = (check.stage, 11), (word, 6, colour), ((check.sha256 or "-")[:12], 13)
         session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
 

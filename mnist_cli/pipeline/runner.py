@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Mapping
 
 from mnist_cli import files
 from mnist_cli.errors import InputError, Locked
@@ -40,7 +41,7 @@ def run(request: Request) -> list[StageResult]:
         _tidy(request)
     statuses = examine_all(request.config, request.artifacts)
     # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
-    is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
+    is_fresh = not to_run(request, statuses)
     if share != "worker" and is_fresh:
         request.artifacts.digests.save()
         _check_upstream(request, bound, statuses)
@@ -61,6 +62,23 @@ def run(request: Request) -> list[StageResult]:
         dismiss_workers_of(request, bound[request.stages[0]])
     request.settled(results)
     return results
+
+
+def to_run(request: Request, statuses: Mapping[str, StageStatus]) -> set[str]:
+    """Return which of the requested stages have to run.
+
+    Args:
+        request: what is asked for.
+        statuses: of all active stages.
+    """
+    bound = request.artifacts.pipeline.bind(request.config)
+    found = {name for name in request.stages if not statuses[name].fresh or request.insists(name)}
+    for name in reversed(request.stages):
+        if statuses[name].state is State.UNNEEDED:
+            readers = {reader for reader in request.stages if name in bound[reader].sources}
+            if not readers or readers & found:  # it was asked for by name, or is needed once more
+                found.add(name)
+    return found
 
 
 def run_locked(request: Request) -> list[StageResult]:
@@ -95,6 +113,13 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
                 f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
                 hint=f"run 'mnist {name}', or 'mnist run' for everything that is needed",
             )
+    will_run = to_run(request, statuses)
+    for name in request.stages:
+        for source in bound[name].sources:
+            if name in will_run and source not in will_run and statuses[source].state is State.UNNEEDED:
+                raise InputError(
+                    f"'{name}' needs the files of '{source}', which were removed", hint=f"run 'mnist {source}'"
+                )
 
 
 def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -104,9 +129,7 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
         InputError: a folder that is written to is a link, or a folder stands where a file is to be.
         PermissionError: a folder cannot be written.
     """
-    for name in request.stages:
-        if statuses[name].fresh and not request.insists(name):
-            continue
+    for name in to_run(request, statuses):
         stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
         for place in (folder, folder / stage.scratch):
             files.refuse_links(place, request.artifacts.root)
@@ -124,9 +147,9 @@ def _run_in_order(request: Request) -> list[StageResult]:
     _check_upstream(request, bound, statuses)
     _require_places(request, statuses)
     _begin_slow_imports(request, statuses)
-    results = []
+    results, will_run = [], to_run(request, statuses)
     for name in request.stages:
-        status = examine(bound[name], request.config, request.artifacts, statuses)
+        status = examine(bound[name], request.config, request.artifacts, statuses, is_needed=name in will_run)
         if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
@@ -175,7 +198,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 def _begin_slow_imports(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Import what takes seconds while the stages before the one that needs it wait for the network or the disk."""
-    waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
-    for name in waiting[1:]:
+    will_run = to_run(request, statuses)
+    for name in [name for name in request.stages if name in will_run][1:]:
         if slow_import := request.artifacts.pipeline.stages[name].slow_import:
             slow_import()

@@ -183,6 +183,12 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     return f"{plural(len(metrics['files']), 'file')}, {file_size(metrics['bytes'])}, {origin}"
 
 
+def _spent(scratch: Path) -> list[Path]:
+    from mnist_cli.sources.partial import is_partial
+
+    return [path for path in sorted(scratch.glob("*")) if is_partial(path)]
+
+
 FETCH = Stage(
     settings=FetchSettings,
     version=2,
@@ -198,4 +204,6 @@ FETCH = Stage(
     summary=_summary,
     general=("dataset", "seed"),
     takes=frozenset({"mirror"}),
+    spare=frozenset(FILE_NAMES.values()),
+    spent=_spent,
 )

@@ -21,6 +21,7 @@ from mnist_cli.cli.documents.models import (
 )
 from mnist_cli.cli.documents.parts import (
     ABSENT,
+    Count,
     Document,
     Key,
     Listed,
@@ -79,6 +80,7 @@ class Check(Document):
     problem: str | None = Field(
         description="What is wrong with it, or null. For an input: the stage before has published another one since."
     )
+    removed: bool = Field(description="Whether it was removed, can be made again, and is not needed meanwhile.")
 
 
 class Repaired(Document):
@@ -99,6 +101,23 @@ class Verify(Printed):
     differences: Listed[Reason] = Field(
         default=ABSENT, description="With --rerun: the parameters, data, runtime, environment and outputs that differ."
     )
+
+
+class Freed(Document):
+    """Files of one kind that were removed."""
+
+    stage: StageName = Field(description="The stage that made them, and can make them again.")
+    kind: str = Field(description="`outputs`, or the name of the folder for unfinished work.")
+    files: list[str] = Field(description="Their names, below the stage's folder.")
+    bytes: Count = Field(description="Bytes that they took up.")
+
+
+class Clean(Printed):
+    """What was removed, or would be."""
+
+    freed: list[Freed] = Field(description="By stage and kind; empty if there was nothing to remove.")
+    bytes: Count = Field(description="Bytes altogether.")
+    dry_run: bool = Field(description="Whether nothing was removed.")
 
 
 class Lock(Printed):
@@ -208,6 +227,7 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     **{stage: {stage: model} for stage, model in STAGE_COMMANDS.items()},
     "status": {"status": Status},
     "verify": {"verify": Verify},
+    "clean": {"clean": Clean},
     "lock": {"lock": Lock},
     "config init": {"config-init": ConfigInit},
     "config check": {"config-check": ConfigCheck},
