@@ -6,6 +6,7 @@ parameters, and those that all commands share, and hands them over as one `Sessi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -257,11 +258,12 @@ def command(
 
 def _run(session: Session, body: Callable[[], int | None]) -> int:
     """Run a command's body; report what went wrong; print the document; return the exit code."""
+    code = 0
     try:
         code = _run_body(session, body)
         session.output.finish()
     except OutputLost as error:
-        code = error.exit_code
+        code = code or error.exit_code  # a terminal that was closed is lost as well
         if not error.closed_pipe:
             say("error:", str(error), fg="red")
     return code
@@ -317,7 +319,8 @@ def _report(session: Session, error: MnistError | Interrupted) -> int:
     if session.debug:
         import traceback
 
-        print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+        with contextlib.suppress(OSError):  # a closed terminal
+            print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
     return error.exit_code
 
 
