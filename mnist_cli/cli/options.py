@@ -53,11 +53,13 @@ def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
         autocompletion=lambda incomplete: config_keys(pipeline, incomplete),
         **panel,
     )
-    config = option("--config", metavar="FILE", help="The configuration file, instead of ./pipeline.yaml.", **panel)
+    config = option(
+        "--config", metavar="FILE", help="The configuration file, instead of the project's pipeline.yaml.", **panel
+    )
     folder = option(
         "--artifacts",
         metavar="FOLDER",
-        help="Where artifacts live, instead of $MNIST_ARTIFACTS or ./artifacts.",
+        help="Where artifacts live, instead of $MNIST_ARTIFACTS or artifacts in the project.",
         **panel,
     )
     format_ = option("--format", metavar="text|json", help="How results are printed.", **panel)

@@ -11,7 +11,7 @@ from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
-from mnist_cli.text import plural
+from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.config.declarations import Config
@@ -44,6 +44,9 @@ def status(
 ) -> None:
     """Show how each stage stands, and why it would run again.
 
+    The first line says which folder and configuration file it looks at. They are those of the current folder, or of
+    the nearest one above that has a pipeline.yaml.
+
     fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
     waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written. unneeded: its files
     were removed, and nothing needs them as long as the stages that read them are fresh.
@@ -54,6 +57,7 @@ def status(
     from mnist_cli.runs.reuse import would_take
 
     check_lock_option(frozen, lock)
+    _print_places(session)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
     by_stage = examine_all(loaded.config, session.artifacts)
     statuses = list(by_stage.values())
@@ -71,6 +75,14 @@ def status(
         require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
         session.output.line(session.following("'mnist run' brings everything up to date"))
+
+
+def _print_places(session: Session) -> None:
+    """Print which artifacts folder and which configuration file it is about."""
+    folder, file = session.artifacts.root, session.named_config or session.project.configuration
+    session.output.document(artifacts=str(folder), config=str(file) if file else None)
+    configured = printable(file) if file else "no pipeline.yaml: the defaults"
+    session.output.line(f"artifacts in {printable(folder)} ({configured})")
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:

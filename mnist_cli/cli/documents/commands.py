@@ -59,6 +59,8 @@ class RunPlan(Printed):
 class Status(Printed):
     """The state of every stage."""
 
+    artifacts: str = Field(description="The artifacts folder that was looked at.")
+    config: str | None = Field(description="The configuration file; null if there is none and the defaults apply.")
     stages: list[StageStatus] = Field(description="All stages, in order.")
     fresh: bool = Field(description="Whether there is nothing to do.")
     overrides: dict[Key, Any] = Field(
