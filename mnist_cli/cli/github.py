@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_cli.cli.published import summary_of
 from mnist_cli.errors import ConfigError, Interrupted, MnistError
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def _summary(pipeline: Pipeline, results: list[StageResult], sentence: str | Non
     lines += ["| stage | | seconds | |", "| --- | --- | ---: | --- |"]
     for result in results:
         seconds = f"{result.manifest.seconds:.1f}" if result.ran else ""
-        word = "done" if result.ran else "fresh"
-        text = _literal(pipeline.summary(result.stage, result.manifest.metrics))
+        word = "done" if result.ran else "taken" if result.taken_from else "fresh"
+        text = _literal(summary_of(pipeline, result.manifest))
         lines.append(f"| {result.stage} | {word} | {seconds} | {text} |")
     return "\n".join(lines) + "\n\n"
 

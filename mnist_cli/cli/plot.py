@@ -128,7 +128,7 @@ def _confusion(session: Session, chosen: Chosen, _split: str) -> tuple[Any, ...]
     if evaluated != trained:
         raise InputError(
             f"{printable(path)}: the evaluation is of another model\n"
-            f"expected model {trained[:12]}, as in train; received {printable(evaluated[:12])}",
+            f"expected that of {chosen.id or 'the published model'}; received another one",
             hint="run 'mnist eval'",
         )
     return matrix, names, title

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from mnist_cli.cli.session import Session
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.pipeline.manifest import Manifest
     from mnist_cli.runs.runs import Run
+    from mnist_cli.stages.stage import Pipeline
 
 
 def command_for(session: Session, kind: str) -> str:
@@ -38,6 +40,15 @@ def published_model(session: Session) -> Model:
     except InputError as error:
         error.hint = f"run '{command_for(session, MODEL)}'"
         raise
+
+
+def summary_of(pipeline: Pipeline, manifest: Manifest) -> str:
+    """Return what a stage found out, in a line; of a training with the id of its model, which is that of its run."""
+    from mnist_cli.runs.names import run_id
+
+    text = pipeline.summary(manifest.stage, manifest.metrics)
+    is_training = manifest.stage == pipeline.maker(MODEL).name
+    return f"{text}, model {run_id(manifest.key)}".removeprefix(", ") if is_training else text
 
 
 class Chosen:
@@ -65,6 +76,13 @@ class Chosen:
         from mnist_cli.formats.model import load_model
 
         return load_model(self.run.model_file) if self.run else published_model(self._session)
+
+    @property
+    def id(self) -> str | None:
+        """Its id, that of its run; None where the manifest of the published one cannot be read."""
+        from mnist_cli.runs.runs import published_id
+
+        return self.run.id if self.run else published_id(self._session.artifacts)
 
     def path(self, kind: str) -> Path:
         """Return the file of a kind that its training gave."""

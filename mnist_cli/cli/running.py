@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.published import summary_of
 from mnist_cli.cli.session import Session
 from mnist_cli.errors import UsageError
 
@@ -172,9 +173,9 @@ def print_result(session: Session, result: StageResult) -> None:
     else:
         word, colour, seconds = ("taken", "green", "-") if result.taken_from else ("fresh", "cyan", "-")
     session.output.append("stages", result)
-    text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
+    text = summary_of(session.pipeline, result.manifest)
     if result.before.state == "unneeded" and not result.is_new:
         text = result.before.why()
     if result.taken_from:
-        text = f"taken from run {result.taken_from}: {text}"
+        text = f"taken from run {result.taken_from}: {session.pipeline.summary(result.stage, result.manifest.metrics)}"
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))

@@ -87,7 +87,7 @@ def show(session: Session, name: Name) -> None:
         "parameters": run.parameters,
         "training": {name: value for name, value in run.train.metrics.items() if not isinstance(value, dict)},
         **{f"evaluation on {split}": evaluation.metrics for split, evaluation in run.evaluations.items()},
-        "digests": {"model": run.train.metrics.get("model_digest"), **digests},
+        "digests": {"W and b": run.train.metrics.get("model_digest"), **digests},
         "runtime": run.train.runtime,
         "environment": run.train.environment,
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnist_cli.cli.options import flag
+from mnist_cli.cli.published import summary_of
 from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
@@ -81,8 +82,8 @@ def _print_places(session: Session) -> None:
     """Print which artifacts folder and which configuration file it is about."""
     folder, file = session.artifacts.root, session.named_config or session.project.configuration
     session.output.document(artifacts=str(folder), config=str(file) if file else None)
-    configured = printable(file) if file else "no pipeline.yaml: the defaults"
-    session.output.line(f"artifacts in {printable(folder)} ({configured})")
+    configured = printable(file) if file else "the defaults, as there is no pipeline.yaml"
+    session.output.line(f"artifacts: {printable(folder)}; configuration: {configured}")
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:
@@ -116,5 +117,5 @@ def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     for one in statuses:
         told = one.why()
         if not one.reasons and one.manifest is not None:
-            told = session.pipeline.summary(one.stage, one.manifest.metrics)
+            told = summary_of(session.pipeline, one.manifest)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))

@@ -10,6 +10,7 @@ from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Mirror, Wait
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
+from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ def verify(
         session.output.note(f"a stage was made from inputs that have changed since; {words}")
     if rerun:
         _rerun(session)
+    session.output.line(_verdict(checks, rerun=rerun), bold=True)
+
+
+def _verdict(checks: list[Check], *, rerun: bool) -> str:
+    """Return the result of a verification that found nothing wrong, in a line."""
+    from mnist_cli.runs.names import FOLDER
+
+    read = [check for check in checks if not check.removed and not check.outdated]
+    runs = sum(check.stage == FOLDER for check in read)
+    checkpoints = sum(check.checkpoint is not None for check in read)
+    counts = ((len(read) - runs - checkpoints, "file"), (checkpoints, "checkpoint"), (runs, "run"))
+    found = [plural(count, what) for count, what in counts if count]
+    again = "; training again gives the same bits" if rerun else ""
+    return f"verified: {' and '.join(filter(None, [', '.join(found[:-1]), found[-1]]))} as they were written{again}"
 
 
 def _checked(session: Session, wait: float) -> list[Check]:
@@ -66,6 +81,9 @@ def _checked(session: Session, wait: float) -> list[Check]:
 
 
 def _print_checks(session: Session, checks: list[Check]) -> None:
+    from mnist_cli.runs.runs import published_id
+
+    trainer, published = session.pipeline.maker(MODEL), published_id(session.artifacts)
     for check in checks:
         word, colour = ("ok", "green") if check.problem is None else ("wrong", "red")
         if check.outdated:
@@ -74,7 +92,10 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
             word, colour = "-", "cyan"
         problem = printable(check.problem) if check.problem else "removed, and not needed" if check.removed else ""
         cells = (check.stage, 11), (word, 6, colour), ((check.sha256 or "-")[:12], 13)
-        session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
+        name = printable(check.name)
+        if (check.stage, check.name) == (trainer.name, session.pipeline.file(MODEL)) and published:
+            name = f"{name}, model {published}"
+        session.output.columns(*cells, (f"{name} {problem}".rstrip(), 0))
 
 
 def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, wait: float) -> list[Check]:
@@ -129,4 +150,3 @@ def _print_rerun(session: Session, report: Rerun) -> None:
         raise GateFailed(
             "training again gives other bits", hint="what differs is listed above" if report.differences else None
         )
-    session.output.line("identical: training again gives the same bits", bold=True)

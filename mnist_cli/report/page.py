@@ -39,12 +39,14 @@ class Provenance:
         configuration: YAML with every parameter that counts.
         digests: (what, SHA-256) of what went in and came out.
         runtime: (what, value) that can move the bits, and where it ran.
+        model: the id of the model, which is that of its run.
     """
 
     command: str
     configuration: str
     digests: tuple[tuple[str, str], ...]
     runtime: tuple[tuple[str, str], ...]
+    model: str = ""
 
 
 @dataclass(frozen=True)

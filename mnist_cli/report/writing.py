@@ -18,6 +18,7 @@ from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all, require_fresh
+from mnist_cli.runs.names import run_id
 from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
 
@@ -153,6 +154,7 @@ def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance
         configuration=_yaml(parameters),
         digests=tuple(digests),
         runtime=tuple((printable(name), printable(value)) for name, value in runtime.items()),
+        model=run_id(training.key),
     )
 
 

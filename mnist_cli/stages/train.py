@@ -216,10 +216,7 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     chosen = f", the best at {model_step:,}" if model_step != metrics["steps"] else ""
     accuracy = metrics["validation_accuracy"]
     validated = "" if accuracy is None else f", validation accuracy {percent(accuracy)}"
-    return (
-        f"{plural(metrics['steps'], 'step')}{chosen}, loss {short(metrics['loss'])}{validated}, "
-        f"model {metrics['model_digest'][:12]}"
-    )
+    return f"{plural(metrics['steps'], 'step')}{chosen}, loss {short(metrics['loss'])}{validated}"
 
 
 def _runtime(config: Config) -> dict[str, Any]:

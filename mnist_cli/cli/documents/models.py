@@ -182,7 +182,13 @@ class _Picture(Document):
     file: str = Field(description="As it was typed; - is standard input.")
 
 
-class _Read(_Picture):
+class _ByModel(Document):
+    model: RunId | None = Field(
+        description="The id of the model that answered, which is that of its run; null if its manifest is damaged."
+    )
+
+
+class _Read(_ByModel, _Picture):
     warnings: list[Literal["several-pieces", "ink-all-over", "cut-by-the-edge"]] = Field(
         description="Why it may not show one whole digit; empty if nothing was noticed."
     )
@@ -216,7 +222,7 @@ class RowAnswer(_Read):
     digits: list[Digit] = Field(description="Each digit from left to right.")
 
 
-class StoredAnswer(_Answer, _Stored):
+class StoredAnswer(_Answer, _ByModel, _Stored):
     """A line for an --index."""
 
 
