@@ -21,6 +21,7 @@ from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
 from mnist_cli.learning.optimizers import keras_runtime
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.progress import SILENT, Progress
+from mnist_cli.stages.general import check_seed
 from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resumable, Resume, Stage
 from mnist_cli.text import percent, plural, printable, short
 
@@ -164,9 +165,11 @@ def dismiss_workers() -> None:
 
 
 def _check(seed: object, resume: object) -> None:
-    problems = []
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        problems.append(f"seed: expected a whole number from 0 to 2^63 - 1; received {printable(seed, 80)}")
+    problems: list[str] = []
+    try:
+        check_seed(seed)
+    except ConfigError as error:
+        problems += error.problems
     if resume not in get_args(Resume):
         problems.append(f"resume: expected auto, require or never; received {printable(resume, 80)}")
     if problems:
