@@ -56,10 +56,12 @@ STORY = (
     ("runs list", "runs-list"),
     ("runs show latest", "runs-show"),
     ("runs prune --set keep_runs=3", "runs-prune"),
-    ("runs rm latest", "runs-rm"),
+    ("runs restore latest", "runs-restore"),
+    ("runs rm previous", "runs-rm"),
     ("recipes", "recipes"),
     ("run --map grad8", ""),
     ("features", "features"),
+    ("clean", "clean"),
 )
 _FAILING = {"failure": 3, "predict-failed": 5}
 

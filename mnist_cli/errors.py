@@ -14,7 +14,7 @@
     ├── WorkerLost              9  worker-lost     another process of the same training
     └── NothingToTrain          0  nothing-to-do   the chief of a training has told this worker so
 
-    Interrupted           130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
+    Interrupted       129/130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
 
 A message says what happened, what was expected and what was received; `hint` says what to run next.
 Anything that is not a MnistError is a bug of ours and ends with exit code 1.

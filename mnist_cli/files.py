@@ -2,6 +2,8 @@
 
 Temporary file in the same folder → write → flush → fsync → rename → fsync of the folder. A reader sees the old
 file or the new one, also after a power cut; a writer that dies leaves only a temporary file, which `sweep` removes.
+Where no mutex says that nobody else writes, the next writer of the same file does: a writer holds a lock of the kernel
+on its temporary file, which ends with it.
 
 Whatever is removed is removed here: by a name that we gave it, and never through a link.
 """
@@ -42,10 +44,9 @@ def publish(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
     """
-    temporary = temporary_beside(target)
-    # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
+    _sweep_dead(target)
     try:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        temporary, descriptor, is_locked = _open_temporary(target)
     except OSError as error:
         error.filename = os.fspath(target)  # what was asked for
         raise
@@ -60,11 +61,59 @@ def publish(target: Path) -> Iterator[BinaryIO]:
         with naming(target), file:
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+            if is_locked:
+                temporary.replace(target)
+        if not is_locked:  # where there are no locks, an open file may not be renamed either
+            temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def _open_temporary(target: Path) -> tuple[Path, int, bool]:
+    """Make a temporary file; return its name, its descriptor, and whether it is locked as long as that is open."""
+    while True:
+        temporary = temporary_beside(target)
+        # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        is_locked = _lock(descriptor)
+        if is_locked is False or not os.fstat(descriptor).st_nlink:  # somebody sweeps it at this very moment
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            continue
+        return temporary, descriptor, bool(is_locked)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock an open file; return whether it is locked, False where another process has it, None where nobody can."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
+
+
+def _sweep_dead(target: Path) -> None:
+    """Remove what writers of `target` that are dead have left, as far as that can be known and is allowed."""
+    beginning = f"{TEMPORARY_PREFIX}{target.name}-"
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if path.name.startswith(beginning) and _TEMPORARY.fullmatch(path.name) and _is_dead(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_dead(temporary: Path) -> bool | None:
+    """Tell whether the writer of a temporary file is dead; None where that cannot be known."""
+    try:
+        with open_regular(temporary) as file:
+            return None if temporary.is_symlink() else _lock(file.fileno())
+    except OSError:
+        return None
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -170,9 +219,13 @@ def temporaries(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def sweep(folder: Path, depth: int = 0) -> None:
-    """Remove the temporary files and folders that killed writers left there; call it under the mutex only."""
+    """Remove the temporary files and folders that killed writers left there; call it under the mutex only.
+
+    Commands that need no mutex, such as `mnist report`, may be writing meanwhile: their files stay.
+    """
     for leftover in temporaries(folder, depth):
-        remove(leftover, folder)
+        if _is_dead(leftover) is not False:
+            remove(leftover, folder)
 
 
 def is_folder(path: Path) -> bool:

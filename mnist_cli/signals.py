@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: an exception at once where work can simply be dropped, a request to stop where it cannot."""
+"""SIGINT, SIGTERM and SIGHUP: an exception at once where work can be dropped, a request to stop where it cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from types import FrameType
 
 from mnist_cli.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal that is closed sends a hang-up, which Windows does not have.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class StopRequest:
@@ -23,7 +24,7 @@ _received: list[int] = []
 
 
 def raise_on_signals() -> None:
-    """From now on SIGINT and SIGTERM raise `Interrupted` in the main thread; for the entry point to call."""
+    """From now on SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread; for the entry point to call."""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
             signal.signal(number, _raise_interrupted)
@@ -31,7 +32,7 @@ def raise_on_signals() -> None:
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[StopRequest]:
-    """Inside the block the first SIGINT or SIGTERM only sets `signal_number`; the second raises `Interrupted`.
+    """Inside the block the first of these signals only sets `signal_number`; the second raises `Interrupted`.
 
     One that is ignored stays so, as for a shell's background job. In a thread other than the main one no handler can
     be set, and the request stays empty.

@@ -122,10 +122,13 @@ def read_data_sets(
     Raises:
         InputError: a store was named that is not there, or is damaged (FormatError); or a file of one's own is.
         FetchError: no mirror gave the right files.
-        ConfigError: `validation_size` leaves no training image, or the data set is not known.
+        ConfigError: `validation_size` leaves no training image, the data set is not known, or the seed is out of range.
         Locked: another program has been filling the folder for more than ten minutes.
         OSError: the folder cannot be written.
     """
+    from mnist_cli.stages.general import check_seed
+
+    check_seed(seed)
     store = _find_store(Path(folder))
     if store is None:
         from mnist_cli.stages.division import Rule

@@ -5,6 +5,7 @@ It turns the images of the store around, and writes a store of its own, which tr
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Mapping
@@ -199,3 +200,31 @@ def test_a_sweep_varies_it_and_records_have_its_parameters(here: Path) -> None:
     again = mnist("sweep", "--set", f"{NAME}.level=255,128", "--set", "train.learning_rate=0.1,0.5", "--json")
     assert {point["state"] for point in again.document["points"]} == {"kept"}
     assert json.loads(mnist("runs", "list", "--json").out)["damaged"] == []
+
+
+def test_what_the_stage_declares_spare_can_be_cleaned_up(here: Path) -> None:
+    spare = dataclasses.replace(TURN, spare=frozenset(TURN.outputs))
+    pipeline = Pipeline(GeneralSettings, [*_STAGES[:2], spare, *_STAGES[2:]])
+    run = functools.partial(command_line.mnist, pipeline=pipeline)
+    turned = here / f"artifacts/{NAME}/turned.h5"
+    run("run", "--quiet")
+    freed = run("clean", "--json").document["freed"]
+    assert [(one["stage"], one["kind"]) for one in freed[:2]] == [("fetch", "outputs"), (NAME, "outputs")]
+    assert not turned.exists()
+    assert [one["state"] for one in documents(run("status", "--json"))] == ["unneeded", "fresh", "unneeded"] + [
+        "fresh"
+    ] * 2
+    run("run", "--steps", "50", "--quiet")
+    assert turned.exists(), "training read it once more"
+
+
+def test_a_spare_store_of_a_stage_that_is_off_goes_when_no_model_was_made_from_it(here: Path) -> None:
+    spare = dataclasses.replace(TURN, spare=frozenset(TURN.outputs))
+    pipeline = Pipeline(GeneralSettings, [*_STAGES[:2], spare, *_STAGES[2:]])
+    run = functools.partial(command_line.mnist, pipeline=pipeline)
+    run("run", "--quiet")
+    off = ("--set", f"{NAME}.off=1")
+    assert NAME not in [one["stage"] for one in run("clean", "--json", "--dry-run", *off).document["freed"]]
+    run("run", "--quiet", *off)
+    assert NAME in [one["stage"] for one in run("clean", "--json", *off).document["freed"]]
+    assert not (here / f"artifacts/{NAME}/turned.h5").exists()

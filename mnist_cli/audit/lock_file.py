@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,8 +38,9 @@ from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import ConfigError, NotAsLocked
 from mnist_cli.pipeline.manifest import Digest, Manifest, stage_key
 from mnist_cli.pipeline.overrides import counted_overrides
+from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.sealed import Sealed
-from mnist_cli.stages.stage import EVALUATION, Pipeline
+from mnist_cli.stages.stage import EVALUATION, Pipeline, upstream
 from mnist_cli.text import printable
 
 Schema = Literal["mnist-lock/2"]
@@ -213,6 +214,16 @@ class Promise:
         active = self.pipeline.bind(config)
         held = {name: reasons for name, reasons in found.items() if name in stages or name not in active}
         self.refuse(held, "nothing was run")
+
+    def held(self, request: Request) -> Request:
+        """Return a request that gives what is promised, or fails; raises NotAsLocked where that is known before."""
+        bound = self.pipeline.bind(request.config)
+        self.check_before(request.config, [*upstream(bound, request.stages[:1]), *request.stages])
+        return replace(
+            request,
+            before_publish=self.check_new,
+            before_use=lambda manifest: self.check_published({manifest.stage: manifest}),
+        )
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
         """Compare what was published before; raises NotAsLocked."""

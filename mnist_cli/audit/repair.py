@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from mnist_cli import files
-from mnist_cli.audit.verify import Check, recorded_config
+from mnist_cli.audit.verify import Check
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked
-from mnist_cli.pipeline.plan import examine_all
+from mnist_cli.pipeline.plan import State, examine_all
+from mnist_cli.pipeline.recorded import recorded_config
 from mnist_cli.pipeline.request import Request, StageResult
 from mnist_cli.pipeline.runner import run
 from mnist_cli.runs.names import FOLDER
+from mnist_cli.stages.stage import upstream
 from mnist_cli.text import printable
 
 
@@ -40,6 +42,7 @@ def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
     wrong = [check for check in checks if not check.ok]
     _clear_the_way(request, wrong)
     damaged = {check.stage for check in wrong if check.checkpoint is None}
+    damaged |= _needed_again(request, damaged)
     results: list[StageResult] = []
     for name in request.artifacts.pipeline.stages:
         if name in damaged or _reads_other(request.artifacts, name, {result.stage for result in results}):
@@ -98,12 +101,18 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
 
 def _record_published(request: Request) -> None:
     """Make the record of what is published again, where it was a damaged one."""
-    with locked(request.artifacts.root, request.command, request.wait):
-        statuses = examine_all(request.config, request.artifacts)
-        if request.records:
-            for manifest in request.records.lack(statuses, list(statuses)):
-                request.records.keep(manifest)
-        request.artifacts.digests.save()
+    statuses = examine_all(request.config, request.artifacts)
+    fresh = tuple(name for name, status in statuses.items() if status.fresh)
+    if fresh:
+        run(replace(request, stages=fresh, finished=lambda _result: None))  # which settles what is there
+
+
+def _needed_again(request: Request, damaged: set[str]) -> set[str]:
+    """Return the stages whose files were removed and that damaged ones are made from."""
+    statuses = examine_all(request.config, request.artifacts)
+    bound = request.artifacts.pipeline.bind(request.config)
+    found = upstream(bound, [name for name in bound if name in damaged])
+    return {name for name in found if statuses[name].state in (State.MISSING, State.INCOMPLETE)}
 
 
 def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
@@ -16,6 +17,7 @@ from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
+from mnist_cli.pipeline.recorded import recorded_config
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER
 from mnist_cli.stages.stage import MODEL, Job, Stage
@@ -33,6 +35,7 @@ class Check:
         sha256: the content digest of an output as it is now, or None.
         checkpoint: the folder, where it is one.
         outdated: whether nothing is wrong with the file, but the stage before has published another one since.
+        removed: whether it was removed, can be made again, and is not needed by the stages that have read it.
     """
 
     stage: str
@@ -41,6 +44,7 @@ class Check:
     sha256: str | None = None
     checkpoint: Path | None = None
     outdated: bool = False
+    removed: bool = False
 
     @property
     def ok(self) -> bool:
@@ -70,9 +74,10 @@ def verify(
     manifests: dict[str, Manifest] = {}
     if artifacts.root.is_dir():
         with locked_for_reading(artifacts.root, command, wait):
+            read = _inputs_read(artifacts)
             for name, stage in artifacts.pipeline.stages.items():
                 progress.start(f"verify {name}", len(stage.outputs), "files")
-                checks += _check_stage(stage, artifacts, manifests, progress)
+                checks += _check_stage(stage, artifacts, manifests, read, progress)
                 progress.finish()
             checks += _missed_stages(artifacts, manifests, {check.stage for check in checks})
             checks += _check_checkpoints(artifacts, progress)
@@ -80,6 +85,16 @@ def verify(
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
     return checks
+
+
+def _inputs_read(artifacts: Artifacts) -> set[tuple[str, str]]:
+    """Return `stage/file` and digest of everything that a published stage has read."""
+    found: set[tuple[str, str]] = set()
+    for name in artifacts.pipeline.stages:
+        with contextlib.suppress(MnistError, OSError):
+            manifest = artifacts.manifest(name)
+            found |= set(manifest.inputs.items()) if manifest else set()
+    return found
 
 
 def _missed_stages(artifacts: Artifacts, manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
@@ -118,7 +133,13 @@ def _check_runs(artifacts: Artifacts) -> list[Check]:
     return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
 
 
-def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
+def _check_stage(
+    stage: Stage,
+    artifacts: Artifacts,
+    manifests: dict[str, Manifest],
+    read: set[tuple[str, str]],
+    progress: Progress,
+) -> list[Check]:
     folder = artifacts.folder(stage.name)
     try:
         manifest = artifacts.manifest(stage.name)
@@ -130,9 +151,13 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
         files = any((folder / name).exists() for name in stage.outputs)
         return [Check(stage.name, NAME, "missing, but there are files that it should describe")] if files else []
     manifests[stage.name] = manifest
-    checks = [Check(stage.name, NAME, None)]
+    checks = [Check(stage.name, NAME, None, removed=not artifacts.has_manifest(stage.name))]
     for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
         digest = None
+        is_read = (f"{stage.name}/{name}", record.sha256) in read
+        if name in stage.spare and is_read and not os.path.lexists(folder / name):
+            checks.append(Check(stage.name, name, None, removed=True))
+            continue
         try:
             digest = content_digest(folder / name)
             wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
@@ -140,12 +165,12 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
             wrong = _text(error)
         checks.append(Check(stage.name, name, wrong, digest))
         progress.update(done)
-    for name, read in manifest.inputs.items():
+    for name, digest in manifest.inputs.items():
         source, file = name.split("/")
         if source in manifests:
             published = manifests[source].outputs.get(file)
-            if published is None or read != published.sha256:
-                problem = str(Reason("was another one:", read, published and published.sha256))
+            if published is None or digest != published.sha256:
+                problem = str(Reason("was another one:", digest, published and published.sha256))
                 checks.append(Check(stage.name, f"input {name}", problem, outdated=True))
     return checks
 
@@ -216,26 +241,6 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
     ]
     return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(found))
-
-
-def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any]) -> Config:
-    """Return the configuration that a stage was run with, from the parameters in its manifest.
-
-    Args:
-        stage: the stage.
-        config: what its manifest does not record, as it does not count, is as here; a parameter that counts and is
-            not recorded was as by default.
-        parameters: key → value.
-    """
-    values = {declared.path: declared.default for declared in stage.settings.parameters() if declared.counts}
-    known = config.values()
-    for path, value in parameters.items():
-        if path in known:
-            values[path] = value
-    for declared in stage.settings.parameters():
-        if declared.replaces in parameters:
-            values[declared.path] = None  # either is recorded, never both
-    return config.replaced(values)
 
 
 def _text(error: MnistError | OSError) -> str:

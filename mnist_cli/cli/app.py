@@ -28,6 +28,7 @@ _BEFORE = ("run",)
 _AFTER = (
     "status",
     "verify",
+    "clean",
     "lock",
     "config",
     "dataset",

@@ -22,10 +22,11 @@ def run_names(incomplete: str) -> list[str]:
     """Return the ids of the runs that are kept, and the words for some of them, that begin with what is there."""
     from pathlib import Path
 
+    from mnist_cli.cli.project import ARTIFACTS, find_project
     from mnist_cli.runs.names import LATEST, PREVIOUS, PUBLISHED, run_ids
 
     # Options are not read while the shell completes: a folder that --artifacts names is not looked into.
-    root = Path(os.environ.get("MNIST_ARTIFACTS") or "artifacts")
+    root = Path(os.environ.get("MNIST_ARTIFACTS") or find_project().folder / ARTIFACTS)
     return beginning(incomplete, (LATEST, PREVIOUS, PUBLISHED, *run_ids(root)))
 
 

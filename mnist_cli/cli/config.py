@@ -39,7 +39,7 @@ def init(
     from mnist_cli.config.loading import DEFAULT_FILE, NO_FILE, load_config
     from mnist_cli.config.template import render
 
-    path = session.config_file or DEFAULT_FILE
+    path = session.named_config or DEFAULT_FILE
     if path.exists() and not force:
         raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
     # The defaults, with what --set says, but without whatever pipeline.yaml stands here.

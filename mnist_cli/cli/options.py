@@ -31,6 +31,18 @@ def run_argument(metavar: str, meaning: str) -> Any:
     return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
+# Of a command that looks at one model.
+OfRun = Annotated[
+    str | None,
+    option(
+        "--run",
+        metavar="RUN",
+        help="Take the model of this kept run: its id, its model's digest, or the beginning of one; latest, previous.",
+        autocompletion=run_names,
+    ),
+]
+
+
 def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
     """Return the parameters that every command has."""
     panel = {"rich_help_panel": _COMMON}
@@ -41,11 +53,13 @@ def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
         autocompletion=lambda incomplete: config_keys(pipeline, incomplete),
         **panel,
     )
-    config = option("--config", metavar="FILE", help="The configuration file, instead of ./pipeline.yaml.", **panel)
+    config = option(
+        "--config", metavar="FILE", help="The configuration file, instead of the project's pipeline.yaml.", **panel
+    )
     folder = option(
         "--artifacts",
         metavar="FOLDER",
-        help="Where artifacts live, instead of $MNIST_ARTIFACTS or ./artifacts.",
+        help="Where artifacts live, instead of $MNIST_ARTIFACTS or artifacts in the project.",
         **panel,
     )
     format_ = option("--format", metavar="text|json", help="How results are printed.", **panel)

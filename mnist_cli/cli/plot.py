@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.drawing import print_drawing, screen
-from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.published import command_for, fitting_store, published_model
+from mnist_cli.cli.options import OfRun, flag, option
+from mnist_cli.cli.published import Chosen, command_for, fitting_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
@@ -52,11 +52,13 @@ def plot(
         option("--split", help="Whose mistakes or features; test if left out."),
     ] = None,
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
+    run: OfRun = None,
 ) -> None:
     """Draw the model's weights, its confusion matrix, its training, its worst mistakes, or the features of an image.
 
     features N shows image N on its way through the model's feature map. The name's ending says whether it is a PNG or
-    an SVG; without --output it is artifacts/plots/WHAT.png. Blue is evidence for a class and red against it.
+    an SVG; without --output it is artifacts/plots/WHAT.png, and of a kept run artifacts/plots/WHAT-RUN.png. Blue is
+    evidence for a class and red against it.
 
     Example: mnist plot weights --output weights.svg
     """
@@ -69,13 +71,15 @@ def plot(
             "an image's number, as in 'mnist plot features 8'" if number is None else "a number with features only"
         )
         raise UsageError(f"mnist plot {what}: expected {expected}")
-    target = output or session.artifacts.root / "plots" / f"{what}.png"
+    chosen = Chosen(session, run)
+    name = f"{what}-{chosen.run.id}" if chosen.run else what
+    target = output or session.artifacts.root / "plots" / f"{name}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
         endings = " or ".join(f".{name}" for name in _FORMATS)
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
     read, print_lines = _PLOTS[what]
-    content = read(session, split or "test", number or 0)
+    content = read(session, chosen, split or "test", number or 0)
     if show:
         print_lines(session, *content)
         return
@@ -101,11 +105,11 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
         ) from error
 
 
-def _weights(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
-    return (published_model(session),)
+def _weights(_session: Session, chosen: Chosen, _split: str, _number: int) -> tuple[Any, ...]:
+    return (chosen.model(),)
 
 
-def _confusion(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
+def _confusion(session: Session, chosen: Chosen, _split: str, _number: int) -> tuple[Any, ...]:
     """Return the matrix, the names of the classes and the title.
 
     Raises:
@@ -116,7 +120,12 @@ def _confusion(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
     import numpy as np
 
     path = session.artifacts.path(EVALUATION)
-    content = _read_file(path, command_for(session, EVALUATION))
+    if chosen.run:  # its record has no matrix
+        from mnist_cli.runs.evaluating import evaluate_run
+
+        content = evaluate_run(chosen.run, session.load_as_run().config, session.artifacts).content
+    else:
+        content = _read_file(path, command_for(session, EVALUATION))
     try:
         metrics = json.loads(content)
         matrix = np.array(metrics["confusion"])
@@ -128,20 +137,20 @@ def _confusion(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
         evaluated = str(metrics["model_digest"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, "metrics with a confusion matrix", error, "mnist eval --force") from error
-    trained = published_model(session).digest
+    trained = chosen.model().digest
     if evaluated != trained:
         raise InputError(
             f"{printable(path)}: the evaluation is of another model\n"
-            f"expected model {trained[:12]}, as in train; received {printable(evaluated[:12])}",
+            f"expected model {trained[:12]}; received {printable(evaluated[:12])}",
             hint="run 'mnist eval'",
         )
     return matrix, names, title
 
 
-def _history(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
+def _history(session: Session, chosen: Chosen, _split: str, _number: int) -> tuple[Any, ...]:
     from mnist_cli.formats.history import parse_history
 
-    path = session.artifacts.path(HISTORY)
+    path = chosen.path(HISTORY)
     content = _read_file(path, command_for(session, HISTORY))
     try:
         records = parse_history(content)
@@ -155,18 +164,18 @@ def _history(session: Session, _split: str, _number: int) -> tuple[Any, ...]:
     return (records,)
 
 
-def _mistakes(session: Session, split: str, _number: int) -> tuple[Any, ...]:
+def _mistakes(session: Session, chosen: Chosen, split: str, _number: int) -> tuple[Any, ...]:
     """Return the worst mistakes, their images [n, height, width], the names of the classes and the title."""
     from mnist_cli.pictures.mistakes import mistakes_title, worst_mistakes
 
-    model = published_model(session)
+    model = chosen.model()
     examples = getattr(fitting_store(session, model), split)
     found, wrong = worst_mistakes(model, examples.inputs, examples.labels, _MISTAKES)
     images = examples.inputs[[mistake.index for mistake in found]].reshape(-1, *model.shape)
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 
 
-def _features(session: Session, split: str, number: int) -> tuple[Any, ...]:
+def _features(session: Session, chosen: Chosen, split: str, number: int) -> tuple[Any, ...]:
     """Return the steps of an image through the model's map, and the title.
 
     Raises:
@@ -174,7 +183,7 @@ def _features(session: Session, split: str, number: int) -> tuple[Any, ...]:
     """
     from mnist_cli.maps.trace import trace
 
-    model = published_model(session)
+    model = chosen.model()
     if model.feature_map is None:
         raise UsageError(
             "the model looks at pixels: nothing happens to an image on the way",
@@ -275,7 +284,7 @@ def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str
 
 
 # How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.
-_PLOTS: dict[str, tuple[Callable[[Session, str, int], tuple[Any, ...]], Callable[..., None]]] = {
+_PLOTS: dict[str, tuple[Callable[[Session, Chosen, str, int], tuple[Any, ...]], Callable[..., None]]] = {
     "weights": (_weights, _show_weights),
     "confusion": (_confusion, _show_confusion),
     "history": (_history, _show_history),

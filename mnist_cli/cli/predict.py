@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.drawing import print_bars, print_drawing, screen
-from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.published import fitting_store, published_model
+from mnist_cli.cli.options import OfRun, flag, option
+from mnist_cli.cli.published import Chosen, fitting_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
@@ -62,6 +62,7 @@ def predict(
     several: Annotated[
         bool, flag("--several", help="Read several digits in a row in each FILE, from left to right.")
     ] = False,
+    run: OfRun = None,
 ) -> int:
     """Predict the class of pictures, and say how sure the model is.
 
@@ -78,12 +79,13 @@ def predict(
         raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
     if several and not files:
         raise UsageError("--several: expected a FILE; a stored image is one digit")
-    model = published_model(session)
+    model = Chosen(session, run).model()
+    known = {"model": model.digest}
     if several and model.fit == "resize":
         raise UsageError("--several: the model reads whole pictures; its data set was not made from single digits")
     failed = False
     for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
-        _print_prediction(session, model, item, pixels, explain=explain, show=show)
+        _print_prediction(session, model, item | known, pixels, explain=explain, show=show)
     for number, name in enumerate(files or []):
         try:
             if name == "-" and name in (files or [])[:number]:
@@ -95,9 +97,10 @@ def predict(
             continue
         _warn(session, name, doubts)
         if several:
-            _print_row(session, model, {"file": name, "warnings": doubts}, images, explain=explain, show=show)
+            item = {"file": name, "warnings": doubts, **known}
+            _print_row(session, model, item, images, explain=explain, show=show)
         else:
-            item = {"file": name, "warnings": doubts}
+            item = {"file": name, "warnings": doubts, **known}
             _print_prediction(session, model, item, images[0], explain=explain, show=show)
     return InputError.exit_code if failed else 0
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from mnist_cli.cli.terminal import say
 from mnist_cli.progress import Progress
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 
 _LINE_INTERVAL = 10.0  # seconds between two lines in a log
 _NARROW = 72  # columns; below, a percentage and a bar are all that fits
+
+
+class _Forgiving:
+    """A stream that takes everything: a terminal that was closed does not end the work before the hang-up does."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class LineProgress(Progress):
@@ -50,7 +70,7 @@ class LineProgress(Progress):
                 else _amount(done, self._unit)
             )
             unit = "" if self._unit == "B" else f" {self._unit}"
-            print(f"{self._label}: {amount}{unit}{f' ({detail})' if detail else ''}", file=sys.stderr, flush=True)
+            _Forgiving(sys.stderr).write(f"{self._label}: {amount}{unit}{f' ({detail})' if detail else ''}\n")
 
     def _time_left(self, done: int) -> str:
         if not self._total or self._first is None or done <= self._first:
@@ -74,7 +94,7 @@ class BarProgress(Progress):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=cast("IO[str]", _Forgiving(sys.stderr)), highlight=False)
         self._bar: _Bar | None = None
 
     def start(self, label: str, total: int | None, unit: str) -> None:

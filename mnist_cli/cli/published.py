@@ -1,7 +1,11 @@
-"""What `show`, `predict` and `plot` read from the artifacts, and the command that makes what is missing."""
+"""What `show`, `predict` and `plot` read: a model, published or of a kept run, and the images.
+
+Beside them the command that makes what is missing.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_cli.errors import InputError
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from mnist_cli.cli.session import Session
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
+    from mnist_cli.runs.runs import Run
 
 
 def command_for(session: Session, kind: str) -> str:
@@ -33,6 +38,38 @@ def published_model(session: Session) -> Model:
     except InputError as error:
         error.hint = f"run '{command_for(session, MODEL)}'"
         raise
+
+
+class Chosen:
+    """The model that a command looks at: the published one, or that of a kept run.
+
+    Args:
+        session: of the command.
+        name: of the run, as it was typed; None is the published model.
+
+    Raises:
+        UsageError: several runs begin like that.
+        InputError: there is no such run, or it is damaged.
+    """
+
+    def __init__(self, session: Session, name: str | None) -> None:
+        self._session = session
+        self.run: Run | None = None
+        if name is not None:
+            from mnist_cli.runs.runs import find_run
+
+            self.run = find_run(session.artifacts, name)
+
+    def model(self) -> Model:
+        """Read it; raises as `load_model`."""
+        from mnist_cli.formats.model import load_model
+
+        return load_model(self.run.model_file) if self.run else published_model(self._session)
+
+    def path(self, kind: str) -> Path:
+        """Return the file of a kind that its training gave."""
+        artifacts = self._session.artifacts
+        return self.run.folder / artifacts.pipeline.file(kind) if self.run else artifacts.path(kind)
 
 
 def published_store(session: Session) -> Store:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli.cli.options import option
+from mnist_cli.cli.options import OfRun, option
+from mnist_cli.cli.published import Chosen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.stages.stage import Pipeline
 from mnist_cli.text import file_size, printable
@@ -24,18 +25,20 @@ def report(
     output: Annotated[
         Path | None, option("--output", metavar="FILE", help="Write to this file, instead of artifacts/report.html.")
     ] = None,
+    run: OfRun = None,
 ) -> None:
     """Write a page about the model: curves, weights, mistakes, calibration, and a pad to draw on.
 
     It is one HTML file that needs no network. It takes a fresh training and evaluation, and compares what metrics.json
-    says with what the model does.
+    says with what the model does. Of a kept run it measures the model itself, and writes artifacts/report-RUN.html.
 
     Example: mnist report --output model.html
     """
     from mnist_cli.report.writing import write_report
     from mnist_cli.stages.evaluate import accuracy_sentence
 
-    written = write_report(session.load_as_run().config, session.artifacts, output)
+    config, chosen = session.load_as_run().config, Chosen(session, run).run
+    written = write_report(config, session.artifacts, output, chosen)
     accuracy = written.metrics["accuracy"]
     session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
     session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")

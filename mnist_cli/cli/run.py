@@ -92,15 +92,13 @@ def run(
         session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, promise=promise
     )
     if dry_run:
-        if request.promise:
-            request.promise.check_before(loaded.config, stages)
         _print_plan(session, request)
         return
     from mnist_cli.pipeline.mutex import at_work
 
     _note_what_is_dropped(session, loaded)
     results = run_request(request)
-    if not any(result.ran for result in results):
+    if not any(result.is_new for result in results):
         fresh = f"{_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh"
         busy = at_work(request.artifacts.root)
         word = f"another run is at work: {busy}; until it is done" if busy else "nothing to do"
@@ -132,16 +130,24 @@ def _between(names: list[str], first: str, last: str) -> list[str]:
 
 
 def _print_plan(session: Session, request: Request) -> None:
-    from mnist_cli.cli.status import print_statuses
+    from mnist_cli.cli.status import print_statuses, print_would_take
     from mnist_cli.pipeline.plan import examine_all
+    from mnist_cli.pipeline.runner import to_run
+    from mnist_cli.runs.reuse import would_take
 
     statuses = examine_all(request.config, request.artifacts)
     selected = [statuses[name] for name in request.stages]
     print_statuses(session, selected)
-    waiting = [status.stage for status in selected if request.insists(status.stage) or not status.fresh]
+    will_run = to_run(request, statuses)
+    waiting = [name for name in request.stages if name in will_run]
+    taken = would_take(request.config, request.artifacts, statuses)
+    taken = {stage: run for stage, run in taken.items() if stage in waiting and request.may_reuse(stage)}
+    running = [stage for stage in waiting if stage not in taken]
     session.output.name = "run-dry-run"
-    session.output.document(would_run=waiting)
-    session.output.line(f"would run: {', '.join(waiting)}" if waiting else "nothing to do")
+    session.output.document(would_run=running, would_take=taken)
+    print_would_take(session, taken)
+    nothing = "nothing would run" if taken else "nothing to do"
+    session.output.line(f"would run: {', '.join(running)}" if running else nothing)
 
 
 def _listed(names: Sequence[str], word: str = "and") -> str:

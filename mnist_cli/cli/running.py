@@ -67,7 +67,7 @@ def make_request(
     from mnist_cli.runs.keeper import RunKeeper
 
     progress = session.output.progress()
-    return Request(
+    request = Request(
         config=loaded.config,
         artifacts=session.artifacts,
         overrides=loaded.overrides,
@@ -77,13 +77,13 @@ def make_request(
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
         wait=wait,
-        promise=promise,
         command=session.command,
-        records=RunKeeper(session.artifacts, loaded.config.value("keep_runs"), progress),
         progress=progress,
         started=lambda status: _tell_why(session, status),
-        finished=lambda result: _print_result(session, result),
+        finished=lambda result: print_result(session, result),
     )
+    request = RunKeeper(session.artifacts, loaded.config.value("keep_runs"), progress).attached(request)
+    return promise.held(request) if promise else request
 
 
 def load_frozen(session: Session, path: Path | None = None) -> tuple[LoadedConfig, Promise]:
@@ -165,11 +165,16 @@ def _tell_why(session: Session, status: StageStatus) -> None:
         session.output.note(f"{status.stage} is {status.state}: {status.why()}")
 
 
-def _print_result(session: Session, result: StageResult) -> None:
+def print_result(session: Session, result: StageResult) -> None:
+    """Print what became of one stage."""
     if result.ran:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:
-        word, colour, seconds = "fresh", "cyan", "-"
+        word, colour, seconds = ("taken", "green", "-") if result.taken_from else ("fresh", "cyan", "-")
     session.output.append("stages", result)
     text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
+    if result.before.state == "unneeded" and not result.is_new:
+        text = result.before.why()
+    if result.taken_from:
+        text = f"taken from run {result.taken_from}: {session.pipeline.summary(result.stage, result.manifest.metrics)}"
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))

@@ -1,4 +1,4 @@
-"""`mnist runs list|show|rm`: the finished trainings that are kept."""
+"""`mnist runs list|show|restore|rm|prune`: the finished trainings that are kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnist_cli.cli.options import run_argument
+from mnist_cli.cli.running import Wait
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import ConfigError, UsageError
 from mnist_cli.text import percent, plural, printable
@@ -23,9 +24,12 @@ Names = Annotated[list[str], run_argument("RUN...", "Ids, or their beginnings.")
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
-    group = typer.Typer(name="runs", help="List, show and remove the trainings that are kept.", no_args_is_help=True)
+    group = typer.Typer(
+        name="runs", help="List, show, restore and remove the trainings that are kept.", no_args_is_help=True
+    )
     command(group, pipeline, "list")(list_runs)
     command(group, pipeline, "show")(show)
+    command(group, pipeline, "restore")(restore)
     command(group, pipeline, "rm")(remove)
     command(group, pipeline, "prune")(prune)
     app.add_typer(group)
@@ -43,7 +47,7 @@ def list_runs(session: Session) -> None:
     whole, damaged = read_runs(session.artifacts)
     published = published_id(session.artifacts)
     if whole:
-        session.output.columns(("  run", 10), ("trained (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
+        session.output.columns(("  run", 10), ("published (UTC)", 16), ("validation", 10), ("test", 8), ("with", 0))
     for run in reversed(whole):
         evaluation = run.evaluations.get("test")
         accuracies = [run.train.metrics.get("validation_accuracy"), evaluation and evaluation.metrics.get("accuracy")]
@@ -77,13 +81,13 @@ def show(session: Session, name: Name) -> None:
 
     run = find_run(session.artifacts, name)
     history = parse_history((run.folder / HISTORY_NAME).read_bytes())
-    session.output.line(f"run {run.id}, trained {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
+    session.output.line(f"run {run.id}, published {run.record.created[:19].replace('T', ' ')} UTC", bold=True)
     digests = run.train.inputs | {file: record.sha256 for file, record in run.train.outputs.items()}
     tables: dict[str, dict[str, Any]] = {
         "parameters": run.parameters,
         "training": {name: value for name, value in run.train.metrics.items() if not isinstance(value, dict)},
         **{f"evaluation on {split}": evaluation.metrics for split, evaluation in run.evaluations.items()},
-        "digests": {"model": run.train.metrics.get("model_digest"), **digests},
+        "digests": {"W and b": run.train.metrics.get("model_digest"), **digests},
         "runtime": run.train.runtime,
         "environment": run.train.environment,
     }
@@ -98,6 +102,32 @@ def show(session: Session, name: Name) -> None:
     session.output.document(data=run.record.data, train=run.train.document(), history=list(history))
 
 
+def restore(session: Session, name: Name, *, wait: Wait = 0) -> None:
+    """Publish the model of a run again, in artifacts/train, without training.
+
+    The data have to be those that it was trained on. What it was trained with holds for the later commands, as if the
+    last run had been given it; 'mnist eval' then measures the model.
+
+    Example: mnist runs restore previous
+    """
+    from dataclasses import replace
+
+    from mnist_cli.cli.running import make_request, run_request
+    from mnist_cli.runs.reuse import exactly, require_data, settings_of
+    from mnist_cli.runs.runs import find_run
+    from mnist_cli.stages.stage import MODEL
+
+    run, trainer = find_run(session.artifacts, name), session.pipeline.maker(MODEL)
+    loaded = session.load(settings_of(run, session.load().config, session.pipeline))
+    loaded = replace(loaded, config=loaded.config.replaced(trainer.alone))
+    require_data(run, loaded.config, session.artifacts)
+    request = make_request(session, loaded, (trainer.name,), wait=wait)
+    request = replace(request, reuse=lambda bound, statuses: exactly(run, bound, loaded.config, statuses))
+    (result,) = run_request(request)
+    word = "published again" if result.is_new else "published already"
+    session.output.line(session.following(f"run {run.id} is {word}; 'mnist eval' measures it"), bold=True)
+
+
 def remove(session: Session, names: Names) -> None:
     """Remove runs from artifacts/runs, damaged ones too.
 
@@ -108,12 +138,12 @@ def remove(session: Session, names: Names) -> None:
     from mnist_cli.pipeline.mutex import locked
     from mnist_cli.runs.names import find_id
     from mnist_cli.runs.recording import remove_run
-    from mnist_cli.runs.runs import published_id, read_runs
+    from mnist_cli.runs.runs import models_of, published_id
 
     root = session.artifacts.root
     published = published_id(session.artifacts)
-    oldest_first = [run.id for run in read_runs(session.artifacts)[0]]
-    found = list(dict.fromkeys(find_id(name, root, oldest_first, published) for name in names))
+    models = models_of(session.artifacts)
+    found = list(dict.fromkeys(find_id(name, root, models, published) for name in names))
     if published in found:
         raise UsageError(f"run {published} is the one in artifacts/train; it stays", hint="train another one first")
     with locked(root, session.command):

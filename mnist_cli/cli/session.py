@@ -6,6 +6,7 @@ parameters, and those that all commands share, and hands them over as one `Sessi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -13,6 +14,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,11 +22,13 @@ import typer
 
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
+from mnist_cli.cli.project import ARTIFACTS, Project, find_project
 from mnist_cli.cli.terminal import OutputLost, say
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
 from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
+    from mnist_cli.config.declarations import Parameter
     from mnist_cli.config.loading import LoadedConfig, Override
     from mnist_cli.pipeline.artifacts import Artifacts
     from mnist_cli.runs.grid import Axis
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 
 SettingT = TypeVar("SettingT")
 
-_DEFAULT_ARTIFACTS = Path("artifacts")
 _WRITES_CONFIG = "mnist config init"  # to the file that --config names
 _LINE = 2000  # characters of a command line in a hint; cut in its middle it could not be followed
 
@@ -67,8 +70,18 @@ class Session:
         self._kept: dict[str, Any] = {}  # what an earlier command was given, and holds for this one
 
     @functools.cached_property
+    def project(self) -> Project:
+        """The project of the current folder; where --config names a file, that folder itself."""
+        if self._config_file is not None:
+            return Project(Path())
+        found = find_project()
+        if found.foreign:
+            self.output.note(f"{printable(found.foreign)} is not read: it belongs to another user")
+        return found
+
+    @functools.cached_property
     def artifacts(self) -> Artifacts:
-        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else ./artifacts.
+        """The artifacts folder: --artifacts, else MNIST_ARTIFACTS, else artifacts in the project.
 
         Raises:
             UsageError: it is a file, or its name is not UTF-8.
@@ -76,7 +89,7 @@ class Session:
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
-        root = self._artifacts or (Path(named) if named else _DEFAULT_ARTIFACTS)
+        root = self._artifacts or (Path(named) if named else self.project.folder / ARTIFACTS)
         try:
             str(root).encode()
         except UnicodeEncodeError:  # TensorFlow writes checkpoints below it
@@ -95,9 +108,14 @@ class Session:
         return self._artifacts is not None
 
     @property
-    def config_file(self) -> Path | None:
+    def named_config(self) -> Path | None:
         """The file that --config names."""
         return self._config_file
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that --config names, or that of the project where it is above the current folder."""
+        return self._config_file or (self.project.configuration if self.project.folder != Path() else None)
 
     def check(self) -> None:
         """Refuse what Typer does not check.
@@ -117,7 +135,11 @@ class Session:
         """Return what the command line sets, --set first, and what of it cannot be read."""
         from mnist_cli.config.loading import read_override
 
-        return self._read_settings(read_override)
+        overrides, mistakes = self._read_settings(read_override)
+        if self.project.folder != Path():  # what is remembered of them holds in the other folders too
+            here, keys = Path.cwd(), self.pipeline.declarations.keys
+            overrides = [replace(one, value=_located(keys.get(one.path), one.value, here)) for one in overrides]
+        return overrides, mistakes
 
     def axes(self) -> tuple[list[Axis], list[ConfigError]]:
         """Return the same, each key with all the values that it is to take."""
@@ -168,7 +190,9 @@ class Session:
         if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
             self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
         overrides, mistakes = self.overrides()
-        loaded = load_config(self.pipeline.declarations, self._config_file, overrides, kept, mistakes, self.digest_of)
+        keys, project = self.pipeline.declarations.keys, self.project.folder
+        kept = {path: _located(keys.get(path), value, project) for path, value in (kept or {}).items()}
+        loaded = load_config(self.pipeline.declarations, self.config_file, overrides, kept, mistakes, self.digest_of)
         self._note_what_the_file_overrides(loaded)
         return loaded
 
@@ -229,6 +253,12 @@ class Session:
         return words
 
 
+def _located(declared: Parameter | None, value: Any, folder: Path) -> Any:
+    """Return a value whose paths are relative to a folder, as it is from the current one."""
+    resolve = declared.kind.resolve if declared else None
+    return resolve(value, folder) if resolve and folder != Path() else value
+
+
 def command(
     app: typer.Typer, pipeline: Pipeline, name: str, keys: Sequence[str] = ()
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
@@ -270,11 +300,12 @@ def command(
 
 def _run(session: Session, body: Callable[[], int | None]) -> int:
     """Run a command's body; report what went wrong; print the document; return the exit code."""
+    code = 0
     try:
         code = _run_body(session, body)
         session.output.finish()
     except OutputLost as error:
-        code = error.exit_code
+        code = code or error.exit_code  # a terminal that was closed is lost as well
         if not error.closed_pipe:
             say("error:", str(error), fg="red")
     return code
@@ -330,7 +361,8 @@ def _report(session: Session, error: MnistError | Interrupted) -> int:
     if session.debug:
         import traceback
 
-        print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+        with contextlib.suppress(OSError):  # a closed terminal
+            print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
     return error.exit_code
 
 

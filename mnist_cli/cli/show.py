@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.drawing import print_bars, print_drawing, screen
-from mnist_cli.cli.published import command_for, fits, published_store
+from mnist_cli.cli.options import OfRun
+from mnist_cli.cli.published import Chosen, command_for, fits, published_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
 from mnist_cli.stages.stage import MODEL
@@ -30,6 +31,7 @@ def show(
     split: Annotated[
         Literal["test", "validation", "train"], typer.Option(help="From which split.", show_default=False)
     ] = "test",
+    run: OfRun = None,
 ) -> None:
     """Draw an image in the terminal, with its label and what the model says.
 
@@ -50,11 +52,9 @@ def show(
     session.output.document(split=split, index=number, label=label, image=image.tolist())
     print_drawing(session.output, screen().ink(image).lines)
     session.output.line(f"{split} image {number:,}: label {name}", bold=True)
-    model_file = session.artifacts.path(MODEL)
-    if model_file.exists():
-        from mnist_cli.formats.model import load_model
-
-        model = load_model(model_file)
+    chosen = Chosen(session, run)
+    if chosen.path(MODEL).exists():
+        model = chosen.model()
         if fits(model, store):
             _show_probabilities(session, model, inputs, label)
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_cli.cli.options import keyword, option
+from mnist_cli.cli.options import OfRun, keyword, option
 from mnist_cli.cli.running import (
     Force,
     Mirror,
@@ -19,6 +19,7 @@ from mnist_cli.cli.running import (
     check_gate,
     make_request,
     print_conclusion,
+    print_result,
     run_request,
 )
 from mnist_cli.cli.session import Session, command
@@ -34,7 +35,7 @@ Workers = Annotated[
     option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
 ]
 # What a stage's command may take beside its parameters; see `Stage.takes`.
-_TAKEN = {"mirror": (Mirror, None), "workers": (Workers, None), "resume": (Resume, None)}
+_TAKEN = {"mirror": (Mirror, None), "workers": (Workers, None), "resume": (Resume, None), "run": (OfRun, None)}
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
@@ -45,9 +46,12 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 
 def _command_of(stage: Stage) -> Callable[..., int | None]:
-    def run(session: Session, *, workers: int | None = None, **options: Any) -> None:
+    def run(session: Session, *, workers: int | None = None, run: str | None = None, **options: Any) -> None:
         if workers is not None:
             _run_workers(session, workers)
+        if run is not None:
+            _evaluate_kept(session, run, options["wait"])
+            return
         if "workers" in stage.takes:
             _mention_workers(session, stage)
         loaded, results = _single(session, stage.name, **options)
@@ -70,6 +74,30 @@ def _run_workers(session: Session, count: int) -> None:
     if config.value("train.strategy") == "mirrored" or config.value("train.device").startswith("gpu"):
         raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
     run_workers(count, as_json=session.output.as_json)
+
+
+def _evaluate_kept(session: Session, name: str, wait: float) -> None:
+    """Measure a kept run, and add what came out to its record; what is published stays as it is."""
+    from mnist_cli.differences import Reason
+    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.pipeline.plan import StageStatus, State
+    from mnist_cli.pipeline.request import StageResult
+    from mnist_cli.runs.evaluating import evaluate_run, keep_evaluation
+    from mnist_cli.runs.runs import find_run
+
+    run, loaded = find_run(session.artifacts, name), session.load_as_run()
+    progress = session.output.progress()
+    try:
+        with locked(session.artifacts.root, session.command, wait):
+            manifest = evaluate_run(run, loaded.config, session.artifacts, progress).manifest
+            keep_evaluation(run, manifest, session.artifacts)
+    finally:
+        progress.finish()
+    before = StageStatus(manifest.stage, State.MISSING, (Reason(f"asked for run {run.id}"),), None)
+    results = [StageResult(manifest.stage, True, before, manifest)]
+    print_result(session, results[0])
+    print_conclusion(session, results)
+    check_gate(session, loaded, results)
 
 
 def _mention_workers(session: Session, stage: Stage) -> None:
@@ -100,6 +128,6 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
         return loaded, []
     if not results:
         session.output.line("done: this worker's share; the chief publishes the model")
-    elif not results[0].ran:
+    elif not results[0].is_new:
         session.output.line("nothing to do: it is fresh (--force runs it all the same)")
     return loaded, results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import WorkNeeded
-from mnist_cli.text import plural
+from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.config.declarations import Config
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _PLACES = 3  # to go on from; more than these is more than one reads
 _COLOURS = {
     "fresh": "green",
+    "unneeded": "green",
     "pending": "cyan",
     "missing": "yellow",
     "stale": "yellow",
@@ -42,22 +44,30 @@ def status(
 ) -> None:
     """Show how each stage stands, and why it would run again.
 
+    The first line says which folder and configuration file it looks at. They are those of the current folder, or of
+    the nearest one above that has a pipeline.yaml.
+
     fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
-    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written.
+    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written. unneeded: its files
+    were removed, and nothing needs them as long as the stages that read them are fresh.
 
     Example: mnist status --check
     """
     from mnist_cli.pipeline.plan import examine_all, require_fresh
+    from mnist_cli.runs.reuse import would_take
 
     check_lock_option(frozen, lock)
+    _print_places(session)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
     by_stage = examine_all(loaded.config, session.artifacts)
     statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)
+    taken = would_take(loaded.config, session.artifacts, by_stage)
+    print_would_take(session, taken)
     _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]
-    session.output.document(fresh=not waiting, overrides=loaded.overrides)
+    session.output.document(fresh=not waiting, overrides=loaded.overrides, would_take=taken)
     if promise:
         promise.check_before(loaded.config, [one.stage for one in statuses])
         promise.check_published({one.stage: one.manifest for one in statuses if one.fresh and one.manifest})
@@ -65,6 +75,14 @@ def status(
         require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
         session.output.line(session.following("'mnist run' brings everything up to date"))
+
+
+def _print_places(session: Session) -> None:
+    """Print which artifacts folder and which configuration file it is about."""
+    folder, file = session.artifacts.root, session.named_config or session.project.configuration
+    session.output.document(artifacts=str(folder), config=str(file) if file else None)
+    configured = printable(file) if file else "the defaults, as there is no pipeline.yaml"
+    session.output.line(f"artifacts: {printable(folder)}; configuration: {configured}")
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:
@@ -76,12 +94,20 @@ def _print_resumable(session: Session, statuses: list[StageStatus], config: Conf
         if stage.resumable is None:
             continue
         found = stage.resumable(session.artifacts.folder(one.stage) / stage.scratch, config)
-        done = are_done(session.artifacts.root, [(step, decisive) for step, decisive, _ in found])
-        places = [(step, words) for (step, _, words), is_done in zip(found, done, strict=True) if not is_done]
-        for step, words in places[:_PLACES]:
-            session.output.line(f"{one.stage} can go on from step {step:,} with {words or 'these settings'}")
+        done = are_done(session.artifacts.root, [(place.step, place.decisive) for place in found])
+        places = [place for place, is_done in zip(found, done, strict=True) if not is_done]
+        for place in places[:_PLACES]:
+            session.output.line(
+                f"{one.stage} can go on from step {place.step:,} with {place.words or 'these settings'}"
+            )
         if len(places) > _PLACES:
             session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to go on from")
+
+
+def print_would_take(session: Session, taken: Mapping[str, str]) -> None:
+    """Say which stages would be published from a kept run instead of running again."""
+    for stage, run in taken.items():
+        session.output.line(f"{stage} would be taken from run {run}")
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
@@ -89,6 +115,6 @@ def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     session.output.document(stages=statuses)
     for one in statuses:
         told = one.why()
-        if one.fresh and one.manifest is not None:
-            told = session.pipeline.summary(one.stage, one.manifest.metrics)
+        if not one.reasons and one.manifest is not None:
+            told = session.pipeline.summary(one.manifest.stage, one.manifest.metrics)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))

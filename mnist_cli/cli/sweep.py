@@ -115,8 +115,8 @@ def _command(session: Session, point: Point) -> str:
     words = ["mnist", "run"]
     if session.names_artifacts:
         words += ["--artifacts", str(session.artifacts.root)]
-    if session.config_file is not None:
-        words += ["--config", str(session.config_file)]
+    if session.named_config is not None:
+        words += ["--config", str(session.named_config)]
     for path, value in point.overrides.items():
         words += ["--set", f"{path}={yaml_value(value)}"]
     return printable(shlex.join(words), 2000)

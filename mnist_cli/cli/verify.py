@@ -53,6 +53,20 @@ def verify(
         session.output.note(f"a stage was made from inputs that have changed since; {words}")
     if rerun:
         _rerun(session)
+    session.output.line(_verdict(checks, rerun=rerun), bold=True)
+
+
+def _verdict(checks: list[Check], *, rerun: bool) -> str:
+    """Return the result of a verification that found nothing wrong, in a line."""
+    from mnist_cli.runs.names import FOLDER
+
+    read = [check for check in checks if not check.removed and not check.outdated]
+    runs = sum(check.stage == FOLDER for check in read)
+    checkpoints = sum(check.checkpoint is not None for check in read)
+    counts = ((len(read) - runs - checkpoints, "file"), (checkpoints, "checkpoint"), (runs, "run"))
+    found = [plural(count, what) for count, what in counts if count]
+    again = "; training again gives the same bits" if rerun else ""
+    return f"verified: {' and '.join(filter(None, [', '.join(found[:-1]), found[-1]]))} as they were written{again}"
 
 
 def _checked(session: Session, wait: float) -> list[Check]:
@@ -70,7 +84,9 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
         word, colour = ("ok", "green") if check.problem is None else ("wrong", "red")
         if check.outdated:
             word, colour = "old", "yellow"
-        problem = printable(check.problem) if check.problem else ""
+        if check.removed:
+            word, colour = "-", "cyan"
+        problem = printable(check.problem) if check.problem else "removed, and not needed" if check.removed else ""
         cells = (check.stage, 11), (word, 6, colour), ((check.sha256 or "-")[:12], 13)
         session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
 
@@ -97,7 +113,10 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
     session.output.document(repaired={"found": found, "checkpoints": removed})
     checks = _checked(session, wait)
     if all(check.ok for check in checks):
-        made = [f"{result.stage} was run again" for result in results]
+        made = [
+            f"{one.stage} was {f'taken from run {one.taken_from}' if one.taken_from else 'run again'}"
+            for one in results
+        ]
         records = sum(check.stage == FOLDER for check in found)
         lost = (len(removed), "damaged checkpoint"), (records, "damaged record")
         gone = [f"{plural(count, what)} removed" for count, what in lost if count]
@@ -124,4 +143,3 @@ def _print_rerun(session: Session, report: Rerun) -> None:
         raise GateFailed(
             "training again gives other bits", hint="what differs is listed above" if report.differences else None
         )
-    session.output.line("identical: training again gives the same bits", bold=True)

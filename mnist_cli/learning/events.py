@@ -19,6 +19,7 @@ import tensorflow as tf
 from mnist_cli import files
 from mnist_cli.formats.history import Record
 from mnist_cli.learning.failures import not_written
+from mnist_cli.pictures.colours import diverging
 
 # TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be inside.
 _NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
@@ -54,7 +55,7 @@ class EventFiles:
                 files.remove(path, self._folder)
 
     def add(self, record: Record, weights: Floats) -> None:
-        """Write a record and W, float64 [D, K].
+        """Write a record and W, float64 [D, K]: blue is evidence for the class, red against it.
 
         Raises:
             OSError: they cannot be written.
@@ -67,7 +68,8 @@ class EventFiles:
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items() if value is not None]
         height, width = self._shape
         with tf.device("/CPU:0"):
-            encoded = tf.io.encode_png(red_and_blue(weights).reshape(-1, height, width, 3)).numpy()
+            colours = diverging(weights.T, float(np.abs(weights).max()))  # one scale for all classes
+            encoded = tf.io.encode_png(colours.reshape(-1, height, width, 3)).numpy()
         for name, png in zip(self._classes, encoded, strict=True):
             image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
             values.append(Summary.Value(tag=f"W/{name}", image=image))
@@ -93,19 +95,3 @@ class EventFiles:
             self._writer.flush()
         except tf.errors.OpError as error:
             raise not_written(self._folder, error) from error
-
-
-def red_and_blue(weights: Floats) -> npt.NDArray[np.uint8]:
-    """Return W as colours: white where it is 0, red above and blue below, on one scale from −max|W| to max|W|.
-
-    Args:
-        weights: float64 [D, K].
-
-    Returns:
-        uint8 [K, D, 3].
-    """
-    share = weights.T / (np.abs(weights).max() or 1)
-    white = 1 - np.abs(share)
-    colours = np.stack([np.where(share < 0, white, 1), white, np.where(share > 0, white, 1)], axis=-1)
-    pixels: npt.NDArray[np.uint8] = np.rint(colours * 255).astype(np.uint8)
-    return pixels

@@ -55,8 +55,20 @@ class Artifacts:
         return {kind: [self.folder(source) / file for source, file in pairs] for kind, pairs in bound.inputs.items()}
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
-        """Read the manifest of a stage; errors as `read_manifest`."""
-        return manifests.read_manifest(self.folder(stage) / manifests.NAME)
+        """Read the manifest of a stage, or, where its folder was emptied, the copy of it; errors as `read_manifest`."""
+        folder, declared = self.folder(stage), self.pipeline.stages[stage]
+        found = manifests.read_manifest(folder / manifests.NAME)
+        if found or not declared.spare or any((folder / name).exists() for name in declared.outputs):
+            return found
+        return manifests.read_manifest(self._copy(stage))
+
+    def has_manifest(self, stage: str) -> bool:
+        """Tell whether the folder of a stage itself has a manifest."""
+        return (self.folder(stage) / manifests.NAME).exists()
+
+    def _copy(self, stage: str) -> Path:
+        """Return where the copy of a manifest is kept, of a stage whose files may be removed."""
+        return self.root / f".{stage}-{manifests.NAME}"
 
     def begin(self, stage: str) -> Path:
         """Return an empty folder for the files to come, on the same file system as the published ones."""
@@ -73,6 +85,9 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 path.replace(folder / path.name)
         files.sync_folder(folder)
+        if self.pipeline.stages[stage].spare and stage not in self.elsewhere:
+            with contextlib.suppress(OSError):  # without it an emptied folder is one of a stage that never ran
+                files.write_bytes(self._copy(stage), files.read_regular(folder / manifests.NAME))
         files.remove(new, self.root)
 
     def discard(self, stage: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+from mnist_cli import files
 from mnist_cli.errors import InputError, Interrupted
 from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
+from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import StageStatus
-from mnist_cli.pipeline.request import Request
+from mnist_cli.pipeline.request import Request, Reusable
 from mnist_cli.stages.stage import BoundStage, Job, Outcome, Stage
 
 
@@ -51,16 +53,41 @@ def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: 
             environment=environment(),
             seconds=round(time.perf_counter() - started, 3),
         )
-        if request.promise:
-            request.promise.check_new(manifest)
+        request.before_publish(manifest)
         write_manifest(job.new / NAME, manifest)
     except BaseException:
         artifacts.discard(stage.name)
         raise
-    artifacts.commit(stage.name)
-    for name, record in outputs.items():
-        artifacts.digests.remember(folder / name, record.sha256)
+    _commit(manifest, artifacts)
     return manifest
+
+
+def adopt(found: Reusable, request: Request) -> Manifest | None:
+    """Publish what the same run of a stage gave before; None, and nothing is published, where it is damaged."""
+    made, artifacts = found.manifest, request.artifacts
+    typed = {path: value for path, value in request.overrides.items() if path in made.parameters}
+    manifest = made.model_copy(update={"overrides": typed})
+    new = artifacts.begin(made.stage)
+    try:
+        for name, record in made.outputs.items():
+            files.write_bytes(new / name, found.contents[name])
+            if content_digest(new / name) != record.sha256:
+                request.progress.warn(f"{name} of run {found.name} is not what '{made.stage}' gave, and is not used")
+                artifacts.discard(made.stage)
+                return None
+        request.before_publish(manifest)
+        write_manifest(new / NAME, manifest)
+    except BaseException:
+        artifacts.discard(made.stage)
+        raise
+    _commit(manifest, artifacts)
+    return manifest
+
+
+def _commit(manifest: Manifest, artifacts: Artifacts) -> None:
+    artifacts.commit(manifest.stage)
+    for name, record in manifest.outputs.items():
+        artifacts.digests.remember(artifacts.folder(manifest.stage) / name, record.sha256)
 
 
 def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:

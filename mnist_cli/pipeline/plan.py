@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from mnist_cli.stages.stage import BoundStage, Stage
 from mnist_cli.text import printable
 
 _INPUT = "input "
+_REMOVED = Reason("its files were removed and are not needed")
 
 
 class State(StrEnum):
@@ -27,6 +28,7 @@ class State(StrEnum):
     CORRUPT = "corrupt"  # an output or the manifest is not what was written
     STALE = "stale"  # it would be run with something else now
     PENDING = "pending"  # it depends on a stage that has to run first
+    UNNEEDED = "unneeded"  # its files were removed, and whatever reads them is up to date
     FRESH = "fresh"
 
 
@@ -42,7 +44,7 @@ class StageStatus:
     @property
     def fresh(self) -> bool:
         """Whether there is nothing to do."""
-        return self.state is State.FRESH
+        return self.state in (State.FRESH, State.UNNEEDED)
 
     @property
     def key(self) -> str | None:
@@ -63,10 +65,23 @@ class StageStatus:
 
 def examine_all(config: Config, artifacts: Artifacts) -> dict[str, StageStatus]:
     """Return the status of every active stage, in pipeline order."""
-    statuses: dict[str, StageStatus] = {}
-    for name, bound in artifacts.pipeline.bind(config).items():
-        statuses[name] = examine(bound, config, artifacts, statuses)
-    return statuses
+    bound = artifacts.pipeline.bind(config)
+    needed: set[str] = set()
+    while True:
+        statuses: dict[str, StageStatus] = {}
+        for name, stage in bound.items():
+            statuses[name] = examine(stage, config, artifacts, statuses, is_needed=name in needed)
+        missed = {name for name, status in statuses.items() if status.state is State.UNNEEDED} - {
+            name for name in bound if _are_readers_fresh(name, bound, statuses)
+        }
+        if not missed:
+            return statuses
+        needed |= missed  # whoever reads them has to run
+
+
+def _are_readers_fresh(name: str, bound: Mapping[str, BoundStage], statuses: Mapping[str, StageStatus]) -> bool:
+    readers = [reader for reader, stage in bound.items() if name in stage.sources]
+    return bool(readers) and all(statuses[reader].fresh for reader in readers)
 
 
 def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError], what: str) -> dict[str, Manifest]:
@@ -88,7 +103,14 @@ def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError]
     return {name: status.manifest for name, status in statuses.items() if status.manifest}
 
 
-def examine(bound: BoundStage, config: Config, artifacts: Artifacts, upstream: dict[str, StageStatus]) -> StageStatus:
+def examine(
+    bound: BoundStage,
+    config: Config,
+    artifacts: Artifacts,
+    upstream: dict[str, StageStatus],
+    *,
+    is_needed: bool = True,
+) -> StageStatus:
     """Compare what a stage was run with to what it would be run with now.
 
     Args:
@@ -96,27 +118,31 @@ def examine(bound: BoundStage, config: Config, artifacts: Artifacts, upstream: d
         config: the configuration as it is now.
         artifacts: where the files are.
         upstream: the status of every stage that it reads from.
+        is_needed: whether all its files have to be there, also those that can be made again.
     """
     stage = bound.stage
+    spare = frozenset() if is_needed else stage.spare
     try:
         manifest = artifacts.manifest(stage.name)
     except (MnistError, OSError) as error:
         return StageStatus(stage.name, State.CORRUPT, (_problem("manifest.json", error),), None)
-    if manifest is None:
+    if manifest is None or (is_needed and not artifacts.has_manifest(stage.name)):
         found = _traces(stage, artifacts)
         state = State.INCOMPLETE if found else State.MISSING
         return StageStatus(stage.name, state, (Reason(found or "never run"),), None)
     missing = [name for name in manifest.outputs if not (artifacts.folder(stage.name) / name).is_file()]
-    if missing or set(manifest.outputs) != set(stage.outputs):
+    if set(missing) - spare or set(manifest.outputs) != set(stage.outputs):
         reasons = tuple(Reason(f"{name} is missing") for name in missing) or (Reason("its list of files changed"),)
         return StageStatus(stage.name, State.INCOMPLETE, reasons, manifest)
-    if damaged := tuple(_damage(stage, manifest, artifacts)):
+    if damaged := tuple(_damage(stage, manifest, artifacts, missing)):
         return StageStatus(stage.name, State.CORRUPT, damaged, manifest)
     if changed := tuple(changes(bound, manifest, config, upstream)):
         return StageStatus(stage.name, State.STALE, changed, manifest)
     waiting = [name for name in bound.sources if not upstream[name].fresh]
     if waiting:
         return StageStatus(stage.name, State.PENDING, (Reason(f"waits for {' and '.join(waiting)}"),), manifest)
+    if missing:
+        return StageStatus(stage.name, State.UNNEEDED, (_REMOVED,), manifest)
     return StageStatus(stage.name, State.FRESH, (), manifest)
 
 
@@ -135,8 +161,10 @@ def _newest(scratch: Path) -> str | None:
     return f"{scratch.name}/{names[-1]}" if names else None
 
 
-def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts) -> Iterator[Reason]:
+def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, missing: Collection[str]) -> Iterator[Reason]:
     for name, record in manifest.outputs.items():
+        if name in missing:
+            continue
         try:
             digest = artifacts.digests.digest(artifacts.folder(stage.name) / name)
         except (MnistError, OSError) as error:

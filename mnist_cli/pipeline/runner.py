@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Mapping
 
 from mnist_cli import files
 from mnist_cli.errors import InputError, Locked
-from mnist_cli.pipeline.execution import execute
+from mnist_cli.pipeline.execution import adopt, execute
 from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import StageStatus, State, examine, examine_all
@@ -28,31 +29,26 @@ def run(request: Request) -> list[StageResult]:
         ConfigError: several processes share a stage, and other stages are requested too.
         InputError: a stage that comes before the first requested one is not up to date, or a folder stands where a
             file is to be.
-        NotAsLocked: a stage would not be run, or did not come out, as promised.
+        NotAsLocked: from a callback: a stage did not come out as promised.
         Locked: another run is at work in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is as it was.
         OSError: the artifacts folder cannot be read or written.
     """
     bound = request.artifacts.pipeline.bind(request.config)
-    if request.promise:
-        request.promise.check_before(request.config, [*upstream(bound, request.stages[:1]), *request.stages])
     share = share_of_work(request, bound)
     if share != "worker":
         _tidy(request)
     statuses = examine_all(request.config, request.artifacts)
     # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
-    is_fresh = all(statuses[name].fresh and not request.insists(name) for name in request.stages)
+    is_fresh = not to_run(request, statuses)
     if share != "worker" and is_fresh:
         request.artifacts.digests.save()
         _check_upstream(request, bound, statuses)
-        if request.records and request.records.lack(statuses, request.stages):
-            # Where another run is at work, or nothing may be written, the next one does it.
-            with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
-                _complete_records(request, statuses)
         results = [_fresh_result(request, statuses[name]) for name in request.stages]
         if share == "chief":
             dismiss_workers_of(request, bound[request.stages[0]])
+        request.settled(results)
         return results
     if share == "worker":  # whether there is something to train, the chief decides
         _require_fresh(request, bound, statuses)
@@ -61,7 +57,28 @@ def run(request: Request) -> list[StageResult]:
     if not request.artifacts.root.is_dir():
         _require_fresh(request, bound, statuses)  # before a folder is made for nothing
     with locked(request.artifacts.root, request.command, request.wait):
-        return run_locked(request)
+        results = run_locked(request)
+    if share == "chief" and not results[0].ran:  # taken from an earlier run, or another process did it meanwhile
+        dismiss_workers_of(request, bound[request.stages[0]])
+    request.settled(results)
+    return results
+
+
+def to_run(request: Request, statuses: Mapping[str, StageStatus]) -> set[str]:
+    """Return which of the requested stages have to run.
+
+    Args:
+        request: what is asked for.
+        statuses: of all active stages.
+    """
+    bound = request.artifacts.pipeline.bind(request.config)
+    found = {name for name in request.stages if not statuses[name].fresh or request.insists(name)}
+    for name in reversed(request.stages):
+        if statuses[name].state is State.UNNEEDED:
+            readers = {reader for reader in request.stages if name in bound[reader].sources}
+            if not readers or readers & found:  # it was asked for by name, or is needed once more
+                found.add(name)
+    return found
 
 
 def run_locked(request: Request) -> list[StageResult]:
@@ -84,8 +101,7 @@ def _tidy(request: Request) -> None:
 def _recover(request: Request) -> None:
     for name in request.artifacts.pipeline.stages:
         request.artifacts.recover(name)
-    if request.records:
-        request.records.sweep()
+    request.recovered()
 
 
 def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
@@ -97,6 +113,13 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
                 f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
                 hint=f"run 'mnist {name}', or 'mnist run' for everything that is needed",
             )
+    will_run = to_run(request, statuses)
+    for name in request.stages:
+        for source in bound[name].sources:
+            if name in will_run and source not in will_run and statuses[source].state is State.UNNEEDED:
+                raise InputError(
+                    f"'{name}' needs the files of '{source}', which were removed", hint=f"run 'mnist {source}'"
+                )
 
 
 def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
@@ -106,9 +129,7 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
         InputError: a folder that is written to is a link, or a folder stands where a file is to be.
         PermissionError: a folder cannot be written.
     """
-    for name in request.stages:
-        if statuses[name].fresh and not request.insists(name):
-            continue
+    for name in to_run(request, statuses):
         stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
         for place in (folder, folder / stage.scratch):
             files.refuse_links(place, request.artifacts.root)
@@ -126,45 +147,50 @@ def _run_in_order(request: Request) -> list[StageResult]:
     _check_upstream(request, bound, statuses)
     _require_places(request, statuses)
     _begin_slow_imports(request, statuses)
-    results = []
+    results, will_run = [], to_run(request, statuses)
     for name in request.stages:
-        status = examine(bound[name], request.config, request.artifacts, statuses)
+        status = examine(bound[name], request.config, request.artifacts, statuses, is_needed=name in will_run)
         if status.fresh and not request.insists(name):
             results.append(_fresh_result(request, status))
         else:
             request.started(status)
-            manifest = execute(bound[name], request, status, statuses)
-            if request.records:
-                request.records.keep(manifest)
-            results.append(StageResult(name, True, status, manifest))
+            results.append(
+                _taken(request, bound[name], status, statuses) or _ran(request, bound[name], status, statuses)
+            )
             request.finished(results[-1])
-            status = StageStatus(name, State.FRESH, (), manifest)
+            status = StageStatus(name, State.FRESH, (), results[-1].manifest)
         statuses[name] = status
-    _complete_records(request, statuses, tried={result.stage for result in results if result.ran})
     return results
+
+
+def _ran(request: Request, bound: BoundStage, status: StageStatus, statuses: dict[str, StageStatus]) -> StageResult:
+    manifest = execute(bound, request, status, statuses)
+    request.published(manifest)
+    return StageResult(bound.name, True, status, manifest)
+
+
+def _taken(
+    request: Request, bound: BoundStage, status: StageStatus, statuses: dict[str, StageStatus]
+) -> StageResult | None:
+    """Publish what the same run gave before, if somebody kept it."""
+    found = request.reuse(bound, statuses) if request.may_reuse(bound.name) else None
+    manifest = adopt(found, request) if found else None
+    if found is None or manifest is None:
+        return None
+    request.published(manifest)
+    return StageResult(bound.name, False, status, manifest, found.name)
 
 
 def _check_upstream(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
     """Hold the stages before the first requested one, which are up to date, to what is promised."""
-    if request.promise:
-        names = upstream(bound, request.stages[:1])
-        request.promise.check_published({name: found for name in names if (found := statuses[name].manifest)})
-
-
-def _complete_records(
-    request: Request, statuses: dict[str, StageStatus], tried: set[str] | frozenset[str] = frozenset()
-) -> None:
-    """Make the records that are missing; those of the stages that just ran were tried already."""
-    if request.records:
-        for manifest in request.records.lack(statuses, request.stages):
-            if manifest.stage not in tried:
-                request.records.keep(manifest)
+    for name in upstream(bound, request.stages[:1]):
+        if found := statuses[name].manifest:
+            request.before_use(found)
 
 
 def _fresh_result(request: Request, status: StageStatus) -> StageResult:
     assert status.manifest is not None, "a fresh stage has a manifest"
-    if request.promise:
-        request.promise.check_published({status.stage: status.manifest})
+    request.before_use(status.manifest)
     result = StageResult(status.stage, False, status, status.manifest)
     request.finished(result)
     return result
@@ -172,7 +198,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 def _begin_slow_imports(request: Request, statuses: dict[str, StageStatus]) -> None:
     """Import what takes seconds while the stages before the one that needs it wait for the network or the disk."""
-    waiting = [name for name in request.stages if request.insists(name) or not statuses[name].fresh]
-    for name in waiting[1:]:
+    will_run = to_run(request, statuses)
+    for name in [name for name in request.stages if name in will_run][1:]:
         if slow_import := request.artifacts.pipeline.stages[name].slow_import:
             slow_import()

@@ -23,6 +23,7 @@ from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.report.page import Provenance, ReportData
+    from mnist_cli.runs.runs import Run
     from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
@@ -46,20 +47,21 @@ class Written:
     metrics: dict[str, Any]
 
 
-def write_report(config: Config, artifacts: Artifacts, target: Path | None = None) -> Written:
-    """Write the report on the artifacts.
+def write_report(config: Config, artifacts: Artifacts, target: Path | None = None, run: Run | None = None) -> Written:
+    """Write the report on the artifacts, or on a kept run.
 
     Args:
         config: what they have to be fresh for.
-        artifacts: with a finished training and evaluation.
-        target: the file to write; None is `report.html` in the artifacts folder.
+        artifacts: with a finished training and evaluation; of a run, with the data that it was trained on.
+        target: the file to write; None is `report.html` in the artifacts folder, of a run `report-ID.html`.
+        run: the kept run to report on, which is measured for it, or None.
 
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
         UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no report.
         OSError: it cannot be written.
     """
-    path = target or artifacts.root / NAME
+    path = target or artifacts.root / (f"report-{run.id}.html" if run else NAME)
     if path == Path("-"):  # standard output says what was written
         raise UsageError("--output: expected the name of a file; received '-'")
     if path.is_dir() or (not path.parent.is_dir() and target):
@@ -67,28 +69,49 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
     if target:
         check_output(target, artifacts, _MARK)
-    statuses = examine_all(config, artifacts)
-    artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "no report")
     from mnist_cli.report.page import render
 
-    data = _report_data(artifacts, manifests)
+    data = _of_run(run, config, artifacts) if run else _of_published(config, artifacts)
     content = render(data)
     files.write_bytes(path, content)
     return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(data.metrics))
 
 
-def _report_data(artifacts: Artifacts, manifests: dict[str, Manifest]) -> ReportData:
+def _of_published(config: Config, artifacts: Artifacts) -> ReportData:
+    statuses = examine_all(config, artifacts)
+    artifacts.digests.save()
+    manifests = require_fresh(statuses, InputError, "no report")
+    history, metrics = (_published(artifacts, manifests, kind) for kind in (HISTORY, EVALUATION))
+    return _report_data(artifacts, manifests, artifacts.path(MODEL), history, metrics)
+
+
+def _of_run(run: Run, config: Config, artifacts: Artifacts) -> ReportData:
+    from mnist_cli.runs.evaluating import evaluate_run
+
+    evaluation = evaluate_run(run, config, artifacts)
+    made = (evaluation.manifest, run.train)
+    manifests = {manifest.stage: manifest for manifest in made}
+    for name in reversed(artifacts.pipeline.stages):  # what they were made from, back to the beginning
+        sources = {read.split("/")[0] for manifest in manifests.values() for read in manifest.inputs}
+        if name in sources and name not in manifests and (found := artifacts.manifest(name)):
+            manifests[name] = found
+    manifests = {name: manifests[name] for name in artifacts.pipeline.stages if name in manifests}
+    history = files.read_regular(run.folder / artifacts.pipeline.file(HISTORY))
+    return _report_data(artifacts, manifests, run.model_file, history, evaluation.content)
+
+
+def _report_data(
+    artifacts: Artifacts, manifests: dict[str, Manifest], model: Path, history: bytes, metrics: bytes
+) -> ReportData:
     from mnist_cli.formats.history import parse_history
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
     from mnist_cli.report.page import ReportData
 
-    history = _published(artifacts, manifests, HISTORY)
     return ReportData(
-        model=load_model(artifacts.path(MODEL)),
+        model=load_model(model),
         store=open_store(artifacts.path(STORE)),
-        metrics=json.loads(_published(artifacts, manifests, EVALUATION)),
+        metrics=json.loads(metrics),
         history=parse_history(history),
         provenance=provenance(manifests, artifacts.pipeline),
     )

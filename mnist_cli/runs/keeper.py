@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from mnist_cli import files
-from mnist_cli.errors import MnistError, in_one_line
+from mnist_cli.config.declarations import Config
+from mnist_cli.errors import Locked, MnistError, in_one_line
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
+from mnist_cli.pipeline.mutex import locked
 from mnist_cli.pipeline.plan import StageStatus
+from mnist_cli.pipeline.request import Request, Reusable, StageResult
 from mnist_cli.progress import Progress
 from mnist_cli.runs.names import FOLDER, is_recorded
-from mnist_cli.stages.stage import EVALUATION, MODEL
+from mnist_cli.stages.stage import EVALUATION, MODEL, BoundStage
 from mnist_cli.text import plural, printable
 
 
 @dataclass(frozen=True)
 class RunKeeper:
-    """Records trainings and evaluations; see `pipeline.request.Records`.
+    """Records trainings and evaluations, and publishes a training from its record instead of training again.
 
     Attributes:
         artifacts: where they are published; its root has the runs.
@@ -30,19 +34,48 @@ class RunKeeper:
     keep_runs: int
     progress: Progress
 
-    def lack(self, statuses: Mapping[str, StageStatus], stages: Collection[str]) -> list[Manifest]:
-        """Return what is published and has no record: a run was killed, or another one's evaluation holds for it too.
+    def attached(self, request: Request) -> Request:
+        """Return a request with this keeper's callbacks."""
+        return replace(
+            request,
+            reuse=lambda bound, statuses: self.find(bound, request.config, statuses),
+            published=self.keep,
+            settled=lambda results: self.complete(results, request.command),
+            recovered=self.sweep,
+        )
 
-        No file is read. A training that is not up to date is left to the run that replaces it.
+    def find(self, bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus]) -> Reusable | None:
+        """Return the kept training that running this stage would give again, whole, or None."""
+        from mnist_cli.runs.reuse import find_same, reusable
+
+        run = find_same(bound, config, statuses, self.artifacts)
+        try:
+            return reusable(run) if run else None
+        except OSError:  # it was removed meanwhile
+            return None
+
+    def complete(self, results: list[StageResult], command: str) -> None:
+        """Make the records that are missing: a run was killed, or another one's evaluation holds for it too.
+
+        Those of the stages that ran just now were tried already. Where another run is at work, or nothing may be
+        written, the next one does it.
         """
-        trains, evaluates = (self.artifacts.pipeline.maker(kind).name for kind in (MODEL, EVALUATION))
-        train = statuses[trains].manifest if trains in statuses else None
-        published = [
-            statuses[name].manifest
-            for name in (trains, evaluates)
-            if name in stages and name in statuses and statuses[name].fresh
-        ]
-        return [made for made in published if train and made and not is_recorded(self.artifacts.root, train, made)]
+        lacking = [result.manifest for result in results if not result.is_new and self._lacks(result.manifest)]
+        if lacking:
+            with contextlib.suppress(Locked, OSError), locked(self.artifacts.root, command):
+                for manifest in lacking:
+                    self.keep(manifest)
+
+    def _lacks(self, manifest: Manifest) -> bool:
+        """Tell whether a published training or evaluation has no record; no record is read."""
+        trainer, evaluator = (self.artifacts.pipeline.maker(kind).name for kind in (MODEL, EVALUATION))
+        if manifest.stage not in (trainer, evaluator):
+            return False
+        try:
+            train = manifest if manifest.stage == trainer else self.artifacts.manifest(trainer)
+        except (MnistError, OSError):
+            return False
+        return train is not None and not is_recorded(self.artifacts.root, train, manifest)
 
     def sweep(self) -> None:
         """Remove what killed processes left in the folder of the runs."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,26 +79,26 @@ def are_done(root: Path, places: list[tuple[int, dict[str, Any]]]) -> list[bool]
     ]
 
 
-def find_id(name: str, root: Path, oldest_first: list[str], published: str | None) -> str:
-    """Return the id that is meant: all of it, the beginning of one, or a word that stands for one.
+def find_id(name: str, root: Path, models: Mapping[str, str], published: str | None) -> str:
+    """Return the id that is meant: it, its beginning, that of its model's digest, or a word that stands for it.
 
     Args:
-        name: as typed: an id, its beginning, `latest`, `previous` or `published`.
+        name: as typed: an id or a model's digest, the beginning of one, `latest`, `previous` or `published`.
         root: the artifacts folder.
-        oldest_first: ids of the runs that are whole, by the time of their training.
+        models: ids of the runs that are whole, by the time of their training → digests of their models.
         published: id of the training in artifacts/train, if there is one.
 
     Raises:
         UsageError: several runs begin like that.
         InputError: there is no such run.
     """
-    ids = run_ids(root)
+    ids, oldest_first = run_ids(root), [*models]
     words = {
         LATEST: oldest_first[-1:],
         PREVIOUS: oldest_first[-2:-1],
         PUBLISHED: [one for one in ids if one == published],
     }
-    found = words[name] if name in words else [one for one in ids if name and one.startswith(name.lower())]
+    found = words[name] if name in words else _named(name.lower(), ids, models)
     if len(found) == 1:
         return found[0]
     if found:
@@ -106,3 +107,9 @@ def find_id(name: str, root: Path, oldest_first: list[str], published: str | Non
     if name == PREVIOUS and len(oldest_first) == 1:
         raise InputError("there is one run only, and none before it", hint="train with another parameter first")
     raise InputError(f"{printable(root / FOLDER)}: there is no run '{printable(name)}'", hint=hint)
+
+
+def _named(name: str, ids: list[str], models: Mapping[str, str]) -> list[str]:
+    """Return the ids that begin like that; where there is none, those of the runs whose model's digest does."""
+    found = [one for one in ids if name and one.startswith(name)]
+    return found or [one for one, digest in models.items() if name and digest.startswith(name)]

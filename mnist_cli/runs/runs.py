@@ -141,15 +141,21 @@ def _damaged(path: Path, problem: str, expected: str, received: str) -> FormatEr
 
 
 def find_run(artifacts: Artifacts, name: str) -> Run:
-    """Return the run that is meant by an id, its beginning, `latest`, `previous` or `published`.
+    """Return the run that is meant by an id, `latest`, `previous` or `published`; or by its model's digest.
+
+    Of an id and a digest the beginning is enough.
 
     Raises:
         UsageError: several runs begin like that.
         InputError: there is no such run, or it is damaged.
         OSError: it cannot be read.
     """
-    oldest_first = [run.id for run in read_runs(artifacts)[0]]
-    return read_run(artifacts, find_id(name, artifacts.root, oldest_first, published_id(artifacts)))
+    return read_run(artifacts, find_id(name, artifacts.root, models_of(artifacts), published_id(artifacts)))
+
+
+def models_of(artifacts: Artifacts) -> dict[str, str]:
+    """Return the ids of all runs that are whole, the oldest first → digests of their models."""
+    return {run.id: str(run.train.metrics.get("model_digest", "")) for run in read_runs(artifacts)[0]}
 
 
 def published_id(artifacts: Artifacts) -> str | None:

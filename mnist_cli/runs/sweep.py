@@ -23,12 +23,13 @@ from mnist_cli.errors import Interrupted, TrainingDiverged
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME
 from mnist_cli.pipeline.mutex import locked
-from mnist_cli.pipeline.plan import changes, examine_all
+from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.request import Request
 from mnist_cli.pipeline.runner import run_locked
 from mnist_cli.runs.grid import Point, swept_stages
 from mnist_cli.runs.names import FOLDER, run_id
 from mnist_cli.runs.recording import record
+from mnist_cli.runs.reuse import same_run
 from mnist_cli.runs.runs import Run, read_run, read_runs
 from mnist_cli.stages.stage import MODEL, upstream
 
@@ -135,13 +136,8 @@ def _place(request: Request, points: list[Point]) -> Artifacts:
 
 def _find(point: Point, runs: list[Run], place: Artifacts) -> Run | None:
     """Return the run that training this point would give again, by the rule that says whether a stage is stale."""
-    statuses = examine_all(point.config, place)
-    bound, name = place.pipeline.bind(point.config), _trainer(place)
-    if not all(statuses[source].fresh for source in bound[name].sources):
-        return None
-    return next(
-        (run for run in reversed(runs) if not any(changes(bound[name], run.train, point.config, statuses))), None
-    )
+    bound = place.pipeline.bind(point.config)[_trainer(place)]
+    return same_run(bound, point.config, examine_all(point.config, place), runs)
 
 
 def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
@@ -156,9 +152,12 @@ def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
         artifacts=place,
         overrides=point.overrides,
         force=False,
-        records=None,
         started=_silent,
         finished=_silent,
+        # What a point gives is recorded here, and is taken from no run: the ones that are kept were looked through.
+        reuse=lambda _bound, _statuses: None,
+        published=_silent,
+        settled=_silent,
     )
     if before := tuple(name for name in bound if name in place.elsewhere and name != trainer):
         run_locked(replace(job, stages=before))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from mnist_cli.formats.byte_stream import content_sha256
 
 _SUFFIX = ".part"
 _DIGITS = 16  # of the digest
+_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}-.+{re.escape(_SUFFIX)}", re.DOTALL)
 
 
 class PartialFile:
@@ -53,6 +55,11 @@ class PartialFile:
         """Keep the first `size` bytes only, because those after them are not to be trusted."""
         if self.size() > size:
             os.truncate(self.path, size)
+
+
+def is_partial(path: Path) -> bool:
+    """Tell whether something is a partial file, by its name."""
+    return bool(_NAME.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def is_right(path: Path, wanted: DataFile) -> bool:

@@ -268,11 +268,12 @@ EVALUATE = Stage(
     help="""Measure the model: its accuracy, and how sure that is.
 
     metrics.json holds the accuracy with its 95 % interval, the cross-entropy, precision, recall and F1 of each class
-    and the confusion matrix.
+    and the confusion matrix. With --run a kept run is measured instead, and the result joins its record.
 
     Example: mnist eval --split test --min-accuracy 0.91
     """,
     summary=_summary,
+    takes=frozenset({"run"}),
     conclusion=accuracy_sentence,
     gate=check_gate,
 )

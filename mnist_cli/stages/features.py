@@ -368,6 +368,7 @@ FEATURES = Stage(
     version=1,
     inputs=(STORE,),
     outputs={STORE_NAME: STORE},
+    spare=frozenset({STORE_NAME}),
     run=_run,
     help="""Compute what the softmax regression looks at: a fixed map of each image.
 

@@ -17,7 +17,7 @@ from mnist_cli.datasets import FILE_NAMES, GENERATOR, find_dataset
 from mnist_cli.errors import UsageError
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.sources import GENERATED
-from mnist_cli.stages.general import data_identity
+from mnist_cli.stages.general import check_seed, data_identity
 from mnist_cli.stages.stage import IDX, Job, Outcome, Stage
 from mnist_cli.text import file_size, plural, printable
 
@@ -127,7 +127,7 @@ def fetch(
         clock: the time, for tests.
 
     Raises:
-        ConfigError: the data set is not known, or its description is wrong.
+        ConfigError: the data set is not known, or its description is wrong; or the seed is out of range.
         UsageError: a mirror is neither an address nor a folder.
         FetchError: no mirror gives a file, or the deadline passed.
         InputError: a file of the user's own is missing, or not what it should be.
@@ -136,6 +136,7 @@ def fetch(
     # Imported here: every command imports the stages, and few of them fetch.
     from mnist_cli.sources.four_files import Place, download, make
 
+    check_seed(seed)
     settings = settings or FetchSettings()
     table, folder = find_dataset(dataset), Path(folder)
     place = Place(folder, partial or folder / "partial", existing, pins, progress)
@@ -183,6 +184,12 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     return f"{plural(len(metrics['files']), 'file')}, {file_size(metrics['bytes'])}, {origin}"
 
 
+def _spent(scratch: Path) -> list[Path]:
+    from mnist_cli.sources.partial import is_partial
+
+    return [path for path in sorted(scratch.glob("*")) if is_partial(path)]
+
+
 FETCH = Stage(
     settings=FetchSettings,
     version=2,
@@ -198,4 +205,6 @@ FETCH = Stage(
     summary=_summary,
     general=("dataset", "seed"),
     takes=frozenset({"mirror"}),
+    spare=frozenset(FILE_NAMES.values()),
+    spent=_spent,
 )

@@ -92,3 +92,12 @@ def data_identity(config: Config) -> str:
         OSError: a file cannot be read.
     """
     return find_dataset(config.value("dataset")).identity(config.digest_of or content_digest)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse, in a Python call, what the configuration would refuse.
+
+    Raises:
+        ConfigError: it is no whole number from 0 to 2^63 - 1.
+    """
+    GeneralSettings(seed=seed)  # type: ignore[arg-type]  # that is what is checked

@@ -18,7 +18,7 @@ from mnist_cli.errors import InputError, Interrupted
 from mnist_cli.formats import STORE_NAME
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import StopRequest, deferred_signals
-from mnist_cli.stages.general import data_identity
+from mnist_cli.stages.general import check_seed, data_identity
 from mnist_cli.stages.stage import IDX, STORE, Job, Outcome, Stage
 from mnist_cli.text import plural, printable
 
@@ -104,13 +104,14 @@ def preprocess(
     Raises:
         InputError: a file is missing or cannot be read.
         FormatError: a file is damaged, or does not fit the others.
-        ConfigError: `validation_size` leaves no training image, or the data set is not known.
+        ConfigError: `validation_size` leaves no training image, the data set is not known, or the seed is out of range.
         OSError: the store cannot be written.
     """
     from mnist_cli.formats.store_writer import StoreFacts, write_store
     from mnist_cli.sources.examples import open_examples
     from mnist_cli.stages.division import Division, Rule
 
+    check_seed(seed)
     settings = settings or PreprocessSettings()
     table = find_dataset(dataset)
     classes = table.class_names()

@@ -72,6 +72,23 @@ class Outcome:
     inputs: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Resumable:
+    """From where an interrupted stage could go on.
+
+    Attributes:
+        folder: in the scratch folder, with all that is of this course.
+        step: how far it came.
+        decisive: the parameters that decided it.
+        words: those of them that the configuration does not have, as one would type them.
+    """
+
+    folder: Path
+    step: int
+    decisive: dict[str, Any]
+    words: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Stage:
     """The declaration of a stage.
@@ -85,19 +102,20 @@ class Stage:
         help: what its command does: a line, a paragraph and an example.
         summary: what its metrics say, in a line.
         general: general parameters that its command has options for.
-        takes: options of its command that are no parameters: "mirror", "resume", "workers".
+        takes: options of its command that are no parameters: "mirror", "resume", "workers", "run".
         scratch: name of the folder that `Job.scratch` points to.
         runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
         is_active: whether it has anything to do; if not, it has no folder, no manifest and no line.
         left_over: what an interrupted run left in the scratch folder to go on from, in words, or None.
-        resumable: from where it could go on, the newest first: the step, the parameters that were decisive, and those
-            of them that the configuration does not have, as one would type them.
+        resumable: from where it could go on, the newest first.
         conclusion: the sentence that a run ends with, from the metrics, or None.
         gate: raises GateFailed where the metrics miss a bound that the settings demand.
         is_shared: whether several processes share its work.
         alone: values with which it needs no other process; they do not count.
         is_chief: whether this process is the one of them that publishes.
         dismiss: ends the other processes where there is nothing to do.
+        spare: outputs that can be made again, and that nothing needs once the stages that read them are up to date.
+        spent: what in the scratch folder is of no use once the stage is up to date.
         in_sweep: values that it is swept with, as nothing but the record of a point stays.
         not_in_sweep: why a configuration cannot be swept, one problem each.
         slow_import: begins to import in the background what the stage needs, where a stage before it has to run too.
@@ -116,13 +134,15 @@ class Stage:
     runtime: Callable[[Config], dict[str, Any]] = lambda _config: {}
     is_active: Callable[[Config], bool] = lambda _config: True
     left_over: Callable[[Path], str | None] | None = None
-    resumable: Callable[[Path, Config], list[tuple[int, dict[str, Any], str]]] | None = None
+    resumable: Callable[[Path, Config], list[Resumable]] | None = None
     conclusion: Callable[[Mapping[str, Any]], str] | None = None
     gate: Callable[[Config, Mapping[str, Any]], None] | None = None
     is_shared: Callable[[Config], bool] = lambda _config: False
     alone: Mapping[str, Any] = field(default_factory=dict)
     is_chief: Callable[[], bool] = lambda: True
     dismiss: Callable[[], None] = lambda: None
+    spare: frozenset[str] = frozenset()
+    spent: Callable[[Path], Iterable[Path]] = lambda _scratch: ()
     in_sweep: Mapping[str, Any] = field(default_factory=dict)
     not_in_sweep: Callable[[Config], Iterable[str]] = lambda _config: ()
     slow_import: Callable[[], None] | None = None

@@ -21,7 +21,8 @@ from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
 from mnist_cli.learning.optimizers import keras_runtime
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resume, Stage
+from mnist_cli.stages.general import check_seed
+from mnist_cli.stages.stage import HISTORY, MODEL, STORE, Job, Outcome, Resumable, Resume, Stage
 from mnist_cli.text import percent, plural, printable, short
 
 if TYPE_CHECKING:
@@ -164,9 +165,11 @@ def dismiss_workers() -> None:
 
 
 def _check(seed: object, resume: object) -> None:
-    problems = []
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        problems.append(f"seed: expected a whole number from 0 to 2^63 - 1; received {printable(seed, 80)}")
+    problems: list[str] = []
+    try:
+        check_seed(seed)
+    except ConfigError as error:
+        problems += error.problems
     if resume not in get_args(Resume):
         problems.append(f"resume: expected auto, require or never; received {printable(resume, 80)}")
     if problems:
@@ -241,7 +244,7 @@ def _left_over(scratch: Path) -> str | None:
     return f"{scratch.name}/{newest.parent.name}/{newest.name}"
 
 
-def _resumable(scratch: Path, config: Config) -> list[tuple[int, dict[str, Any], str]]:
+def _resumable(scratch: Path, config: Config) -> list[Resumable]:
     """Return how far each course came, and what of its parameters the configuration does not have."""
     from mnist_cli.config.template import yaml_value
 
@@ -255,9 +258,10 @@ def _resumable(scratch: Path, config: Config) -> list[tuple[int, dict[str, Any],
             state = json.loads(files.read_regular(place / "state.json"))
             decisive = {path: value for path, value in state["course"].items() if path in declared}
             other = [f"{path}={yaml_value(value)}" for path, value in decisive.items() if own.get(path) != value]
-            found.append((place.stat().st_mtime_ns, int(state["step"]), decisive, printable(" ".join(other))))
+            reached = Resumable(course, int(state["step"]), decisive, printable(" ".join(other)))
+            found.append((place.stat().st_mtime_ns, reached))
     found.sort(key=lambda one: -one[0])
-    return [(step, decisive, words) for _, step, decisive, words in found]
+    return [reached for _, reached in found]
 
 
 def _is_shared(config: Config) -> bool:

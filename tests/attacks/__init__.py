@@ -4,6 +4,7 @@
     tracing.py      strace: what a command does to files, and a signal or an error in the place of one such call
     kills.py        SIGKILL at random moments
     operations.py   SIGKILL, ENOSPC or EIO at every file operation, and the order of the operations that publish
+    power.py        power cuts: what was not synced is lost; disk.py is the disk that can lose it
     crowd.py        many processes in one folder at once
 
 `python -m tests.attacks` runs the long version and prints what it found as a table;

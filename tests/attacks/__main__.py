@@ -19,6 +19,7 @@ from tests.attacks.kills import kill_at_random
 from tests.attacks.limits import full_output, limit_sizes
 from tests.attacks.operations import fail_everywhere, kill_everywhere
 from tests.attacks.order import check_order
+from tests.attacks.power import OTHERS, cut_everywhere
 from tests.attacks.scene import COMMANDS, Figures, Scene, scene
 from tests.support.warm import warm_process
 
@@ -37,6 +38,7 @@ def attacks(kills: int, rounds: int, every: int) -> dict[str, Attack]:
     if tracing.why_not() is None:
         found |= {
             "order": check_order,
+            "power": partial(cut_everywhere, every=every),
             "operations": partial(kill_everywhere, every=every),
             "enospc": partial(fail_everywhere, error="ENOSPC", every=every),
             "eio": partial(fail_everywhere, error="EIO", every=every),
@@ -50,7 +52,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=200, help="random kills of each command")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of eight processes for each command")
     parser.add_argument("--every", type=int, default=1, help="take each n-th operation only")
-    parser.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
+    parser.add_argument("--commands", nargs="*", default=(*COMMANDS, *OTHERS), choices=(*COMMANDS, *OTHERS))
     parser.add_argument("--attacks", nargs="*", default=None, help="names of attacks; all of them without it")
     given = parser.parse_args(arguments)
     known = attacks(given.kills, given.rounds, given.every)
@@ -61,10 +63,11 @@ def main(arguments: list[str]) -> int:
     violations = 0
     with tempfile.TemporaryDirectory() as base, warm_process(Path(base) / "warm") as warm:
         actors = scene(Path(base), warm)
-        for name in given.attacks or known:
-            for command in given.commands:
+        for attack in given.attacks or known:
+            # Every command meets power cuts, those that run stages all the others too.
+            for command in [name for name in given.commands if name in COMMANDS or attack == "power"]:
                 started = time.monotonic()
-                figures = known[name](actors, command)
+                figures = known[attack](actors, command)
                 print(_row(figures, time.monotonic() - started), flush=True)
                 violations += len(figures.violations)
                 for what in figures.violations:

@@ -100,6 +100,31 @@ class Scene:
         finally:
             shutil.rmtree(folder)
 
+    @contextlib.contextmanager
+    def copy_of_both(self) -> Iterator[Path]:
+        """Give a copy of a folder with both runs, the new one published on the data of both."""
+        start = self._base / "both"
+        if not start.exists():
+            shutil.copytree(self._base / "new", start)
+            self._finish(self.warm.run(*arguments(start, "train"), "--steps", "10", folder=start))
+            self._finish(self.command(start, "run"))
+        folder = self._base / "attacked"
+        shutil.copytree(start, folder, symlinks=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def empty(self) -> Iterator[Path]:
+        """Give an empty folder in the place of a copy."""
+        folder = self._base / "attacked"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
     def judge(self, folder: Path) -> list[str]:
         """Return what of the published files is neither the old one nor the new one."""
         found = published(folder / "artifacts")

@@ -19,6 +19,7 @@ from tests.attacks.crowd import crowd
 from tests.attacks.kills import kill_at_random
 from tests.attacks.operations import complaints, fail_everywhere, kill_everywhere
 from tests.attacks.order import check_order, disorder
+from tests.attacks.power import OTHERS, cut_everywhere
 from tests.attacks.scene import COMMANDS, Figures, Scene
 from tests.attacks.tracing import Call
 from tests.support.warm import Order, Process
@@ -79,6 +80,15 @@ def test_an_operation_that_fails_is_told_of_and_leaves_what_was_published(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_published_is_synced_renamed_and_synced(actors: Scene, command: str) -> None:
     nothing_violated(check_order(actors, command))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.usefixtures("traceable")
+@pytest.mark.parametrize("command", [*COMMANDS, *OTHERS])
+def test_what_was_good_is_good_after_a_power_cut(actors: Scene, command: str) -> None:
+    figures = cut_everywhere(actors, command, 1 if ALL else 40)
+    nothing_violated(figures)
+    assert figures.hits > 1
 
 
 @pytest.mark.exhaustive

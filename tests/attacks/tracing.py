@@ -85,7 +85,12 @@ def why_not() -> str | None:
 
 
 def traced(
-    warm: Warm, trace: Path, process: Process, names: tuple[str, ...] = CHANGES, inject: str | None = None
+    warm: Warm,
+    trace: Path,
+    process: Process,
+    names: tuple[str, ...] = CHANGES,
+    inject: str | None = None,
+    characters: int = 4096,
 ) -> list[Call]:
     """Trace a gated process from its first call to its end.
 
@@ -95,11 +100,12 @@ def traced(
         process: it waits at its gate.
         names: the calls to look at.
         inject: what strace is to do to one of them, such as `fsync:signal=KILL:when=3`.
+        characters: how much of what is written is shown.
 
     Returns:
         The calls in the order in which they began; the process has ended.
     """
-    command = ["strace", "-f", "-y", "-s", "4096", "-o", str(trace), "-p", str(process.pid)]
+    command = ["strace", "-f", "-y", "-s", str(characters), "-o", str(trace), "-p", str(process.pid)]
     command += ["-e", f"trace={','.join(f'?{name}' for name in names)}", "-e", "signal=none"]
     if inject is not None:
         command += ["-e", f"inject={inject}"]

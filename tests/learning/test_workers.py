@@ -209,7 +209,7 @@ def test_local_workers_train_on_real_mnist_and_publish_one_model(prepared: Path,
     train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path)
     assert outputs(tmp_path) == outputs(prepared / "artifacts" / "train")
     again = start_process("verify", "--rerun", cwd=prepared)
-    assert "identical: training again gives the same bits" in again.communicate(timeout=120)[0]
+    assert "; training again gives the same bits" in again.communicate(timeout=120)[0]
     again = start_process("train", "--workers=2", cwd=prepared)
     assert "nothing to do" in again.communicate(timeout=60)[0]
 

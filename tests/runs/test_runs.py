@@ -255,7 +255,7 @@ def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
         for fatal in range(4):
             calls = itertools.count()
             with monkeypatch.context() as patch:
-                manifest = pipeline.run(stages=("train",), force=True, records=None)[0].manifest
+                manifest = pipeline.run(stages=("train",), force=True, records=False)[0].manifest
                 dying = lambda *given: killed() if next(calls) == fatal else original(*given)  # noqa: E731, B023
                 patch.setattr(files, name, dying)
                 with contextlib.suppress(KeyboardInterrupt):
@@ -396,7 +396,7 @@ def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None
 def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
     _, second = runs(listed)
     text = mnist("runs", "show", "latest").out
-    assert f"run {second.id}, trained " in text
+    assert f"run {second.id}, published " in text
     assert "train.steps                    2" in text
     assert "evaluation on test" in text
     assert str(second.store_digest) in text

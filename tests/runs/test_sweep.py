@@ -154,7 +154,7 @@ def test_a_sweep_publishes_no_training_and_leaves_no_scratch(calm: tuple[Path, l
 
 def run_all(config: Config, artifacts: Artifacts, mirror: Path) -> list[StageResult]:
     stages, records = tuple(PIPELINE.stages), RunKeeper(artifacts, 100, SILENT)
-    return run(Request(config, artifacts, {}, stages, mirrors=(str(mirror),), records=records))
+    return run(records.attached(Request(config, artifacts, {}, stages, mirrors=(str(mirror),))))
 
 
 def test_what_was_published_stays(tiny_mirror: Path, tmp_path: Path) -> None:

@@ -71,15 +71,18 @@ class Pipeline:
         fields: dict[str, Any] = {
             "overrides": given,
             "mirrors": (str(self.mirror),),
-            "records": records,
             "stages": ALL,
         } | options
-        results = run(Request(config, self.artifacts, **(fields | options)))
+        promise, is_recorded = fields.pop("promise", None), fields.pop("records", True)
+        request = Request(config, self.artifacts, **fields)
+        request = records.attached(request) if is_recorded else request
+        results = run(promise.held(request) if promise else request)
         remember_overrides(self.artifacts, fields["overrides"] | options.get("overrides", {}))
         return results
 
     def ran(self, *settings: str, **options: Any) -> list[str]:
-        return [result.stage for result in self.run(*settings, **options) if result.ran]
+        """Run, and return the stages that published something, made just now or taken from a kept run."""
+        return [result.stage for result in self.run(*settings, **options) if result.is_new]
 
     def statuses(self, *settings: str) -> dict[str, StageStatus]:
         return examine_all(self.config(*settings), Artifacts(self.artifacts.root, PIPELINE))

@@ -12,6 +12,7 @@ from mnist_cli.cli.documents.models import (
     Report,
     RowAnswer,
     RunsList,
+    RunsRestore,
     RunsRm,
     RunsShow,
     Show,
@@ -20,12 +21,14 @@ from mnist_cli.cli.documents.models import (
 )
 from mnist_cli.cli.documents.parts import (
     ABSENT,
+    Count,
     Document,
     Key,
     Listed,
     Positive,
     Printed,
     Reason,
+    RunId,
     Share,
     StageName,
     Value,
@@ -49,15 +52,23 @@ class RunPlan(Printed):
 
     stages: list[StageStatus] = Field(description="The stages that were asked for.")
     would_run: list[StageName] = Field(description="The stages that would run.")
+    would_take: dict[StageName, RunId] = Field(
+        description="The stages that would be published from a kept run instead → its id."
+    )
 
 
 class Status(Printed):
     """The state of every stage."""
 
+    artifacts: str = Field(description="The artifacts folder that was looked at.")
+    config: str | None = Field(description="The configuration file; null if there is none and the defaults apply.")
     stages: list[StageStatus] = Field(description="All stages, in order.")
     fresh: bool = Field(description="Whether there is nothing to do.")
     overrides: dict[Key, Any] = Field(
         description="The configuration keys that this command line sets, or that the last run set → values."
+    )
+    would_take: dict[StageName, RunId] = Field(
+        description="The stages that the next run would publish from a kept run instead of running them → its id."
     )
 
 
@@ -72,6 +83,7 @@ class Check(Document):
     problem: str | None = Field(
         description="What is wrong with it, or null. For an input: the stage before has published another one since."
     )
+    removed: bool = Field(description="Whether it was removed, can be made again, and is not needed meanwhile.")
 
 
 class Repaired(Document):
@@ -92,6 +104,23 @@ class Verify(Printed):
     differences: Listed[Reason] = Field(
         default=ABSENT, description="With --rerun: the parameters, data, runtime, environment and outputs that differ."
     )
+
+
+class Freed(Document):
+    """Files of one kind that were removed."""
+
+    stage: StageName = Field(description="The stage that made them, and can make them again.")
+    kind: str = Field(description="`outputs`, or the name of the folder for unfinished work.")
+    files: list[str] = Field(description="Their names, below the stage's folder.")
+    bytes: Count = Field(description="Bytes that they took up.")
+
+
+class Clean(Printed):
+    """What was removed, or would be."""
+
+    freed: list[Freed] = Field(description="By stage and kind; empty if there was nothing to remove.")
+    bytes: Count = Field(description="Bytes altogether.")
+    dry_run: bool = Field(description="Whether nothing was removed.")
 
 
 class Lock(Printed):
@@ -219,6 +248,7 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     **{stage: {stage: model} for stage, model in STAGE_COMMANDS.items()},
     "status": {"status": Status},
     "verify": {"verify": Verify},
+    "clean": {"clean": Clean},
     "lock": {"lock": Lock},
     "config init": {"config-init": ConfigInit},
     "config check": {"config-check": ConfigCheck},
@@ -233,6 +263,7 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "sweep": {"sweep": Sweep},
     "runs list": {"runs-list": RunsList},
     "runs show": {"runs-show": RunsShow},
+    "runs restore": {"runs-restore": RunsRestore},
     "runs rm": {"runs-rm": RunsRm},
     "runs prune": {"runs-prune": RunsRm},
     "diff": {"diff": Diff},

@@ -8,6 +8,7 @@ from mnist_cli.cli.documents.parts import Count, Document, HistoryRecord, Key, P
 from mnist_cli.cli.documents.stages import MANIFESTS, EvalMetrics, TrainManifest
 from mnist_cli.pipeline.manifest import Digest
 from mnist_cli.runs import runs
+from mnist_cli.stages import PIPELINE
 
 
 class HistoryLine(HistoryRecord):
@@ -80,10 +81,17 @@ class LockHolder(Document):
 
 
 _KEPT = {"eval": ("runs/*/eval-*.json",)}  # manifests that the record of a run keeps as files
+
+
+def _copies(stage: str) -> tuple[str, ...]:
+    """Return where the copy of a manifest is, of a stage whose folder may be emptied."""
+    return (f".{stage}-manifest.json",) if PIPELINE.stages[stage].spare else ()
+
+
 # Name of the schema → model, and the places of its files below the artifacts folder.
 FILES: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
     **{
-        f"manifest-{stage}": (model, (f"{stage}/manifest.json", *_KEPT.get(stage, ())))
+        f"manifest-{stage}": (model, (f"{stage}/manifest.json", *_KEPT.get(stage, ()), *_copies(stage)))
         for stage, model in MANIFESTS.items()
     },
     "metrics": (Metrics, ("eval/metrics.json",)),

@@ -111,6 +111,12 @@ class RunsRm(Printed):
     removed: list[RunId] = Field(description="The ids of the removed runs.")
 
 
+class RunsRestore(Printed):
+    """What was published again."""
+
+    stages: list[AnyResult] = Field(description="The training; `taken_from` is null if it was published already.")
+
+
 class Difference(Document):
     """A value that differs between two runs."""
 
@@ -176,7 +182,11 @@ class _Picture(Document):
     file: str = Field(description="As it was typed; - is standard input.")
 
 
-class _Read(_Picture):
+class _ByModel(Document):
+    model: Digest = Field(description="The digest of the model that answered.")
+
+
+class _Read(_ByModel, _Picture):
     warnings: list[Literal["several-pieces", "ink-all-over", "cut-by-the-edge"]] = Field(
         description="Why it may not show one whole digit; empty if nothing was noticed."
     )
@@ -210,7 +220,7 @@ class RowAnswer(_Read):
     digits: list[Digit] = Field(description="Each digit from left to right.")
 
 
-class StoredAnswer(_Answer, _Stored):
+class StoredAnswer(_Answer, _ByModel, _Stored):
     """A line for an --index."""
 
 

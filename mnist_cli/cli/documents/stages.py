@@ -20,6 +20,7 @@ from mnist_cli.cli.documents.parts import (
     Positive,
     Printed,
     Reason,
+    RunId,
     Seconds,
     Share,
     Split,
@@ -157,7 +158,10 @@ class StageResult(Document):
     """What became of a stage."""
 
     stage: StageName = Field(description="The stage.")
-    ran: bool = Field(description="Whether it ran; if not, it was fresh, and the rest is from its manifest.")
+    ran: bool = Field(description="Whether it ran; if not, the rest is from an earlier run's manifest.")
+    taken_from: RunId | None = Field(
+        description="The id of the kept run that it was published from instead of running again; else null."
+    )
     state_before: State = Field(validation_alias=AliasPath("before", "state"), description="Its state before.")
     reasons: Listed[Reason] = Field(
         validation_alias=AliasPath("before", "reasons"), description="Why it ran; empty if it was fresh."
