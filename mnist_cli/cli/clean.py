@@ -29,8 +29,8 @@ def clean(
     """Remove what can be made again and is not needed.
 
     That is the downloaded files once the store is made from them, unfinished downloads that were finished since,
-    features once the model and its evaluation are made from them, and the checkpoints of trainings that ended as a kept run. Models, runs, evaluations and the
-    store of the images stay; so do the checkpoints of an interrupted training.
+    features once model and evaluation are made from them, and the checkpoints of trainings that ended as a kept run.
+    Models, runs, evaluations and the store of the images stay; so do the checkpoints of an interrupted training.
 
     Example: mnist clean --dry-run
     """
