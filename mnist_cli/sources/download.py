@@ -18,7 +18,8 @@ from mnist_cli.sources.patience import Patience
 if TYPE_CHECKING:
     from mnist_cli.sources.web import WebClient
 
-_OFFLINE_HINT = "without a network: --mirror FOLDER, where FOLDER holds the four files, or --dataset synthetic"
+_NO_ANSWER_HINT = "without a network: --mirror FOLDER, where FOLDER holds the four files, or --dataset synthetic"
+_WRONG_ANSWER_HINT = "name another mirror: --mirror URL or --mirror FOLDER; --dataset synthetic needs none"
 
 
 class Downloader:
@@ -68,6 +69,7 @@ class Downloader:
 
     def _from_first(self, partial: PartialFile) -> Mirror:
         name = partial.wanted.name
+        failed: list[MirrorError] = []
         reasons: dict[str, str] = {}
         # One that does not answer costs a time-out: for the files that follow it is the last resort.
         order = sorted(self._mirrors, key=self._down.__contains__)
@@ -80,12 +82,13 @@ class Downloader:
                 raise self._too_late(partial, reasons) from None
             except MirrorError as error:
                 reasons[mirror.name] = error.reason
+                failed.append(error.with_traceback(None))  # with it, its connection would stay open
                 if error.down:
                     self._down.add(mirror)
             if following:
                 self._progress.note(f"{name}: {mirror.name}: {reasons[mirror.name]}; trying {following.name}")
         head = f"no mirror gives {name}" if order else f"no mirror is known for {name}"
-        raise FetchError("\n".join([head, *_lines(reasons)]), hint=_OFFLINE_HINT)
+        raise FetchError("\n".join([head, *_lines(reasons)]), hint=_hint(failed))
 
     def _from(self, mirror: Mirror, partial: PartialFile, *, is_last: bool) -> None:
         if isinstance(mirror, FolderMirror):
@@ -116,3 +119,11 @@ class Downloader:
 
 def _lines(reasons: dict[str, str]) -> list[str]:
     return [f"  {name}: {reason}" for name, reason in reasons.items()]
+
+
+def _hint(failed: list[MirrorError]) -> str:
+    """Return what to do about mirrors that all failed: what mends the cause, where that is known."""
+    known = dict.fromkeys(error.hint for error in failed if error.hint)
+    if known:
+        return "; ".join(known)
+    return _NO_ANSWER_HINT if not failed or any(error.down for error in failed) else _WRONG_ANSWER_HINT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class MirrorError(Exception):
     """One mirror does not give the file.
@@ -9,12 +11,14 @@ class MirrorError(Exception):
     Args:
         reason: why, on one line, printable, without secrets.
         down: the mirror as a whole is at fault, so that the files that follow try it last.
+        hint: what mends it, where the reason says so much.
     """
 
-    def __init__(self, reason: str, *, down: bool = False) -> None:
+    def __init__(self, reason: str, *, down: bool = False, hint: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.down = down
+        self.hint = hint
 
 
 class TransientError(MirrorError):
@@ -30,9 +34,33 @@ class TransientError(MirrorError):
         self.retry_after = retry_after
 
 
+class ProxyError(MirrorError):
+    """The proxy on the way to a mirror is at fault; to ask it again at once would not help.
+
+    Args:
+        reason: as for MirrorError.
+        hint: as for MirrorError.
+        for_all: it would refuse every other mirror as well.
+    """
+
+    def __init__(self, reason: str, hint: str, *, for_all: bool = False) -> None:
+        super().__init__(reason, down=True, hint=hint)
+        self.for_all = for_all
+
+
 class RangeError(MirrorError):
     """The mirror cannot continue what was begun: only a download from the first byte can help."""
 
 
 class DeadlineExceeded(Exception):
     """The time for the whole fetch is over."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error, what caused it, and so on to the first."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        yield following
+        following = following.__cause__ or following.__context__
