@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from mnist_cli.config.declarations import Config
@@ -69,6 +70,8 @@ class Request:
         force: run them even when they are fresh.
         resume: whether training may, must or must not go on from a checkpoint.
         mirrors: addresses and folders before the configured ones.
+        cache: the folder of downloads that projects share, or None.
+        offline: ask no mirror on the web.
         wait: seconds to wait for another run in the same folder.
         promise: what the outputs have to be, or None where they are not promised.
         records: keeps a record of what is published, or None.
@@ -85,6 +88,8 @@ class Request:
     force: bool = False
     resume: Resume = "auto"
     mirrors: tuple[str, ...] = ()
+    cache: Path | None = None
+    offline: bool = False
     wait: float = 0
     promise: Promise | None = None
     records: Records | None = None
