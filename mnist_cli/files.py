@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mnist_cli import system
 from mnist_cli.errors import InputError
 from mnist_cli.text import printable
 
@@ -60,7 +61,7 @@ def publish(target: Path) -> Iterator[BinaryIO]:
         with naming(target), file:
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+        system.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -84,13 +85,8 @@ def write_json(target: Path, document: object) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable (fsync of the directory)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with naming(folder):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the names in `folder` durable (fsync of the directory), where its file system can."""
+    system.sync_folder(folder)
 
 
 @contextlib.contextmanager
@@ -152,7 +148,7 @@ def remove_at_once(path: Path, root: Path) -> None:
     refuse_links(path.parent, root)
     doomed = temporary_beside(path)
     try:
-        path.rename(doomed)
+        system.replace(path, doomed)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -186,8 +182,7 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
     """
-    # Not to block makes no difference for a regular file; a pipe is opened at once, whether it has a writer or not.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = system.open_without_waiting(path)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
