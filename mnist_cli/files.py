@@ -121,6 +121,20 @@ def refuse_links(path: Path, root: Path) -> None:
     raise AssertionError(f"{path} is not in {root}")
 
 
+def refuse_dangling(folder: Path) -> None:
+    """Refuse a link that leads nowhere, such as to a disk that is not mounted: no folder can be made in its place.
+
+    Raises:
+        InputError: the folder is such a link, or lies behind one.
+    """
+    for place in (folder, *folder.parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(
+                f"{printable(place)}: a link to {printable(place.readlink())}, which is not there",
+                hint="mount or make what it names, or remove the link",
+            )
+
+
 def remove(path: Path, root: Path) -> None:
     """Remove a file, a link or a folder with all that is in it; what links in it point to stays.
 

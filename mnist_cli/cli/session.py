@@ -71,7 +71,9 @@ class Session:
 
         Raises:
             UsageError: it is a file, or its name is not UTF-8.
+            InputError: it is a link to something that is not there, or lies behind one.
         """
+        from mnist_cli.files import refuse_dangling
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
@@ -82,6 +84,7 @@ class Session:
             raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
+        refuse_dangling(root)
         return Artifacts(root, self.pipeline)
 
     def digest_of(self, path: Path) -> str:
