@@ -78,11 +78,33 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
     Raises:
         Locked: a run is at work there, so files of before and after it would be mixed.
     """
+    with _locked_unless(root, command, wait, (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL)):
+        yield
+
+
+@contextlib.contextmanager
+def locked_for_removing(root: Path, command: str) -> Iterator[None]:
+    """Keep runs out of the folder `root` while something is removed from it.
+
+    On a disk that has not even room for the file of the mutex no run can begin either, and to remove something is the
+    way out: it is done without.
+
+    Raises:
+        Locked: a run is at work there.
+        OSError: the folder cannot be written.
+    """
+    with _locked_unless(root, command, 0, files.FULL):
+        yield
+
+
+@contextlib.contextmanager
+def _locked_unless(root: Path, command: str, wait: float, forgiven: tuple[int, ...]) -> Iterator[None]:
+    """Hold the mutex, or go on without where it cannot be had for one of these reasons."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(root, command, wait))
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL):
+            if error.errno not in forgiven:
                 raise
         yield
 
