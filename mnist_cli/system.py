@@ -98,6 +98,16 @@ def replace(source: Path, target: Path) -> None:
             time.sleep(_PAUSE)
 
 
+def address_space_limit() -> int | None:
+    """Return how many bytes of addresses this process may use; None without a limit, and where there is none to ask."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def process_exists(pid: int) -> bool:
     """Return whether a process of this machine has that number.
 

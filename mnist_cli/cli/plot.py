@@ -68,9 +68,13 @@ def plot(
     if show:
         print_lines(session, *content)
         return
-    from mnist_cli.pictures import plots
+    from mnist_cli.pictures.matplotlib_folder import tidy_matplotlib
 
-    _publish(target, plots.render(getattr(plots, what), *content, format_=format_), make_folder=output is None)
+    with tidy_matplotlib():
+        from mnist_cli.pictures import plots
+
+        drawn = plots.render(getattr(plots, what), *content, format_=format_)
+    _publish(target, drawn, make_folder=output is None)
     session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 

@@ -22,6 +22,7 @@ from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import OutputLost, say
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
+from mnist_cli.memory import memory_failure
 from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -284,9 +285,11 @@ def _run_body(session: Session, body: Callable[[], int | None]) -> int:
         elif error.hint:
             error.hint = session.following(error.hint)
         return _report(session, error)
-    except OSError as error:
-        return _report(session, _storage_error(error))
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
+        if failure := memory_failure(error):
+            return _report(session, failure)
+        if isinstance(error, OSError):
+            return _report(session, _storage_error(error))
         message = f"internal error: {type(error).__name__}: {printable(error)}"
         hint = session.following(f"run '{session.command} --debug' and report what it prints")
         return _report(session, MnistError(message, hint=hint))

@@ -27,7 +27,7 @@ def test_what_not_every_system_has_is_called_in_one_module() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        assert imported.isdisjoint(MODULES), f"{path}: belongs in mnist_cli/system.py"
+        assert path.name == "system.py" or imported.isdisjoint(MODULES), f"{path}: belongs in mnist_cli/system.py"
         called = {
             (node.value.id, node.attr)
             for node in ast.walk(tree)
