@@ -32,6 +32,7 @@ HOLDER_NAME = ".lock-holder.json"
 # for a second. (The processes of another machine are never there.)
 _MOMENT = 0.02
 _ATTEMPTS = 50
+_ENOUGH = 3  # of the mutex by a file: the first may find a dead holder, and clear the way for the second
 # What flock answers where the file system has none, or NFS no lock server.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 _HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
@@ -133,9 +134,11 @@ def _acquired(root: Path, wait: float) -> FileLock | MutexFile:
 
 def _by_file(file: MutexFile, root: Path, wait: float, reason: str) -> MutexFile:
     """Take the mutex by a file of its own, within `wait` seconds."""
-    end = time.monotonic() + wait + 2 * _MOMENT  # the first try may find a dead holder, for the second
+    end = time.monotonic() + wait
+    tries = 0
     while not file.acquire():
-        if time.monotonic() > end:
+        tries += 1
+        if tries >= _ENOUGH and time.monotonic() > end:
             raise _held_by_file(file, root, reason)
         time.sleep(_MOMENT)
     return file
