@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from mnist_cli import system
-from mnist_cli.errors import MnistError
+from mnist_cli.errors import MnistError, causes
 from mnist_cli.text import file_size
 
 _HINT = "allow this process more memory: 'ulimit -v unlimited', or a larger limit of the container or the job"
@@ -28,14 +28,7 @@ def memory_failure(error: BaseException) -> MnistError | None:
     Args:
         error: it, or one that it led to.
     """
-    seen: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in seen:
-        if _is_of_memory(following):
-            return _failure("")
-        seen.append(following)
-        following = following.__cause__ or following.__context__
-    return None
+    return _failure("") if any(map(_is_of_memory, causes(error))) else None
 
 
 def require_memory(needed: int, purpose: str) -> None:

@@ -14,8 +14,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from mnist_cli.errors import causes
 from mnist_cli.sources import certificates
-from mnist_cli.sources.failures import MirrorError, RangeError, TransientError, causes
+from mnist_cli.sources.failures import MirrorError, RangeError, TransientError
 from mnist_cli.sources.mirrors import shown_address
 from mnist_cli.text import printable
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 
 class MirrorError(Exception):
     """One mirror does not give the file.
@@ -54,13 +52,3 @@ class RangeError(MirrorError):
 
 class DeadlineExceeded(Exception):
     """The time for the whole fetch is over."""
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error, what caused it, and so on to the first."""
-    seen: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in seen:
-        seen.append(following)
-        yield following
-        following = following.__cause__ or following.__context__

@@ -10,8 +10,9 @@ from http import HTTPStatus
 import requests
 import urllib3
 
+from mnist_cli.errors import causes
 from mnist_cli.sources.answers import status_text
-from mnist_cli.sources.failures import ProxyError, causes
+from mnist_cli.sources.failures import ProxyError
 from mnist_cli.sources.mirrors import shown_address
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
