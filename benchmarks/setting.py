@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.figures import Cost, Row, Target
 from benchmarks.measure import BenchmarkError, Entrant, Runner, Sample, race
 from mnist_cli.datasets import DATASETS, FILE_NAMES
+from mnist_cli.sources.mirrors import listed_mirrors
 
 PEERS = Path(__file__).parent / "peers"
 _ROOT = Path(__file__).parents[1]
@@ -136,7 +137,7 @@ def find_data(mirror: Path | None, mirrors: str) -> Data | None:
         if not _holds_mnist(mirror):
             raise BenchmarkError(f"{mirror} does not hold the four MNIST files with their sizes")
         return Data(mirror.resolve(), real=True)
-    found = next((Path(name) for name in mirrors.split() if _holds_mnist(Path(name))), None)
+    found = next((Path(name) for name in listed_mirrors(mirrors) if _holds_mnist(Path(name))), None)
     return None if found is None else Data(found.resolve(), real=True)
 
 

@@ -22,7 +22,7 @@ Anything that is not a MnistError is a bug of ours and ends with exit code 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -183,6 +183,16 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + signal_number
         self.reached = reached
         self.hint: str | None = None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error, what caused it, and so on to the first."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        yield following
+        following = following.__cause__ or following.__context__
 
 
 def in_one_line(error: MnistError | OSError) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mnist_cli import system
 from mnist_cli.errors import InputError
 from mnist_cli.text import printable
 
@@ -62,9 +63,9 @@ def publish(target: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             if is_locked:
-                temporary.replace(target)
+                system.replace(temporary, target)
         if not is_locked:  # where there are no locks, an open file may not be renamed either
-            temporary.replace(target)
+            system.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -133,13 +134,8 @@ def write_json(target: Path, document: object) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable (fsync of the directory)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with naming(folder):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the names in `folder` durable (fsync of the directory), where its file system can."""
+    system.sync_folder(folder)
 
 
 @contextlib.contextmanager
@@ -174,6 +170,20 @@ def refuse_links(path: Path, root: Path) -> None:
     raise AssertionError(f"{path} is not in {root}")
 
 
+def refuse_dangling(folder: Path) -> None:
+    """Refuse a link that leads nowhere, such as to a disk that is not mounted: no folder can be made in its place.
+
+    Raises:
+        InputError: the folder is such a link, or lies behind one.
+    """
+    for place in (folder, *folder.parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(
+                f"{printable(place)}: a link to {printable(place.readlink())}, which is not there",
+                hint="mount or make what it names, or remove the link",
+            )
+
+
 def remove(path: Path, root: Path) -> None:
     """Remove a file, a link or a folder with all that is in it; what links in it point to stays.
 
@@ -201,7 +211,7 @@ def remove_at_once(path: Path, root: Path) -> None:
     refuse_links(path.parent, root)
     doomed = temporary_beside(path)
     try:
-        path.rename(doomed)
+        system.replace(path, doomed)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -239,8 +249,7 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
     """
-    # Not to block makes no difference for a regular file; a pipe is opened at once, whether it has a writer or not.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = system.open_without_waiting(path)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)

@@ -175,12 +175,20 @@ class _Wanted:
         """Fetch the files, make the store unless it is there and right, and open it; errors as `read_data_sets`."""
         # A ready store must be opened without waiting for what only fetching needs.
         from mnist_cli.pipeline.mutex import locked
+        from mnist_cli.sources.mirrors import listed_mirrors, shared_cache
         from mnist_cli.stages.fetch import fetch
         from mnist_cli.stages.preprocess import preprocess
 
-        addresses = (*mirrors, *os.environ.get("MNIST_MIRRORS", "").split())
+        addresses = (*mirrors, *listed_mirrors(os.environ.get("MNIST_MIRRORS", "")))
         with locked(folder, "read_data_sets", wait=_PATIENCE):
-            result = fetch(folder, dataset=self.dataset, seed=seed, mirrors=addresses, pins=self._pins(folder))
+            result = fetch(
+                folder,
+                dataset=self.dataset,
+                seed=seed,
+                mirrors=addresses,
+                pins=self._pins(folder),
+                cache=shared_cache(),
+            )
             fetched = {file.name: file.sha256 for file in result.files}
             sources = {role: fetched[name] for role, name in FILE_NAMES.items()}
             if self._current(folder, sources) is None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from mnist_cli.datasets import FILE_NAMES
+from mnist_cli.sources.mirrors import listed_mirrors
 from tests.support.data import register_dataset, write_tiny_dataset
 
 pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines", "warm")]
@@ -30,7 +31,7 @@ def real_mnist() -> Path:
 
     Skips where it does not; fails instead where MNIST_REQUIRE_REAL_DATA is set, as .ci/run does.
     """
-    for mirror in os.environ.get("MNIST_MIRRORS", "").split():
+    for mirror in listed_mirrors(os.environ.get("MNIST_MIRRORS", "")):
         folder = Path(mirror)
         if all((folder / name).is_file() for name in FILE_NAMES.values()):
             return folder

@@ -32,7 +32,7 @@ def declared() -> list[Requirement]:
 # A new environment may bring its own, which pip replaces when it installs as the README says; nothing here imports it.
 BROUGHT = {"setuptools"}
 # Needed on other systems or Pythons than this one.
-PLATFORMS = {"tzdata", "typing-extensions"}
+PLATFORMS = {"colorama", "tzdata", "typing-extensions"}
 
 
 def needed() -> dict[str, set[str]]:

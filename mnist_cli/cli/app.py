@@ -15,11 +15,12 @@ from mnist_cli import __version__
 from mnist_cli.cli import session
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.refusal import refusal
-from mnist_cli.cli.terminal import OutputLost, say, write
+from mnist_cli.cli.terminal import OutputLost, say, shows_colour, write
 from mnist_cli.errors import Interrupted, UsageError
 from mnist_cli.signals import raise_on_signals, received_signal
 from mnist_cli.stages import PIPELINE
 from mnist_cli.stages.stage import Pipeline
+from mnist_cli.text import printable
 
 _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 
@@ -103,6 +104,9 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         session.typed[:] = arguments if typed is None else typed
+        if not shows_colour(sys.stdout):
+            # Typer colours its help on GitHub and for PY_COLORS also in a pipe, where `grep -- --frozen` finds nothing.
+            os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
         app = application(next(iter(arguments), None), pipeline)
         code = app(arguments, prog_name="mnist", standalone_mode=False)
         if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
@@ -112,8 +116,12 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
         return _refuse(arguments, error, pipeline)
     except Interrupted as error:
         return error.exit_code
-    except OSError as error:  # Typer prints the help, and nothing else, by itself
-        return _lost(OutputLost(error))
+    except (OSError, RuntimeError) as error:
+        if "--install-completion" in arguments:
+            return _not_installed(error)
+        if isinstance(error, OSError):  # Typer prints the help, and nothing else, by itself
+            return _lost(OutputLost(error))
+        raise
 
 
 def _refuse(arguments: list[str], error: Exception, pipeline: Pipeline) -> int:
@@ -126,6 +134,15 @@ def _refuse(arguments: list[str], error: Exception, pipeline: Pipeline) -> int:
     output.fail(refused)
     output.finish()
     return UsageError.exit_code
+
+
+def _not_installed(error: Exception) -> int:
+    """Report that the shell's files below the home folder cannot be written, or that there is no home folder."""
+    place = f"{printable(error.filename)}: " if isinstance(error, OSError) and error.filename else ""
+    reason = error.strerror if isinstance(error, OSError) else "there is no home folder"
+    say("error:", f"completion cannot be installed: {place}{reason}", fg="red")
+    say("hint:", "put what 'mnist --show-completion' prints into a file that your shell reads", fg="green")
+    return 1
 
 
 def _lost(error: OutputLost) -> int:

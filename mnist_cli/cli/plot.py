@@ -83,10 +83,14 @@ def plot(
     if show:
         print_lines(session, *content)
         return
-    from mnist_cli.pictures import feature_plot, plots
+    from mnist_cli.pictures.matplotlib_folder import tidy_matplotlib
 
-    draw = getattr(feature_plot if what == "features" else plots, what)
-    _publish(target, plots.render(draw, *content, format_=format_), make_folder=output is None)
+    with tidy_matplotlib():
+        from mnist_cli.pictures import feature_plot, plots
+
+        draw = getattr(feature_plot if what == "features" else plots, what)
+        drawn = plots.render(draw, *content, format_=format_)
+    _publish(target, drawn, make_folder=output is None)
     session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
 

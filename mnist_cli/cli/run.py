@@ -16,6 +16,7 @@ from mnist_cli.cli.running import (
     Frozen,
     Lock,
     Mirror,
+    Offline,
     Resume,
     Wait,
     check_gate,
@@ -71,6 +72,7 @@ def run(
     force: Force = False,
     dry_run: Annotated[bool, flag("--dry-run", help="Say what would run and why, and do nothing.")] = False,
     mirror: Mirror = None,
+    offline: Offline = False,
     resume: Resume = None,
     wait: Wait = 0,
     frozen: Frozen = False,
@@ -89,7 +91,15 @@ def run(
     bound = session.pipeline.bind(loaded.config)
     stages = tuple(name for name in _between(list(session.pipeline.stages), first, last) if name in bound)
     request = make_request(
-        session, loaded, stages, force=force, mirror=mirror, resume=resume, wait=wait, promise=promise
+        session,
+        loaded,
+        stages,
+        force=force,
+        mirror=mirror,
+        offline=offline,
+        resume=resume,
+        wait=wait,
+        promise=promise,
     )
     if dry_run:
         _print_plan(session, request)

@@ -36,6 +36,7 @@ Mirror = Annotated[
         help="Try this address or folder first, before $MNIST_MIRRORS and the data set's own; repeatable.",
     ),
 ]
+Offline = Annotated[bool, flag("--offline", help="Ask no mirror on the web: folders, and the cache, only.")]
 Resume = Annotated[
     bool | None,
     flag(
@@ -58,6 +59,7 @@ def make_request(
     *,
     force: bool = False,
     mirror: list[str] | None = None,
+    offline: bool = False,
     resume: bool | None = None,
     wait: float = 0,
     promise: Promise | None = None,
@@ -65,6 +67,7 @@ def make_request(
     """Put together what is to be run from the command line, the environment and the configuration."""
     from mnist_cli.pipeline.request import Request
     from mnist_cli.runs.keeper import RunKeeper
+    from mnist_cli.sources.mirrors import listed_mirrors, shared_cache
 
     progress = session.output.progress()
     request = Request(
@@ -75,7 +78,9 @@ def make_request(
         force=force,
         # Going on from the last checkpoint would not be doing it again.
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
-        mirrors=(*(mirror or ()), *os.environ.get("MNIST_MIRRORS", "").split()),
+        mirrors=(*(mirror or ()), *listed_mirrors(os.environ.get("MNIST_MIRRORS", ""))),
+        cache=shared_cache(),
+        offline=offline,
         wait=wait,
         command=session.command,
         progress=progress,

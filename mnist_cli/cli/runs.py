@@ -135,7 +135,7 @@ def remove(session: Session, names: Names) -> None:
 
     Example: mnist runs rm 3f9a
     """
-    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.pipeline.mutex import locked_for_removing
     from mnist_cli.runs.names import find_id
     from mnist_cli.runs.recording import remove_run
     from mnist_cli.runs.runs import models_of, published_id
@@ -146,7 +146,7 @@ def remove(session: Session, names: Names) -> None:
     found = list(dict.fromkeys(find_id(name, root, models, published) for name in names))
     if published in found:
         raise UsageError(f"run {published} is the one in artifacts/train; it stays", hint="train another one first")
-    with locked(root, session.command):
+    with locked_for_removing(root, session.command):
         for run in found:
             remove_run(root, run)
     session.output.document(removed=found)
@@ -160,12 +160,12 @@ def prune(session: Session) -> None:
 
     Example: mnist runs prune --set keep_runs=20
     """
-    from mnist_cli.pipeline.mutex import locked
+    from mnist_cli.pipeline.mutex import locked_for_removing
     from mnist_cli.runs.recording import remove_run, surplus
 
     keep, removed = session.load().config.value("keep_runs"), []
     if surplus(session.artifacts, keep):
-        with locked(session.artifacts.root, session.command):
+        with locked_for_removing(session.artifacts.root, session.command):
             removed = surplus(session.artifacts, keep)
             for run in removed:
                 remove_run(session.artifacts.root, run)

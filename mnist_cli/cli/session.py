@@ -25,6 +25,7 @@ from mnist_cli.cli.output import Output
 from mnist_cli.cli.project import ARTIFACTS, Project, find_project
 from mnist_cli.cli.terminal import OutputLost, say
 from mnist_cli.errors import ConfigError, Interrupted, MnistError, UsageError
+from mnist_cli.memory import memory_failure
 from mnist_cli.text import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ class Session:
 
         Raises:
             UsageError: it is a file, or its name is not UTF-8.
+            InputError: it is a link to something that is not there, or lies behind one.
         """
+        from mnist_cli.files import refuse_dangling
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
@@ -96,6 +99,7 @@ class Session:
             raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
+        refuse_dangling(root)
         return Artifacts(root, self.pipeline)
 
     def digest_of(self, path: Path) -> str:
@@ -325,9 +329,11 @@ def _run_body(session: Session, body: Callable[[], int | None]) -> int:
         elif error.hint:
             error.hint = session.following(error.hint)
         return _report(session, error)
-    except OSError as error:
-        return _report(session, _storage_error(error))
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
+        if failure := memory_failure(error):
+            return _report(session, failure)
+        if isinstance(error, OSError):
+            return _report(session, _storage_error(error))
         message = f"internal error: {type(error).__name__}: {printable(error)}"
         hint = session.following(f"run '{session.command} --debug' and report what it prints")
         return _report(session, MnistError(message, hint=hint))

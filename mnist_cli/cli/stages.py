@@ -14,6 +14,7 @@ from mnist_cli.cli.options import OfRun, keyword, option
 from mnist_cli.cli.running import (
     Force,
     Mirror,
+    Offline,
     Resume,
     Wait,
     check_gate,
@@ -35,7 +36,13 @@ Workers = Annotated[
     option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
 ]
 # What a stage's command may take beside its parameters; see `Stage.takes`.
-_TAKEN = {"mirror": (Mirror, None), "workers": (Workers, None), "resume": (Resume, None), "run": (OfRun, None)}
+_TAKEN = {
+    "mirror": (Mirror, None),
+    "offline": (Offline, False),
+    "workers": (Workers, None),
+    "resume": (Resume, None),
+    "run": (OfRun, None),
+}
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:

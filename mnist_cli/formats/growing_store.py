@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.formats.hdf5_writing import change_hdf5_file, safe_hdf5_file
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SPLITS, Bytes
 from mnist_cli.formats.store_writer import StoreFacts, create_arrays, describe
@@ -123,7 +123,7 @@ class GrowingStore:
         sha256 = {name: array.digest.hexdigest() for name, array in self._arrays.items()}
         with change_hdf5_file(self.path) as file:
             digest = describe(self.path, file, facts, sha256)
-        self.path.replace(target)
+        system.replace(self.path, target)
         files.remove(self._journal, self._journal.parent)
         return digest
 

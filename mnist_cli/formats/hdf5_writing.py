@@ -17,7 +17,7 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.signals import deferred_signals
 
 
@@ -116,8 +116,8 @@ class _GuardedFile:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; past the end, and after a failure, with zeros."""
-        content = b"" if self.error else os.pread(self._descriptor, len(buffer), self._position)
-        buffer[:] = content.ljust(len(buffer), b"\0")
+        count = 0 if self.error else system.read_at(self._descriptor, buffer, self._position)
+        buffer[count:] = bytes(len(buffer) - count)
         return len(buffer)
 
     def write(self, content: memoryview) -> int:
@@ -125,7 +125,8 @@ class _GuardedFile:
         end = self._position + len(content)
         while self._position < end and self.error is None:
             try:
-                self._position += os.pwrite(self._descriptor, content[self._position - end :], self._position)
+                rest = content[self._position - end :]
+                self._position += system.write_at(self._descriptor, rest, self._position)
             except OSError as error:
                 self.error = error
         self._position = end

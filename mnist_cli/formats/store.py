@@ -19,7 +19,6 @@ import hashlib
 import json
 import math
 import mmap
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +29,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.formats.hdf5 import digest_of, open_hdf5, read_text, walk
 from mnist_cli.formats.map_group import GROUP, read_map, without_map
@@ -201,7 +200,7 @@ def _sha256_at(descriptor: int, offset: int, size: int) -> str | None:
     buffer = memoryview(bytearray(min(size, _BLOCK_BYTES)))
     end = offset + size
     while offset < end:
-        count = os.preadv(descriptor, [buffer[: min(len(buffer), end - offset)]], offset)
+        count = system.read_at(descriptor, buffer[: min(len(buffer), end - offset)], offset)
         if not count:
             return None
         digest.update(buffer[:count])

@@ -23,7 +23,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.differences import in_words
 from mnist_cli.errors import InputError
 from mnist_cli.formats import HISTORY_NAME
@@ -222,7 +222,7 @@ class Checkpoints:
     def _replace(self, temporary: Path, target: Path) -> None:
         if target.exists():
             files.remove_at_once(target, self._all)
-        temporary.rename(target)
+        system.replace(temporary, target)
         files.sync_folder(self._folder)
 
     def _sweep(self) -> None:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from mnist_cli.errors import InputError
+from mnist_cli.memory import TENSORFLOW_NEEDS, memory_failure, require_memory
 from mnist_cli.text import printable
 
 # Held while TensorFlow is being imported: `sys.modules` has a module from its first line on.
@@ -43,15 +44,19 @@ def import_tensorflow() -> None:
 
     Raises:
         InputError: TensorFlow is not installed, or does not run here.
+        MnistError: memory is not enough for it.
     """
     with _LOCK:
         logging.getLogger("tensorflow").addFilter(_is_news)  # a second time it changes nothing
         if "tensorflow" in sys.modules:
             return
+        require_memory(TENSORFLOW_NEEDS, "TensorFlow")
         try:
             with _quiet():
                 _import()
         except ImportError as error:
+            if failure := memory_failure(error):
+                raise failure from error
             raise InputError(
                 f"TensorFlow cannot be imported: {printable(error)}", hint="run 'pip install --upgrade tensorflow'"
             ) from error
@@ -77,6 +82,7 @@ def import_in_background() -> None:
     def work() -> None:
         try:
             with contextlib.suppress(Exception), cleanup:
+                require_memory(TENSORFLOW_NEEDS, "TensorFlow")
                 _import()
         finally:
             _LOCK.release()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.pipeline import manifest as manifests
 from mnist_cli.pipeline.digests import DigestCache
 from mnist_cli.pipeline.mutex import HOLDER_NAME
@@ -83,7 +83,7 @@ class Artifacts:
         new = folder / _NEW
         for path in sorted(new.iterdir(), key=lambda path: (path.name == manifests.NAME, path.name)):
             if not path.name.startswith(files.TEMPORARY_PREFIX):
-                path.replace(folder / path.name)
+                system.replace(path, folder / path.name)
         files.sync_folder(folder)
         if self.pipeline.stages[stage].spare and stage not in self.elsewhere:
             with contextlib.suppress(OSError):  # without it an emptied folder is one of a stage that never ran

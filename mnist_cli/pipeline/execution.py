@@ -28,6 +28,8 @@ def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: 
         current=folder,
         scratch=folder / stage.scratch,
         mirrors=request.mirrors,
+        cache=request.cache,
+        offline=request.offline,
         resume=request.resume,
         # What other parameters gave is not worth a look, and --force means to do it all again.
         reuse=not request.force and (before is None or before.parameters == parameters),

@@ -1,7 +1,8 @@
 """The mutex: one run at a time in an artifacts folder.
 
 It is a lock of the kernel (flock, by filelock): it ends with its holder, however that ends, so it is never stale. A
-file beside it names the holder, for the message only.
+file beside it names the holder, for the message only. Where the file system has no flock, the file of mutex_file.py
+takes its place, and a part of that is given up.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import json
 import os
 import stat
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.errors import InputError, Locked
+from mnist_cli.pipeline.mutex_file import MutexFile
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ HOLDER_NAME = ".lock-holder.json"
 # for a second. (The processes of another machine are never there.)
 _MOMENT = 0.02
 _ATTEMPTS = 50
+_ENOUGH = 3  # of the mutex by a file: the first may find a dead holder, and clear the way for the second
+# What flock answers where the file system has none, or NFS no lock server.
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 _HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 
@@ -46,13 +52,9 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
         InputError: something else than a file stands in its place.
         OSError: the folder cannot be written.
     """
-    import filelock
-
     root.mkdir(parents=True, exist_ok=True)
     _check_lock_file(root / _LOCK)
-    # No soft lock where flock is missing: that one is a file that outlives its holder.
-    lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
-    _acquire(lock, root, wait)
+    lock = _acquired(root, wait)
     try:
         files.sweep(root)
         holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%Y-%m-%d %H:%M:%S")}
@@ -77,13 +79,76 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
     Raises:
         Locked: a run is at work there, so files of before and after it would be mixed.
     """
+    with _locked_unless(root, command, wait, (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL)):
+        yield
+
+
+@contextlib.contextmanager
+def locked_for_removing(root: Path, command: str) -> Iterator[None]:
+    """Keep runs out of the folder `root` while something is removed from it.
+
+    On a disk that has not even room for the file of the mutex no run can begin either, and to remove something is the
+    way out: it is done without.
+
+    Raises:
+        Locked: a run is at work there.
+        OSError: the folder cannot be written.
+    """
+    with _locked_unless(root, command, 0, files.FULL):
+        yield
+
+
+@contextlib.contextmanager
+def _locked_unless(root: Path, command: str, wait: float, forgiven: tuple[int, ...]) -> Iterator[None]:
+    """Hold the mutex, or go on without where it cannot be had for one of these reasons."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(root, command, wait))
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL):
+            if error.errno not in forgiven:
                 raise
         yield
+
+
+def _acquired(root: Path, wait: float) -> FileLock | MutexFile:
+    """Return the mutex when it is held; raises as `locked`."""
+    with warnings.catch_warnings(action="ignore"):  # filelock warns where it has no lock of the kernel
+        import filelock
+
+    file = MutexFile(root)
+    if filelock.FileLock is filelock.SoftFileLock:  # a lock that others may break
+        return _by_file(file, root, wait, "this system has no locks for files")
+    # No soft lock where flock is missing, for the same reason.
+    lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
+    try:
+        _acquire(lock, root, wait)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        return _by_file(file, root, wait, f"flock: {os.strerror(getattr(error, 'errno', None) or errno.ENOSYS)}")
+    if os.path.lexists(file.path):  # of a machine that mounts the folder without flock
+        lock.release()
+        raise _held_by_file(file, root, "another machine has no flock there")
+    return lock
+
+
+def _by_file(file: MutexFile, root: Path, wait: float, reason: str) -> MutexFile:
+    """Take the mutex by a file of its own, within `wait` seconds."""
+    end = time.monotonic() + wait
+    tries = 0
+    while not file.acquire():
+        tries += 1
+        if tries >= _ENOUGH and time.monotonic() > end:
+            raise _held_by_file(file, root, reason)
+        time.sleep(_MOMENT)
+    return file
+
+
+def _held_by_file(file: MutexFile, root: Path, reason: str) -> Locked:
+    return Locked(
+        f"{printable(root)}: another run is at work there: {file.holder()}\n{printable(file.path)} says so ({reason})",
+        hint="wait for it, or give --wait SECONDS; if that process is dead, remove the file",
+    )
 
 
 def _acquire(lock: FileLock, root: Path, wait: float) -> None:
@@ -113,12 +178,9 @@ def at_work(root: Path) -> str | None:
 def _is_at_work(root: Path) -> bool:
     """Return whether the file names a process that exists; one that was killed may have left its name."""
     try:
-        os.kill(int(_read_holder(root)["pid"]), 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError, ValueError, KeyError, TypeError, RecursionError):
+        return system.process_exists(int(_read_holder(root)["pid"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-    return True
 
 
 def _check_lock_file(path: Path) -> None:

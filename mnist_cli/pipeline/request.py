@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mnist_cli.config.declarations import Config
@@ -65,6 +66,8 @@ class Request:
         force: run them even when they are fresh.
         resume: whether training may, must or must not go on from a checkpoint.
         mirrors: addresses and folders before the configured ones.
+        cache: the folder of downloads that projects share, or None.
+        offline: ask no mirror on the web.
         wait: seconds to wait for another run in the same folder.
         command: what was typed, for those who find the folder locked.
         progress: progress callback.
@@ -85,6 +88,8 @@ class Request:
     force: bool = False
     resume: Resume = "auto"
     mirrors: tuple[str, ...] = ()
+    cache: Path | None = None
+    offline: bool = False
     wait: float = 0
     command: str = "mnist"
     progress: Progress = SILENT

@@ -7,7 +7,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.errors import MnistError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
@@ -62,7 +62,7 @@ def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> Non
     try:
         _write(artifacts, train, temporary)
         files.remove(folder, artifacts.root)  # a file of that name is no record
-        temporary.rename(folder)
+        system.replace(temporary, folder)
     except BaseException:
         with contextlib.suppress(OSError):
             files.remove(temporary, artifacts.root)

@@ -14,11 +14,16 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from mnist_cli.errors import causes
+from mnist_cli.sources import certificates
 from mnist_cli.sources.failures import MirrorError, RangeError, TransientError
 from mnist_cli.sources.mirrors import shown_address
 from mnist_cli.text import printable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# OpenSSL's numbers: a certificate that nobody known has signed, and one that is not valid yet or any more.
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
+_WRONG_TIME = (9, 10)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 
 
@@ -32,18 +37,13 @@ def failure(error: Exception, timeout: float) -> Exception:
     if not isinstance(error, known):
         return error
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return MirrorError(f"TLS failure: {_cause(error)}", down=True)
+        return MirrorError(f"TLS failure: {_cause(error)}", down=True, hint=_tls_hint(error))
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return MirrorError(f"no connection within {timeout:g} s", down=True)
     if isinstance(error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
         return silence(timeout)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return TransientError(f"the proxy does not connect: {_cause(error)}")
     if isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError | http.client.HTTPException):
         return TransientError(_cause(error))
-    if type(error) is OSError:
-        # requests says so when REQUESTS_CA_BUNDLE names a file that is not there.
-        return MirrorError(printable(error), down=True)
     return MirrorError(f"the request failed ({type(error).__name__})", down=True)
 
 
@@ -165,12 +165,7 @@ def _refuse(answer: requests.Response) -> NoReturn:
 
 def _cause(error: BaseException) -> str:
     """Return what was at the bottom of a chain of errors, in words that hold no address."""
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in chain:
-        chain.append(following)
-        following = following.__cause__ or following.__context__
-    for cause in reversed(chain):
+    for cause in reversed(list(causes(error))):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return printable(cause.verify_message.rstrip("."))
         if isinstance(cause, ssl.SSLError) and cause.reason:
@@ -180,3 +175,10 @@ def _cause(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.errno and cause.strerror:
             return printable(cause.strerror)
     return "the connection broke off"
+
+
+def _tls_hint(error: BaseException) -> str | None:
+    codes = [cause.verify_code for cause in causes(error) if isinstance(cause, ssl.SSLCertVerificationError)]
+    if any(code in _UNKNOWN_AUTHORITY for code in codes):
+        return certificates.HINT
+    return "check the clock of this machine" if any(code in _WRONG_TIME for code in codes) else None

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mnist_cli.datasets import DataFile
-from mnist_cli.errors import FetchError
+from mnist_cli.errors import FetchError, InputError, in_one_line
 from mnist_cli.progress import Progress
+from mnist_cli.sources.cache import Cache
 from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
 from mnist_cli.sources.folder import copy_from_folder
 from mnist_cli.sources.mirrors import FolderMirror, Mirror, WebMirror
@@ -18,7 +19,8 @@ from mnist_cli.sources.patience import Patience
 if TYPE_CHECKING:
     from mnist_cli.sources.web import WebClient
 
-_OFFLINE_HINT = "without a network: --mirror FOLDER, where FOLDER holds the four files, or --dataset synthetic"
+_NO_ANSWER_HINT = "without a network: --mirror FOLDER, where FOLDER holds the four files, or --dataset synthetic"
+_WRONG_ANSWER_HINT = "name another mirror: --mirror URL or --mirror FOLDER; --dataset synthetic needs none"
 
 
 class Downloader:
@@ -28,10 +30,24 @@ class Downloader:
         mirrors: in the order in which to try them.
         patience: how long to wait, for each and for all; an attribute too.
         progress: hears of each file, and of each mirror that is given up.
+        cache: asked before the mirrors, and given what they gave; None for none.
+        offline: ask no mirror on the web.
     """
 
-    def __init__(self, mirrors: Sequence[Mirror], patience: Patience, progress: Progress) -> None:
-        self._mirrors = tuple(dict.fromkeys(mirrors))
+    def __init__(
+        self,
+        mirrors: Sequence[Mirror],
+        patience: Patience,
+        progress: Progress,
+        *,
+        cache: Cache | None = None,
+        offline: bool = False,
+    ) -> None:
+        known = dict.fromkeys(mirrors)
+        self._mirrors = tuple(mirror for mirror in known if not offline or isinstance(mirror, FolderMirror))
+        self._offline = offline
+        self._cache = cache
+        self._keeps = True
         self.patience = patience
         self._progress = progress
         self._down: set[Mirror] = set()
@@ -52,8 +68,8 @@ class Downloader:
         if self._web:
             self._web.close()
 
-    def get(self, partial: PartialFile) -> Mirror:
-        """Make `partial` complete and right, and return the mirror that completed it.
+    def get(self, partial: PartialFile) -> str:
+        """Make `partial` complete and right, and return the name of the mirror, or the cache, that completed it.
 
         Raises:
             FetchError: no mirror does it, or not before the deadline.
@@ -62,12 +78,35 @@ class Downloader:
         wanted = partial.wanted
         self._progress.start(wanted.name, wanted.size, "B")
         try:
-            return self._from_first(partial)
+            if self._cache and self._from_cache(partial, self._cache):
+                return self._cache.name
+            mirror = self._from_first(partial)
+            self._keep(partial)
+            return mirror.name
         finally:
             self._progress.finish()
 
+    def _from_cache(self, partial: PartialFile, cache: Cache) -> bool:
+        try:
+            return cache.give(partial, self.patience, self._progress.update)
+        except DeadlineExceeded:
+            raise self._too_late(partial, {}) from None
+        except (MirrorError, FileNotFoundError) as error:
+            self._progress.note(f"{partial.wanted.name}: {cache.name}: {error}; not used")
+            return False
+
+    def _keep(self, partial: PartialFile) -> None:
+        """Put a file into the cache; that this fails is worth a note, and nothing more."""
+        if self._cache and self._keeps:
+            try:
+                self._cache.keep(partial)
+            except (OSError, InputError) as error:
+                self._progress.note(f"{self._cache.name}: {in_one_line(error)}; nothing is kept there")
+                self._keeps = False
+
     def _from_first(self, partial: PartialFile) -> Mirror:
         name = partial.wanted.name
+        failed: list[MirrorError] = []
         reasons: dict[str, str] = {}
         # One that does not answer costs a time-out: for the files that follow it is the last resort.
         order = sorted(self._mirrors, key=self._down.__contains__)
@@ -80,12 +119,15 @@ class Downloader:
                 raise self._too_late(partial, reasons) from None
             except MirrorError as error:
                 reasons[mirror.name] = error.reason
+                failed.append(error.with_traceback(None))  # with it, its connection would stay open
                 if error.down:
                     self._down.add(mirror)
             if following:
                 self._progress.note(f"{name}: {mirror.name}: {reasons[mirror.name]}; trying {following.name}")
         head = f"no mirror gives {name}" if order else f"no mirror is known for {name}"
-        raise FetchError("\n".join([head, *_lines(reasons)]), hint=_OFFLINE_HINT)
+        if self._offline:
+            head = f"{name} is not there, and --offline asks no mirror on the web"
+        raise FetchError("\n".join([head, *_lines(reasons)]), hint=_NO_ANSWER_HINT if self._offline else _hint(failed))
 
     def _from(self, mirror: Mirror, partial: PartialFile, *, is_last: bool) -> None:
         if isinstance(mirror, FolderMirror):
@@ -116,3 +158,11 @@ class Downloader:
 
 def _lines(reasons: dict[str, str]) -> list[str]:
     return [f"  {name}: {reason}" for name, reason in reasons.items()]
+
+
+def _hint(failed: list[MirrorError]) -> str:
+    """Return what to do about mirrors that all failed: what mends the cause, where that is known."""
+    known = dict.fromkeys(error.hint for error in failed if error.hint)
+    if known:
+        return "; ".join(known)
+    return _NO_ANSWER_HINT if not failed or any(error.down for error in failed) else _WRONG_ANSWER_HINT

@@ -31,12 +31,20 @@ class Exchange:
         send: sends the request and returns when the headers are there.
         limit: how many bytes of the body to read at most.
         timeout: seconds that `send` waits for a packet, for the message when it does so in vain.
+        explain: says what an error means, where it is not for `answers.failure` to say.
     """
 
-    def __init__(self, send: Callable[[], requests.Response], limit: int, timeout: float) -> None:
+    def __init__(
+        self,
+        send: Callable[[], requests.Response],
+        limit: int,
+        timeout: float,
+        explain: Callable[[Exception], Exception | None] = lambda _error: None,
+    ) -> None:
         self._send = send
         self._limit = limit
         self._timeout = timeout
+        self._explain = explain
         self._abandoned = False
         self._heads: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
         self._blocks: queue.Queue[bytes | Exception] = queue.Queue(_MAX_WAITING)
@@ -93,7 +101,7 @@ class Exchange:
                 arrivals = self._blocks
                 self._read(response)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is waited for
-            arrivals.put(failure(error, self._timeout))
+            arrivals.put(self._explain(error) or failure(error, self._timeout))
 
     def _read(self, response: requests.Response) -> None:
         left = self._limit

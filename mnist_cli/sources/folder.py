@@ -69,16 +69,29 @@ def rewrapped(folder: Path, partial: PartialFile, patience: Patience) -> str:
 
 
 def _copy(mirror: FolderMirror, partial: PartialFile, patience: Patience, report: Callable[[int], None]) -> None:
-    wanted = partial.wanted
-    names = [place / wanted.name for place in places(mirror.folder)]
+    names = [place / partial.wanted.name for place in places(mirror.folder)]
     source = next((path for path in names if os.path.lexists(path)), names[0])
+    try:
+        copy_file(source, partial, patience, report)
+    except FileNotFoundError:
+        there = mirror.folder.is_dir()
+        raise MirrorError("the folder does not have this file" if there else "there is no such folder") from None
+
+
+def copy_file(source: Path, partial: PartialFile, patience: Patience, report: Callable[[int], None]) -> None:
+    """Copy a file into a partial file, and verify the copy; arguments and other errors as `copy_from_folder`.
+
+    Raises:
+        FileNotFoundError: the source is not there.
+        MirrorError: it is not the right file, or cannot be read.
+    """
+    wanted = partial.wanted
     try:
         if _size(source) != wanted.size:
             raise MirrorError(f"has {what_it_is(source, wanted)}")
         file = files.open_regular(source)
     except (FileNotFoundError, NotADirectoryError):
-        there = mirror.folder.is_dir()
-        raise MirrorError("the folder does not have this file" if there else "there is no such folder") from None
+        raise FileNotFoundError from None
     except OSError as error:
         raise MirrorError(f"cannot be read: {error.strerror}") from error
     with file, partial.append_from(0) as target:

@@ -122,7 +122,7 @@ def download(table: Dataset, place: Place, downloader: Downloader) -> list[Fetch
             # Complete since an earlier call that failed later on: that needs no mirror.
             if not part.is_right() and not _is_beside(part, place, downloader):
                 place.partial.mkdir(parents=True, exist_ok=True)
-                sources[role] = downloader.get(part).name
+                sources[role] = downloader.get(part)
     paths = {role: parts[role].path if role in parts else place.published(role) for role in ROLES}
     files = []
     for role, path in paths.items():
@@ -167,7 +167,7 @@ def _unpack(archive: DataFile, place: Place, parts: Iterable[PartialFile], downl
 
     whole = PartialFile(place.partial, archive)
     place.partial.mkdir(parents=True, exist_ok=True)
-    source = ALREADY_THERE if whole.is_right() else downloader.get(whole).name
+    source = ALREADY_THERE if whole.is_right() else downloader.get(whole)
     for part in parts:
         extract(whole.path, part.wanted.name, part.path)
         _check_content(part.wanted, content_sha256(part.path), "run 'mnist fetch --force' to take the new one")

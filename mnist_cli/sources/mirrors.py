@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from mnist_cli.text import printable
 _HINT = "a mirror is http://…, https://…, file:///… or a folder"
 # A folder may be called `a:b`; what has :// after a word, or begins with one of ours, is meant as an address.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(?:https?|file):", re.IGNORECASE)
+
+# In quotes of one kind or the other, or without spaces; a backslash is one, as in the paths of Windows.
+_LISTED = re.compile(r"""'([^']+)'(?!\S)|"([^"]+)"(?!\S)|(\S+)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,28 @@ class WebMirror:
 
 
 Mirror = FolderMirror | WebMirror
+
+
+def listed_mirrors(text: str) -> tuple[str, ...]:
+    """Return the mirrors in a value of MNIST_MIRRORS: between spaces, or in quotes where a folder's name has spaces.
+
+    Raises:
+        UsageError: a quote is not closed.
+    """
+    found = [next(filter(None, groups), "") for groups in _LISTED.findall(text)]
+    if any(mirror[:1] in ("'", '"') for mirror in found):
+        raise UsageError("MNIST_MIRRORS: a quote is not closed", hint="write \"'/my folder' https://…\"")
+    return tuple(found)
+
+
+def shared_cache() -> Path | None:
+    """Return the folder of downloads that projects share, which MNIST_CACHE names; None where it names none.
+
+    Raises:
+        UsageError: it names a home folder that does not exist.
+    """
+    named = os.environ.get("MNIST_CACHE")
+    return _home_expanded(named, "MNIST_CACHE") if named else None
 
 
 def parse_mirror(text: str) -> Mirror:
@@ -108,13 +134,13 @@ def _file_mirror(parts: SplitResult) -> FolderMirror:
     return FolderMirror(f"file://{printable(parts.path)}", Path(path))
 
 
-def _home_expanded(text: str) -> Path:
+def _home_expanded(text: str, what: str = "mirror") -> Path:
     if not text.startswith("~"):
         return Path(text)  # `./~x` too, which a Path forgets to be anything else than `~x`
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise UsageError(f"mirror {printable(text)}: there is no such home folder", hint=_HINT) from None
+        raise UsageError(f"{what} {printable(text)}: there is no such home folder", hint=_HINT) from None
 
 
 def _shown(parts: SplitResult, host: str | None, port: int | None) -> str:

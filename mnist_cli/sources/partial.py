@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.datasets import DataFile
 from mnist_cli.errors import InputError
 from mnist_cli.formats.byte_stream import content_sha256
@@ -93,7 +93,7 @@ def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
         with source.open("rb") as file, files.naming(source):
             os.fsync(file.fileno())
     for source, target in moves:
-        source.replace(target)
+        system.replace(source, target)
     if moves:
         files.sync_folder(folder)
 

@@ -10,13 +10,15 @@ from typing import TypeVar
 import requests
 
 from mnist_cli import __version__
-from mnist_cli.sources import answers
+from mnist_cli.sources import answers, proxies
+from mnist_cli.sources.connecting import Adapter
 from mnist_cli.sources.exchange import Exchange
-from mnist_cli.sources.failures import MirrorError, RangeError, TransientError
+from mnist_cli.sources.failures import MirrorError, ProxyError, RangeError, TransientError
 from mnist_cli.sources.identify import page_or_pointer, what_it_is
 from mnist_cli.sources.mirrors import WebMirror
 from mnist_cli.sources.partial import PartialFile
 from mnist_cli.sources.patience import Patience, SpeedGauge
+from mnist_cli.sources.proxies import Proxy
 
 T = TypeVar("T")
 
@@ -46,7 +48,15 @@ class WebClient:
         self.patience = patience
         self.requests = 0
         self.bytes_received = 0
+        # By proxy: why it would refuse every other mirror, too.
+        self._refusing: dict[Proxy, ProxyError] = {}
         self._session = _Session()
+        # Else requests sends passwords from ~/.netrc that nobody asked for, to mirrors and to where they redirect.
+        # What else it would take from the environment, proxies and certificates, is for us to look up.
+        self._session.trust_env = False
+        adapter = Adapter()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
         self._session.headers["User-Agent"] = f"mnist-cli/{__version__} (+python-requests/{requests.__version__})"
         # The pinned digest is of the file itself: nothing may be compressed, or unpacked, on the way.
         self._session.headers["Accept-Encoding"] = "identity"
@@ -76,9 +86,9 @@ class WebClient:
             # Whom the mirror sends us to gets no password that was meant for the mirror.
             elsewhere = self._session.should_strip_auth(first, url)  # type: ignore[no-untyped-call]
             auth = None if elsewhere else mirror.auth
-            with self._exchange(url, auth, offset, limit) as exchange:
-                # Connecting and answering may each take `timeout`, which the library watches; the sum watches the rest.
-                head = self.take(exchange.head, 2 * self.patience.timeout)
+            proxy = self._proxy(url)
+            with self._exchange(url, auth, proxy, offset, limit) as exchange:
+                head = self._head(exchange, url, proxy)
                 target = answers.redirect_target(url, head)
                 if target is None:
                     yield exchange, head
@@ -104,7 +114,30 @@ class WebClient:
         self.bytes_received += len(block)
         return block
 
-    def _exchange(self, url: str, auth: tuple[str, str] | None, offset: int, limit: int) -> Exchange:
+    def _proxy(self, url: str) -> Proxy | None:
+        """Return the proxy for an address; one that has refused all, or cannot be used, is not asked."""
+        proxy = proxies.proxy_for(url)
+        if proxy in self._refusing:
+            refused = self._refusing[proxy]
+            raise ProxyError(refused.reason, refused.hint or "", for_all=True)
+        return proxy
+
+    def _head(self, exchange: Exchange, url: str, proxy: Proxy | None) -> requests.Response:
+        """Return status and headers of an answer that is not the refusal of a proxy."""
+        try:
+            # Connecting and answering may each take `timeout`, which the library watches; the sum watches the rest.
+            head = self.take(exchange.head, 2 * self.patience.timeout)
+            if proxy and url.startswith("http:") and (refused := proxies.refusal(proxy, head.status_code)):
+                raise refused
+        except ProxyError as error:
+            if proxy and error.for_all:
+                self._refusing[proxy] = error.with_traceback(None)
+            raise
+        return head
+
+    def _exchange(
+        self, url: str, auth: tuple[str, str] | None, proxy: Proxy | None, offset: int, limit: int
+    ) -> Exchange:
         self.requests += 1
         timeout = self.patience.timeout
         send = functools.partial(
@@ -114,10 +147,11 @@ class WebClient:
             # requests writes Latin-1, servers expect UTF-8.
             auth=auth and (auth[0].encode().decode("latin-1"), auth[1].encode().decode("latin-1")),
             timeout=(timeout, timeout),
+            proxies={"all": proxy.address} if proxy else {},
             allow_redirects=False,
             stream=True,
         )
-        return Exchange(send, limit, timeout)
+        return Exchange(send, limit, timeout, lambda error: proxies.failure(error, proxy) if proxy else None)
 
 
 class WebDownload:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
-from mnist_cli import files
+from mnist_cli import files, system
 from mnist_cli.datasets.folders import places, usual_names
 from mnist_cli.errors import FormatError, MnistError
 from mnist_cli.formats.byte_stream import GZIP_MAGIC, ByteStream, content_sha256
@@ -99,7 +99,7 @@ def save(wrapped: Wrapped, target: Path, content: str, limit: int, report: Calla
         with files.naming(target), temporary.open("wb") as file:
             if _pack(_readable(wrapped), file, limit, report) != content:
                 raise WrongContent
-        temporary.replace(target)
+        system.replace(temporary, target)
     finally:
         files.remove(temporary, target.parent)
 

@@ -103,6 +103,8 @@ def fetch(
     partial: Path | None = None,
     pins: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = SILENT,
+    cache: Path | None = None,
+    offline: bool = False,
     clock: Clock | None = None,
 ) -> FetchResult:
     """Put the four verified files of a data set into a folder; those that are there already cost no request.
@@ -124,12 +126,14 @@ def fetch(
         pins: name of a published file → SHA-256 of its content as it was fetched before, which counts where the data
             set itself does not say it.
         progress: progress callback; it also gets each mirror that was given up and each wrong file that was there.
+        cache: a folder of downloads that projects share, asked before every mirror; None for none.
+        offline: ask no mirror on the web.
         clock: the time, for tests.
 
     Raises:
         ConfigError: the data set is not known, or its description is wrong; or the seed is out of range.
         UsageError: a mirror is neither an address nor a folder.
-        FetchError: no mirror gives a file, or the deadline passed.
+        FetchError: no mirror gives a file, `offline` forbids to ask one, or the deadline passed.
         InputError: a file of the user's own is missing, or not what it should be.
         OSError: a file cannot be written.
     """
@@ -143,13 +147,14 @@ def fetch(
     if not table.files:
         folder.mkdir(parents=True, exist_ok=True)
         return FetchResult(table.name, tuple(make(table, place, seed)), 0, 0)
+    from mnist_cli.sources.cache import Cache
     from mnist_cli.sources.download import Downloader
     from mnist_cli.sources.mirrors import parse_mirror
     from mnist_cli.sources.patience import SYSTEM_CLOCK, Patience
 
     parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
     patience = Patience(settings.timeout, settings.deadline, settings.min_speed, clock or SYSTEM_CLOCK)
-    downloader = Downloader(parsed, patience, progress)
+    downloader = Downloader(parsed, patience, progress, cache=Cache(cache) if cache else None, offline=offline)
     folder.mkdir(parents=True, exist_ok=True)
     files = download(table, place, downloader)
     return FetchResult(table.name, tuple(files), downloader.requests, downloader.bytes_received)
@@ -166,6 +171,8 @@ def _run(job: Job) -> Outcome:
         partial=job.scratch,
         pins=job.published if job.reuse else {},
         progress=job.progress,
+        cache=job.cache,
+        offline=job.offline,
     )
     listed_files = [{"name": file.name, "bytes": file.size, "source": file.source} for file in result.files]
     metrics = {
@@ -204,7 +211,7 @@ FETCH = Stage(
     """,
     summary=_summary,
     general=("dataset", "seed"),
-    takes=frozenset({"mirror"}),
+    takes=frozenset({"mirror", "offline"}),
     spare=frozenset(FILE_NAMES.values()),
     spent=_spent,
 )

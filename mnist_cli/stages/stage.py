@@ -36,6 +36,8 @@ class Job:
         reuse: whether files published before may be kept, if they are found right.
         progress: progress callback.
         published: file → content digest of what was published before; empty where it is not known.
+        cache: the folder of downloads that projects share, or None.
+        offline: ask no mirror on the web.
     """
 
     config: Config
@@ -48,6 +50,8 @@ class Job:
     reuse: bool
     progress: Progress
     published: Mapping[str, str] = field(default_factory=dict)
+    cache: Path | None = None
+    offline: bool = False
 
     def input(self, kind: str) -> Path:
         """Return the one file of a kind."""
@@ -102,7 +106,7 @@ class Stage:
         help: what its command does: a line, a paragraph and an example.
         summary: what its metrics say, in a line.
         general: general parameters that its command has options for.
-        takes: options of its command that are no parameters: "mirror", "resume", "workers", "run".
+        takes: options of its command that are no parameters: "mirror", "offline", "resume", "workers", "run".
         scratch: name of the folder that `Job.scratch` points to.
         runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
         is_active: whether it has anything to do; if not, it has no folder, no manifest and no line.

@@ -27,6 +27,7 @@ from mnist_cli.text import percent, plural, printable, short
 
 if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
+    from mnist_cli.formats.model import Model
 
 CHECKPOINTS = "checkpoints"
 # Where the drivers of NVIDIA, of AMD and of WSL put their devices.
@@ -133,7 +134,7 @@ def train(
         save_model(target / MODEL_NAME, trained.model)
     run.forget()
     record = trained.record
-    _warn_if_useless(record, len(trained.model.classes), settings.rate, progress)
+    _warn_if_useless(record, trained.model, settings.rate, progress)
     return TrainResult(
         steps=trained.steps,
         examples=trained.examples,
@@ -176,9 +177,16 @@ def _check(seed: object, resume: object) -> None:
         raise ConfigError(problems)
 
 
-def _warn_if_useless(record: Record, classes: int, rate: float, progress: Progress) -> None:
-    """Warn about a model that is worse than its beginning: zeros give every class the share 1/K, and the loss ln K."""
+def _warn_if_useless(record: Record, model: Model, rate: float, progress: Progress) -> None:
+    """Warn about a model no better than its beginning: zeros give every class the share 1/K, and the loss ln K."""
+    if not model.weights.any() and not model.bias.any():
+        progress.warn(
+            "every weight is still zero, so the model is useless; "
+            f"train.learning_rate, which was {rate:g}, is probably too small to move one"
+        )
+        return
     loss = record.loss if record.validation_loss is None else record.validation_loss
+    classes = len(model.classes)
     if loss > math.log(classes):
         kind = "training" if record.validation_loss is None else "validation"
         progress.warn(

@@ -22,6 +22,7 @@ from tests.attacks.order import check_order, disorder
 from tests.attacks.power import OTHERS, cut_everywhere
 from tests.attacks.scene import COMMANDS, Figures, Scene
 from tests.attacks.tracing import Call
+from tests.support.command_line import mnist
 from tests.support.warm import Order, Process
 
 ALL = os.environ.get("MNIST_ATTACKS") == "all"
@@ -123,6 +124,38 @@ def test_a_full_disk_is_told_of(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert re.search(r"^error: artifacts/fetch\S*: No space left on device$", done.stderr, re.MULTILINE), done.stderr
     assert "Traceback" not in done.stderr
+
+
+FILLED = """
+mount -t tmpfs -o size=8m,nr_inodes=400 tmpfs . && cd "$PWD" && cp -r ../finished/. . || exit 9
+[ "$1" = lock ] || rm artifacts/.lock
+if [ "$2" = inodes ]; then i=0; while touch filler$i 2>/dev/null; do i=$((i+1)); done
+else dd if=/dev/zero of=filler bs=4k 2>/dev/null; fi
+echo x 2>/dev/null >one-more && [ -s one-more ] && exit 8
+for command in "verify" "runs list" "status" "runs rm $3" "runs list" "verify"; do
+    echo "$ mnist $command"
+    "$0" -m mnist_cli $command || exit 7
+done
+"""
+
+
+@pytest.mark.parametrize("full", ["blocks", "inodes"])
+@pytest.mark.parametrize("lock", ["lock", "no lock"])
+def test_on_a_full_disk_artifacts_are_verified_and_runs_removed(
+    finished: Path, tmp_path: Path, lock: str, full: str
+) -> None:
+    if (reason := limits.why_no_mount()) is not None:
+        pytest.skip(reason)
+    published = mnist("runs", "list", "--json").document["runs"]
+    [old] = [run["id"] for run in published if not run["published"]]
+    (finished / "pipeline.yaml").unlink()  # it names a data set of this process
+    place = tmp_path / "full"
+    place.mkdir()
+    command = ["unshare", "--mount", "sh", "-c", FILLED, sys.executable]
+    done = subprocess.run([*command, lock, full, old], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"removed 1 run: {old}" in done.stdout
+    assert old not in done.stdout.rpartition("$ mnist runs list")[2]
 
 
 def call(name: str, text: str) -> Call:

@@ -273,6 +273,15 @@ def test_a_model_that_is_worse_than_zeros_is_told(tmp_path: Path, rate: float, w
     assert len(told) == warnings
 
 
+@pytest.mark.parametrize("rate", [1e-46, 1e-12])
+def test_a_rate_that_moves_no_weight_is_told_as_too_small(tmp_path: Path, rate: float) -> None:
+    listener = Listener()
+    store = write_small_store(tmp_path / "store.h5", validation=0)
+    train(store, tmp_path, steps=3, batch_size=10, learning_rate=rate, progress=listener)
+    [told] = [text for text in listener.warnings if "train.learning_rate" in text]
+    assert told.startswith("every weight is still zero") and "too small" in told and "too large" not in told
+
+
 def test_a_gpu_that_is_not_there_is_a_mistake_of_the_configuration(small: Path, tmp_path: Path) -> None:
     import tensorflow as tf
 

@@ -9,7 +9,7 @@ import pytest
 
 from mnist_cli.files import sha256_of
 from mnist_cli.stages.stage import Job, Outcome
-from tests.support.command_line import Command
+from tests.support.command_line import Command, mnist
 from tests.support.pipelines import Pipeline, fake_evaluate, stand_in
 
 RUN = "0123abcd"
@@ -121,3 +121,15 @@ def test_only_what_a_sweep_made_is_removed_after_it(pipeline: Pipeline, tiny_mni
     letter.write_bytes(b"precious")
     tiny_mnist("sweep", "--set", "train.learning_rate=0.1,0.9")
     assert [path.name for path in letter.parent.iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize("command", [["run"], ["status"], ["verify"], ["runs", "list"], ["predict", "0"], ["report"]])
+@pytest.mark.parametrize("target", ["gone/and/away", "artifacts"])  # the second is a link to itself
+@pytest.mark.parametrize("below", ["", "/deeper"])
+def test_an_artifacts_folder_that_is_a_dangling_link_is_told_as_such(
+    empty: Path, command: list[str], target: str, below: str
+) -> None:
+    Path("artifacts").symlink_to(target)
+    told = mnist(*command, "--artifacts", f"artifacts{below}", code=5).err
+    assert told.startswith(f"error: artifacts: a link to {target}, which is not there\n")
+    assert "hint: mount or make what it names, or remove the link" in told
