@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Treatment = Literal["respected", "cleared", "set", "set unless set", "cleared for workers"]
+Treatment = Literal["respected", "cleared", "set", "set unless set", "cleared for workers", "cleared for one process"]
 
 TENSORFLOW, KERAS, GRPC, OPENMP = "TensorFlow", "Keras", "gRPC", "OpenMP and other pools of threads"
 MATPLOTLIB, OTHERS = "Matplotlib", "others"
@@ -53,7 +53,7 @@ TABLE = (
         TENSORFLOW,
         ("TF2_BEHAVIOR", "TF_USE_LEGACY_KERAS"),
         "cleared",
-        "they ask for an interface that is not used here",
+        "they ask for another interface",
     ),
     Variables(
         TENSORFLOW,
@@ -62,7 +62,13 @@ TABLE = (
         "its errors arrive as exceptions; what it logs beside them is for its developers",
         "3",
     ),
-    Variables(TENSORFLOW, ("TF_CONFIG", "SLURM_*"), "respected", "who the workers are; multiworker alone reads them"),
+    Variables(
+        TENSORFLOW,
+        ("TF_CONFIG",),
+        "cleared for one process",
+        "it says who the workers of multiworker are, and other strategies read it too",
+    ),
+    Variables(TENSORFLOW, ("SLURM_*",), "respected", "who the workers are, where TF_CONFIG does not say so"),
     Variables(
         TENSORFLOW,
         ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_*", "CUDA_*", "NCCL_*"),
@@ -70,9 +76,7 @@ TABLE = (
         "they do not move bits of arithmetic in whole numbers: devices, memory, logs, dumps",
     ),
     Variables(KERAS, ("KERAS_BACKEND",), "set", "the optimizers run in TensorFlow", "tensorflow"),
-    Variables(
-        KERAS, ("KERAS_HOME",), "set unless set", "no keras.json is left in the home folder or obeyed", os.devnull
-    ),
+    Variables(KERAS, ("KERAS_HOME",), "set unless set", "no keras.json is left at home or obeyed", os.devnull),
     Variables(
         GRPC,
         ("grpc_proxy", "http_proxy", "https_proxy", "GRPC_ADDRESS_HTTP_PROXY*"),
@@ -109,9 +113,10 @@ def prepare(*readers: str) -> None:
 
 
 @contextlib.contextmanager
-def cleared_for_workers() -> Iterator[None]:
-    """Hide what workers must not read, while they work together."""
-    names = [name for each in TABLE if each.treatment == "cleared for workers" for name in _present(each)]
+def prepared_for_training(*, by_workers: bool) -> Iterator[None]:
+    """Hide what must not be read while workers train together, or while one process trains by itself."""
+    treatment = "cleared for workers" if by_workers else "cleared for one process"
+    names = [name for variables in TABLE if variables.treatment == treatment for name in _present(variables)]
     before = {name: os.environ.pop(name) for name in names}
     try:
         yield

@@ -124,8 +124,7 @@ def train(
         from mnist_cli.learning.training import Run
     target = Path(folder)
     events = (tensorboard or target / "tensorboard") if settings.tensorboard else None
-    is_shared = settings.strategy == "multiworker"
-    with environment.cleared_for_workers() if is_shared else contextlib.nullcontext():
+    with environment.prepared_for_training(by_workers=settings.strategy == "multiworker"):
         run = Run(settings, seed, TRAIN.version, data, checkpoints or target / CHECKPOINTS, stopwatch, progress, events)
         trained = run.train(resume)
         if run.writes:

@@ -25,6 +25,7 @@ from mnist_cli import children
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 _SET_INTERFACE_FLAGS, _UP = 0x8914, 1
 _CAPABILITIES_3 = 0x20080522
+_PROC = Path("/proc")
 
 
 def make_network() -> list[int] | None:
@@ -45,7 +46,7 @@ def make_network() -> list[int] | None:
         opened: list[int] = []
         with contextlib.suppress(OSError):  # /proc is not there, or hides other processes
             for kind in kinds:
-                opened.append(os.open(f"/proc/{maker.pid}/ns/{kind}", os.O_RDONLY))
+                opened.append(os.open(_PROC / str(maker.pid) / "ns" / kind, os.O_RDONLY))
         assert maker.stdin is not None
         maker.stdin.close()
     if not opened or len(opened) < len(kinds):
