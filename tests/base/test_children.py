@@ -1,4 +1,4 @@
-"""Processes that the package starts: in one place, and never with a file of the current folder in the place of a module."""
+"""Processes that the package starts: in one place, and never with a file of the current folder as a module."""
 
 from __future__ import annotations
 
@@ -26,17 +26,8 @@ STARTING_MODULES = {"multiprocessing", "pty", "pexpect"}
 def hostile_folder(folder: Path) -> Path:
     """Fill a folder with files that have the names of modules and write down that they were run; return where."""
     marker = folder / "was-run"
-    names = set(sys.stdlib_module_names) | {
-        "numpy",
-        "h5py",
-        "tensorflow",
-        "keras",
-        "typer",
-        "click",
-        "yaml",
-        "mnist_cli",
-    }
-    for name in names:
+    installed = {"numpy", "h5py", "tensorflow", "keras", "typer", "click", "yaml", "mnist_cli"}
+    for name in installed | set(sys.stdlib_module_names):
         (folder / f"{name}.py").write_text(HOSTILE.format(marker=str(marker)))
     return marker
 

@@ -72,12 +72,14 @@ def test_a_server_in_it_is_reached_from_inside_and_from_nowhere_else(network: li
 
 
 def test_a_system_without_it_says_none_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(Path("/proc/self/fd").iterdir()) if sys.platform == "linux" else set()
+    before = open_descriptors()
     monkeypatch.setattr(own_network, "_PROC", Path("/nowhere"))
     assert make_network() is None
     monkeypatch.setattr(sys, "platform", "darwin")
     assert make_network() is None
     monkeypatch.undo()
-    assert {path.name for path in before} >= (
-        {path.name for path in Path("/proc/self/fd").iterdir()} if before else set()
-    )
+    assert open_descriptors() <= before
+
+
+def open_descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()} if sys.platform == "linux" else set()

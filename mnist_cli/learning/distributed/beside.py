@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context  # nothing public starts the servers
 
 from mnist_cli.errors import Interrupted, WorkerLost
-from mnist_cli.signals import StopRequest
+from mnist_cli.signals import StopRequest, take_signals_back
 
 ResultT = TypeVar("ResultT")
 
@@ -55,6 +55,7 @@ def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRe
             if error is not None:
                 raise error
             return result  # type: ignore[return-value]  # there is one where there is no error
+        take_signals_back()
         now = time.monotonic()
         if seconds is not None and now - started > seconds:
             raise WorkerLost(
