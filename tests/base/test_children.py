@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,22 +13,13 @@ import pytest
 import mnist_cli
 from mnist_cli import children
 from tests.support.command_line import environment
+from tests.support.hostile import hostile_folder
 
 PACKAGE = Path(mnist_cli.__file__).parent
-HOSTILE = "open({marker!r}, 'a').write(__name__ + chr(10))\nraise SystemExit(66)\n"
 # Ways to start a process, beside everything in subprocess that is called.
 OF_OS = ("exec", "spawn", "posix_spawn", "fork", "system", "popen", "startfile")
 STARTERS = {"create_subprocess_exec", "create_subprocess_shell", "ProcessPoolExecutor"}
 STARTING_MODULES = {"multiprocessing", "pty", "pexpect"}
-
-
-def hostile_folder(folder: Path) -> Path:
-    """Fill a folder with files that have the names of modules and write down that they were run; return where."""
-    marker = folder / "was-run"
-    installed = {"numpy", "h5py", "tensorflow", "keras", "typer", "click", "yaml", "mnist_cli"}
-    for name in installed | set(sys.stdlib_module_names):
-        (folder / f"{name}.py").write_text(HOSTILE.format(marker=str(marker)))
-    return marker
 
 
 def starts_of_processes(path: Path) -> Iterator[str]:

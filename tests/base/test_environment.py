@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import subprocess
@@ -136,7 +137,7 @@ def test_every_line_of_the_table_is_tried() -> None:
     assert None not in tried.values()
     for line in TABLE:
         for pattern in line.names:
-            assert any(environment.fnmatch.fnmatchcase(name, pattern) for name in tried), pattern
+            assert any(fnmatch.fnmatchcase(name, pattern) for name in tried), pattern
 
 
 def test_the_page_says_what_the_table_says() -> None:

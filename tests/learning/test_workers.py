@@ -23,10 +23,10 @@ from mnist_cli.cli.workers import _free_addresses, run_workers
 from mnist_cli.errors import ConfigError, Interrupted, WorkerLost
 from mnist_cli.learning.distributed.own_network import make_network
 from mnist_cli.learning.distributed.setting import this_worker
-from tests.base.test_children import hostile_folder
 from tests.support import ROOT
 from tests.support.command_line import environment, start_process
 from tests.support.data import write_small_store
+from tests.support.hostile import hostile_folder
 from tests.support.stages import train
 from tests.support.trainings import outputs
 
