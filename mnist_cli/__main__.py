@@ -15,8 +15,6 @@ def main() -> NoReturn:
     # Start-up only makes objects that stay; looking through them for garbage costs a tenth of the time of a short
     # command. Commands that work on data switch the collector on again.
     gc.disable()
-    # Where work is worth several threads, they are ours; OpenBLAS's own would only get in their way.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to tidy up, it simply ends the process

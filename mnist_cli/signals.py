@@ -56,6 +56,17 @@ def deferred_signals() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
+def take_signals_back() -> None:
+    """Let this process's handlers hear signals again, where a library has put its own in their place.
+
+    TensorFlow does so with SIGTERM when its servers start. In a thread other than the main one nothing happens.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if callable(handler := signal.getsignal(number)):  # Python's view, which the library did not change
+                signal.signal(number, handler)
+
+
 def received_signal() -> int | None:
     """Return the number of the last signal that raised `Interrupted`, if there was one."""
     return _received[-1] if _received else None

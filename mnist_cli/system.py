@@ -167,3 +167,13 @@ def machine_identity() -> str | None:
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115  # not a path
     except OSError:
         return None
+
+
+def is_mine(path: Path) -> bool:
+    """Tell whether a file or folder belongs to this user; where files have no owner, it does."""
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
+def processors() -> int:
+    """Return how many processors this process may use; where nobody says so, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

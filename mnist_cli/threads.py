@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from mnist_cli.system import processors
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 # Results that wait for their turn, for each thread.
 _AHEAD = 2
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(work: Callable[[T], U], pieces: Iterable[T]) -> Iterator[U]:

@@ -16,6 +16,7 @@ from mnist_cli.cli import session
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.cli.terminal import OutputLost, say, shows_colour, write
+from mnist_cli.environment import prepare
 from mnist_cli.errors import Interrupted, UsageError
 from mnist_cli.signals import raise_on_signals, received_signal
 from mnist_cli.stages import PIPELINE
@@ -82,6 +83,7 @@ def _root(
 def main(typed: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; messages speak of what was `typed`, if that differs."""
     raise_on_signals()
+    prepare()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")

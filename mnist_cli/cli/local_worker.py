@@ -1,9 +1,9 @@
 """One of the processes that `mnist train --workers N` starts: `mnist`, but it does not outlive the process that did.
 
-    python -m mnist_cli.cli.local_worker WHAT-WAS-TYPED ARGUMENT…
+    … mnist_cli.cli.local_worker WHAT-WAS-TYPED NETWORK ARGUMENT…
 
-Standard input is a pipe whose other end only that process has, so that it closes when that process ends, however it
-does.
+Both are JSON: a list of words, and a list of the descriptors of the network that it moves into. Standard input is a
+pipe whose other end only the starting process has, so that it closes when that process ends, however it does.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _GRACE = 45.0
 
 def main() -> NoReturn:
     """Run the command line; messages speak of the one that was typed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to tidy up; see mnist_cli/__main__.py
+    from mnist_cli.learning.distributed.own_network import join_network
+
+    typed, network = json.loads(sys.argv.pop(1)), json.loads(sys.argv.pop(1))
+    join_network(network)  # before there is a second thread
     from mnist_cli.cli.app import main as run
 
-    typed = json.loads(sys.argv.pop(1))
     threading.Thread(target=_end_with_parent, name="watch-parent", daemon=True).start()
     run(typed)
 
@@ -35,7 +39,3 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
     os._exit(128 + signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()

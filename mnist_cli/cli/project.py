@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from mnist_cli import system
 
 CONFIGURATION = "pipeline.yaml"
 ARTIFACTS = "artifacts"
@@ -50,4 +51,4 @@ def find_project() -> Project:
 
 
 def _is_own(path: Path) -> bool:
-    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+    return system.is_mine(path)

@@ -80,7 +80,7 @@ def _run_workers(session: Session, count: int) -> None:
     config = session.load().config  # a mistake in it is reported once, not by every worker
     if config.value("train.strategy") == "mirrored" or config.value("train.device").startswith("gpu"):
         raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
-    run_workers(count, as_json=session.output.as_json)
+    run_workers(count, session.output.note, as_json=session.output.as_json)
 
 
 def _evaluate_kept(session: Session, name: str, wait: float) -> None:
@@ -108,16 +108,22 @@ def _evaluate_kept(session: Session, name: str, wait: float) -> None:
 
 
 def _mention_workers(session: Session, stage: Stage) -> None:
-    """Say that the workers that the environment names are not asked: each of them would train by itself."""
-    if "TF_CONFIG" not in os.environ:
-        return
+    """Say that workers trust their network; or that those in TF_CONFIG are not asked, as each would train by itself."""
     from mnist_cli.learning.distributed.setting import this_worker
 
+    is_shared = stage.is_shared(session.load().config)
+    if not is_shared and "TF_CONFIG" not in os.environ:
+        return
     with contextlib.suppress(ConfigError):  # what is wrong with it matters to those who use it
-        count = this_worker().count
-        if count > 1 and not stage.is_shared(session.load().config):
+        worker = this_worker()
+        if is_shared and worker.is_chief and not worker.is_private:
             session.output.note(
-                f"TF_CONFIG names {count} workers, and this one trains alone; --strategy multiworker joins them"
+                "TensorFlow lets everybody who reaches a worker's port read and write files as you: train in a network "
+                "that you trust (docs/distributed.md)"
+            )
+        if not is_shared and worker.count > 1:
+            session.output.note(
+                f"TF_CONFIG names {worker.count} workers, and this one trains alone; --strategy multiworker joins them"
             )
 
 

@@ -1,23 +1,33 @@
-"""`mnist train --workers N`: several processes on this machine train together, for trying out `multiworker`."""
+"""`mnist train --workers N`: several workers on this machine train together, for trying out `multiworker`.
+
+They are processes in a network of their own, which nobody else reaches. Where the system does not allow that, they are
+replicas in one process, as TensorFlow's servers would be open to everybody; the bits are the same.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import BinaryIO, NoReturn
 
+from mnist_cli import children
+from mnist_cli.children import Child
 from mnist_cli.cli import session
 from mnist_cli.cli.terminal import is_terminal, say, write
 from mnist_cli.errors import Interrupted, WorkerLost
-from mnist_cli.learning.distributed.rendezvous import PATIENCE_VARIABLE
+from mnist_cli.learning.distributed.own_network import close_network, make_network
+from mnist_cli.learning.distributed.setting import CPU_DEVICES_VARIABLE, PATIENCE_VARIABLE, TOKEN_VARIABLE
 
 # For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
 _HEARING = 15.0
@@ -28,39 +38,80 @@ _SHOW_CURSOR = "\x1b[?25h"
 _TERMINATED = 128 + signal.SIGTERM
 
 
-def run_workers(count: int, *, as_json: bool = False) -> NoReturn:
-    """Run this command in so many processes and leave when all are done; the first one, the chief, tells the results.
+@dataclass(frozen=True)
+class Worker:
+    """One of the processes.
+
+    Attributes:
+        process: it runs or ran.
+        errors: what it printed on stderr; None for the chief, which prints on this process's.
+    """
+
+    process: Child
+    errors: BinaryIO | None = None
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, or minus the number of the signal that ended it; None while it runs."""
+        return self.process.poll()
+
+    def tell_errors(self) -> None:
+        """Print what it printed on stderr."""
+        if self.errors is not None:
+            self.errors.seek(0)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(self.errors.read().decode(errors="backslashreplace"))
+                sys.stderr.flush()
+
+
+def run_workers(count: int, note: Callable[[str], None], *, as_json: bool = False) -> NoReturn:
+    """Run this command by so many workers and leave when all are done; the first one, the chief, tells the results.
 
     Args:
         count: how many.
+        note: says something worth knowing.
         as_json: whether what the chief tells is one document.
 
     Raises:
         WorkerLost: one ended before its time; the others were ended too.
+        Interrupted: a signal came before the chief could tell of it.
         SystemExit: with the chief's exit code, or after a signal, which the workers were given too.
     """
-    addresses = _free_addresses(count)
-    with _told_by_chief(as_json) as output:
-        workers = [_start(addresses, index, output if index == 0 else subprocess.DEVNULL) for index in range(count)]
+    network = make_network()
+    if network is None:
+        note(f"no network of their own for processes here: one process trains as {count} replicas, to the same bits")
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(_told_by_chief(as_json))
+        workers: list[Worker] = []
+        stack.callback(_end, workers)
+        for index, (options, variables) in enumerate(_commands(count, is_private=network is not None)):
+            errors = stack.enter_context(tempfile.TemporaryFile()) if index else None
+            process = _start(options, variables, network or (), output if index == 0 else None, errors)
+            workers.append(Worker(process, errors))
+        close_network(network or ())
+        stack.enter_context(_stopped_together(workers))
         try:
             _watch(workers)
         except Interrupted as stop:
-            for worker in workers:
-                worker.send_signal(stop.exit_code - 128)
+            _signal(workers, stop.exit_code - 128)
             _wait(workers)
-            raise SystemExit(stop.exit_code) from None
-        finally:
-            for worker in workers:
-                if worker.poll() is None:
-                    worker.kill()
-                    worker.wait()
-            if is_terminal(sys.stderr):  # a chief that was killed had hidden the cursor for its bar
-                sys.stderr.write(_SHOW_CURSOR)
-                sys.stderr.flush()
+            if (workers[0].code or 0) > 0:  # it has told of it
+                raise SystemExit(stop.exit_code) from None
+            raise
+
+
+def _end(workers: list[Worker]) -> None:
+    for worker in workers:
+        if worker.code is None:
+            worker.process.kill()
+            worker.process.wait()
+    if is_terminal(sys.stderr):  # a chief that was killed had hidden the cursor for its bar
+        sys.stderr.write(_SHOW_CURSOR)
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager
-def _told_by_chief(as_json: bool) -> Iterator[int | None]:
+def _told_by_chief(as_json: bool) -> Iterator[BinaryIO | None]:
     """Give where the chief's standard output goes: lines appear at once, a document only if it is the one.
 
     A chief that is ended because another worker was lost tells of an interruption; this process knows better.
@@ -70,27 +121,62 @@ def _told_by_chief(as_json: bool) -> Iterator[int | None]:
         return
     with tempfile.TemporaryFile() as held:
         try:
-            yield held.fileno()
+            yield held
         except SystemExit:
             held.seek(0)
             write(held.read().decode(sys.stdout.encoding, "backslashreplace"), flush=True)
             raise
 
 
-def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
-    while any(worker.poll() is None for worker in workers) and not any(worker.poll() for worker in workers):
+@contextlib.contextmanager
+def _stopped_together(workers: list[Worker]) -> Iterator[None]:
+    """Let Ctrl-Z, which reaches this process alone, stop the workers too, and `fg` or `bg` let all go on."""
+    numbers = [signal.SIGTSTP, signal.SIGCONT] if hasattr(signal, "SIGTSTP") else []
+    if not numbers or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        _signal(workers, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def go_on(_number: int, _frame: FrameType | None) -> None:
+        _signal(workers, signal.SIGCONT)
+
+    before = [signal.signal(number, handler) for number, handler in zip(numbers, (stop, go_on), strict=True)]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _signal(workers: list[Worker], number: int) -> None:
+    for worker in workers:
+        worker.process.send_signal(number)
+
+
+def _watch(workers: list[Worker]) -> NoReturn:
+    while any(worker.code is None for worker in workers) and not any(worker.code for worker in workers):
         time.sleep(0.05)
-    lost = next((index for index, worker in enumerate(workers) if worker.poll()), None)
+    lost = next((index for index, worker in enumerate(workers) if worker.code), None)
     if lost is None:
         raise SystemExit(0)
     _wait(workers, _HEARING)
     # Those that train have heard of the loss and said so; those that still wait for the others would wait on.
-    for worker in workers:
-        worker.terminate()
+    _signal(workers, signal.SIGTERM)
     _wait(workers)
-    chief, code = workers[0].poll(), workers[lost].returncode
+    _tell_of_loss(workers, lost)
+
+
+def _tell_of_loss(workers: list[Worker], lost: int) -> NoReturn:
+    """Say once what went wrong: the chief has said what it knows, and others may know more."""
+    chief, code = workers[0].code, workers[lost].code or 0
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    if chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED):
+    is_told = chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED)
+    if not is_told or code not in (chief, WorkerLost.exit_code):
+        workers[lost].tell_errors()
+    if is_told:
         if lost != 0 and code < 0:  # the chief has told of a loss, and did not know whose
             say("note:", f"it was worker {lost} of {len(workers)}, which ended with {how}")
         raise SystemExit(chief)
@@ -100,22 +186,53 @@ def _watch(workers: list[subprocess.Popen[bytes]]) -> NoReturn:
     )
 
 
-def _wait(workers: list[subprocess.Popen[bytes]], seconds: float = _GRACE) -> None:
+def _wait(workers: list[Worker], seconds: float = _GRACE) -> None:
     end = time.monotonic() + seconds
-    while any(worker.poll() is None for worker in workers) and time.monotonic() < end:
+    while any(worker.code is None for worker in workers) and time.monotonic() < end:
         time.sleep(0.05)
 
 
-def _start(addresses: list[str], index: int, output: int | None) -> subprocess.Popen[bytes]:
-    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    quiet = [] if index == 0 else ["--quiet"]
-    arguments = [*_without_workers(session.typed), "--strategy", "multiworker", "--device", "cpu", *quiet]
-    return subprocess.Popen(
-        [sys.executable, "-m", "mnist_cli.cli.local_worker", json.dumps(session.typed), *arguments],
-        env={PATIENCE_VARIABLE: _PATIENCE, **os.environ, "TF_CONFIG": json.dumps(cluster)},
+def _commands(count: int, *, is_private: bool) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield what each process is given: options, and variables of the environment."""
+    if not is_private:
+        yield ["--strategy", "mirrored"], {CPU_DEVICES_VARIABLE: str(count), "TF_CONFIG": ""}
+        return
+    addresses, token = _free_addresses(count), secrets.token_hex(16)
+    for index in range(count):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}, "private": True}
+        quiet = ["--quiet"] if index else []
+        yield (
+            ["--strategy", "multiworker", *quiet],
+            {
+                PATIENCE_VARIABLE: os.environ.get(PATIENCE_VARIABLE, _PATIENCE),
+                TOKEN_VARIABLE: token,
+                "TF_CONFIG": json.dumps(cluster),
+            },
+        )
+
+
+def _start(
+    options: Sequence[str],
+    variables: Mapping[str, str],
+    network: Sequence[int],
+    output: BinaryIO | None,
+    errors: BinaryIO | None,
+) -> Child:
+    """Start a process; with `errors`, nobody reads its results."""
+    return children.start(
+        "mnist_cli.cli.local_worker",
+        json.dumps(session.typed),
+        json.dumps(network),
+        *_without_workers(session.typed),
+        *options,
+        "--device",
+        "cpu",
+        env={**os.environ, **variables},
         # It closes when this process ends, and then the worker does.
         stdin=subprocess.PIPE,
-        stdout=output,
+        stdout=subprocess.DEVNULL if errors else output,
+        stderr=errors,
+        pass_fds=network,
         # A Ctrl-C reaches them once, through this process, and not a second time from the terminal.
         start_new_session=True,
     )

@@ -68,7 +68,7 @@ class GrowingStore:
         if written is None or not self._resume(written):
             for array in self._arrays.values():
                 array.written, array.digest = 0, hashlib.sha256()
-        self._file = os.open(self.path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        self._file = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
     def __enter__(self) -> GrowingStore:
         return self
@@ -101,7 +101,7 @@ class GrowingStore:
             array.digest.update(content)
             with files.naming(self.path):
                 while content:
-                    done = os.pwrite(self._file, content, at)
+                    done = system.write_at(self._file, content, at)
                     content, at = content[done:], at + done
             array.written += len(rows)
 

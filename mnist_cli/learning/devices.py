@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from mnist_cli.errors import ConfigError
+from mnist_cli.learning.distributed.setting import CPU_DEVICES_VARIABLE
 
 # TensorFlow demands this of memory that it takes over instead of copying it (the width of Eigen's widest vectors).
 _ALIGNMENT = 64
@@ -44,6 +45,21 @@ def available_devices(wanted: str) -> tuple[Device, ...]:
             hint="use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
         )
     return tuple(Device("cpu", f"/CPU:{number}") for number in range(len(tf.config.list_logical_devices("CPU"))))
+
+
+def split_cpu(count: int) -> None:
+    """Let TensorFlow see the processor as so many devices; to be called before it does anything.
+
+    Raises:
+        ConfigError: it has done something already.
+    """
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError as error:
+        raise ConfigError(
+            [f"{CPU_DEVICES_VARIABLE}: expected a process in which TensorFlow has not done anything yet"]
+        ) from error
 
 
 def resident(array: npt.NDArray[np.uint8], device: Device) -> tf.Tensor:

@@ -22,15 +22,13 @@ import threading
 from collections.abc import Iterator
 from typing import TextIO
 
+from mnist_cli import environment
 from mnist_cli.errors import InputError
 from mnist_cli.memory import TENSORFLOW_NEEDS, memory_failure, require_memory
 from mnist_cli.text import printable
 
 # Held while TensorFlow is being imported: `sys.modules` has a module from its first line on.
 _LOCK = threading.Lock()
-# 3: errors of TensorFlow arrive as exceptions, what it logs beside them is for its developers.
-# KERAS_HOME: a folder that cannot be. Keras would leave a keras.json in the home folder, and obey one that is there.
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_HOME": os.devnull}
 # What the libraries in TensorFlow log before they read TF_CPP_MIN_LOG_LEVEL: `I0000 00:00:1795326215.607872 …`.
 _LOG_LINE = re.compile(
     rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before absl"
@@ -40,7 +38,7 @@ _LOG_LINE = re.compile(
 def import_tensorflow() -> None:
     """Import TensorFlow, or wait until an import that is under way is done.
 
-    TF_CPP_MIN_LOG_LEVEL and KERAS_HOME are set where they are not.
+    What TensorFlow and Keras read from the environment is set and cleared; see mnist_cli/environment.py.
 
     Raises:
         InputError: TensorFlow is not installed, or does not run here.
@@ -48,6 +46,7 @@ def import_tensorflow() -> None:
     """
     with _LOCK:
         logging.getLogger("tensorflow").addFilter(_is_news)  # a second time it changes nothing
+        environment.prepare(environment.TENSORFLOW, environment.KERAS)  # some are read later than at the import
         if "tensorflow" in sys.modules:
             return
         require_memory(TENSORFLOW_NEEDS, "TensorFlow")
@@ -95,8 +94,7 @@ def import_in_background() -> None:
 
 
 def _import() -> None:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.prepare(environment.TENSORFLOW, environment.KERAS)
     with _without_matplotlib(), _without_collection():
         importlib.import_module("tensorflow")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import math
 import signal
 import time
@@ -20,7 +20,7 @@ from mnist_cli.formats.scoring import score
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.checkpoints import Checkpoints
 from mnist_cli.learning.data import TrainingData
-from mnist_cli.learning.distributed.cluster import Cluster, losses_told
+from mnist_cli.learning.distributed.cluster import Cluster
 from mnist_cli.learning.distributed.replicas import make_replicas
 from mnist_cli.learning.events import EventFiles
 from mnist_cli.learning.loop import Chunk, TrainingLoop
@@ -143,6 +143,8 @@ class Run:
         self._progress.start("train", self._last_step, "steps")
         try:
             with deferred_signals() as stop:
+                if self._cluster:
+                    self._cluster.stop = stop
                 try:
                     self._advance(stop)
                 finally:
@@ -222,8 +224,9 @@ class Run:
     def _run_chunk(self, count: int) -> None:
         rows = rows_at(self._seed, self._step * self._batch, count * self._batch, len(self._data.labels))
         started = time.perf_counter()
-        with self._stopwatch.on("steps"), losses_told() if self._cluster else contextlib.nullcontext():
-            self._chunk = chunk = self._loop.run(self._step, rows.reshape(count, self._batch))
+        run = functools.partial(self._loop.run, self._step, rows.reshape(count, self._batch))
+        with self._stopwatch.on("steps"):
+            self._chunk = chunk = self._cluster.wait(run) if self._cluster else run()
         self._steps_per_second = count / (time.perf_counter() - started)
         # Of terms from 0 on: once their sum has passed 2^53 it stays above, in whatever order they are added.
         lost = np.flatnonzero(chunk.losses >= EXACT)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from mnist_cli import files
+from mnist_cli import environment, files
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import ConfigError
 from mnist_cli.formats import HISTORY_NAME, MODEL_NAME
@@ -126,13 +126,14 @@ def train(
         from mnist_cli.learning.training import Run
     target = Path(folder)
     events = (tensorboard or target / "tensorboard") if settings.tensorboard else None
-    run = Run(settings, seed, TRAIN.version, data, checkpoints or target / CHECKPOINTS, stopwatch, progress, events)
-    trained = run.train(resume)
-    if run.writes:
-        target.mkdir(parents=True, exist_ok=True)
-        write_history(target / HISTORY_NAME, trained.history)
-        save_model(target / MODEL_NAME, trained.model)
-    run.forget()
+    with environment.prepared_for_training(by_workers=settings.strategy == "multiworker"):
+        run = Run(settings, seed, TRAIN.version, data, checkpoints or target / CHECKPOINTS, stopwatch, progress, events)
+        trained = run.train(resume)
+        if run.writes:
+            target.mkdir(parents=True, exist_ok=True)
+            write_history(target / HISTORY_NAME, trained.history)
+            save_model(target / MODEL_NAME, trained.model)
+        run.forget()
     record = trained.record
     _warn_if_useless(record, trained.model, settings.rate, progress)
     return TrainResult(

@@ -1,29 +1,48 @@
-"""How workers meet: all of them or a time-out that names those who are missing, whatever order they come in."""
+"""How workers meet: all of them or a time-out that names those who are missing, whoever else calls meanwhile."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from mnist_cli.cli.workers import _free_addresses
 from mnist_cli.errors import ConfigError, WorkerLost
-from mnist_cli.learning.distributed.rendezvous import Word, listen, patience, tell
+from mnist_cli.learning.distributed.rendezvous import Word, listen, tell
+from mnist_cli.learning.distributed.setting import patience, shared_secret
 
 CHIEF = "chief:1"
+SECRET = b"known to the workers alone"
 
 
 def listening(pool: ThreadPoolExecutor, address: str, seconds: float = 30) -> Future[Word]:
-    return pool.submit(listen, address, CHIEF, seconds)
+    return pool.submit(listen, address, CHIEF, SECRET, seconds)
+
+
+@contextmanager
+def calling(address: str) -> Iterator[socket.socket]:
+    """Call a worker as soon as it listens."""
+    host, _, port = address.rpartition(":")
+    while True:
+        try:
+            call = socket.create_connection((host, int(port)), timeout=30)
+            break
+        except ConnectionRefusedError:
+            threading.Event().wait(0.02)
+    with call:
+        yield call
 
 
 @pytest.mark.parametrize("word", ["train", "rest"])
 def test_every_worker_hears_the_chiefs_word(word: Word) -> None:
     addresses = _free_addresses(3)
     with ThreadPoolExecutor() as pool:
-        chief = pool.submit(tell, word, addresses, 30)
+        chief = pool.submit(tell, word, addresses, SECRET, 30)
         heard = [listening(pool, address) for address in addresses]
         assert [each.result() for each in heard] == [word] * 3
         chief.result()
@@ -33,8 +52,8 @@ def test_nobody_trains_before_all_are_there_and_the_missing_are_named() -> None:
     there, missing = _free_addresses(2)
     with ThreadPoolExecutor() as pool:
         heard = listening(pool, there, 2)
-        with pytest.raises(WorkerLost, match=rf"within 0\.5 s; no answer from {missing}\n"):
-            tell("train", [there, missing], 0.5)
+        with pytest.raises(WorkerLost, match=rf"within 0\.5 s; no answer from {missing}\nhint"):
+            tell("train", [there, missing], SECRET, 0.5)
         with pytest.raises(WorkerLost, match="no answer from chief:1"):
             heard.result()
 
@@ -44,49 +63,138 @@ def test_a_rest_is_told_to_those_who_come_even_if_others_do_not() -> None:
     with ThreadPoolExecutor() as pool:
         heard = listening(pool, there)
         with pytest.raises(WorkerLost, match=missing):
-            tell("rest", [there, missing], 1)
+            tell("rest", [there, missing], SECRET, 1)
         assert heard.result() == "rest"
 
 
 def test_a_worker_that_ends_while_it_waits_is_called_again_when_it_is_back() -> None:
     first, second = _free_addresses(2)
     with ThreadPoolExecutor() as pool:
-        chief = pool.submit(tell, "train", [first, second], 30)
-        with socket.create_server(("", int(first.rpartition(":")[2]))) as door, door.accept()[0] as call:
-            assert call.recv(100) == b"mnist chief\n"
-            call.sendall(b"here\n")
+        chief = pool.submit(tell, "train", [first, second], SECRET, 30)
+        with pytest.raises(WorkerLost):
+            listen(first, CHIEF, SECRET, 0.7)  # the chief finds it there, and then not
         heard = [listening(pool, address) for address in (first, second)]
         assert [each.result() for each in heard] == ["train"] * 2
         chief.result()
 
 
-def test_a_stranger_at_a_workers_door_is_turned_away() -> None:
+@pytest.mark.parametrize(
+    "says",
+    [b"GET / HTTP/1.1\r\n\r\n", b"mnist chief\nrest\n", b"rest\n", b"x" * 5000, b"00 " + b"0" * 64 + b"\nrest\n", b""],
+    ids=["http", "old", "rest", "long", "proof", "hangs-up"],
+)
+def test_whatever_a_stranger_says_to_a_worker_changes_nothing(says: bytes) -> None:
     (address,) = _free_addresses(1)
-    host, _, port = address.rpartition(":")
     with ThreadPoolExecutor() as pool:
         heard = listening(pool, address)
-        for greeting in (b"GET / HTTP/1.1\r\n\r\n", b"mnist chief\nhallo\n"):
-            with connected(host, int(port)) as stranger:
-                stranger.sendall(greeting)
-                while stranger.recv(100):
-                    pass
-        tell("train", [address], 30)
+        with calling(address) as stranger:
+            stranger.sendall(says)
+            stranger.shutdown(socket.SHUT_WR)
+            received = b"".join(iter(lambda: _received(stranger), b""))
+        assert received.startswith(b"mnist worker ") and received.count(b"\n") == 1
+        assert not heard.done()
+        tell("train", [address], SECRET, 30)
         assert heard.result() == "train"
 
 
-def connected(host: str, port: int) -> socket.socket:
-    while True:
-        try:
-            return socket.create_connection((host, port), timeout=30)
-        except ConnectionRefusedError:
-            threading.Event().wait(0.02)
+def _received(call: socket.socket) -> bytes:
+    try:
+        return call.recv(1000)
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize("count", [1, 40, 250])
+def test_strangers_who_are_silent_do_not_keep_the_chief_waiting(count: int) -> None:
+    (address,) = _free_addresses(1)
+    with ThreadPoolExecutor() as pool, ExitStack() as strangers:
+        heard = listening(pool, address)
+        for _ in range(count):
+            strangers.enter_context(calling(address))
+        started = time.monotonic()
+        tell("train", [address], SECRET, 30)
+        assert time.monotonic() - started < 5
+        assert heard.result() == "train"
+
+
+def test_what_was_said_to_one_worker_means_nothing_when_it_is_said_again() -> None:
+    address, relayed = _free_addresses(2)
+    said: list[bytes] = []
+    with ThreadPoolExecutor() as pool:
+        heard = listening(pool, address)
+
+        def listen_in() -> None:
+            """Stand between the chief and a worker, and write down what the chief says."""
+            port = int(relayed.rpartition(":")[2])
+            with (
+                socket.create_server(("127.0.0.1", port)) as door,
+                door.accept()[0] as chief,
+                calling(address) as worker,
+            ):
+                while line := worker.recv(1000):
+                    chief.sendall(line)
+                    said.append(chief.recv(1000))
+                    worker.sendall(said[-1])
+
+        between = pool.submit(listen_in)
+        tell("rest", [relayed], SECRET, 30)
+        assert heard.result() == "rest"
+        between.result()
+        assert any(line.startswith(b"rest ") for line in said)
+        again = listening(pool, address)
+        with calling(address) as stranger:
+            stranger.sendall(b"".join(said))
+            while _received(stranger):
+                pass
+        assert not again.done()
+        tell("train", [address], SECRET, 30)
+        assert again.result() == "train"
+
+
+def test_a_stranger_at_the_place_of_a_worker_is_not_taken_for_it() -> None:
+    address, other = _free_addresses(2)
+    with ThreadPoolExecutor() as pool, socket.create_server(("127.0.0.1", int(other.rpartition(":")[2]))) as silent:
+        silent.listen(50)
+        heard = listening(pool, address, 6)
+        with pytest.raises(WorkerLost, match=f"no answer from {other}"):
+            tell("train", [address, other], SECRET, 3)
+        with pytest.raises(WorkerLost):
+            heard.result()
+
+
+def test_another_token_is_told_on_both_sides() -> None:
+    (address,) = _free_addresses(1)
+    with ThreadPoolExecutor() as pool:
+        heard = listening(pool, address, 2)
+        with pytest.raises(WorkerLost, match=f"no answer from {address}"):
+            tell("train", [address], b"another", 1)
+        with pytest.raises(WorkerLost, match="has another MNIST_WORKERS_TOKEN or list of workers"):
+            heard.result()
+
+
+def test_the_token_is_the_secret_and_without_it_the_list_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MNIST_WORKERS_TOKEN", raising=False)
+    assert shared_secret(["a:1", "b:1"]) != shared_secret(["a:1", "c:1"])
+    monkeypatch.setenv("MNIST_WORKERS_TOKEN", "token")
+    assert shared_secret(["a:1", "b:1"]) == shared_secret(["a:1", "c:1"]) == b"token"
+
+
+def test_a_worker_on_loopback_listens_nowhere_else() -> None:
+    (address,) = _free_addresses(1)
+    other = f"127.0.0.2:{address.rpartition(':')[2]}"
+    with ThreadPoolExecutor() as pool:
+        heard = listening(pool, address)
+        with calling(address), pytest.raises(ConnectionRefusedError):
+            socket.create_connection((other.rpartition(":")[0], int(other.rpartition(":")[2])), timeout=5)
+        tell("rest", [address], SECRET, 30)
+        heard.result()
 
 
 def test_a_port_that_is_taken_is_told() -> None:
-    with socket.create_server(("", 0)) as other:
+    with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: expected a port for this worker that is free"):
-            listen(f"127.0.0.1:{port}", CHIEF, 1)
+            listen(f"127.0.0.1:{port}", CHIEF, SECRET, 1)
 
 
 def test_patience_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ import pytest
 
 from mnist_cli.cli import workers as local_workers
 from mnist_cli.cli.workers import _free_addresses, run_workers
-from mnist_cli.errors import ConfigError, WorkerLost
+from mnist_cli.errors import ConfigError, Interrupted, WorkerLost
+from mnist_cli.learning.distributed.own_network import make_network
 from mnist_cli.learning.distributed.setting import this_worker
 from tests.support import ROOT
-from tests.support.command_line import start_process
+from tests.support.command_line import environment, start_process
 from tests.support.data import write_small_store
+from tests.support.hostile import hostile_folder
 from tests.support.stages import train
 from tests.support.trainings import outputs
 
@@ -260,6 +262,134 @@ def is_running(number: int) -> bool:
         return False
 
 
+WITHOUT_NETWORK = """
+import mnist_cli.cli.workers
+from mnist_cli.__main__ import main
+
+mnist_cli.cli.workers.make_network = lambda: None
+main()
+"""
+
+
+def test_without_a_network_of_their_own_workers_are_replicas_of_one_process_with_the_same_bits(
+    prepared: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(prepared / "artifacts" / "preprocess", tmp_path / "artifacts" / "preprocess")
+    shutil.copytree(prepared / "artifacts" / "fetch", tmp_path / "artifacts" / "fetch")
+    command = [sys.executable, "-c", WITHOUT_NETWORK, "train", "--workers", "3", "--steps", "60"]
+    # A TF_CONFIG is none of its business.
+    variables = environment({"TF_CONFIG": json.dumps(TF_CONFIG)})
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: no network of their own for processes here: one process trains as 3 replicas, to the same bits"
+    ]
+    train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path / "single", steps=60)
+    assert outputs(tmp_path / "single") == outputs(tmp_path / "artifacts" / "train")
+
+
+def children_of(process: subprocess.Popen[str], count: int) -> list[int]:
+    """Return the processes that a process has started, when there are so many."""
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if len(found := path.read_text().split()) == count:
+            return [int(number) for number in found]
+        time.sleep(0.02)
+    raise AssertionError(f"expected {count} children of {process.pid}; received {found}")
+
+
+def state_of(number: int) -> str:
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_local_workers_are_stopped_and_go_on_together_in_a_network_that_nobody_else_is_in(prepared: Path) -> None:
+    checkpoints = prepared / "artifacts" / "train" / "checkpoints"
+    settings = ("--steps", "5000000", "--set", "train.checkpoint_every=200", "--seed", "5")
+    process = start_process("train", "--workers", "2", *settings, cwd=prepared)
+    try:
+        before = set(checkpoints.glob("*/step-*"))
+        wait_until(lambda: not set(checkpoints.glob("*/step-*")) <= before)
+        workers = children_of(process, 2) if make_network() else children_of(process, 1)
+        networks = {Path(f"/proc/{number}/ns/net").readlink() for number in workers}
+        assert len(networks) == 1
+        assert len(workers) == 1 or networks != {Path("/proc/self/ns/net").readlink()}
+        process.send_signal(signal.SIGTSTP)  # as Ctrl-Z does
+        wait_until(lambda: [state_of(number) for number in (process.pid, *workers)] == ["T"] * (1 + len(workers)))
+        process.send_signal(signal.SIGCONT)  # as fg does
+        stopped = set(checkpoints.glob("*/step-*"))
+        wait_until(lambda: not set(checkpoints.glob("*/step-*")) <= stopped)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 130, said
+        assert said.count("error: interrupted") == 1, said
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_local_workers_run_no_file_of_the_current_folder(prepared: Path, tmp_path: Path) -> None:
+    marker = hostile_folder(tmp_path)
+    command = [sys.executable, "-P", "-m", "mnist_cli", "train", "--workers", "2", "--steps", "20"]
+    command += ["--artifacts", str(prepared / "artifacts")]
+    # What they read by themselves is hostile too.
+    variables = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(variables), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert not marker.exists(), marker.read_text()
+
+
+LOST_AT_THE_START = """
+import sys
+from mnist_cli.learning.distributed.rendezvous import listen
+from mnist_cli.learning.distributed.setting import shared_secret
+
+own, chief = sys.argv[1:]
+print(listen(own, chief, shared_secret([chief, own]), 100))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [pytest.param(None, WORKER_LOST, marks=pytest.mark.exhaustive), (signal.SIGTERM, 143), (signal.SIGINT, 130)],
+)
+def test_a_chief_whose_partner_is_lost_before_tensorflow_starts_ends_in_time_and_at_a_signal(
+    synthetic: Path, number: signal.Signals | None, code: int
+) -> None:
+    addresses = _free_addresses(2)
+    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    variables = {"TF_CONFIG": json.dumps(cluster), "MNIST_WORKERS_PATIENCE": "30"}
+    chief = start_process("train", "--force", cwd=synthetic, variables=variables)
+    try:
+        command = [sys.executable, "-c", LOST_AT_THE_START, addresses[1], addresses[0]]
+        met = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+        assert met.stdout == "train\n", met.stderr
+        at = time.monotonic()
+        if number is not None:
+            time.sleep(2)  # it waits in TensorFlow, or soon will
+            chief.send_signal(number)
+        said = chief.communicate(timeout=60)
+        assert chief.returncode == code, said
+        assert time.monotonic() - at < (45 if number is None else 10)
+        word = "expected TensorFlow to start in every worker within 30 s" if number is None else "interrupted"
+        assert word in said[1]
+        assert "in a network that you trust" in said[1]
+    finally:
+        chief.kill()
+        chief.communicate()
+
+
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where synthetic digits are ready, with a configuration that says so."""
@@ -403,21 +533,31 @@ os.kill(os.getpid(), signal.SIGKILL)
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
     """Programs, by number, that are started in the place of the workers."""
     programs = {0: CHIEF, 1: ""}
+    started = iter(range(len(programs)))
 
-    def start(_addresses: list[str], index: int, output: int | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", programs[index]], stdin=subprocess.DEVNULL, stdout=output)
+    def start(
+        _options: object, _variables: object, _network: object, output: Any, errors: Any
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", programs[next(started)]]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local_workers, "_start", start)
     monkeypatch.setattr(local_workers, "_HEARING", 0.1)
+    monkeypatch.setattr(local_workers, "_GRACE", 5)
+    monkeypatch.setattr(local_workers, "make_network", list)
     return programs
+
+
+def unexpected(text: str) -> None:
+    pytest.fail(f"there is nothing to say; received {text}")
 
 
 def test_the_document_of_local_workers_is_the_chiefs(
     stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="0"):
-        run_workers(2, as_json=True)
+        run_workers(2, unexpected, as_json=True)
     assert json.loads(capfd.readouterr().out) == {"stages": []}
 
 
@@ -427,7 +567,7 @@ def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
     stand_ins[1] = LOST
     Path("wait").touch()
     with pytest.raises(WorkerLost, match="worker 1 of 2 ended with signal SIGKILL"):
-        run_workers(2, as_json=True)
+        run_workers(2, unexpected, as_json=True)
     assert capfd.readouterr().out == ""
 
 
@@ -438,8 +578,61 @@ def test_a_lost_worker_is_named_where_the_chief_only_tells_of_a_loss(
     stand_ins[0] = "import pathlib, sys, time\npathlib.Path('ready').touch()\ntime.sleep(0.5)\nsys.exit(9)"
     stand_ins[1] = LOST
     with pytest.raises(SystemExit, match="9"):
-        run_workers(2)
+        run_workers(2, unexpected)
     assert "note: it was worker 1 of 2, which ended with signal SIGKILL" in capfd.readouterr().err
+
+
+SAYS = (
+    "import sys, time; sys.stderr.write('error: {text}\\n'); sys.stderr.flush(); time.sleep({wait}); sys.exit({code})"
+)
+
+
+@pytest.mark.parametrize(
+    ("chief", "other", "said"),
+    [
+        ((5, "no store", 0.3), (5, "no store", 0), ["error: no store"]),
+        ((9, "another worker ended", 0.3), (9, "another worker ended", 0), ["error: another worker ended"]),
+        # The chief only knows that somebody is gone; the one that is gone knows why.
+        ((9, "another worker ended", 1), (5, "no memory", 0), ["error: another worker ended", "error: no memory"]),
+        ((0, "", 0), (5, "no memory", 0), ["error: no memory"]),
+    ],
+    ids=["the-same", "a-loss", "a-reason", "only-the-other"],
+)
+def test_workers_tell_an_error_once(
+    stand_ins: dict[int, str],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    chief: tuple[int, str, float],
+    other: tuple[int, str, float],
+    said: list[str],
+) -> None:
+    monkeypatch.setattr(local_workers, "_HEARING", 5)
+    for number, (code, text, wait) in enumerate((chief, other)):
+        stand_ins[number] = SAYS.format(text=text, wait=wait, code=code) if text else ""
+    with pytest.raises((SystemExit, WorkerLost)):
+        run_workers(2, unexpected)
+    assert sorted(capfd.readouterr().err.splitlines()) == sorted(said)
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_one_process_tells_of_a_signal(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hears: bool
+) -> None:
+    waits = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(60)"
+    stand_ins |= {0: CHIEF if hears else waits, 1: "import time; time.sleep(60)"}
+    Path("wait").touch()
+
+    def signalled(_workers: object) -> None:
+        end = time.monotonic() + 30
+        while not Path("ready").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(local_workers, "_watch", signalled)
+    # Where the chief has told of it, the command ends; else it tells of it itself.
+    with pytest.raises(SystemExit if hears else Interrupted):
+        run_workers(2, unexpected)
+    assert ("interrupted" in capfd.readouterr().out) == hears
 
 
 @pytest.mark.parametrize(("task", "tasks"), [("x", "2"), ("2", "2"), ("-1", "2"), ("0", "")])

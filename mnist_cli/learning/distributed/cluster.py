@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,17 @@ from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.devices import available_devices
-from mnist_cli.learning.distributed.rendezvous import listen, patience, tell
+from mnist_cli.learning.distributed.beside import collective_start_beside, wait_beside
+from mnist_cli.learning.distributed.rendezvous import listen, tell
 from mnist_cli.learning.distributed.replicas import Replicas
-from mnist_cli.learning.distributed.setting import Worker, this_worker
+from mnist_cli.learning.distributed.setting import Worker, patience, shared_secret, this_worker
+from mnist_cli.signals import StopRequest
 from mnist_cli.text import printable
 
+ResultT = TypeVar("ResultT")
+
+# From the rendezvous on, for TensorFlow to start in all workers, if they have that much patience.
+_START = 60.0
 # What TensorFlow says when a process is gone, or was started again, or when the others gave up.
 _LOST = (
     tf.errors.UnavailableError,
@@ -63,6 +69,10 @@ class Cluster:
     Args:
         device: `auto`, `cpu` or `gpu`.
 
+    Attributes:
+        worker: which of them this is.
+        stop: whether a signal has asked this one to stop, for `wait`; whoever handles signals sets it.
+
     Raises:
         ConfigError: nobody says who the workers are, or a GPU is wanted that TensorFlow does not see.
         WorkerLost: they cannot be reached.
@@ -71,14 +81,11 @@ class Cluster:
 
     def __init__(self, device: str) -> None:
         self.worker = this_worker()
+        self.stop = StopRequest()
         _meet(self.worker)
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
-        with losses_told():
-            options = tf.distribute.experimental.CommunicationOptions(
-                implementation=tf.distribute.experimental.CommunicationImplementation.RING
-            )
-            self._strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(self.worker), options)
+        self._strategy = self.wait(self._start, min(_START, patience()))
         count = self._strategy.num_replicas_in_sync
         # TensorFlow lists the devices of all workers by now; every worker has as many.
         devices = available_devices(device)[: count // self.worker.count]
@@ -86,15 +93,34 @@ class Cluster:
         signature = [tf.TensorSpec([None], tf.float64)]
         self._compiled = tf.function(self._sum, input_signature=signature, autograph=False)
 
+    def wait(self, work: Callable[[], ResultT], seconds: float | None = None) -> ResultT:
+        """Return what TensorFlow computes with the others; signals are heeded meanwhile.
+
+        Args:
+            work: the call that waits for the others.
+            seconds: for how long at most.
+
+        Raises:
+            WorkerLost: one of them is gone, or does not answer in time.
+            Interrupted: a signal asked to stop, and the others did not come that far.
+        """
+        with losses_told():
+            return wait_beside(work, seconds, self.stop)
+
+    def _start(self) -> Any:
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=tf.distribute.experimental.CommunicationImplementation.RING
+        )
+        with collective_start_beside():
+            return tf.distribute.MultiWorkerMirroredStrategy(_resolver(self.worker), options)
+
     def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return the sum of every worker's float64 [n]; it returns when all have called it.
 
         Raises:
             WorkerLost: one does not.
         """
-        with losses_told():
-            total: npt.NDArray[np.float64] = self._compiled(tf.constant(values, tf.float64)).numpy()
-        return total
+        return self.wait(lambda: self._compiled(tf.constant(values, tf.float64)).numpy())
 
     def part(self) -> None:
         """Return when every worker has called it; then each may leave, and no other takes that for a loss.
@@ -157,14 +183,16 @@ class Cluster:
 
 def dismiss_workers() -> None:
     """As the chief, tell the others that there is nothing to train; errors as `rendezvous.tell`."""
-    tell("rest", _addresses(this_worker())[1:], patience())
+    addresses = _addresses(this_worker())
+    tell("rest", addresses[1:], shared_secret(addresses), patience())
 
 
 def _meet(worker: Worker) -> None:
     addresses = _addresses(worker)
+    secret = shared_secret(addresses)
     if worker.is_chief:
-        tell("train", addresses[1:], patience())
-    elif listen(addresses[worker.index], addresses[0], patience()) == "rest":
+        tell("train", addresses[1:], secret, patience())
+    elif listen(addresses[worker.index], addresses[0], secret, patience()) == "rest":
         raise NothingToTrain("nothing to do: the chief's model is fresh")
 
 

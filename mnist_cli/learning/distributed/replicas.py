@@ -14,7 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from mnist_cli.learning.devices import Device, available_devices
+from mnist_cli.learning.devices import Device, available_devices, split_cpu
+from mnist_cli.learning.distributed.setting import cpu_devices
 
 Tensors = tuple[tf.Tensor, ...]
 # Called with the index of a device in `Replicas.devices`, rows, W and b.
@@ -75,8 +76,10 @@ def make_replicas(strategy: str, device: str) -> Replicas:
     """Return the replicas for `single` or `mirrored`, on `auto`, `cpu`, `gpu` or `gpu:N`.
 
     Raises:
-        ConfigError: a GPU is wanted that TensorFlow does not see.
+        ConfigError: a GPU is wanted that TensorFlow does not see, or MNIST_CPU_DEVICES is wrong or comes too late.
     """
+    if strategy == "mirrored" and (count := cpu_devices()) > 1:
+        split_cpu(count)
     devices = available_devices(device)
     if strategy == "single":
         return Replicas(devices[:1])

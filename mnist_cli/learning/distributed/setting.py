@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnist_cli.errors import ConfigError
@@ -12,6 +14,10 @@ from mnist_cli.text import printable
 
 STRATEGIES = ("single", "mirrored", "multiworker")
 DEVICE_PATTERN = "auto|cpu|gpu(:(0|[1-9][0-9]{0,3}))?"
+PATIENCE_VARIABLE = "MNIST_WORKERS_PATIENCE"
+_PATIENCE = 300.0  # seconds; in a cluster, machines and images come one after the other
+TOKEN_VARIABLE = "MNIST_WORKERS_TOKEN"
+CPU_DEVICES_VARIABLE = "MNIST_CPU_DEVICES"
 _ADDRESS = re.compile(r"\S+:\d{1,5}")
 _JOBS = ("chief", "worker")  # in the order in which tf.distribute numbers them
 
@@ -25,12 +31,14 @@ class Worker:
         count: how many there are.
         source: who says so: TF_CONFIG or Slurm.
         addresses: `host:port` of each, in order, where TF_CONFIG names them.
+        is_private: whether they have a network of their own, as those of `mnist train --workers` have.
     """
 
     index: int
     count: int
     source: str
     addresses: tuple[str, ...] = ()
+    is_private: bool = False
 
     @property
     def is_chief(self) -> bool:
@@ -43,6 +51,36 @@ def unusable_device(device: str, strategy: str) -> str | None:
     if device.startswith("gpu:") and strategy != "single":
         return f"{strategy} takes every GPU, and {device} is one; expected auto, cpu or gpu"
     return None
+
+
+def patience() -> float:
+    """Return for how many seconds workers wait for each other: MNIST_WORKERS_PATIENCE, else 300.
+
+    Raises:
+        ConfigError: it is not a number above 0.
+    """
+    text = os.environ.get(PATIENCE_VARIABLE, "")
+    with contextlib.suppress(ValueError):
+        if not text or 0 < float(text) < float("inf"):
+            return float(text or _PATIENCE)
+    raise ConfigError([f"{PATIENCE_VARIABLE}: expected seconds, above 0; received {text!r:.40}"])
+
+
+def shared_secret(addresses: Sequence[str]) -> bytes:
+    """Return what only the workers of one training know: MNIST_WORKERS_TOKEN, else no more than who they are."""
+    return (os.environ.get(TOKEN_VARIABLE) or "\n".join(addresses)).encode()
+
+
+def cpu_devices() -> int:
+    """Return as how many devices the processor is seen: MNIST_CPU_DEVICES, else 1.
+
+    Raises:
+        ConfigError: it is not a number from 1 to 64.
+    """
+    text = os.environ.get(CPU_DEVICES_VARIABLE) or "1"
+    if not re.fullmatch("[0-9]{1,2}", text) or not 1 <= int(text) <= 64:
+        raise ConfigError([f"{CPU_DEVICES_VARIABLE}: expected a number from 1 to 64; received {text!r:.40}"])
+    return int(text)
 
 
 def this_worker() -> Worker:
@@ -87,4 +125,4 @@ def _by_tf_config(text: str) -> Worker:
             ]
         ) from None
     number = index + (len(named["chief"]) if job == "worker" else 0)
-    return Worker(number, len(addresses), "TF_CONFIG", addresses)
+    return Worker(number, len(addresses), "TF_CONFIG", addresses, content.get("private") is True)
