@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
-from mnist_cli import children
+from mnist_cli import children, system
 from mnist_cli.children import Child
 from mnist_cli.cli import session
 from mnist_cli.cli.terminal import is_terminal, say, write
@@ -131,18 +131,19 @@ def _told_by_chief(as_json: bool) -> Iterator[BinaryIO | None]:
 @contextlib.contextmanager
 def _stopped_together(workers: list[Worker]) -> Iterator[None]:
     """Let Ctrl-Z, which reaches this process alone, stop the workers too, and `fg` or `bg` let all go on."""
-    numbers = [signal.SIGTSTP, signal.SIGCONT] if hasattr(signal, "SIGTSTP") else []
-    if not numbers or signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+    if system.JOB_CONTROL is None or signal.getsignal(system.JOB_CONTROL[0]) is signal.SIG_IGN:
         yield
         return
+    suspended, stopped, resumed = system.JOB_CONTROL
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        _signal(workers, signal.SIGSTOP)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        _signal(workers, stopped)
+        os.kill(os.getpid(), stopped)
 
     def go_on(_number: int, _frame: FrameType | None) -> None:
-        _signal(workers, signal.SIGCONT)
+        _signal(workers, resumed)
 
+    numbers = (suspended, resumed)
     before = [signal.signal(number, handler) for number, handler in zip(numbers, (stop, go_on), strict=True)]
     try:
         yield
