@@ -78,25 +78,12 @@ def _open_temporary(target: Path) -> tuple[Path, int, bool]:
         temporary = temporary_beside(target)
         # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        is_locked = _lock(descriptor)
+        is_locked = system.lock(descriptor)
         if is_locked is False or not os.fstat(descriptor).st_nlink:  # somebody sweeps it at this very moment
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
             continue
         return temporary, descriptor, bool(is_locked)
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Lock an open file; return whether it is locked, False where another process has it, None where nobody can."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return None
-    return True
 
 
 def _sweep_dead(target: Path) -> None:
@@ -112,7 +99,7 @@ def _is_dead(temporary: Path) -> bool | None:
     """Tell whether the writer of a temporary file is dead; None where that cannot be known."""
     try:
         with open_regular(temporary) as file:
-            return None if temporary.is_symlink() else _lock(file.fileno())
+            return None if temporary.is_symlink() else system.lock(file.fileno())
     except OSError:
         return None
 

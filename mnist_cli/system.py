@@ -180,3 +180,16 @@ def is_mine(path: Path) -> bool:
 def processors() -> int:
     """Return how many processors this process may use; where nobody says so, how many there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock an open file; return whether it is locked, False where another process has it, None where nobody can."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
