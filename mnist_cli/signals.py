@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from mnist_cli import system
 from mnist_cli.errors import Interrupted
 
 # A terminal that is closed sends a hang-up, which Windows does not have.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *system.HANG_UP)
 
 
 class StopRequest:

@@ -19,6 +19,8 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _IN_USE = (5, 32, 33)
 _PATIENCE = 2.0  # seconds
 _PAUSE = 0.05
+# What a terminal sends that is closed.
+HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 # What Ctrl-Z sends, what stops a process for certain, and what lets it go on; None where there is no job control.
 JOB_CONTROL = (signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT) if hasattr(signal, "SIGTSTP") else None
 
