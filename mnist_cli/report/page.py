@@ -19,7 +19,7 @@ from mnist_cli.report import figures, images
 from mnist_cli.text import isolated, printable
 
 _STYLES = ("base.css", "report.css")
-_SCRIPTS = ("model.js", "pad.js")
+_SCRIPTS = ("model.js", "drawing.js", "pad.js")
 _MATRIX = (
     26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
 )

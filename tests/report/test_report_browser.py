@@ -144,8 +144,8 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
 
 
 def drawn(browser: Browser, shape: tuple[int, int] = (28, 28)) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [*shape]."""
-    ink = browser.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
+    """Return the ink in [0, 1] that becomes an image, of a small drawing enlarged, and that image, [*shape]."""
+    ink = browser.run("const ink = mnistReport.enlarged(); return {at: [...ink.at], height: ink.height, width: ink.width}")
     pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
     return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(shape)
 
@@ -196,11 +196,32 @@ def test_one_click_loads_an_image_of_the_gallery(opened: Browser, data: ReportDa
     assert opened.run("return document.activeElement.id") == "pad-drawing"
 
 
-def test_drawing_over_a_loaded_image_keeps_it(opened: Browser) -> None:
-    before = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+def test_the_first_stroke_on_a_loaded_image_starts_a_new_drawing(opened: Browser) -> None:
+    loaded = opened.run(STATE)["pixels"]
     opened.draw(PAD, SEVEN)
-    after = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
-    assert after > before > 0
+    over_the_image = opened.run(STATE)["pixels"]
+    assert opened.text("#pad-loaded") == ""
+    opened.draw(PAD, [(0.2, 0.9), (0.8, 0.9)])
+    assert opened.run(STATE)["pixels"] != over_the_image, "the second one goes on"
+    opened.click("#pad-undo")
+    opened.click("#pad-undo")
+    assert opened.run(STATE)["pixels"] == loaded
+    opened.click("#pad-clear")
+    opened.draw(PAD, SEVEN)
+    assert opened.run(STATE)["pixels"] == over_the_image
+
+
+def test_a_small_drawing_keeps_the_width_of_the_pen(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    large = np.array(blank.run(STATE)["pixels"], float)
+    blank.click("#pad-clear")
+    blank.draw(PAD, [(0.3 + 0.22 * x, 0.6 + 0.22 * y) for x, y in SEVEN])
+    small = np.array(blank.run(STATE)["pixels"], float)
+    assert abs(large.sum() / small.sum() - 1) < 0.15
+    assert np.abs(large - small).mean() < 12
+    ink = blank.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+    enlarged = blank.run("return mnistReport.enlarged().at.reduce((sum, value) => sum + value)")
+    assert enlarged > 1.5 * ink, "the pad shows what was drawn"
 
 
 def test_undo_takes_back_strokes_clearing_and_images(blank: Browser) -> None:
