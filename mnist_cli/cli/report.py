@@ -35,7 +35,7 @@ def report(
     from mnist_cli.report.writing import write_report
     from mnist_cli.stages.evaluate import accuracy_sentence
 
-    written = write_report(session.load_as_run().config, session.artifacts, output)
-    accuracy = written.metrics["accuracy"]
+    written, metrics = write_report(session.load_as_run().config, session.artifacts, output)
+    accuracy = metrics["accuracy"]
     session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
-    session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")
+    session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(metrics)}")

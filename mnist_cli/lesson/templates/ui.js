@@ -1,0 +1,98 @@
+// What the figures share: the examples in the page, the image that all of them look at, and small ways to draw.
+
+const data = JSON.parse(byId("lesson-data").textContent);
+const shape = data.shape;
+const [height, width] = shape;
+const pixelCount = height * width;
+const classes = data.classes.length;
+const classIndices = [...data.classes.keys()];
+const isPlain = matchMedia("(prefers-reduced-motion: reduce)");
+
+// 0.9201 as "92.01 %".
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const signed = (value, digits = 2) => {
+  const size = Math.abs(value).toFixed(digits);
+  return Number(size) === 0 ? size : `${value < 0 ? "−" : "+"}${size}`;
+};
+const grouped = value => value.toLocaleString("en-US").replace("-", "−");
+
+// element("button", {type: "button", textContent: "Go"}, child, …); names with a hyphen are attributes.
+const element = (tag, properties = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-")) made.setAttribute(name, value);
+    else made[name] = value;
+  }
+  made.append(...children);
+  return made;
+};
+
+// Labels, then pixels in two bits each: see lesson/examples.py.
+const unpack = async () => {
+  const stream = new Blob([bytesOf(data.examples)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const count = data.train + data.test;
+  const inputs = new Uint8Array(count * pixelCount);
+  for (let index = 0; index < inputs.length; index++) {
+    inputs[index] = 85 * ((bytes[count + (index >> 2)] >> (2 * (index & 3))) & 3);
+  }
+  const part = (from, to) => ({inputs: inputs.subarray(from * pixelCount, to * pixelCount), labels: bytes.subarray(from, to)});
+  return {train: part(0, data.train), test: part(data.train, count)};
+};
+
+const imageAt = (part, index) => part.inputs.subarray(index * pixelCount, (index + 1) * pixelCount);
+
+const rgb = name => {
+  const text = colour(name);
+  return text.startsWith("#") ? [1, 3, 5].map(at => parseInt(text.slice(at, at + 2), 16)) : text.split(" ").map(Number);
+};
+
+// Bytes as ink on nothing.
+const drawInk = (canvas, pixels, [rows, columns] = shape) => {
+  [canvas.width, canvas.height] = [columns, rows];
+  const context = canvas.getContext("2d");
+  const [ink, shown] = [rgb("--ink-rgb"), context.createImageData(columns, rows)];
+  pixels.forEach((value, index) => shown.data.set([...ink, value], 4 * index));
+  context.putImageData(shown, 0, 0);
+};
+
+// Numbers of any sign: red below 0, blue above, the stronger the nearer to `limit`.
+const drawSigned = (canvas, valueAt, limit) => {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const [against, inFavour, shown] = [rgb("--against"), rgb("--for"), context.createImageData(width, height)];
+  for (let index = 0; index < pixelCount; index++) {
+    const value = valueAt(index);
+    const strength = limit ? Math.min(255, Math.round(255 * Math.abs(value) / limit)) : 0;
+    shown.data.set([...(value < 0 ? against : inFavour), strength], 4 * index);
+  }
+  context.putImageData(shown, 0, 0);
+};
+
+// The image that every figure shows: chosen among the examples, or drawn. label: null where nobody knows it.
+const hand = {pixels: new Uint8Array(pixelCount), label: null, name: ""};
+const followers = [];
+const take = (pixels, label, name) => {
+  Object.assign(hand, {pixels: Uint8Array.from(pixels), label, name});
+  followers.forEach(follow => follow());
+};
+const repaints = []; // called when light and dark change places
+const onChange = work => followers.push(work);
+const onRepaint = work => repaints.push(work);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => repaints.forEach(work => work()));
+
+// A row for each class with a bar: [data-bar], [data-share] and what `extra` adds.
+const barRows = (list, names, extra = () => []) => names.map(name => {
+  const [bar, share] = [element("span"), element("span", {className: "share"})];
+  const row = element("li", {className: "row"}, element("span", {className: "name", textContent: name}), ...extra(name),
+    element("span", {className: "track"}, bar), share);
+  list.append(row);
+  return {row, show: (value, isFirst) => {
+    bar.style.transform = `scaleX(${Math.min(1, Math.max(0, value))})`;
+    share.textContent = Number.isNaN(value) ? "NaN" : percent(value);
+    row.classList.toggle("predicted", isFirst);
+  }};
+});
+
+const probabilitiesOf = values => softmax(Array.from(values));
+const highestOf = values => values.indexOf(Math.max(...values));
