@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli.cli.options import option
+from mnist_cli.cli.options import flag, option
+from mnist_cli.cli.pages import show_page
 from mnist_cli.cli.session import Session, command
 from mnist_cli.stages.stage import Pipeline
 from mnist_cli.text import file_size, printable
@@ -24,6 +25,7 @@ def report(
     output: Annotated[
         Path | None, option("--output", metavar="FILE", help="Write to this file, instead of artifacts/report.html.")
     ] = None,
+    open_: Annotated[bool, flag("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about the model: curves, weights, mistakes, calibration, and a pad to draw on.
 
@@ -39,3 +41,5 @@ def report(
     accuracy = metrics["accuracy"]
     session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
     session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(metrics)}")
+    if open_:
+        show_page(written.path, session.output)

@@ -84,10 +84,12 @@ def _chosen(store: Store, counts: dict[str, int]) -> Examples:
     height, width = store.image_shape
     room = min(_PIXELS, _WEIGHTS // len(store.classes))
     scale = min(1.0, (room / (height * width)) ** 0.5)
-    shape = max(1, int(height * scale)), max(1, int(width * scale))
+    rows = max(1, int(height * scale))
+    columns = max(1, min(int(width * scale), room // rows))
+    shape = min(rows, room // columns), columns
+    rows, columns = shrunk(np.zeros(store.image_shape, np.uint8), *shape).shape
     train, test = (_part(getattr(store, name), _STREAMS[name], counts[name], store, shape) for name in counts)
-    height, width = shrunk(np.zeros(store.image_shape, np.uint8), *shape).shape
-    return Examples(train, test, (height, width), store.classes)
+    return Examples(train, test, (rows, columns), store.classes)
 
 
 def _part(split: Split, stream: int, count: int, store: Store, shape: tuple[int, int]) -> Part:

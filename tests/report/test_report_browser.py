@@ -145,7 +145,9 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
 
 def drawn(browser: Browser, shape: tuple[int, int] = (28, 28)) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Return the ink in [0, 1] that becomes an image, of a small drawing enlarged, and that image, [*shape]."""
-    ink = browser.run("const ink = mnistReport.enlarged(); return {at: [...ink.at], height: ink.height, width: ink.width}")
+    ink = browser.run(
+        "const ink = mnistReport.enlarged(); return {at: [...ink.at], height: ink.height, width: ink.width}"
+    )
     pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
     return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(shape)
 

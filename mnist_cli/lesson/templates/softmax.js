@@ -36,7 +36,7 @@ const softmaxFigure = valuesOfHand => {
     const made = barRows(list, names, name => {
       const slider = element("input", {type: "range", min: -12, max: 12, step: 0.1, "aria-label": `logit of ${name}`});
       const [logit, power] = [element("span", {className: "number"}), element("span", {className: "number"})];
-      const more = element("button", {type: "button", textContent: "+1", "aria-label": `one more unit for ${name}`});
+      const more = element("button", {type: "button", textContent: "+1", "aria-label": `+1 for ${name}`});
       const index = rows.length;
       slider.addEventListener("input", () => {
         values[index] = Number(slider.value);
