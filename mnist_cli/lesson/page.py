@@ -135,7 +135,7 @@ def _facts(data: LessonData) -> dict[str, Any]:
         "rate": str(SETTINGS.rate),
         "batches": BATCHES,
         "batch": SETTINGS.batch_size,
-        "steps": SETTINGS.steps,
+        "steps": data.reference.model.step,
         "digest": data.reference.model.digest,
     }
 
@@ -213,7 +213,7 @@ def _page_data(data: LessonData, facts: Mapping[str, Any]) -> dict[str, Any]:
         "weights": weights,
         "bias": bias,
         "tables": {name: tables[name] for name in ("A", "B", "C", "ln")},
-        "steps": SETTINGS.steps,
+        "steps": reference.model.step,
         "seed": SEED,
         "rate": SETTINGS.rate,
         "batch": SETTINGS.batch_size,

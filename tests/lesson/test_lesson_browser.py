@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from mnist_cli.formats.scoring import score, wilson_interval
 from mnist_cli.lesson.page import LessonData, render
 from tests.support.browser import Browser, start_browser
-from tests.support.lesson_data import make_lesson_data, trained
+from tests.support.lesson_data import STEPS, make_lesson_data, trained
 
 SEVEN = [(0.3, 0.25), (0.5, 0.25), (0.72, 0.25), (0.6, 0.5), (0.5, 0.8)]
 
@@ -183,7 +183,7 @@ def finished(browser: Browser, step: int) -> bool:
 
 def test_the_training_ends_with_the_bits_of_python(opened: Browser, data: LessonData) -> None:
     opened.click("#training-end")
-    assert finished(opened, 1000)
+    assert finished(opened, STEPS)
     assert opened.text("#training-digest") == data.reference.model.digest
     assert "got the same bits" in opened.text("#training-verdict")
     measured = data.reference.score
@@ -265,7 +265,7 @@ def test_a_drawing_on_one_pad_stands_on_the_other_too(opened: Browser) -> None:
 
 def test_a_cell_of_the_matrix_opens_its_images(opened: Browser, data: LessonData) -> None:
     opened.click("#training-end")
-    assert finished(opened, 1000)
+    assert finished(opened, STEPS)
     confusion = score(
         data.reference.model.weights, data.reference.model.bias, data.examples.test.inputs, data.examples.test.labels
     ).confusion
@@ -318,7 +318,7 @@ def test_other_shapes_and_classes_compute_what_python_computes(
     browser.open(path)
     assert browser.becomes("return Boolean(window.mnistLesson)")
     browser.click("#training-end")
-    assert finished(browser, 1000)
+    assert finished(browser, STEPS)
     assert browser.text("#training-digest") == data.reference.model.digest
     browser.draw("#evidence-pad", SEVEN)
     if len(classes) > 26:

@@ -15,11 +15,12 @@ from mnist_cli.formats.store import Store, open_store
 from mnist_cli.formats.store_writer import write_store
 from mnist_cli.lesson.examples import Examples, choose_examples
 from mnist_cli.lesson.page import Beyond, LessonData
-from mnist_cli.lesson.training import SETTINGS, Reference
+from mnist_cli.lesson.training import Reference
 from mnist_cli.maps.order import rows_at
 from tests.support import exact
 from tests.support.report_data import noisy_examples
 
+STEPS = 150  # of the trainings of the tests: the 1,000 of a lesson take them half a minute
 DIGITS = tuple("0123456789")
 ORIGIN = Dataset("bars", {}, (), DIGITS, title="bars in noise", licence="CC0", source="https://example.org/")
 
@@ -48,13 +49,13 @@ def quick_order(seed: int, count: int, batch: int, steps: int) -> npt.NDArray[np
 
 def trained(examples: Examples, **options: Any) -> exact.Trained:
     """Train as the page does, by the independent program of the tests."""
-    settings: dict[str, Any] = {"steps": SETTINGS.steps, "batch": 100, "seed": 0, "classes": len(examples.classes)}
+    settings: dict[str, Any] = {"steps": STEPS, "batch": 100, "seed": 0, "classes": len(examples.classes)}
     settings["order"] = quick_order
     return exact.train(examples.train.inputs, examples.train.labels, **(settings | options))
 
 
 def make_lesson_data(
-    folder: Path, *, steps: int = SETTINGS.steps, beyond: tuple[Beyond, ...] = (), **of_store: Any
+    folder: Path, *, steps: int = STEPS, beyond: tuple[Beyond, ...] = (), **of_store: Any
 ) -> LessonData:
     """Return what a lesson is made from, without TensorFlow; the same arguments give the same data."""
     store = make_store(folder, **of_store)

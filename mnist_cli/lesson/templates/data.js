@@ -48,8 +48,9 @@ const dataFigure = parts => {
       context.fillRect(x, y, (1 - here) * (cell - 1) + here * across / pixelCount, (1 - here) * (cell - 1) + here * 3 * cell);
     });
   };
-  let [flat, frame] = [0, 0];
-  const flatten = goal => {
+  let [flat, goal, frame] = [0, 0, 0];
+  const flatten = () => {
+    goal = 1 - goal;
     cancelAnimationFrame(frame);
     const from = flat;
     let start = null;
@@ -65,7 +66,7 @@ const dataFigure = parts => {
     byId("data-flat").textContent = goal
       ? `One row of ${pixelCount} numbers: the first ${width} are the top row of the image.` : "";
   };
-  byId("data-flatten").addEventListener("click", () => flatten(flat > 0.5 ? 0 : 1));
+  byId("data-flatten").addEventListener("click", flatten);
   onChange(() => {
     write();
     paint(flat);

@@ -42,31 +42,39 @@ const unpack = async () => {
 
 const imageAt = (part, index) => part.inputs.subarray(index * pixelCount, (index + 1) * pixelCount);
 
-const rgb = name => {
-  const text = colour(name);
-  return text.startsWith("#") ? [1, 3, 5].map(at => parseInt(text.slice(at, at + 2), 16)) : text.split(" ").map(Number);
+// Colours of the page as numbers; they are asked for in every frame, and change with light and dark alone.
+let palette = {};
+const rgb = name => palette[name] ??= (text => text.startsWith("#")
+  ? [1, 3, 5].map(at => parseInt(text.slice(at, at + 2), 16)) : text.split(" ").map(Number))(colour(name));
+
+// Paint a canvas of one pixel for each of the image; write(data, at, index) sets the four bytes of a pixel.
+const paintPixels = (canvas, write) => {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const shown = context.createImageData(width, height);
+  for (let index = 0; index < pixelCount; index++) write(shown.data, 4 * index, index);
+  context.putImageData(shown, 0, 0);
 };
 
 // Bytes as ink on nothing.
-const drawInk = (canvas, pixels, [rows, columns] = shape) => {
-  [canvas.width, canvas.height] = [columns, rows];
-  const context = canvas.getContext("2d");
-  const [ink, shown] = [rgb("--ink-rgb"), context.createImageData(columns, rows)];
-  pixels.forEach((value, index) => shown.data.set([...ink, value], 4 * index));
-  context.putImageData(shown, 0, 0);
+const drawInk = (canvas, pixels) => {
+  const [red, green, blue] = rgb("--ink-rgb");
+  paintPixels(canvas, (bytes, at, index) => {
+    [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] = [red, green, blue, pixels[index]];
+  });
 };
 
 // Numbers of any sign: red below 0, blue above, the stronger the nearer to `limit`.
 const drawSigned = (canvas, valueAt, limit) => {
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d");
-  const [against, inFavour, shown] = [rgb("--against"), rgb("--for"), context.createImageData(width, height)];
-  for (let index = 0; index < pixelCount; index++) {
+  const [against, inFavour, scale] = [rgb("--against"), rgb("--for"), limit ? 255 / limit : 0];
+  paintPixels(canvas, (bytes, at, index) => {
     const value = valueAt(index);
-    const strength = limit ? Math.min(255, Math.round(255 * Math.abs(value) / limit)) : 0;
-    shown.data.set([...(value < 0 ? against : inFavour), strength], 4 * index);
-  }
-  context.putImageData(shown, 0, 0);
+    const ink = value < 0 ? against : inFavour;
+    bytes[at] = ink[0];
+    bytes[at + 1] = ink[1];
+    bytes[at + 2] = ink[2];
+    bytes[at + 3] = Math.min(255, Math.round(scale * Math.abs(value)));
+  });
 };
 
 // The image that every figure shows: chosen among the examples, or drawn. label: null where nobody knows it.
@@ -79,7 +87,10 @@ const take = (pixels, label, name) => {
 const repaints = []; // called when light and dark change places
 const onChange = work => followers.push(work);
 const onRepaint = work => repaints.push(work);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => repaints.forEach(work => work()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  palette = {};
+  repaints.forEach(work => work());
+});
 
 // A row for each class with a bar: [data-bar], [data-share] and what `extra` adds.
 const barRows = (list, names, extra = () => []) => names.map(name => {
