@@ -46,6 +46,7 @@ _LABELS = {
     "one-hot": "A label as cells",
     "evidence": "The evidence of each pixel",
     "softmax": "From logits to probabilities",
+    "network": "The model as a network",
     "loss": "Surprise, and the loss of an image",
     "training": "The training, step by step",
     "evaluation": "Accuracy and confusions on unseen images",

@@ -78,7 +78,7 @@ def test_it_teaches_the_seven_ideas_in_the_order_of_the_tutorial(page: Page) -> 
     sections = [section["id"] for section in page.all("section")]
     assert sections == ["data", "one-hot", "evidence", "softmax", "loss", "training", "evaluation", "beyond"]
     assert [f"{number}. " in page.text for number in range(1, 8)] == [True] * 7
-    assert len(page.all("figure")) == 7
+    assert len(page.all("figure")) == 8
 
 
 def test_the_numbers_and_the_licence_are_those_of_the_run(page: Page) -> None:
