@@ -14,12 +14,12 @@ from mnist_cli import files
 from mnist_cli.datasets import FILE_NAMES, ROLES, Dataset
 from mnist_cli.formats.store import Split, Store
 from mnist_cli.maps.permutation import permuted
+from mnist_cli.page.packing import in_four_greys, packed
 from mnist_cli.pictures.luminance import shrunk
 
 Bytes = npt.NDArray[np.uint8]
 
 TRAIN, TEST = 6000, 1000
-LEVELS = 4  # of grey; two bits a pixel
 _STREAMS = {"train": 3000, "test": 3001}  # of the permutation that draws the lots
 # What keeps the page below 1.5 MB, in bytes before they become text, and a step of its training below some
 # milliseconds. MNIST's 7,000 images take 490 kB.
@@ -57,16 +57,10 @@ class Examples:
     classes: tuple[str, ...]
 
     def packed(self) -> bytes:
-        """Return all examples, deflated (RFC 1950).
-
-        First the labels, those to train on before the others, then the pixels in the same order: four a byte, the
-        first one in the lowest two bits.
-        """
+        """Return all labels, those to train on before the others, and then all images in the same order, deflated."""
         parts = (self.train, self.test)
-        levels = np.concatenate([part.inputs.ravel() for part in parts]) // 85
-        levels = np.pad(levels, (0, -levels.size % 4)).reshape(-1, 4)
-        pixels = (levels << np.array([0, 2, 4, 6], np.uint8)).sum(axis=1, dtype=np.uint8)
-        return zlib.compress(b"".join(part.labels.tobytes() for part in parts) + pixels.tobytes(), 9)
+        labels = b"".join(part.labels.tobytes() for part in parts)
+        return packed(labels, np.concatenate([part.inputs.ravel() for part in parts]))
 
 
 def choose_examples(store: Store) -> Examples:
@@ -98,9 +92,7 @@ def _part(split: Split, stream: int, count: int, store: Store, shape: tuple[int,
     if shape != store.image_shape:
         images = inputs.reshape(count, *store.image_shape)
         inputs = np.stack([shrunk(image, *shape).ravel() for image in images])
-    # ⌊3 q / 255 + ½⌋ levels, of 85 each.
-    levels = (inputs.astype(np.uint16) * (2 * (LEVELS - 1)) + 255) // 510
-    return Part((levels * 85).astype(np.uint8), np.array(split.labels[rows]))
+    return Part(in_four_greys(inputs), np.array(split.labels[rows]))
 
 
 def write_dataset(examples: Examples, folder: Path, origin: Dataset) -> Path:

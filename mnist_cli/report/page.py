@@ -19,7 +19,7 @@ from mnist_cli.report import figures, images
 from mnist_cli.text import isolated, printable
 
 _STYLES = ("base.css", "report.css")
-_SCRIPTS = ("model.js", "drawing.js", "pad.js")
+_SCRIPTS = ("model.js", "drawing.js", "pad.js", "pictures.js")
 _MATRIX = (
     26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
 )
@@ -83,7 +83,8 @@ def _content(data: ReportData) -> dict[str, Any]:
     split = getattr(store, metrics["split"])
     _check(data, split)
     names = [isolated(printable(name, _NAME)) for name in model.classes]
-    calibration, mistakes, uncertain = _survey(model, split)
+    cells = images.Cells(split, len(names))
+    calibration, mistakes, uncertain = _survey(model, split, cells)
     examples = images.Examples(split, model.shape, names, mistakes, uncertain)
     return {
         "metrics": metrics,
@@ -100,7 +101,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "calibration": _calibration(calibration),
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
-        "pad": images.pad_data(model, names, examples),
+        "pad": images.pad_data(model, names, examples, cells),
         "provenance": data.provenance,
     }
 
@@ -121,14 +122,19 @@ def _check(data: ReportData, split: Split) -> None:
         )
 
 
-def _survey(model: Model, split: Split) -> tuple[figures.Calibration, Lowest, Lowest]:
-    """Return the calibration, the wrong answers that give the true label least, and the least certain answers."""
+def _survey(model: Model, split: Split, cells: images.Cells) -> tuple[figures.Calibration, Lowest, Lowest]:
+    """Return the calibration, the wrong answers that give the true label least, and the least certain answers.
+
+    The wrong ones are put into `cells`, too.
+    """
     classes = len(model.bias)
     calibration = figures.Calibration()
     mistakes, uncertain = Lowest(images.MISTAKES, classes), Lowest(images.UNCERTAIN, classes)
     for start, probabilities, labels in answers(model, split.inputs, split.labels):
         calibration.add(probabilities, labels)
-        wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+        predicted = probabilities.argmax(axis=1)
+        wrong = np.flatnonzero(predicted != labels)
+        cells.add(start + wrong, labels[wrong], predicted[wrong])
         mistakes.add(probabilities[wrong, labels[wrong]], start + wrong, probabilities[wrong])
         uncertain.add(probabilities.max(axis=1), start + np.arange(len(labels)), probabilities)
     return calibration, mistakes, uncertain

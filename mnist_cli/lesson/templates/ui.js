@@ -27,15 +27,11 @@ const element = (tag, properties = {}, ...children) => {
   return made;
 };
 
-// Labels, then pixels in two bits each: see lesson/examples.py.
+// Labels, then pixels: see lesson/examples.py.
 const unpack = async () => {
-  const stream = new Blob([bytesOf(data.examples)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const bytes = await inflated(data.examples);
   const count = data.train + data.test;
-  const inputs = new Uint8Array(count * pixelCount);
-  for (let index = 0; index < inputs.length; index++) {
-    inputs[index] = 85 * ((bytes[count + (index >> 2)] >> (2 * (index & 3))) & 3);
-  }
+  const inputs = greysOf(bytes, count, count * pixelCount);
   const part = (from, to) => ({inputs: inputs.subarray(from * pixelCount, to * pixelCount), labels: bytes.subarray(from, to)});
   return {train: part(0, data.train), test: part(data.train, count)};
 };

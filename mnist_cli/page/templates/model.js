@@ -9,6 +9,16 @@ const floatsOf = text => {
   return Float64Array.from({length: view.byteLength / 4}, (_, index) => view.getInt32(4 * index, true) * UNIT);
 };
 
+// What Python deflated.
+const inflated = async text => {
+  const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+};
+
+// Pixels in four greys, two bits each, from the byte `start` on: see page/packing.py.
+const greysOf = (bytes, start, count) => Uint8Array.from({length: count}, (_, index) =>
+  85 * ((bytes[start + (index >> 2)] >> (2 * (index & 3))) & 3));
+
 // As NumPy and Python round: halves to the even neighbour.
 const round = value => {
   const below = Math.floor(value);

@@ -9,6 +9,7 @@ const TALLEST = 420; // of a canvas on the page, in CSS pixels
 const drawing = byId("pad-drawing");
 const seen = byId("pad-seen");
 const rows = [...document.querySelectorAll("[data-class]")];
+const against = byId("pad-other");
 let chosen = null; // the class whose evidence is shown; null: the predicted one
 
 const percent = share => `${(100 * share).toFixed(1)} %`;
@@ -32,6 +33,18 @@ const examine = () => {
 const strongestEvidence = pixels => Math.max(1e-9, ...[...model.bias.keys()].map(other =>
   evidence(model, pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
 
+// What speaks for a class, or for it and against another.
+const compared = (state, k, other) => {
+  const parts = evidence(model, state.pixels, k);
+  if (other === null) return {parts, bias: model.bias[k], logit: state.logits[k]};
+  const minus = evidence(model, state.pixels, other);
+  return {
+    parts: parts.map((value, index) => value - minus[index]),
+    bias: model.bias[k] - model.bias[other],
+    logit: state.logits[k] - state.logits[other],
+  };
+};
+
 // Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
 const keepInView = row => {
   const list = row.parentElement;
@@ -40,25 +53,30 @@ const keepInView = row => {
   list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
 };
 
-const write = (state, k, parts) => {
-  // Of an empty pad nothing is predicted: there is evidence for nothing, unless a class was asked for.
-  const idle = state.empty && chosen === null;
+const write = (state, k, other, {parts, bias, logit}) => {
+  const highest = Math.max(...state.logits);
+  const truth = pad.image() === undefined ? null : data.images[pad.image()].label;
   rows.forEach((row, index) => {
-    row.querySelector("[data-bar]").style.transform = `scaleX(${state.empty ? 0 : state.probabilities[index]})`;
-    row.querySelector("[data-probability]").textContent = state.empty ? "–" : percent(state.probabilities[index]);
-    row.querySelector("input").checked = index === k && !idle;
+    const power = Math.exp(state.logits[index] - highest);
+    row.querySelector("[data-bar]").style.transform = `scaleX(${state.probabilities[index]})`;
+    row.querySelector("[data-probability]").textContent = percent(state.probabilities[index]);
+    row.querySelector("[data-logit]").textContent = signed(state.logits[index]);
+    row.querySelector("[data-power]").textContent = power >= 0.001 ? power.toFixed(3) : power.toExponential(0).replace("-", "−");
+    row.querySelector("input").checked = index === k;
+    row.querySelector(".truth").hidden = index !== truth;
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
   const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
   if (!state.empty) keepInView(rows[state.predicted]);
-  byId("pad-class").textContent = idle ? "–" : data.classes[k];
-  byId("pad-for").textContent = idle ? "–" : signed(sum(value => value > 0));
-  byId("pad-against").textContent = idle ? "–" : signed(sum(value => value < 0));
-  byId("pad-bias").textContent = idle ? "–" : signed(model.bias[k]);
-  byId("pad-logit").textContent = idle ? "–" : signed(state.logits[k]);
+  byId("pad-class").textContent = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
+  byId("pad-for").textContent = signed(sum(value => value > 0));
+  byId("pad-against").textContent = signed(sum(value => value < 0));
+  byId("pad-bias").textContent = signed(bias);
+  byId("pad-logit").textContent = signed(logit);
+  byId("pad-logit-name").textContent = other === null ? "logit" : "difference";
   byId("pad-loaded").textContent = pad.image() === undefined ? "" : nameOf(pad.image());
   byId("pad-says").textContent = state.empty
-    ? "nothing yet" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
+    ? "nothing yet, so b and softmax(b)" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
   byId("pad-undo").disabled = !pad.canUndo();
   byId("pad-clear").disabled = state.empty;
@@ -67,9 +85,11 @@ const write = (state, k, parts) => {
 const show = () => {
   const state = examine();
   const k = chosen ?? state.predicted;
-  const parts = evidence(model, state.pixels, k);
-  paintEvidence(seen, shape, state.pixels, parts, strongestEvidence(state.pixels));
-  write(state, k, parts);
+  const other = against.value === "" || Number(against.value) === k ? null : Number(against.value);
+  const found = compared(state, k, other);
+  const own = other === null ? 0 : found.parts.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  paintEvidence(seen, shape, state.pixels, found.parts, Math.max(own, strongestEvidence(state.pixels)));
+  write(state, k, other, found);
   return state;
 };
 
@@ -102,6 +122,7 @@ document.querySelectorAll("[data-load]").forEach(button => button.addEventListen
   byId("draw").scrollIntoView();
   drawing.focus({preventScroll: true});
 }));
+against.addEventListener("change", show);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   pad.paint();
   show();
@@ -115,4 +136,6 @@ pad.paint();
 show();
 
 // For the console: the same functions that the page uses.
-window.mnistReport = {data, model, examine, evidence, normalise, logits, softmax, loadImage, ink: pad.ink, enlarged: pad.enlarged};
+window.mnistReport = {
+  data, model, pad, examine, evidence, normalise, logits, softmax, loadImage, ink: pad.ink, enlarged: pad.enlarged,
+};
