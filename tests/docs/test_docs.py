@@ -152,6 +152,20 @@ def test_the_tutorial_runs(beginners_folder: tuple[Path, bool], capsys: pytest.C
                 assert shape_of(printed) == shape_of(shown), f"mnist {line}"
 
 
+def test_the_page_about_the_lesson_shows_what_it_prints(beginners_folder: tuple[Path, bool]) -> None:
+    _, real = beginners_folder
+    if not real:
+        pytest.skip("the page shows MNIST: MNIST_MIRRORS names no folder with its files")
+    mnist("run", "--quiet")
+    [(_, text)] = blocks(ROOT / "docs" / "lesson.md", "console")
+    line, _, shown = text.removeprefix("$ mnist ").partition("\n")
+
+    def without_sizes(output: str) -> str:  # what deflates the images has versions of its own
+        return re.sub(r"[\d.]+ kB", "kB", output)
+
+    assert without_sizes(mnist(*shlex.split(line)).out) == without_sizes(shown)
+
+
 @pytest.mark.exhaustive
 def test_the_page_about_python_runs(empty: Path) -> None:
     mnist("run", "--dataset", "synthetic", "--quiet")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from mnist_cli.pictures.normalize import normalize
+from mnist_cli.pictures.predicting import predict
 from mnist_cli.report.page import ReportData, render
 from mnist_cli.text import printable
 from tests.support.browser import Browser, start_browser
@@ -166,6 +170,14 @@ def test_the_page_and_mnist_predict_normalise_alike(blank: Browser, points: list
     blank.draw(PAD, points)
     ink, pixels = drawn(blank)
     np.testing.assert_allclose(pixels, normalize(ink, (28, 28)).astype(float), atol=1)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.22])
+def test_mnist_predict_reads_the_saved_drawing_as_the_pad_does(blank: Browser, data: ReportData, share: float) -> None:
+    blank.draw(PAD, [(0.5 + (x - 0.5) * share, 0.5 + (y - 0.5) * share) for x, y in SEVEN])
+    saved = blank.run("return mnistReport.pad.picture().toDataURL('image/png')").partition(",")[2]
+    answer = predict(Image.open(io.BytesIO(base64.b64decode(saved))), data.model)
+    np.testing.assert_allclose(answer.probabilities[0], blank.run(STATE)["probabilities"], atol=0.01)
 
 
 def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:

@@ -207,9 +207,23 @@ const makePad = (canvas, [height, width], listener) => {
     paint();
   });
 
+  // The picture that becomes the image, black on white: a program that normalises it gets the same.
+  const picture = () => {
+    const paper = document.createElement("canvas");
+    [paper.width, paper.height] = [ink.width, ink.height];
+    const context = paper.getContext("2d");
+    const shown = context.createImageData(ink.width, ink.height);
+    enlarged().at.forEach((value, index) => {
+      const grey = 255 - Math.round(255 * value);
+      shown.data.set([grey, grey, grey, 255], 4 * index);
+    });
+    context.putImageData(shown, 0, 0);
+    return paper;
+  };
+
   [canvas.width, canvas.height] = [ink.width, ink.height];
   return {
-    pixels, isEmpty, paint, clear, undo, show,
+    picture, pixels, isEmpty, paint, clear, undo, show,
     ink: () => ink,
     enlarged, // what becomes the image
     image: () => visible()[0]?.about, // what `show` was told of the image on the pad

@@ -79,7 +79,7 @@ const write = (state, k, other, {parts, bias, logit}) => {
     ? "nothing yet, so b and softmax(b)" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
   byId("pad-undo").disabled = !pad.canUndo();
-  byId("pad-clear").disabled = state.empty;
+  byId("pad-clear").disabled = byId("pad-save").disabled = state.empty;
 };
 
 const show = () => {
@@ -105,6 +105,11 @@ const loadImage = index => pad.show(bytesOf(data.images[index].pixels), index, `
 
 byId("pad-undo").addEventListener("click", pad.undo);
 byId("pad-clear").addEventListener("click", pad.clear);
+byId("pad-save").addEventListener("click", () => {
+  const link = document.createElement("a");
+  [link.href, link.download] = [pad.picture().toDataURL("image/png"), "drawing.png"];
+  link.click();
+});
 byId("pad-random")?.addEventListener("click", () => {
   const drawnByLot = data.images.flatMap(({lot}, index) => lot ? [index] : []);
   loadImage(drawnByLot[Math.floor(Math.random() * drawnByLot.length)]);
