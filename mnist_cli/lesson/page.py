@@ -150,7 +150,8 @@ def _sections(data: LessonData, facts: Mapping[str, Any]) -> tuple[str, list[dic
     """Return what stands before the first section as HTML, and the sections: name, title, pieces."""
     from markupsafe import Markup
 
-    intro, sections = "", []
+    intro = ""
+    sections: list[dict[str, Any]] = []
     for piece in pieces("page"):
         if piece.kind == "section":
             sections.append({"name": piece.content, "title": "", "pieces": []})

@@ -23,6 +23,6 @@ def packed(head: bytes, inputs: Bytes) -> bytes:
     Four pixels make a byte, the first one in its lowest two bits; `greysOf` in templates/model.js reads them.
     """
     levels = inputs.ravel() // _STEP
-    levels = np.pad(levels, (0, -levels.size % 4)).reshape(-1, 4)
-    pixels = (levels << np.array([0, 2, 4, 6], np.uint8)).sum(axis=1, dtype=np.uint8)
+    groups = np.pad(levels, (0, -levels.size % 4)).reshape(-1, 4)
+    pixels = (groups << np.array([0, 2, 4, 6], np.uint8)).sum(axis=1, dtype=np.uint8)
     return zlib.compress(head + pixels.tobytes(), 9)

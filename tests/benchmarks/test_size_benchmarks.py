@@ -28,7 +28,7 @@ def test_the_largest_size_is_measured_once_and_only_on_demand(tmp_path: Path) ->
     result = BENCHMARKS["size-largest"](setting_of(tmp_path, run))
     assert len(run.calls) == 12
     assert any("8,100,000" in row.what for row in result.rows)
-    assert ON_DEMAND == ("size-largest",)
+    assert ON_DEMAND == ("size-largest", "pad")
     assert "size-largest" not in program.default_names()
 
 

@@ -73,7 +73,12 @@ def test_a_page_is_opened_in_the_browser_where_there_is_one(
     finished: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+
+    def open_browser(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
     mnist(command, "--open")
     assert opened == [(finished / "artifacts" / f"{command}.html").as_uri()]
     monkeypatch.setattr("webbrowser.open", lambda address: False)

@@ -74,7 +74,13 @@ const makePad = (canvas, [height, width], listener) => {
     const context = canvas.getContext("2d");
     const [red, green, blue] = colour("--ink-rgb").split(" ").map(Number);
     const shown = context.createImageData(ink.width, ink.height);
-    ink.at.forEach((value, index) => shown.data.set([red, green, blue, Math.round(255 * value)], 4 * index));
+    for (let index = 0; index < ink.at.length; index++) { // in every frame: no array for each pixel
+      const at = 4 * index;
+      shown.data[at] = red;
+      shown.data[at + 1] = green;
+      shown.data[at + 2] = blue;
+      shown.data[at + 3] = Math.round(255 * ink.at[index]);
+    }
     context.putImageData(shown, 0, 0);
     if (isEmpty() && canvas.dataset.hint) {
       [context.fillStyle, context.textAlign] = [colour("--muted"), "center"];

@@ -60,7 +60,8 @@ const stroke = (ink, [x0, y0], [x1, y1], radius) => {
       const share = length ? Math.min(1, Math.max(0, (x * dx + y * dy) / length)) : 0;
       const covered = radius + 0.5 - Math.hypot(x - share * dx, y - share * dy);
       const index = row * ink.width + column;
-      ink.at[index] = Math.max(ink.at[index], Math.min(1, Math.max(0, covered)));
+      // In 255 levels, as a saved picture has: whoever reads that gets the same.
+      ink.at[index] = Math.max(ink.at[index], Math.round(255 * Math.min(1, Math.max(0, covered))) / 255);
     }
   }
 };
