@@ -44,6 +44,15 @@ def real_mnist() -> Path:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core, when MNIST_AXE names its file: npm install axe-core; node_modules/axe-core/axe.min.js."""
+    named = os.environ.get("MNIST_AXE")
+    if not named:
+        pytest.skip("needs axe-core: set MNIST_AXE to its axe.min.js (npm install axe-core)")
+    return Path(named).read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def tiny_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the four files of a data set of 60 + 20 images that is known as `tiny` while the test runs."""

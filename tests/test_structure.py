@@ -22,7 +22,9 @@ PACKAGE = Path(mnist_cli.__file__).parent
 ORDER = (
     "cli",
     "audit",
+    "lesson",
     "report",
+    "page",
     "runs",
     "pipeline",
     "stages",

@@ -8,6 +8,7 @@ from benchmarks.cases import (
     accuracy,
     answers,
     command_line,
+    pad,
     preparation,
     recipes,
     sizes,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "recipes": recipes.all_recipes,
     "predict": answers.one_prediction,
     "report": answers.report,
+    "pad": pad.drawings,
     "training-loop": training_loop.examples_per_second,
     "training-first-step": training_loop.time_to_first_step,
     "training-epochs": training_runs.fifty_epochs,
@@ -39,7 +41,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
 }
 
 # What is only measured when it is asked for by its name.
-ON_DEMAND = ("size-largest", "recipes")
+ON_DEMAND = ("size-largest", "recipes", "pad")
 
 # What is measured together by one name.
 GROUPS = {"training": tuple(name for name in BENCHMARKS if name.startswith("training-"))}

@@ -42,6 +42,7 @@ _AFTER = (
     "predict",
     "plot",
     "report",
+    "lesson",
 )
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mnist_cli.cli.options import OfRun, option
+from mnist_cli.cli.options import OfRun, flag, option
+from mnist_cli.cli.pages import show_page
 from mnist_cli.cli.published import Chosen
 from mnist_cli.cli.session import Session, command
 from mnist_cli.stages.stage import Pipeline
@@ -26,6 +27,7 @@ def report(
         Path | None, option("--output", metavar="FILE", help="Write to this file, instead of artifacts/report.html.")
     ] = None,
     run: OfRun = None,
+    open_: Annotated[bool, flag("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about the model: curves, weights, mistakes, calibration, and a pad to draw on.
 
@@ -38,7 +40,9 @@ def report(
     from mnist_cli.stages.evaluate import accuracy_sentence
 
     config, chosen = session.load_as_run().config, Chosen(session, run).run
-    written = write_report(config, session.artifacts, output, chosen)
-    accuracy = written.metrics["accuracy"]
+    written, metrics = write_report(config, session.artifacts, output, chosen)
+    accuracy = metrics["accuracy"]
     session.output.document(file=str(written.path), bytes=written.bytes, sha256=written.sha256, accuracy=accuracy)
-    session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(written.metrics)}")
+    session.output.line(f"{printable(written.path)}: {file_size(written.bytes)}, {accuracy_sentence(metrics)}")
+    if open_:
+        show_page(written.path, session.output)

@@ -1,4 +1,4 @@
-"""The images that a model gets wrong, the surest mistakes first."""
+"""The images that a model gets wrong, first those whose label it gave the least probability."""
 
 from __future__ import annotations
 
@@ -32,29 +32,31 @@ class Mistake:
 def worst_mistakes(
     model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], count: int
 ) -> tuple[list[Mistake], int]:
-    """Return the mistakes of which the model is surest, and how many mistakes there are in all.
+    """Return the mistakes that gave the label the least probability, and how many mistakes there are in all.
+
+    They are the ones that cost most: each adds −ln of that probability to the cross-entropy.
 
     Args:
         model: D inputs, K classes.
         inputs: uint8 [n, D].
         labels: uint8 [n], below K.
-        count: how many to return at most; of equally sure ones the first.
+        count: how many to return at most; of equal ones the first.
     """
-    wrong, surest = 0, Lowest(count, len(model.bias))
+    wrong, worst = 0, Lowest(count, len(model.bias))
     for start, probabilities, truth in answers(model, inputs, labels):
         rows = np.flatnonzero(probabilities.argmax(axis=1) != truth)
         wrong += len(rows)
-        surest.add(-probabilities[rows].max(axis=1, initial=0), start + rows, probabilities[rows])
+        worst.add(probabilities[rows, truth[rows]], start + rows, probabilities[rows])
     mistakes = [
         Mistake(index, int(labels[index]), int(shares.argmax()), float(shares.max()))
-        for index, shares in zip(surest.positions.tolist(), surest.probabilities, strict=True)
+        for index, shares in zip(worst.positions.tolist(), worst.probabilities, strict=True)
     ]
     return mistakes, wrong
 
 
 def mistakes_title(split: str, shown: int, wrong: int, examples: int) -> str:
-    """Return what the mistakes shown are, such as `test: the 24 surest of 843 mistakes among 10,000 images`."""
+    """Return what the mistakes shown are, such as `test: the 24 worst of 843 mistakes among 10,000 images`."""
     if not wrong:
         return f"{split}: no mistake among {plural(examples, 'image')}"
-    counted = f"the {shown} surest of {plural(wrong, 'mistake')} among {plural(examples, 'image')}"
+    counted = f"the {shown} worst of {plural(wrong, 'mistake')} among {plural(examples, 'image')}"
     return f"{split}: {counted} (true → predicted)"

@@ -18,6 +18,7 @@ from mnist_cli.formats.model import Floats, Model
 from mnist_cli.formats.scoring import Lowest
 from mnist_cli.formats.store import Split
 from mnist_cli.maps.softmax import UNIT
+from mnist_cli.page.packing import in_four_greys, packed
 from mnist_cli.pictures.colours import AGAINST, FOR
 from mnist_cli.pictures.luminance import shrunk
 
@@ -29,6 +30,7 @@ _SIDE = 64  # of a picture in the gallery, on average of height and width
 _WEIGHT_PIXELS = 300_000  # of all pictures of weights together
 _PAD_IMAGES = 200_000  # bytes of the images that the pad can load
 _PAD_WEIGHTS = 900_000  # bytes of W and b; a model with more has no pad
+_CELL_IMAGES, _CELL_PIXELS = 12, 1_000_000  # behind a cell of the matrix at most, and of all of them together
 _PAD_SIDE = 2048  # pixels; no canvas is drawn for longer images
 _BARS = 26  # classes at most for which every probability gets a bar; of more, the highest ten
 _CAPTION = 3  # probabilities that are written out
@@ -147,7 +149,36 @@ def drawn_by_lot(examples: int, limit: int) -> npt.NDArray[np.intp]:
     return np.sort(chosen)
 
 
-def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str, Any] | None:
+class Cells:
+    """Images behind the cells of the confusion matrix that are off its diagonal; so many of each that all fit.
+
+    Attributes:
+        rows: [true label, predicted label, position] of each image.
+    """
+
+    def __init__(self, split: Split, classes: int) -> None:
+        self._split = split
+        room = _CELL_PIXELS // split.inputs.shape[1]
+        self._limit = min(_CELL_IMAGES, room // max(1, classes * (classes - 1))) if classes <= _BARS else 0
+        self._counts = np.zeros((classes, classes), np.intp)
+        self.rows: list[list[int]] = []
+
+    def add(
+        self, positions: npt.NDArray[np.intp], labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.intp]
+    ) -> None:
+        """Look at more mistakes: where they are, their labels, and what was predicted, each [m]."""
+        for row in zip(labels.tolist(), predicted.tolist(), positions.tolist(), strict=True):
+            if self._counts[row[:2]] < self._limit:
+                self._counts[row[:2]] += 1
+                self.rows.append(list(row))
+
+    def data(self) -> dict[str, Any]:
+        """Return the rows, and their images in four greys as base64."""
+        images = in_four_greys(self._split.inputs[[position for _, _, position in self.rows]])
+        return {"rows": self.rows, "images": base64.b64encode(packed(b"", images)).decode()}
+
+
+def pad_data(model: Model, names: Sequence[str], examples: Examples, cells: Cells) -> dict[str, Any] | None:
     """Return what the drawing pad computes with; None where W is too large for a page.
 
     Returns:
@@ -165,6 +196,7 @@ def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str
         "bias": bias,
         "images": examples.images,
         "first": by_lot[0] if by_lot else None,
+        "cells": cells.data(),
     }
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,12 @@ from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import Lowest, answers, confused_pairs, score
 from mnist_cli.formats.store import Split, Store
+from mnist_cli.page import html
 from mnist_cli.report import figures, images
-from mnist_cli.text import isolated, printable, signed
+from mnist_cli.text import isolated, printable
 
+_STYLES = ("base.css", "report.css")
+_SCRIPTS = ("model.js", "drawing.js", "pad.js", "pictures.js")
 _MATRIX = (
     26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
 )
@@ -73,22 +73,9 @@ def render(data: ReportData) -> bytes:
         InputError: the metrics are not those of this model on this store.
         FormatError: the store is damaged.
     """
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mnist_cli.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "short": _short, "count": "{:,}".format, "signed": _signed}
-    style, script = _text("report.css"), f"(() => {{\n{_text('model.js')}\n{_text('pad.js')}}})();\n"
-    # Both are ours; everything else on the page is escaped.
-    inlined = {"style": Markup(style), "script": Markup(script)}
-    hashes = {"style_hash": _csp_hash(style), "script_hash": _csp_hash(script)}
-    return environment.get_template("report.html.j2").render(**_content(data), **inlined, **hashes).encode()
+    inlined = html.inlined("mnist_cli.report", _STYLES, _SCRIPTS)
+    template = html.environment("mnist_cli.report").get_template("report.html.j2")
+    return template.render(**_content(data), **inlined).encode()
 
 
 def _content(data: ReportData) -> dict[str, Any]:
@@ -96,7 +83,8 @@ def _content(data: ReportData) -> dict[str, Any]:
     split = getattr(store, metrics["split"])
     _check(data, split)
     names = [isolated(printable(name, _NAME)) for name in model.classes]
-    calibration, mistakes, uncertain = _survey(model, split)
+    cells = images.Cells(split, len(names))
+    calibration, mistakes, uncertain = _survey(model, split, cells)
     examples = images.Examples(split, model.shape, names, mistakes, uncertain)
     return {
         "metrics": metrics,
@@ -113,7 +101,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "calibration": _calibration(calibration),
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
-        "pad": images.pad_data(model, names, examples),
+        "pad": images.pad_data(model, names, examples, cells),
         "provenance": data.provenance,
     }
 
@@ -134,14 +122,19 @@ def _check(data: ReportData, split: Split) -> None:
         )
 
 
-def _survey(model: Model, split: Split) -> tuple[figures.Calibration, Lowest, Lowest]:
-    """Return the calibration, the wrong answers that give the true label least, and the least certain answers."""
+def _survey(model: Model, split: Split, cells: images.Cells) -> tuple[figures.Calibration, Lowest, Lowest]:
+    """Return the calibration, the wrong answers that give the true label least, and the least certain answers.
+
+    The wrong ones are put into `cells`, too.
+    """
     classes = len(model.bias)
     calibration = figures.Calibration()
     mistakes, uncertain = Lowest(images.MISTAKES, classes), Lowest(images.UNCERTAIN, classes)
     for start, probabilities, labels in answers(model, split.inputs, split.labels):
         calibration.add(probabilities, labels)
-        wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+        predicted = probabilities.argmax(axis=1)
+        wrong = np.flatnonzero(predicted != labels)
+        cells.add(start + wrong, labels[wrong], predicted[wrong])
         mistakes.add(probabilities[wrong, labels[wrong]], start + wrong, probabilities[wrong])
         uncertain.add(probabilities.max(axis=1), start + np.arange(len(labels)), probabilities)
     return calibration, mistakes, uncertain
@@ -255,30 +248,3 @@ def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
         "across": [(across(value), f"{100 * value:g}") for value in marks],
         "up": [(up(value), f"{100 * value:g} %") for value in marks],
     }
-
-
-def _text(name: str) -> str:
-    return (resources.files("mnist_cli.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _csp_hash(text: str) -> str:
-    """Return the source that lets a Content-Security-Policy pass exactly this text."""
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
-def _percent(share: float | None, digits: int = 2) -> str:
-    """Return 0.9201 as `92.01 %`, with a space that does not break."""
-    if share is None:
-        return "–"
-    least = 0.1**digits / 100
-    if 0 < share < least / 2:
-        return f"< {least * 100:.{digits}f}\N{NO-BREAK SPACE}%"
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def _signed(value: float) -> str:
-    return signed(value).replace("-", "−")
-
-
-def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"

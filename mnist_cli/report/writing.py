@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
 from mnist_cli.config.declarations import Config, nested
 from mnist_cli.config.template import yaml_value
-from mnist_cli.errors import FormatError, InputError, UsageError
+from mnist_cli.errors import InputError
+from mnist_cli.page.writing import WrittenPage, check_target, published, write_page
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
-from mnist_cli.pipeline.output_files import check_output
 from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
@@ -27,27 +25,11 @@ if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
-_MARK = b"<!doctype html>"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The report that was written.
-
-    Attributes:
-        path: the file.
-        bytes: its size.
-        sha256: digest of its bytes.
-        metrics: the content of metrics.json that it is about.
-    """
-
-    path: Path
-    bytes: int
-    sha256: str
-    metrics: dict[str, Any]
-
-
-def write_report(config: Config, artifacts: Artifacts, target: Path | None = None, run: Run | None = None) -> Written:
+def write_report(
+    config: Config, artifacts: Artifacts, target: Path | None = None, run: Run | None = None
+) -> tuple[WrittenPage, dict[str, Any]]:
     """Write the report on the artifacts, or on a kept run.
 
     Args:
@@ -56,32 +38,26 @@ def write_report(config: Config, artifacts: Artifacts, target: Path | None = Non
         target: the file to write; None is `report.html` in the artifacts folder, of a run `report-ID.html`.
         run: the kept run to report on, which is measured for it, or None.
 
+    Returns:
+        The page, and the content of metrics.json that it is about.
+
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
         UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no report.
         OSError: it cannot be written.
     """
-    path = target or artifacts.root / (f"report-{run.id}.html" if run else NAME)
-    if path == Path("-"):  # standard output says what was written
-        raise UsageError("--output: expected the name of a file; received '-'")
-    if path.is_dir() or (not path.parent.is_dir() and target):
-        received = "a folder" if path.is_dir() else "a file in a folder that is not there"
-        raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
-    if target:
-        check_output(target, artifacts, _MARK)
+    path = check_target(target, artifacts, f"report-{run.id}.html" if run else NAME)
     from mnist_cli.report.page import render
 
     data = _of_run(run, config, artifacts) if run else _of_published(config, artifacts)
-    content = render(data)
-    files.write_bytes(path, content)
-    return Written(path, len(content), hashlib.sha256(content).hexdigest(), dict(data.metrics))
+    return write_page(path, render(data)), dict(data.metrics)
 
 
 def _of_published(config: Config, artifacts: Artifacts) -> ReportData:
     statuses = examine_all(config, artifacts)
     artifacts.digests.save()
     manifests = require_fresh(statuses, InputError, "no report")
-    history, metrics = (_published(artifacts, manifests, kind) for kind in (HISTORY, EVALUATION))
+    history, metrics = (published(artifacts, manifests, kind) for kind in (HISTORY, EVALUATION))
     return _report_data(artifacts, manifests, artifacts.path(MODEL), history, metrics)
 
 
@@ -115,22 +91,6 @@ def _report_data(
         history=parse_history(history),
         provenance=provenance(manifests, artifacts.pipeline),
     )
-
-
-def _published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) -> bytes:
-    """Return the bytes of an output, read once and compared with the manifest: no remembered digest is trusted."""
-    path, manifest = artifacts.path(kind), manifests[artifacts.pipeline.maker(kind).name]
-    content = path.read_bytes()
-    received, expected = hashlib.sha256(content).hexdigest(), manifest.outputs[path.name].sha256
-    if received != expected:
-        raise FormatError(
-            path,
-            "not what was published",
-            expected=f"SHA-256 {expected}",
-            received=received,
-            hint=f"run 'mnist {manifest.stage} --force'",
-        )
-    return content
 
 
 def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance:

@@ -449,6 +449,11 @@ def test_the_report_is_written_without_tensorflow(synthetic: Path) -> None:
     assert b"synthetic" in (synthetic / "artifacts" / "report.html").read_bytes()
 
 
+def test_a_second_lesson_is_written_without_tensorflow(synthetic: Path) -> None:
+    mnist("lesson", "--quiet")
+    assert imported_by(["lesson", "--quiet"], synthetic).isdisjoint({"tensorflow", "keras", "matplotlib", "requests"})
+
+
 def test_training_alone_beside_named_workers_is_said(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 import yaml
 
+from docs import make_tutorial
 from docs.make_reference import PAGE, reference
 from mnist_cli.cli.app import application
 from mnist_cli.datasets import FILE_NAMES
@@ -50,6 +51,13 @@ def commands(page: Path) -> list[list[str]]:
 
 def test_the_reference_is_what_the_code_says() -> None:
     assert PAGE.read_text(encoding="utf-8") == reference(), "run 'python -m docs.make_reference'"
+
+
+def test_the_tutorial_is_the_text_of_the_lesson() -> None:
+    assert make_tutorial.PAGE.read_text(encoding="utf-8") == make_tutorial.tutorial(), (
+        "run 'python -m docs.make_tutorial'"
+    )
+    assert make_tutorial.NETWORK.read_text(encoding="utf-8") == make_tutorial.network()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -122,18 +130,40 @@ def shape_of(output: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "0", output)).strip()
 
 
-def test_the_tutorial_runs(beginners_folder: tuple[Path, bool]) -> None:
+def expected_prints(program: str) -> list[str]:
+    """Return what the comments behind the calls of `print` say that they print."""
+    return re.findall(r"^print\(.*\)  # (.+)$", program, re.MULTILINE)
+
+
+def test_the_tutorial_runs(beginners_folder: tuple[Path, bool], capsys: pytest.CaptureFixture[str]) -> None:
     _, real = beginners_folder
     names: dict[str, Any] = {}
     for language, text in blocks(ROOT / "docs" / "tutorial.md", "console", "python"):
         if language == "python":
+            capsys.readouterr()
             exec(compile(text, "tutorial.md", "exec"), names)
+            if real:
+                assert capsys.readouterr().out.splitlines() == expected_prints(text)
             continue
         for part in text.split("$ mnist ")[1:]:
             line, _, shown = part.partition("\n")
             printed = mnist(*shlex.split(line)).out
             if real and shown.strip():
                 assert shape_of(printed) == shape_of(shown), f"mnist {line}"
+
+
+def test_the_page_about_the_lesson_shows_what_it_prints(beginners_folder: tuple[Path, bool]) -> None:
+    _, real = beginners_folder
+    if not real:
+        pytest.skip("the page shows MNIST: MNIST_MIRRORS names no folder with its files")
+    mnist("run", "--quiet")
+    [(_, text)] = blocks(ROOT / "docs" / "lesson.md", "console")
+    line, _, shown = text.removeprefix("$ mnist ").partition("\n")
+
+    def without_sizes(output: str) -> str:  # what deflates the images has versions of its own
+        return re.sub(r"[\d.]+ kB", "kB", output)
+
+    assert without_sizes(mnist(*shlex.split(line)).out) == without_sizes(shown)
 
 
 @pytest.mark.exhaustive

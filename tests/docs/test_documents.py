@@ -98,6 +98,7 @@ SUCCESSES = [
     "plot weights",
     "plot confusion --output matrix.svg",
     "report",
+    "lesson",
 ]
 
 
@@ -154,7 +155,18 @@ def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> Non
 
 @pytest.mark.parametrize(
     "line",
-    ["train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"],
+    [
+        "train",
+        "eval",
+        "verify",
+        "show 0",
+        "runs show latest",
+        "diff",
+        "predict x.png",
+        "plot history",
+        "report",
+        "lesson",
+    ],
 )
 def test_without_artifacts_the_error_is_as_documented(empty: Path, line: str) -> None:
     assert told_by(line.split(), 5)["error"]["hint"]

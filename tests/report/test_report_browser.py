@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from mnist_cli.pictures.normalize import normalize
+from mnist_cli.pictures.predicting import predict
 from mnist_cli.report.page import ReportData, render
 from mnist_cli.text import printable
 from tests.support.browser import Browser, start_browser
@@ -56,7 +60,7 @@ def opened(browser: Browser, page: Path) -> Iterator[Browser]:
 def blank(opened: Browser) -> Browser:
     """The report with an empty pad."""
     opened.click("#pad-clear")
-    assert opened.text("#pad-says") == "nothing yet"
+    assert opened.text("#pad-says") == "nothing yet, so b and softmax(b)"
     return opened
 
 
@@ -144,8 +148,10 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
 
 
 def drawn(browser: Browser, shape: tuple[int, int] = (28, 28)) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Return the ink on the pad in [0, 1], and the image that the page makes of it, [*shape]."""
-    ink = browser.run("const ink = mnistReport.ink(); return {at: [...ink.at], height: ink.height, width: ink.width}")
+    """Return the ink in [0, 1] that becomes an image, of a small drawing enlarged, and that image, [*shape]."""
+    ink = browser.run(
+        "const ink = mnistReport.enlarged(); return {at: [...ink.at], height: ink.height, width: ink.width}"
+    )
     pixels = np.array(browser.run(STATE)["pixels"], np.uint8)
     return np.array(ink["at"], np.float32).reshape(ink["height"], ink["width"]), pixels.reshape(shape)
 
@@ -164,6 +170,14 @@ def test_the_page_and_mnist_predict_normalise_alike(blank: Browser, points: list
     blank.draw(PAD, points)
     ink, pixels = drawn(blank)
     np.testing.assert_allclose(pixels, normalize(ink, (28, 28)).astype(float), atol=1)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.22])
+def test_mnist_predict_reads_the_saved_drawing_as_the_pad_does(blank: Browser, data: ReportData, share: float) -> None:
+    blank.draw(PAD, [(0.5 + (x - 0.5) * share, 0.5 + (y - 0.5) * share) for x, y in SEVEN])
+    saved = blank.run("return mnistReport.pad.picture().toDataURL('image/png')").partition(",")[2]
+    answer = predict(Image.open(io.BytesIO(base64.b64decode(saved))), data.model)
+    np.testing.assert_allclose(answer.probabilities[0], blank.run(STATE)["probabilities"], atol=0.01)
 
 
 def test_where_a_digit_is_drawn_does_not_matter(blank: Browser) -> None:
@@ -196,11 +210,32 @@ def test_one_click_loads_an_image_of_the_gallery(opened: Browser, data: ReportDa
     assert opened.run("return document.activeElement.id") == "pad-drawing"
 
 
-def test_drawing_over_a_loaded_image_keeps_it(opened: Browser) -> None:
-    before = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+def test_the_first_stroke_on_a_loaded_image_starts_a_new_drawing(opened: Browser) -> None:
+    loaded = opened.run(STATE)["pixels"]
     opened.draw(PAD, SEVEN)
-    after = opened.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
-    assert after > before > 0
+    over_the_image = opened.run(STATE)["pixels"]
+    assert opened.text("#pad-loaded") == ""
+    opened.draw(PAD, [(0.2, 0.9), (0.8, 0.9)])
+    assert opened.run(STATE)["pixels"] != over_the_image, "the second one goes on"
+    opened.click("#pad-undo")
+    opened.click("#pad-undo")
+    assert opened.run(STATE)["pixels"] == loaded
+    opened.click("#pad-clear")
+    opened.draw(PAD, SEVEN)
+    assert opened.run(STATE)["pixels"] == over_the_image
+
+
+def test_a_small_drawing_keeps_the_width_of_the_pen(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    large = np.array(blank.run(STATE)["pixels"], float)
+    blank.click("#pad-clear")
+    blank.draw(PAD, [(0.3 + 0.22 * x, 0.6 + 0.22 * y) for x, y in SEVEN])
+    small = np.array(blank.run(STATE)["pixels"], float)
+    assert abs(large.sum() / small.sum() - 1) < 0.15
+    assert np.abs(large - small).mean() < 12
+    ink = blank.run("return mnistReport.ink().at.reduce((sum, value) => sum + value)")
+    enlarged = blank.run("return mnistReport.enlarged().at.reduce((sum, value) => sum + value)")
+    assert enlarged > 1.5 * ink, "the pad shows what was drawn"
 
 
 def test_undo_takes_back_strokes_clearing_and_images(blank: Browser) -> None:
@@ -229,13 +264,117 @@ def test_any_class_can_be_asked_for_its_evidence(opened: Browser) -> None:
     assert opened.text("#pad-class") == str(predicted)
 
 
-def test_an_empty_pad_tells_of_no_evidence_until_a_class_is_asked_for(blank: Browser) -> None:
-    names = ("class", "for", "against", "bias", "logit")
-    assert [blank.text(f"#pad-{name}") for name in names] == ["–"] * 5
-    assert blank.run("return document.querySelector('#pad-classes input[type=radio]:checked')") is None
-    blank.click("[data-class='3'] input")
-    assert blank.text("#pad-class") == "3"
-    assert blank.text("#pad-for") == "0.00"
+def test_on_an_empty_pad_b_and_its_softmax_stand(blank: Browser, data: ReportData) -> None:
+    expected = data.model.probabilities(np.zeros(784, np.uint8))[0]
+    np.testing.assert_allclose(shown_probabilities(blank), expected, atol=6e-4)
+    assert [blank.text(f"#pad-{name}") for name in ("for", "against")] == ["0.00", "0.00"]
+    assert blank.text("#pad-bias") == blank.text("#pad-logit") == "+0.20"
+
+
+def test_logits_and_exponentials_stand_beside_the_bars(blank: Browser) -> None:
+    blank.draw(PAD, SEVEN)
+    logits = np.array(blank.run(STATE)["logits"])
+    told = blank.run("return [...document.querySelectorAll('[data-logit]')].map(each => each.textContent)")
+    np.testing.assert_allclose([float(text.replace("−", "-")) for text in told], logits, atol=0.0051)
+    told = blank.run("return [...document.querySelectorAll('[data-power]')].map(each => each.textContent)")
+    powers = [float(text.replace("−", "-")) for text in told]
+    np.testing.assert_allclose(powers, np.exp(logits - logits.max()), rtol=0.5, atol=6e-4)
+
+
+def test_why_not_another_class_is_the_difference_of_the_two(opened: Browser, data: ReportData) -> None:
+    state = opened.run(STATE)
+    predicted, other = state["predicted"], (state["predicted"] + 3) % 10
+    opened.run(
+        "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))",
+        opened.find("#pad-other"),
+        other,
+    )
+    assert opened.text("#pad-class") == f"{predicted} against {other}"
+    difference = state["logits"][predicted] - state["logits"][other]
+    assert float(opened.text("#pad-logit").replace("−", "-")) == pytest.approx(difference, abs=0.0051)
+    pixels = np.array(state["pixels"]) / 255
+    parts = pixels * (data.model.weights[:, predicted] - data.model.weights[:, other])
+    assert float(opened.text("#pad-for")) == pytest.approx(parts[parts > 0].sum(), abs=0.0051)
+
+
+def test_the_true_label_of_a_loaded_image_is_marked(opened: Browser) -> None:
+    opened.run("mnistReport.loadImage(2)")
+    label = opened.run("return mnistReport.data.images[2].label")
+    marked = "return [...document.querySelectorAll('.truth')].map(mark => !mark.hidden)"
+    assert opened.run(marked) == [k == label for k in range(10)]
+    opened.draw(PAD, SEVEN)
+    assert opened.run(marked) == [False] * 10
+
+
+def test_a_cell_of_the_matrix_opens_its_images(opened: Browser, data: ReportData) -> None:
+    confusion = np.array(data.metrics["confusion"])
+    np.fill_diagonal(confusion, 0)
+    label, predicted = (int(place) for place in np.unravel_index(confusion.argmax(), confusion.shape))
+    opened.click(f"[data-cell='{label}-{predicted}']")
+    count = min(12, confusion[label, predicted])
+    assert opened.becomes(f"return document.querySelectorAll('#cell-images canvas').length === {count}")
+    assert opened.text("#cell-title") == f"{label} read as {predicted}: {count} of them, in four greys"
+    rows = opened.run("return mnistReport.data.cells.rows")
+    assert all(data.store.test.labels[position] == true for true, _, position in rows)
+
+
+def test_a_weight_under_the_pointer_is_told_for_every_class(opened: Browser, data: ReportData) -> None:
+    opened.run(
+        "const picture = document.querySelector('.weights img'); const box = picture.getBoundingClientRect();"
+        "picture.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + 10.5 / 28 * box.width,"
+        "clientY: box.top + 3.5 / 28 * box.height}))"
+    )
+    told = opened.text("#weights-pixel")
+    assert told.startswith("Row 3, column 10: 0 ")
+    weights = [float(part.split()[1].replace("−", "-")) for part in told.partition(": ")[2].split(", ")]
+    np.testing.assert_allclose(weights, data.model.weights[3 * 28 + 10], atol=0.0051)
+
+
+def at_size(browser: Browser, width: int, height: int, script: str) -> object:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        return browser.run(f"scrollTo(0, 0); {script}")
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_pad_is_above_the_fold(opened: Browser) -> None:
+    bottom = at_size(opened, 1440, 900, "return document.getElementById('pad-drawing').getBoundingClientRect().bottom")
+    assert isinstance(bottom, int | float)
+    assert bottom <= 900
+
+
+def test_on_a_phone_the_answer_stands_under_the_pad(opened: Browser) -> None:
+    script = """
+        const bottom = element => element.getBoundingClientRect().bottom;
+        const last = [...document.querySelectorAll("[data-class]")].at(-1);
+        return bottom(last) - bottom(document.getElementById("pad-drawing"));
+    """
+    distance = at_size(opened, 390, 844, script)
+    assert isinstance(distance, int | float)
+    assert 0 < distance < 844 - 358, "the pad and all ten bars fit on the screen together"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_text_of_charts_and_matrix_is_at_least_11_pixels(opened: Browser, width: int) -> None:
+    script = """
+        const charts = [...document.querySelectorAll(".chart .tick")].map(text =>
+          parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getBoundingClientRect().width /
+          text.ownerSVGElement.viewBox.baseVal.width);
+        const cells = [...document.querySelectorAll(".matrix :is(td, small)")];
+        return Math.min(...charts, ...cells.map(cell => parseFloat(getComputedStyle(cell).fontSize)));
+    """
+    smallest = at_size(opened, width, 844, script)
+    assert isinstance(smallest, int | float)
+    assert smallest >= 11
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing(opened: Browser, axe: str, scheme: str, width: int) -> None:
+    opened.prefer(scheme)
+    assert opened.violations(axe, width) == []
 
 
 def test_the_pad_can_be_used_with_keys_alone(blank: Browser) -> None:

@@ -69,7 +69,7 @@ class Browser:
 
     def becomes(self, script: str) -> bool:
         """Wait, ten seconds at most, until JavaScript returns something true."""
-        return bool(WebDriverWait(self.driver, 10).until(lambda _: self.run(script)))
+        return bool(WebDriverWait(self.driver, 30).until(lambda _: self.run(script)))
 
     def find(self, selector: str) -> WebElement:
         """Return the first element that a CSS selector matches."""
@@ -105,6 +105,18 @@ class Browser:
                 pointer.pointer_down()
         pointer.pointer_up()
         builder.perform()
+
+    def violations(self, axe: str, width: int) -> list[str]:
+        """Return what axe-core, given as its text, finds wrong for people with assistive technology at a width."""
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            self.run(axe)
+            told = "violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`)"
+            found = self.driver.execute_async_script(f"axe.run().then(({{violations}}) => arguments[0]({told}))")
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        return list(found)
 
     def prefer(self, scheme: str) -> None:
         """Emulate a person who wants pages "light" or "dark"."""

@@ -152,13 +152,14 @@ def train(
     nesterov: bool = False,
     ema: Fraction | None = None,
     workers: int = 1,
+    order: Callable[[int, int, int, int], Array] = batches,
 ) -> Trained:
-    """Train as the contract says; the sums of a step are those of the workers."""
+    """Train as the contract says; the sums of a step are those of the workers, its rows those of `order`."""
     weights, bias = np.zeros((pixels.shape[1], classes), np.int64), np.zeros(classes, np.int64)
     velocities: list[Array] = [np.zeros_like(weights), np.zeros_like(bias)]
     averages: list[Array] = [np.zeros_like(weights), np.zeros_like(bias)]
     losses = []
-    for done, rows in enumerate(batches(seed, len(labels), batch, steps)):
+    for done, rows in enumerate(order(seed, len(labels), batch, steps)):
         total, by_weights, by_bias = 0, np.zeros_like(weights), np.zeros_like(bias)
         for part in np.array_split(rows, workers):
             q, truth = pixels[part], labels[part].astype(np.int64)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from mnist_cli.cli.documents.models import (
     Diff,
+    Lesson,
     PictureAnswer,
     PictureFailed,
     Plot,
@@ -275,4 +276,5 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     },
     "plot": {"plot": Plot},
     "report": {"report": Report},
+    "lesson": {"lesson": Lesson},
 }

@@ -248,3 +248,15 @@ class Report(Printed):
     bytes: Count = Field(description="Its size.")
     sha256: Digest = Field(description="SHA-256 of its bytes; equal artifacts give an equal page.")
     accuracy: Share = Field(description="Accuracy on the evaluated split.")
+
+
+class Lesson(Printed):
+    """What was written, and what the examples in the page train to."""
+
+    file: str = Field(description="The page's file.")
+    bytes: Count = Field(description="Its size.")
+    sha256: Digest = Field(description="SHA-256 of its bytes; equal artifacts give an equal page.")
+    train: Count = Field(description="Examples in the page to train on.")
+    test: Count = Field(description="Examples in it that are never trained on.")
+    model_digest: Digest = Field(description="Digest of W and b after training on them; the page computes the same.")
+    accuracy: Share = Field(description="Accuracy of that model on the others.")

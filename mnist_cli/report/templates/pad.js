@@ -1,28 +1,17 @@
 // The drawing pad: what is drawn or loaded, and what the model makes of it.
 
-const byId = id => document.getElementById(id);
 const data = JSON.parse(byId("pad-data").textContent);
-const [height, width] = data.shape;
+const shape = data.shape;
+const [height, width] = shape;
 const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias)};
-const FINE = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for one of the image
-// Of the pen: MNIST's strokes are between two and three of 28 pixels wide.
-const RADIUS = FINE * Math.max(0.6, 1.2 / 28 * Math.min(height, width));
-const STEP = FINE * Math.max(1, Math.round(Math.max(height, width) / 28)); // of the arrow keys
-const CELL = Math.max(2, Math.round(448 / Math.max(height, width))); // pixels that the evidence gives to one of the image
 const TALLEST = 420; // of a canvas on the page, in CSS pixels
 
 const drawing = byId("pad-drawing");
 const seen = byId("pad-seen");
 const rows = [...document.querySelectorAll("[data-class]")];
-
-// What was done, in order; the pad shows all that follows the last image or clearing. Undoing takes the last away.
-let actions = [];
-let ink = blank(height * FINE, width * FINE);
-let image = null; // the loaded bytes, as long as nothing is drawn over them: no need to normalise those
+const against = byId("pad-other");
 let chosen = null; // the class whose evidence is shown; null: the predicted one
-let cursor = {x: ink.width / 2, y: ink.height / 2, down: false, visible: false};
 
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const percent = share => `${(100 * share).toFixed(1)} %`;
 const nameOf = index => `${data.images[index].name}, label ${data.classes[data.images[index].label]}`;
 const signed = value => {
@@ -30,86 +19,30 @@ const signed = value => {
   return size === "0.00" ? size : `${value < 0 ? "−" : "+"}${size}`;
 };
 
-const load = bytes => {
-  ink.at.forEach((_, index) => {
-    const [row, column] = [Math.floor(index / ink.width / FINE), Math.floor((index % ink.width) / FINE)];
-    ink.at[index] = bytes[row * width + column] / 255;
-  });
-  image = bytes;
-};
-
-const perform = action => {
-  if (action.kind === "clear") {
-    ink.at.fill(0);
-    image = null;
-  } else if (action.kind === "image") {
-    load(bytesOf(data.images[action.index].pixels));
-  } else {
-    action.points.forEach((point, index) => stroke(ink, action.points[Math.max(0, index - 1)], point, RADIUS));
-    image = null;
-  }
-};
-
-const replay = () => {
-  perform({kind: "clear"});
-  actions.slice(Math.max(0, actions.findLastIndex(action => action.kind !== "stroke"))).forEach(perform);
-};
+const pad = makePad(drawing, shape, {changed: () => show(), finished: text => announce(text)});
 
 const examine = () => {
-  const pixels = image ?? normalise(ink, height, width);
+  const pixels = pad.pixels();
   const values = logits(model, pixels);
   const probabilities = softmax(values);
   const predicted = values.indexOf(Math.max(...values));
   return {pixels, logits: values, probabilities, predicted, empty: !pixels.some(Boolean)};
 };
 
-const paintDrawing = () => {
-  const context = drawing.getContext("2d");
-  const [red, green, blue] = colour("--ink-rgb").split(" ").map(Number);
-  const pixels = context.createImageData(ink.width, ink.height);
-  ink.at.forEach((value, index) => pixels.data.set([red, green, blue, Math.round(255 * value)], 4 * index));
-  context.putImageData(pixels, 0, 0);
-  if (!cursor.visible) return;
-  // A ring is a lifted pen, a ring around a dot one that draws.
-  [context.strokeStyle, context.fillStyle] = [colour("--accent"), colour("--accent")];
-  context.lineWidth = Math.max(1.5, FINE / 5);
-  context.beginPath();
-  context.arc(cursor.x, cursor.y, 1.3 * RADIUS, 0, 2 * Math.PI);
-  context.stroke();
-  if (!cursor.down) return;
-  context.beginPath();
-  context.arc(cursor.x, cursor.y, 0.6 * RADIUS, 0, 2 * Math.PI);
-  context.fill();
-};
+// On one scale for all classes of an image, so that they can be compared.
+const strongestEvidence = pixels => Math.max(1e-9, ...[...model.bias.keys()].map(other =>
+  evidence(model, pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
 
-// The evidence of each pixel over the image: its colour and its sign, the stronger the nearer it comes to the strongest
-// evidence that any class gets from this image, so that classes can be compared.
-const paintEvidence = (state, k) => {
-  const context = seen.getContext("2d");
-  const cell = CELL;
-  const strongest = Math.max(1e-9, ...[...model.bias.keys()].map(other =>
-    evidence(model, state.pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
+// What speaks for a class, or for it and against another.
+const compared = (state, k, other) => {
   const parts = evidence(model, state.pixels, k);
-  context.clearRect(0, 0, seen.width, seen.height);
-  const [paper, against, inFavour, muted] = ["--paper", "--against", "--for", "--muted"].map(colour);
-  parts.forEach((value, index) => {
-    const [x, y] = [(index % width) * cell, Math.floor(index / width) * cell];
-    context.globalAlpha = 0.22 * state.pixels[index] / 255;
-    context.fillStyle = muted;
-    context.fillRect(x, y, cell, cell);
-    const share = Math.abs(value) / strongest;
-    context.globalAlpha = share ** 0.6;
-    context.fillStyle = value < 0 ? against : inFavour;
-    context.fillRect(x, y, cell, cell);
-    if (share < 0.08 || cell < 8) return;
-    context.globalAlpha = 0.9;
-    context.fillStyle = paper;
-    const [long, thin] = [Math.round(cell * 0.5), Math.max(1, Math.round(cell / 9))];
-    context.fillRect(x + (cell - long) / 2, y + (cell - thin) / 2, long, thin);
-    if (value > 0) context.fillRect(x + (cell - thin) / 2, y + (cell - long) / 2, thin, long);
-  });
-  context.globalAlpha = 1;
-  return parts;
+  if (other === null) return {parts, bias: model.bias[k], logit: state.logits[k]};
+  const minus = evidence(model, state.pixels, other);
+  return {
+    parts: parts.map((value, index) => value - minus[index]),
+    bias: model.bias[k] - model.bias[other],
+    logit: state.logits[k] - state.logits[other],
+  };
 };
 
 // Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
@@ -120,36 +53,43 @@ const keepInView = row => {
   list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
 };
 
-const write = (state, k, parts) => {
-  // Of an empty pad nothing is predicted: there is evidence for nothing, unless a class was asked for.
-  const idle = state.empty && chosen === null;
+const write = (state, k, other, {parts, bias, logit}) => {
+  const highest = Math.max(...state.logits);
+  const truth = pad.image() === undefined ? null : data.images[pad.image()].label;
   rows.forEach((row, index) => {
-    row.querySelector("[data-bar]").style.transform = `scaleX(${state.empty ? 0 : state.probabilities[index]})`;
-    row.querySelector("[data-probability]").textContent = state.empty ? "–" : percent(state.probabilities[index]);
-    row.querySelector("input").checked = index === k && !idle;
+    const power = Math.exp(state.logits[index] - highest);
+    row.querySelector("[data-bar]").style.transform = `scaleX(${state.probabilities[index]})`;
+    row.querySelector("[data-probability]").textContent = percent(state.probabilities[index]);
+    row.querySelector("[data-logit]").textContent = signed(state.logits[index]);
+    row.querySelector("[data-power]").textContent = power >= 0.001 ? power.toFixed(3) : power.toExponential(0).replace("-", "−");
+    row.querySelector("input").checked = index === k;
+    row.querySelector(".truth").hidden = index !== truth;
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
   const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
   if (!state.empty) keepInView(rows[state.predicted]);
-  byId("pad-class").textContent = idle ? "–" : data.classes[k];
-  byId("pad-for").textContent = idle ? "–" : signed(sum(value => value > 0));
-  byId("pad-against").textContent = idle ? "–" : signed(sum(value => value < 0));
-  byId("pad-bias").textContent = idle ? "–" : signed(model.bias[k]);
-  byId("pad-logit").textContent = idle ? "–" : signed(state.logits[k]);
-  const last = actions.at(-1);
-  byId("pad-loaded").textContent = last?.kind === "image" ? nameOf(last.index) : "";
+  byId("pad-class").textContent = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
+  byId("pad-for").textContent = signed(sum(value => value > 0));
+  byId("pad-against").textContent = signed(sum(value => value < 0));
+  byId("pad-bias").textContent = signed(bias);
+  byId("pad-logit").textContent = signed(logit);
+  byId("pad-logit-name").textContent = other === null ? "logit" : "difference";
+  byId("pad-loaded").textContent = pad.image() === undefined ? "" : nameOf(pad.image());
   byId("pad-says").textContent = state.empty
-    ? "nothing yet" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
+    ? "nothing yet, so b and softmax(b)" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
-  byId("pad-undo").disabled = !actions.length;
-  byId("pad-clear").disabled = state.empty;
+  byId("pad-undo").disabled = !pad.canUndo();
+  byId("pad-clear").disabled = byId("pad-save").disabled = state.empty;
 };
 
 const show = () => {
   const state = examine();
   const k = chosen ?? state.predicted;
-  paintDrawing();
-  write(state, k, paintEvidence(state, k));
+  const other = against.value === "" || Number(against.value) === k ? null : Number(against.value);
+  const found = compared(state, k, other);
+  const own = other === null ? 0 : found.parts.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  paintEvidence(seen, shape, state.pixels, found.parts, Math.max(own, strongestEvidence(state.pixels)));
+  write(state, k, other, found);
   return state;
 };
 
@@ -161,123 +101,15 @@ const announce = text => {
   byId("pad-status").textContent = text ? `${text} ${result}` : result;
 };
 
-const act = (action, text) => {
-  actions.push(action);
-  perform(action);
-  announce(text);
-};
+const loadImage = index => pad.show(bytesOf(data.images[index].pixels), index, `${nameOf(index)}.`);
 
-const undo = () => {
-  if (!actions.length) return;
-  actions.pop();
-  replay();
-  announce("Undone.");
-};
-
-const clear = () => {
-  if (examine().empty) return;
-  act({kind: "clear"}, "");
-};
-
-const loadImage = index => {
-  act({kind: "image", index}, `${nameOf(index)}.`);
-};
-
-// Pointer events are mouse, pen and finger in one.
-const extend = (action, point) => {
-  stroke(ink, action.points.at(-1) ?? point, point, RADIUS);
-  action.points.push(point);
-  image = null;
-};
-
-const place = event => {
-  const box = drawing.getBoundingClientRect();
-  return [(event.clientX - box.left) * ink.width / box.width, (event.clientY - box.top) * ink.height / box.height];
-};
-
-let drawn = null; // the stroke that a pointer is drawing
-let pending = 0; // the frame in which it will be shown
-const showSoon = () => {
-  pending ||= requestAnimationFrame(() => {
-    pending = 0;
-    show();
-  });
-};
-
-drawing.addEventListener("pointerdown", event => {
-  if (drawn || event.button) return;
-  drawing.setPointerCapture(event.pointerId);
-  cursor.visible = cursor.down = false;
-  drawn = {kind: "stroke", pointer: event.pointerId, points: []};
-  actions.push(drawn);
-  extend(drawn, place(event));
-  showSoon();
+byId("pad-undo").addEventListener("click", pad.undo);
+byId("pad-clear").addEventListener("click", pad.clear);
+byId("pad-save").addEventListener("click", () => {
+  const link = document.createElement("a");
+  [link.href, link.download] = [pad.picture().toDataURL("image/png"), "drawing.png"];
+  link.click();
 });
-drawing.addEventListener("pointermove", event => {
-  if (drawn?.pointer !== event.pointerId) return;
-  const moves = event.getCoalescedEvents?.() ?? [];
-  (moves.length ? moves : [event]).forEach(move => extend(drawn, place(move)));
-  showSoon();
-});
-for (const name of ["pointerup", "pointercancel"]) {
-  drawing.addEventListener(name, event => {
-    if (drawn?.pointer !== event.pointerId) return;
-    drawn = null;
-    announce("");
-  });
-}
-
-// Keys: arrows move the pen, space puts it down and lifts it.
-const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
-let penned = null; // the stroke that the keys are drawing
-
-const penDown = down => {
-  cursor.down = down;
-  penned = down ? {kind: "stroke", points: []} : null;
-  if (down) {
-    actions.push(penned);
-    extend(penned, [cursor.x, cursor.y]);
-  }
-  announce(down ? "Pen down." : "Pen up.");
-};
-
-const movePen = ([x, y], far) => {
-  const length = far ? 4 * STEP : STEP;
-  cursor.x = Math.min(ink.width, Math.max(0, cursor.x + x * length));
-  cursor.y = Math.min(ink.height, Math.max(0, cursor.y + y * length));
-  if (penned) extend(penned, [cursor.x, cursor.y]);
-  show();
-};
-
-drawing.addEventListener("keydown", event => {
-  const command = event.ctrlKey || event.metaKey;
-  if (event.altKey || (command && event.key !== "z")) return;
-  cursor.visible = true;
-  if (MOVES[event.key]) movePen(MOVES[event.key], event.shiftKey);
-  else if (event.key === " ") event.repeat || penDown(!cursor.down);
-  else if (event.key === "z" && command) undoPen();
-  else if (event.key === "Delete" || event.key === "Backspace") clearPen();
-  else return;
-  event.preventDefault();
-});
-drawing.addEventListener("focus", () => {
-  cursor.visible = drawing.matches(":focus-visible");
-  paintDrawing();
-});
-drawing.addEventListener("blur", () => {
-  cursor.visible = cursor.down = false;
-  penned = null;
-  paintDrawing();
-});
-
-const lifted = work => () => {
-  cursor.down = false;
-  penned = null;
-  work();
-};
-const [undoPen, clearPen] = [lifted(undo), lifted(clear)];
-byId("pad-undo").addEventListener("click", undoPen);
-byId("pad-clear").addEventListener("click", clearPen);
 byId("pad-random")?.addEventListener("click", () => {
   const drawnByLot = data.images.flatMap(({lot}, index) => lot ? [index] : []);
   loadImage(drawnByLot[Math.floor(Math.random() * drawnByLot.length)]);
@@ -295,15 +127,20 @@ document.querySelectorAll("[data-load]").forEach(button => button.addEventListen
   byId("draw").scrollIntoView();
   drawing.focus({preventScroll: true});
 }));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+against.addEventListener("change", show);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  pad.paint();
+  show();
+});
 
-[drawing.width, drawing.height] = [ink.width, ink.height];
-[seen.width, seen.height] = [CELL * width, CELL * height];
 for (const canvas of [drawing, seen]) canvas.style.maxWidth = `${TALLEST * width / height}px`;
 document.querySelector(".pad").classList.toggle("flat", width > 2 * height);
 document.documentElement.classList.add("scripted");
-if (data.first !== null) act({kind: "image", index: data.first}, "");
+if (data.first !== null) loadImage(data.first);
+pad.paint();
 show();
 
 // For the console: the same functions that the page uses.
-window.mnistReport = {data, model, examine, evidence, normalise, logits, softmax, loadImage, ink: () => ink};
+window.mnistReport = {
+  data, model, pad, examine, evidence, normalise, logits, softmax, loadImage, ink: pad.ink, enlarged: pad.enlarged,
+};

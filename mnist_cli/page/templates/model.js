@@ -9,6 +9,16 @@ const floatsOf = text => {
   return Float64Array.from({length: view.byteLength / 4}, (_, index) => view.getInt32(4 * index, true) * UNIT);
 };
 
+// What Python deflated.
+const inflated = async text => {
+  const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+};
+
+// Pixels in four greys, two bits each, from the byte `start` on: see page/packing.py.
+const greysOf = (bytes, start, count) => Uint8Array.from({length: count}, (_, index) =>
+  85 * ((bytes[start + (index >> 2)] >> (2 * (index & 3))) & 3));
+
 // As NumPy and Python round: halves to the even neighbour.
 const round = value => {
   const below = Math.floor(value);
@@ -50,7 +60,8 @@ const stroke = (ink, [x0, y0], [x1, y1], radius) => {
       const share = length ? Math.min(1, Math.max(0, (x * dx + y * dy) / length)) : 0;
       const covered = radius + 0.5 - Math.hypot(x - share * dx, y - share * dy);
       const index = row * ink.width + column;
-      ink.at[index] = Math.max(ink.at[index], Math.min(1, Math.max(0, covered)));
+      // In 255 levels, as a saved picture has: whoever reads that gets the same.
+      ink.at[index] = Math.max(ink.at[index], Math.round(255 * Math.min(1, Math.max(0, covered))) / 255);
     }
   }
 };

@@ -1,0 +1,48 @@
+"""Writes docs/tutorial.md and the drawing in it: the text of the lesson as Markdown.
+
+    python -m docs.make_tutorial
+
+The page that `mnist lesson` writes is made from the same text, mnist_cli/lesson/text/lesson.md; its figures are live,
+these are pictures. docs/lesson-*.png were taken of the page of the tutorial's run on MNIST, in Chromium.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from mnist_cli.lesson.text import as_document
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER / "tutorial.md"
+NETWORK = FOLDER / "network.svg"
+_PICTURES = {
+    "data": "![Digits to choose from, the numbers of one, and the same digit pixel by pixel](lesson-data.png)",
+    "one-hot": "![The label 0 as ten cells: a one and nine zeros](lesson-one-hot.png)",
+    "evidence": "![The weights of the ten digits, a digit, the answer and its evidence](lesson-evidence.png)",
+    "network": "![Every pixel is joined to every sum by a weight; the sums go through softmax](network.svg)",
+    "training": "![The lesson after 1,000 steps: weights, loss, the gradient of one digit](lesson-training.png)",
+    "evaluation": "![Accuracy on unseen digits, its curve and the confusion matrix](lesson-evaluation.png)",
+}
+
+
+def tutorial() -> str:
+    """Return the page."""
+    return as_document(_PICTURES)
+
+
+def network() -> str:
+    """Return the drawing of the network as a file of its own, which is black or white as the reader's page."""
+    figure = resources.files("mnist_cli.lesson") / "templates" / "figures" / "network.html.j2"
+    style = "<style>svg { color: #1b1d21 } @media (prefers-color-scheme: dark) { svg { color: #e6e8eb } }</style>"
+    return figure.read_text(encoding="utf-8").replace(">\n", f">\n  {style}\n", 1)
+
+
+def main() -> None:
+    """Write both."""
+    PAGE.write_text(tutorial(), encoding="utf-8")
+    NETWORK.write_text(network(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+// Figure 6: the training, forwards and backwards, and what it makes of the image in hand.
+
+const STEPS = data.steps;
+const REMEMBERED = 64e6; // bytes of W at earlier steps; between two of them it is computed again
+const FRAME = 14; // milliseconds of computing in a frame of the film
+
+// The run that is shown, and a film of it: where it is, where it goes to, who watches.
+const makeFilm = parts => {
+  const [ink, unseen] = [inkOf(parts.train), inkOf(parts.test)];
+  const size = (pixelCount + 1) * classes;
+  const every = Math.max(1, Math.ceil(STEPS * size * 4 / REMEMBERED));
+  const film = {rate: data.rate, batch: data.batch, goal: 0, isPlaying: false, watchers: []};
+  let remembered = new Map();
+  let measured = new Map();
+
+  film.reset = () => {
+    const batch = film.batch === "full" ? data.train : film.batch;
+    film.trainer = makeTrainer({ink, pixels: pixelCount, classes, tables: data.tables, batch, seed: data.seed,
+      factors: data.factors[film.rate], largest: data.largest});
+    film.losses = new Float64Array(STEPS);
+    film.known = 0; // steps whose losses are there
+    [film.goal, film.isPlaying] = [0, false];
+    remembered = new Map([[0, new Int32Array(size)]]);
+    measured = new Map();
+    film.tell();
+  };
+  const advance = () => {
+    const {trainer} = film;
+    film.losses[trainer.steps] = trainer.step();
+    film.known = Math.max(film.known, trainer.steps);
+    if (trainer.steps % every === 0 && !remembered.has(trainer.steps)) {
+      const values = new Int32Array(size);
+      values.set(trainer.V);
+      values.set(trainer.b, trainer.V.length);
+      remembered.set(trainer.steps, values);
+    }
+  };
+  const isOver = () => !film.trainer.isInRange || film.trainer.steps >= film.goal;
+  let frame = 0;
+  const run = () => {
+    frame = 0;
+    const {trainer} = film;
+    const until = performance.now() + FRAME;
+    // Played, it begins step by step and gets faster.
+    const last = film.isPlaying ? Math.min(film.goal, trainer.steps + 1 + Math.floor(trainer.steps / 60)) : film.goal;
+    do advance(); while (trainer.isInRange && trainer.steps < last && performance.now() < until);
+    if (isOver()) film.isPlaying = false;
+    else frame = requestAnimationFrame(run);
+    film.tell();
+  };
+  // To a step, at once or as a film.
+  film.go = (step, isPlaying = false) => {
+    [film.goal, film.isPlaying] = [Math.min(STEPS, step), isPlaying];
+    if (step < film.trainer.steps) {
+      const from = Math.floor(step / every) * every;
+      film.trainer.restore(from, remembered.get(from));
+    }
+    if (isOver()) film.tell();
+    else frame ||= requestAnimationFrame(run);
+  };
+  film.pause = () => film.go(film.trainer.steps);
+  film.tell = () => film.watchers.forEach(watch => watch());
+
+  // What the W of the moment makes of the unseen examples: counts by label and prediction, int [K][K].
+  film.measure = () => {
+    const {trainer} = film;
+    if (!measured.has(trainer.steps)) {
+      const [scores, answers] = [new Float64Array(classes), new Uint8Array(unseen.labels.length)];
+      answers.forEach((_, row) => {
+        score(unseen, row, trainer.V, trainer.b, scores);
+        answers[row] = scores.indexOf(scores.reduce((highest, value) => Math.max(highest, value)));
+      });
+      const correct = answers.reduce((count, answer, row) => count + (answer === unseen.labels[row]), 0);
+      measured.set(trainer.steps, {answers, correct});
+    }
+    return measured.get(trainer.steps);
+  };
+  film.measuredSteps = () => [...measured].sort(([one], [other]) => one - other);
+  return film;
+};
+
+const trainingFigure = film => {
+  const model = {
+    get weights() { return film.trainer.V.map(value => value * UNIT); },
+    get bias() { return film.trainer.b.map(value => value * UNIT); },
+  };
+  const scoresOfHand = () => {
+    const scores = Array.from(film.trainer.b, value => PIXEL * value);
+    hand.pixels.forEach((q, index) => {
+      if (q) for (let k = 0; k < classes; k++) scores[k] += q * film.trainer.V[index * classes + k];
+    });
+    return scores;
+  };
+  const sharesOfHand = () => probabilitiesOf(scoresOfHand().map(value => value * UNIT / PIXEL));
+  const said = () => {
+    const shares = sharesOfHand();
+    return `After ${film.trainer.steps} steps the model says ${data.classes[highestOf(shares)]}, ${percent(Math.max(...shares))}.`;
+  };
+  lessonPad("training", said);
+  const pictures = classPictures(byId("training-weights"), null, false);
+  const gradients = classPictures(byId("gradient-pictures"), null, false);
+  const answers = barRows(byId("training-answers"), data.classes);
+  const slider = byId("training-slider");
+  slider.max = STEPS;
+
+  const paintWeights = () => {
+    const {V} = film.trainer;
+    let limit = 0;
+    for (let index = 0; index < V.length; index++) limit = Math.max(limit, Math.abs(V[index]));
+    pictures.forEach(({canvas}, k) => drawSigned(canvas, index => V[index * classes + k], limit));
+    byId("training-limit").textContent = (limit * UNIT).toFixed(2);
+  };
+  const showHand = () => {
+    const shares = sharesOfHand();
+    answers.forEach((answer, k) => answer.show(shares[k], k === highestOf(shares)));
+    showGradient(gradients, shares);
+  };
+  const showLoss = () => {
+    const {losses, known, trainer} = film;
+    const most = Math.max(Math.log(classes) * 1.15, ...losses.subarray(0, known));
+    const points = Array.from(losses.subarray(0, known), (loss, step) => `${40 + 470 * step / STEPS},${210 - 195 * loss / most}`);
+    byId("training-curve").setAttribute("points", points.join(" "));
+    const mean = Array.from({length: known}, (_, step) => {
+      const recent = losses.subarray(Math.max(0, step - 24), step + 1);
+      return `${40 + 470 * step / STEPS},${210 - 195 * (recent.reduce((sum, loss) => sum + loss, 0) / recent.length) / most}`;
+    });
+    byId("training-mean").setAttribute("points", mean.join(" "));
+    byId("training-most").textContent = most.toFixed(1);
+    byId("training-now").setAttribute("transform", `translate(${40 + 470 * trainer.steps / STEPS})`);
+  };
+  const show = () => {
+    const {steps, isInRange} = film.trainer;
+    const isRunning = film.goal > steps && isInRange;
+    slider.value = steps;
+    slider.setAttribute("aria-valuetext", `step ${steps} of ${STEPS}`);
+    byId("training-step").textContent = grouped(steps);
+    byId("training-loss").textContent = steps ? film.losses[steps - 1].toFixed(4) : "–";
+    byId("training-accuracy").textContent = percent(film.measure().correct / data.test);
+    byId("training-play").textContent = isRunning ? "Pause" : steps >= STEPS ? "Play again" : "Play";
+    byId("training-next").disabled = isRunning || steps >= STEPS || !isInRange;
+    paintWeights();
+    showHand();
+    showLoss();
+    if (!isRunning) showDigest(film);
+  };
+  film.watchers.push(show);
+  onChange(showHand);
+  onRepaint(show);
+
+  byId("training-play").addEventListener("click", () => {
+    if (film.goal > film.trainer.steps) return film.pause();
+    if (film.trainer.steps >= STEPS || !film.trainer.isInRange) film.go(0);
+    film.go(STEPS, true);
+  });
+  byId("training-next").addEventListener("click", () => film.go(film.trainer.steps + 1));
+  byId("training-back").addEventListener("click", () => film.go(0));
+  byId("training-end").addEventListener("click", () => film.go(STEPS));
+  slider.addEventListener("input", () => film.go(Number(slider.value)));
+  for (const [name, read] of [["rate", Number], ["batch", value => value === "full" ? value : Number(value)]]) {
+    document.querySelectorAll(`input[name=training-${name}]`).forEach(input => input.addEventListener("change", () => {
+      film[name] = read(input.value);
+      film.reset();
+    }));
+  }
+  return {model, scoresOfHand};
+};
+
+// What a step on the image in hand alone would do: W loses rate · xᵀ(y − y′).
+const showGradient = (pictures, shares) => {
+  const text = byId("gradient-text");
+  const errors = shares.map((share, k) => share - (k === hand.label ? 1 : 0));
+  pictures.forEach(({canvas, label}, k) => {
+    drawSigned(canvas, index => hand.label === null ? 0 : -hand.pixels[index] / PIXEL * errors[k], 1);
+    label.textContent = hand.label === null ? data.classes[k] : `${data.classes[k]} ${signed(-errors[k])}`;
+  });
+  if (hand.label === null) {
+    text.textContent = "A drawing without a label has no gradient: choose its label in “One-hot”.";
+    return;
+  }
+  const truth = data.classes[hand.label];
+  const worst = classIndices.filter(k => k !== hand.label).sort((one, other) => shares[other] - shares[one])[0];
+  text.textContent = `Label ${truth}, which has ${percent(shares[hand.label])}: add ${(-errors[hand.label]).toFixed(2)} times this image to ` +
+    `the weights of ${truth}. Too sure of ${data.classes[worst]} (${percent(shares[worst])}): subtract ${errors[worst].toFixed(2)} ` +
+    `times this image from the weights of ${data.classes[worst]}.`;
+};
+
+const showDigest = film => {
+  const {V, b, steps, isInRange} = film.trainer;
+  const options = [film.rate === data.rate ? "" : ` --learning-rate ${film.rate}`, film.batch === data.batch ? "" : ` --batch-size ${film.batch}`,
+    steps === STEPS || !steps ? "" : ` --steps ${steps}`];
+  byId("training-command").textContent = data.command + options.join("");
+  const digest = digestOf(V, b);
+  const isReference = film.rate === data.rate && film.batch === data.batch && steps === STEPS;
+  byId("training-digest").textContent = digest;
+  byId("training-verdict").textContent = !isInRange
+    ? `The weights left the range of exact arithmetic after step ${steps}: the run ends, as mnist train would.`
+    : isReference ? (digest === data.expected.digest ? "The same 64 digits: this page and TensorFlow got the same bits."
+      : "Not the digits that TensorFlow got: something is broken in this page or browser.")
+      : "What the command below trains has this digest too.";
+};

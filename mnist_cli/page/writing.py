@@ -1,0 +1,75 @@
+"""Writing a page: where it may go, and what it is made from, read once and compared with its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_cli import files
+from mnist_cli.errors import FormatError, UsageError
+from mnist_cli.pipeline.artifacts import Artifacts
+from mnist_cli.pipeline.manifest import Manifest
+from mnist_cli.pipeline.output_files import check_output
+from mnist_cli.text import printable
+
+_MARK = b"<!doctype html>"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPage:
+    """A page that was written.
+
+    Attributes:
+        path: the file.
+        bytes: its size.
+        sha256: digest of its bytes.
+    """
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+def check_target(target: Path | None, artifacts: Artifacts, name: str) -> Path:
+    """Return the file to write: what --output names, or `name` in the artifacts folder.
+
+    Raises:
+        UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no page.
+    """
+    path = target or artifacts.root / name
+    if path == Path("-"):  # standard output says what was written
+        raise UsageError("--output: expected the name of a file; received '-'")
+    if path.is_dir() or (not path.parent.is_dir() and target):
+        received = "a folder" if path.is_dir() else "a file in a folder that is not there"
+        raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
+    if target:
+        check_output(target, artifacts, _MARK)
+    return path
+
+
+def write_page(path: Path, content: bytes) -> WrittenPage:
+    """Publish a page as `path`."""
+    files.write_bytes(path, content)
+    return WrittenPage(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) -> bytes:
+    """Return the bytes of an output, read once and compared with the manifest: no remembered digest is trusted.
+
+    Raises:
+        FormatError: they are not what was published.
+        OSError: the file cannot be read.
+    """
+    path, manifest = artifacts.path(kind), manifests[artifacts.pipeline.maker(kind).name]
+    content = path.read_bytes()
+    received, expected = hashlib.sha256(content).hexdigest(), manifest.outputs[path.name].sha256
+    if received != expected:
+        raise FormatError(
+            path,
+            "not what was published",
+            expected=f"SHA-256 {expected}",
+            received=received,
+            hint=f"run 'mnist {manifest.stage} --force'",
+        )
+    return content

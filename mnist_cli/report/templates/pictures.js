@@ -1,0 +1,37 @@
+// The other pictures of the report: what a pixel weighs, and the images behind a cell of the confusion matrix.
+
+document.querySelectorAll(".weights img").forEach(picture => picture.addEventListener("pointermove", event => {
+  const box = picture.getBoundingClientRect();
+  const place = (at, length, side) => Math.min(side - 1, Math.max(0, Math.floor(at / length * side)));
+  const row = place(event.clientY - box.top, box.height, height);
+  const column = place(event.clientX - box.left, box.width, width);
+  const weights = data.classes.map((name, k) => `${name} ${signed(model.weights[(row * width + column) * data.classes.length + k])}`);
+  byId("weights-pixel").textContent = `Row ${row}, column ${column}: ${weights.join(", ")}`;
+}));
+
+let greys = null; // the images of all cells, once somebody asks for one
+const openCell = async (label, predicted) => {
+  const {rows, images} = data.cells;
+  greys ??= inflated(images).then(bytes => greysOf(bytes, 0, rows.length * height * width));
+  const pixels = await greys;
+  const chosen = [...rows.keys()].filter(index => rows[index][0] === label && rows[index][1] === predicted);
+  byId("cell-title").textContent = `${data.classes[label]} read as ${data.classes[predicted]}` +
+    (chosen.length ? `: ${chosen.length} of them, in four greys` : ": there was no room for these images");
+  byId("cell-images").replaceChildren(...chosen.map(index => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width, height];
+    const context = canvas.getContext("2d");
+    const shown = context.createImageData(width, height);
+    const [red, green, blue] = colour("--ink-rgb").split(" ").map(Number);
+    for (let at = 0; at < height * width; at++) shown.data.set([red, green, blue, pixels[index * height * width + at]], 4 * at);
+    context.putImageData(shown, 0, 0);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `image ${rows[index][2]}`);
+    canvas.title = `image ${rows[index][2]}`;
+    const item = document.createElement("li");
+    item.append(canvas);
+    return item;
+  }));
+};
+document.querySelectorAll("[data-cell]").forEach(button =>
+  button.addEventListener("click", () => openCell(...button.dataset.cell.split("-").map(Number))));

@@ -1,0 +1,141 @@
+"""The lesson's page: its HTML, its policy, its size, and the one text of page and document."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_cli.datasets import Dataset
+from mnist_cli.lesson.page import Beyond, LessonData, render
+from mnist_cli.lesson.text import as_html, pieces
+from tests.support.lesson_data import make_lesson_data
+from tests.support.page import Page
+
+LIMIT = 1_500_000  # bytes of the page
+STEPS = 20  # of the reference; the page of a small one is like that of a long one
+HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}\x1b[2J\u202e<!--")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> LessonData:
+    return make_lesson_data(tmp_path_factory.mktemp("data"), steps=STEPS)
+
+
+@pytest.fixture(scope="module")
+def page(data: LessonData) -> Page:
+    return Page(render(data))
+
+
+def page_data(page: Page) -> dict[str, object]:
+    [found] = [json.loads(text) for text in page.raw if text.startswith("{")]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_equal_data_give_equal_bytes(data: LessonData, tmp_path: Path) -> None:
+    assert render(data) == render(make_lesson_data(tmp_path, steps=STEPS))
+
+
+def test_the_page_needs_nothing_else(page: Page) -> None:
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "srcset", "action", "poster", "data", "xlink:href"):
+            value = attributes.get(name, "#")
+            assert value.startswith(("#", "data:")), (tag, name, value[:80])
+        assert not any(name.startswith("on") or name == "style" for name in attributes), tag
+    scripts = [text for text in page.raw if not text.startswith("{")]
+    assert not re.search(r"url\(|@import|https?://|fetch\(|XMLHttpRequest", "".join(scripts))
+
+
+def test_the_security_policy_names_exactly_what_is_inlined(page: Page) -> None:
+    [policy] = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    inlined = [text for text in page.raw if not text.startswith("{")]
+    for text in inlined:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert policy.count("sha256-") == len(inlined) == 2
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
+    ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
+    assert not [name for name, count in ids.items() if count > 1]
+    for _, attributes in page.elements:
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            assert set(attributes.get(name, "").split()) <= set(ids)
+        if (target := attributes.get("href", "")).startswith("#"):
+            assert target[1:] in ids
+
+
+def test_it_teaches_the_seven_ideas_in_the_order_of_the_tutorial(page: Page) -> None:
+    sections = [section["id"] for section in page.all("section")]
+    assert sections == ["data", "one-hot", "evidence", "softmax", "loss", "training", "evaluation", "beyond"]
+    assert [f"{number}. " in page.text for number in range(1, 8)] == [True] * 7
+    assert len(page.all("figure")) == 8
+
+
+def test_the_numbers_and_the_licence_are_those_of_the_run(page: Page) -> None:
+    text = " ".join(page.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "trained on 300 images of bars for 7 steps and got 91.54 % of 120 test images right" in text
+    assert "licence: CC0 (https://example.org/)" in text
+    assert "300 + 120 of them are packed into this page" in text
+
+
+def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Page) -> None:
+    assert "grad*8*" not in page.text
+    told = LessonData(**{**vars(data), "beyond": (Beyond("grad*8*", 0.982, "It sees <strokes>."),)})
+    assert "grad*8*: 98.20\N{NO-BREAK SPACE}%. It sees <strokes>." in Page(render(told)).text
+
+
+def test_the_page_shows_the_weights_of_the_run_where_they_are_of_its_pixels(data: LessonData, page: Page) -> None:
+    weights = np.frombuffer(base64.b64decode(str(page_data(page)["weights"])), "<i4")
+    np.testing.assert_array_equal(weights.reshape(784, 10) / 2**24, data.model.weights)
+    other = LessonData(**{**vars(data), "model": data.reference.model})
+    assert page_data(Page(render(other)))["weights"] != page_data(page)["weights"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "counts"),
+    [((200, 200), 2, (800, 100)), ((28, 28), 47, (6000, 1000)), ((12, 12), 256, (300, 256))],
+    ids=str,
+)
+def test_the_page_of_any_data_set_is_small(
+    tmp_path: Path, shape: tuple[int, int], classes: int, counts: tuple[int, int]
+) -> None:
+    names = tuple(f"class {k}" for k in range(classes))
+    data = make_lesson_data(tmp_path, steps=1, classes=names, shape=shape, counts=counts)
+    content = render(data)
+    assert len(content) < LIMIT
+    assert (f'data-cell="{classes - 1}-0"' in content.decode()) == (classes <= 26)
+
+
+def test_names_from_outside_stay_text(tmp_path: Path, page: Page) -> None:
+    data = make_lesson_data(tmp_path, steps=1, classes=HOSTILE, shape=(9, 7))
+    origin = Dataset("x", {}, (), HOSTILE, title=HOSTILE[0], licence=HOSTILE[1], source="javascript:alert(1)")
+    content = render(LessonData(**{**vars(data), "origin": origin}))
+    received = Page(content)
+    assert len(received.all("script")) == 2
+    assert {tag for tag, _ in received.elements} <= {tag for tag, _ in page.elements}
+    assert not any("onerror" in attributes for _, attributes in received.elements)
+    assert b"\x1b" not in content
+    assert "\u202e" not in content.decode()
+
+
+def test_marks_choose_what_a_reader_gets() -> None:
+    for reader, other in (("docs", "page"), ("page", "docs")):
+        text = "\n".join(piece.content for piece in pieces(reader) if piece.kind == "text")
+        assert "<!--" not in text
+        assert text != "\n".join(piece.content for piece in pieces(other) if piece.kind == "text")
+        assert ("$ mnist run" in text) == (reader == "docs")
+    assert next(piece.content for piece in pieces("page") if piece.kind == "section") == "data"
+
+
+def test_markdown_cannot_bring_tags() -> None:
+    assert as_html("a <b>b</b> **c**") == "<p>a &lt;b&gt;b&lt;/b&gt; <strong>c</strong></p>\n"
