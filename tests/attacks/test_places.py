@@ -77,7 +77,7 @@ def test_the_artifacts_folder_may_be_a_symbolic_link(actors: Scene, place: Path)
 def test_a_link_to_nowhere_is_refused(actors: Scene, place: Path) -> None:
     shutil.rmtree(place / "artifacts")
     (place / "artifacts").symlink_to("nowhere")
-    refusal(actors.command(place, "run"), 1, place / "artifacts")
+    refusal(actors.command(place, "run"), 5, place / "artifacts")
 
 
 @as_root
