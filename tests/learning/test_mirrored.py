@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mnist_cli.errors import ConfigError
+from mnist_cli.learning.distributed.setting import cpu_devices
 from tests.support import ROOT
 from tests.support.data import write_small_store
 from tests.support.progress import Listener
@@ -86,6 +87,13 @@ def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path
     train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored", progress=told)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "mirrored")
     assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "two", "1.5", "100"])
+def test_a_number_of_cpu_devices_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("MNIST_CPU_DEVICES", text)
+    with pytest.raises(ConfigError, match="MNIST_CPU_DEVICES: expected a number from 1 to 64; received"):
+        cpu_devices()
 
 
 @pytest.mark.exhaustive

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import queue
 import threading
 import time
@@ -25,6 +26,10 @@ ResultT = TypeVar("ResultT")
 _LOOK = 0.1  # seconds
 # For the others to come as far as this worker, after a signal; schedulers end a process 30 s after its SIGTERM.
 _GRACE = 10.0
+
+
+# With this, workers that were stopped together, by Ctrl-Z, go on together days later.
+_PATIENT_HEARTBEAT = 7 * 24 * 3600 * 1000  # milliseconds
 
 
 def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRequest) -> ResultT:
@@ -66,6 +71,22 @@ def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRe
             stopped = stopped or now
             if now - stopped > _GRACE:
                 raise Interrupted(stop.signal_number)
+
+
+@contextlib.contextmanager
+def patient_heartbeat() -> Iterator[None]:
+    """Let the servers that start meanwhile take nobody who is silent for lost; for workers that somebody else watches.
+
+    TensorFlow's strategy has no setting for it, and leaves it to what it calls here.
+    """
+    made = context.context()
+    made.configure_coordination_service = functools.partial(
+        made.configure_coordination_service, heartbeat_timeout_in_ms=_PATIENT_HEARTBEAT
+    )
+    try:
+        yield
+    finally:
+        del made.configure_coordination_service  # the method of its class is there again
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.devices import available_devices
-from mnist_cli.learning.distributed.beside import collective_start_beside, wait_beside
+from mnist_cli.learning.distributed.beside import collective_start_beside, patient_heartbeat, wait_beside
 from mnist_cli.learning.distributed.rendezvous import listen, tell
 from mnist_cli.learning.distributed.replicas import Replicas
 from mnist_cli.learning.distributed.setting import Worker, patience, shared_secret, this_worker
@@ -111,7 +111,8 @@ class Cluster:
         options = tf.distribute.experimental.CommunicationOptions(
             implementation=tf.distribute.experimental.CommunicationImplementation.RING
         )
-        with collective_start_beside():
+        # The process that started private workers sees their ends itself.
+        with collective_start_beside(), patient_heartbeat() if self.worker.is_private else contextlib.nullcontext():
             return tf.distribute.MultiWorkerMirroredStrategy(_resolver(self.worker), options)
 
     def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
