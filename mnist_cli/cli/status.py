@@ -44,7 +44,7 @@ def status(
 ) -> None:
     """Show how each stage stands, and why it would run again.
 
-    The first line says which folder and configuration file it looks at. They are those of the current folder, or of
+    Before them it says which folder and configuration file it looks at. They are those of the current folder, or of
     the nearest one above that has a pipeline.yaml.
 
     fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
@@ -57,8 +57,8 @@ def status(
     from mnist_cli.runs.reuse import would_take
 
     check_lock_option(frozen, lock)
-    _print_places(session)
     loaded, promise = load_frozen(session, lock) if frozen else (session.load_as_run(session.output.line), None)
+    _print_places(session)
     by_stage = examine_all(loaded.config, session.artifacts)
     statuses = list(by_stage.values())
     session.artifacts.digests.save()

@@ -237,3 +237,14 @@ def test_a_report_on_a_run_is_that_on_its_model(finished: Path) -> None:
     assert Path(f"artifacts/report-{newer}.html").read_text(encoding="utf-8") == page
     mnist("report", "--run", older)
     assert "train.learning_rate=0.01" in Path(f"artifacts/report-{older}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("untrainable")
+def test_workers_are_sent_home_when_their_chief_takes_a_kept_run(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dismissed: list[str] = []
+    shared = {"is_shared": lambda _config: True, "is_chief": lambda: True, "dismiss": lambda: dismissed.append("all")}
+    stand_in(monkeypatch, "train", **shared)
+    (result,) = pipeline.run(stages=("train",))
+    assert (result.taken_from is not None, dismissed) == (True, ["all"])
