@@ -6,6 +6,7 @@ says how many rows of which bytes are on the disk; nothing else of the file is b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -137,6 +138,8 @@ class GrowingStore:
             digest = describe(self.path, file, facts, sha256)
         self.path.replace(target)
         self._journal.unlink()
+        with contextlib.suppress(OSError):  # something else is in it
+            self.path.parent.rmdir()
         return digest
 
     def _resumed(self, layout: Path) -> int:

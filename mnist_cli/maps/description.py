@@ -28,7 +28,6 @@ from mnist_cli.config import kinds
 from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
 from mnist_cli.config.layers import cut_to_a_screen
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_yaml
-from mnist_cli.errors import ConfigError
 from mnist_cli.text import printable
 
 PIXELS = "pixels"

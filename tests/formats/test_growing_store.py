@@ -13,9 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mnist_cli.formats import growing_store
 from mnist_cli.formats.growing_store import GrowingStore
-from mnist_cli.formats.store import open_store
+from mnist_cli.formats.store import ARRAYS, open_store
 from mnist_cli.formats.store_writer import StoreFacts, write_store
 from tests.support.data import CLASSES
 
@@ -110,7 +109,7 @@ def other_arrays(folder: Path, width: int) -> None:
     other = GrowingStore(folder / "other", "key", {**COUNTS, "train": 30}, width)
     other.close()
     (folder / "other" / "store.part").replace(folder / "store.part")
-    state = {name: [0, hashlib.sha256().hexdigest()] for name in growing_store.ARRAYS}
+    state = {name: [0, hashlib.sha256().hexdigest()] for name in ARRAYS}
     (folder / "journal.json").write_text(json.dumps({"key": "key", "arrays": state}))
 
 
@@ -121,7 +120,7 @@ def journal_of(folder: Path, change: Callable[[dict[str, object]], object]) -> N
 
 
 def claims(count: int) -> dict[str, list[object]]:
-    return {name: [count, "0" * 64] for name in growing_store.ARRAYS}
+    return {name: [count, "0" * 64] for name in ARRAYS}
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
