@@ -49,6 +49,12 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
     return len(content)
 
 
+def bytes_at(descriptor: int, count: int, offset: int) -> bytes:
+    """Return at most so many bytes of a file from a position on; none at its end."""
+    buffer = bytearray(count)
+    return bytes(buffer[: read_at(descriptor, memoryview(buffer), offset)])
+
+
 def write_at(descriptor: int, content: memoryview, offset: int) -> int:
     """Write bytes to a file from a position on, and return how many were written; without pwrite as `read_at`."""
     if hasattr(os, "pwrite"):

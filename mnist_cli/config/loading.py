@@ -154,7 +154,7 @@ def _put_recipes_below(layers: Layers) -> dict[str, Any]:
         if path in layer.values:
             del layer.values[path]
             layer.problems.append((layer.origins[path], f"{path}: a {path} names no other; remove it"))
-        if str(file) != value:  # one that the package brings is known by its name
+        if file != Path(value):  # one that the package brings is known by its name
             layer.origins = dict.fromkeys(layer.origins, Origin(f"{path} {value}"))
             layer.inner_origins = {}
         overridden |= layers.put_below(layer)

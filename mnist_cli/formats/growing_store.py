@@ -37,6 +37,17 @@ class _Array:
     written: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
+    def resume(self, descriptor: int, rows: int, sha256: str) -> bool:
+        """Read the rows that an earlier run has written; False where their bytes have another digest."""
+        if not 0 <= rows <= self.rows:
+            return False
+        position, end = self.offset, self.offset + rows * self.row
+        while position < end and (block := system.bytes_at(descriptor, min(end - position, _BLOCK), position)):
+            self.digest.update(block)
+            position += len(block)
+        self.written = rows
+        return position == end and bool(self.digest.hexdigest() == sha256)
+
 
 class GrowingStore:
     """A store that is being written, split by split, each from its first row on.
@@ -59,16 +70,18 @@ class GrowingStore:
         self._journal = folder / "journal.json"
         self._key = key
         folder.mkdir(parents=True, exist_ok=True)
-        written = self._kept()
-        if written is None:
+        layout = folder / "layout.part"
+        with safe_hdf5_file(layout, alignment=ALIGNMENT) as file:
+            create_arrays(file, counts, width)
+        self._arrays = _places(layout)
+        self._file = self._resumed(layout)
+        if self._file < 0:
             files.remove(self._journal, folder)
-            with safe_hdf5_file(self.path, alignment=ALIGNMENT) as file:
-                create_arrays(file, counts, width)
-        self._arrays = self._places()
-        if written is None or not self._resume(written):
             for array in self._arrays.values():
                 array.written, array.digest = 0, hashlib.sha256()
-        self._file = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            system.replace(layout, self.path)
+            self._file = _opened(self.path)
+        files.remove(layout, folder)
 
     def __enter__(self) -> GrowingStore:
         return self
@@ -125,38 +138,57 @@ class GrowingStore:
             digest = describe(self.path, file, facts, sha256)
         system.replace(self.path, target)
         files.remove(self._journal, self._journal.parent)
+        with contextlib.suppress(OSError):  # something else is in it
+            self.path.parent.rmdir()
         return digest
 
-    def _kept(self) -> Mapping[str, tuple[int, str]] | None:
-        """Return what the journal says of this key's arrays, if it does."""
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    def _resumed(self, layout: Path) -> int:
+        """Open the file of an earlier run if its rows are what the journal says; return its descriptor, or −1.
+
+        What HDF5 wrote around the arrays is put back to what it was in the beginning: a run may have been killed while
+        it was finishing.
+        """
+        try:
             journal = json.loads(files.read_regular(self._journal))
-            if journal["key"] == self._key and self.path.is_file() and not self.path.is_symlink():
-                return {name: (int(rows), str(sha256)) for name, (rows, sha256) in journal["arrays"].items()}
-        return None
-
-    def _places(self) -> dict[str, _Array]:
-        with h5py.File(self.path, "r", locking=False) as file:
-            return {
-                name: _Array(file[name].id.get_offset() or 0, math.prod(file[name].shape[1:]), len(file[name]))
-                for name in ARRAYS
-            }
-
-    def _resume(self, written: Mapping[str, tuple[int, str]]) -> bool:
-        """Read what the journal vouches for; False where the bytes are others."""
+            if journal["key"] != self._key or self.path.is_symlink() or not self.path.is_file():
+                return -1
+            written = {name: (int(rows), str(sha256)) for name, (rows, sha256) in journal["arrays"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return -1
         if sorted(written) != sorted(self._arrays):
-            return False
-        with files.open_regular(self.path) as file:
-            for name, (rows, sha256) in written.items():
-                array = self._arrays[name]
-                if not 0 <= rows <= array.rows:
-                    return False
-                file.seek(array.offset)
-                left = rows * array.row
-                while left and (block := file.read(min(left, _BLOCK))):
-                    array.digest.update(block)
-                    left -= len(block)
-                if left or array.digest.hexdigest() != sha256:
-                    return False
-                array.written = rows
-        return all(self._arrays[f"/{s}/inputs"].written == self._arrays[f"/{s}/labels"].written for s in SPLITS)
+            return -1
+        descriptor = _opened(self.path)
+        if all(array.resume(descriptor, *written[name]) for name, array in self._arrays.items()) and all(
+            self._arrays[f"/{split}/inputs"].written == self._arrays[f"/{split}/labels"].written for split in SPLITS
+        ):
+            with files.naming(self.path):
+                _put_back(descriptor, layout, self._arrays)
+            return descriptor
+        os.close(descriptor)
+        return -1
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+
+def _places(layout: Path) -> dict[str, _Array]:
+    with h5py.File(layout, "r", locking=False) as file:
+        return {
+            name: _Array(file[name].id.get_offset() or 0, math.prod(file[name].shape[1:]), len(file[name]))
+            for name in ARRAYS
+        }
+
+
+def _put_back(descriptor: int, layout: Path, arrays: Mapping[str, _Array]) -> None:
+    """Copy everything but the arrays from an empty file with the same arrays."""
+    with layout.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        position = 0
+        ends = sorted((array.offset, array.offset + array.rows * array.row) for array in arrays.values() if array.rows)
+        for start, end in [*ends, (size, size)]:
+            while position < start:
+                block = system.bytes_at(file.fileno(), min(_BLOCK, start - position), position)
+                position += system.write_at(descriptor, memoryview(block), position)
+            position = max(position, end)
+    os.ftruncate(descriptor, size)

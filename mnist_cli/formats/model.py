@@ -320,6 +320,8 @@ def _check_inputs(
         kind = "the features of its map" if feature_map else "pixels"
         problem = f"its inputs are not {kind}"
         raise _wrong(path, problem, "input_zero {}, input_step {}".format(*expected), "{}, {}".format(*stated))
+    if feature_map and feature_map.shape != shape:
+        raise _wrong(path, "its map is for images of another shape", [*shape], [*feature_map.shape])
     if (len(feature_map) if feature_map else math.prod(shape)) != inputs:
         given = f"{len(feature_map)} features" if feature_map else f"height and width, {inputs} pixels together"
         raise _wrong(path, "attribute 'shape' is wrong", given, f"{[*shape]}, W of {inputs} rows")

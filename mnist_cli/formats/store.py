@@ -112,6 +112,11 @@ class Split:
         return self._places["labels"].shape[0]
 
     @property
+    def width(self) -> int:
+        """Bytes of a row, D."""
+        return self._places["inputs"].shape[1]
+
+    @property
     def num_examples(self) -> int:
         """How many examples there are."""
         return len(self)
@@ -265,7 +270,13 @@ class Store:
     def feature_map(self) -> FeatureMap | None:
         """What made the rows of images, verified; None where they are pixels. Errors as `read_map`."""
         with open_hdf5(self.path, hint=_HINT) as file:
-            return read_map(self.path, file)
+            found = read_map(self.path, file)
+        width = self.train.width
+        if found and (found.shape, len(found)) != (self.image_shape, width):
+            expected = f"{width} features of images {[*self.image_shape]}"
+            received = f"{len(found)} of {[*found.shape]}"
+            raise FormatError(self.path, f"{GROUP} is not of these rows", expected=expected, received=received)
+        return found
 
     @property
     def sources(self) -> Mapping[str, str]:

@@ -26,8 +26,8 @@ from typing import Any
 from mnist_cli import files
 from mnist_cli.config import kinds
 from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
+from mnist_cli.config.layers import cut_to_a_screen
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_yaml
-from mnist_cli.errors import ConfigError
 from mnist_cli.text import printable
 
 PIXELS = "pixels"
@@ -40,6 +40,7 @@ GAUSSIANS = (1, 2, 3)  # σ
 _LARGEST = 2**23  # of a weight
 _MOST_KERNELS, _WIDEST_KERNEL, _MOST_WINDOWS = 256, 31, 256
 _DEPTH = 20  # of lists and keys in each other
+_MOST_OPS = 400  # of a map: a file names at most 1,000 arrays
 
 # An operation as it is described: its name, and its values.
 DescribedOp = tuple[str, Mapping[str, Any]]
@@ -78,7 +79,7 @@ def find_map(value: str, folder: Path = Path()) -> Description:
     try:
         return read_map(value, folder)
     except Wrong as wrong:
-        raise ConfigError([f"features.map: {problem}" for _, problem in wrong.problems if problem]) from None
+        raise cut_to_a_screen([f"features.map: {problem}" for _, problem in wrong.problems if problem]) from None
 
 
 def read_map(value: object, folder: Path = Path()) -> Description:
@@ -149,7 +150,7 @@ def _check_kernels(value: Any) -> Any:
         try:
             _check_matrix(kernel, low=-_LARGEST, rows=_WIDEST_KERNEL, is_square=True)
         except Wrong as wrong:
-            shape = f"expected rows of a square with an odd side, at most {_WIDEST_KERNEL}; received {shown(kernel)}"
+            shape = f"expected a square with an odd side, at most {_WIDEST_KERNEL}; received {_outline(kernel)}"
             problems += [((index, *inner), problem or shape) for inner, problem in wrong.problems]
     if not problems and any(len(kernel) != len(value[0]) for kernel in value):
         problems.append(((), "expected kernels of one size"))
@@ -159,7 +160,19 @@ def _check_kernels(value: Any) -> Any:
 
 
 def _check_windows(value: Any) -> Any:
-    return _check_matrix(value, low=0, rows=_MOST_WINDOWS, is_square=False)
+    try:
+        return _check_matrix(value, low=0, rows=_MOST_WINDOWS, is_square=False)
+    except Wrong as wrong:
+        shape = f"expected {_WINDOWS.expected}; received {_outline(value)}"
+        raise Wrong([(inner, problem or shape) for inner, problem in wrong.problems]) from None
+
+
+def _outline(value: Any) -> str:
+    """Return what rows of numbers look like, for an error."""
+    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
+        return shown(value)
+    lengths = sorted({len(row) for row in value})
+    return f"{len(value)} rows of {' or '.join(map(str, lengths[:3])) or 'nothing'}"
 
 
 def _check_sigma(value: Any) -> Any:
@@ -178,27 +191,43 @@ def _check_pool(value: Any) -> Any:
 
 
 def _check_cat(value: Any) -> Any:
-    if not isinstance(value, list) or len(value) < 1:
-        raise Wrong
+    _check_length(value, "a list of programs")
     return {"programs": _each(_check_program)(value)}
 
 
 def _check_program(value: Any) -> Any:
-    if not isinstance(value, list) or not value:
-        raise Wrong([((), f"expected a list of operations; received {shown(value)}")])
+    _check_length(value, "a list of operations")
     program = _each(_check_op)(value)
     problems: list[Problem] = [
         ((index,), f"{name}: {why}")
         for index, (name, _) in enumerate(program)
         for wrong, why in (
             (name == "cat" and index < len(program) - 1, "expected nothing after it"),
-            (name == "deskew" and any(other != "shrink" for other, _ in program[:index]), "expected it first"),
+            (name in _FIRST and any(other not in _FIRST[name] for other, _ in program[:index]), "expected it first"),
         )
         if wrong
     ]
     if problems:
         raise Wrong(problems)
     return program
+
+
+def _check_whole_program(value: Any) -> Any:
+    program = _check_program(value)
+    if (count := _count(program)) > _MOST_OPS:
+        raise Wrong([((), f"expected at most {_MOST_OPS} operations; received {count:,}")])
+    return program
+
+
+def _count(program: tuple[DescribedOp, ...]) -> int:
+    return sum(1 + sum(map(_count, values.get("programs", ()))) for _, values in program)
+
+
+def _check_length(value: Any, expected: str) -> None:
+    if not isinstance(value, list) or not value:
+        raise Wrong([((), f"expected {expected}; received {'an empty list' if value == [] else shown(value)}")])
+    if len(value) > _MOST_OPS:
+        raise Wrong([((), f"expected {expected}, at most {_MOST_OPS}; received {len(value):,}")])
 
 
 def _each(check: Callable[[Any], Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
@@ -292,6 +321,8 @@ _OPS: dict[str, tuple[Kind, Mapping[str, Any] | None]] = {
     "pool": (_kind(_POOL.expected, _check_pool), None),
     "cat": (_kind("a list of programs", _check_cat), None),
 }
+# What takes the bytes of an image → what may stand before it.
+_FIRST = {"shrink": ("shrink",), "deskew": ("shrink",)}
 DESKEW: DescribedOp = ("deskew", _OPS["deskew"][1] or {})
 
 _EXEMPLARS = kinds.table(
@@ -302,7 +333,7 @@ _EXEMPLARS = kinds.table(
 _FILE = kinds.table(
     {
         "title": _kind("a text", lambda value: printable(_text(value), 100)),
-        "program": _kind("a list of operations", _check_program),
+        "program": _kind("a list of operations", _check_whole_program),
         "exemplars": _EXEMPLARS,
     },
     "a map: title, program, exemplars",

@@ -59,11 +59,17 @@ class Exemplars:
         Raises:
             OutOfBounds: it is not.
         """
-        if np.abs(self.projection).sum(axis=0).max() * (255 - ZERO) >= EXACT:
+        directions = self.projection.shape[1]
+        if len(self.centre) != directions or len(self.exemplars) != directions:
+            raise OutOfBounds(f"exemplars: expected {directions} directions of all parts")
+        reach = int(np.abs(self.projection).sum(axis=0).max()) * (255 - ZERO)
+        if reach >= EXACT:
             raise OutOfBounds("exemplars: expected projections below 2^24")
-        # |u·e| ≤ |u| |e|, and |u| ≤ 2^11 + √p / 2 after rounding.
+        if directions * (_shifted_whole(reach + int(np.abs(self.centre).max()), self.shift) + 1) ** 2 >= 2**53:
+            raise OutOfBounds("exemplars: expected squares of whitened rows below 2^53; they need a larger shift")
+        # |u·e| ≤ |u| |e|, and |u| ≤ 2^11 + √p / 2 after rounding; less the threshold a feature stays below 2^12.
         lengths = np.sqrt((self.exemplars.astype(np.float64) ** 2).sum(axis=0).max())
-        if lengths * (2**_UNIT_BITS + np.sqrt(len(self.exemplars))) >= EXACT:
+        if lengths * (2**_UNIT_BITS + np.sqrt(directions)) >= 2 ** (2 * _UNIT_BITS) + _THRESHOLD:
             raise OutOfBounds("exemplars: expected vectors of length 2^11")
         self.quantiser.check(self.largest)
 
@@ -119,7 +125,7 @@ def fit_projection(rows: Bytes, start: Floats) -> Projection:
         start: float64 [D, p] of ±1, p ≤ D and ≤ n.
 
     Raises:
-        OutOfBounds: there are too many rows or features for exact sums.
+        OutOfBounds: there are too many rows or features for exact sums, or all rows are the same.
     """
     count, inputs = rows.shape
     directions = start.shape[1]
@@ -137,6 +143,8 @@ def fit_projection(rows: Bytes, start: Floats) -> Projection:
     projected = _fitted(centred @ basis, 16)
     covariance = projected.T @ projected  # below 2^45
     trace = np.trace(covariance)
+    if not trace:
+        raise OutOfBounds("exemplars: expected rows that differ from each other")
     covariance = np.floor(covariance * (directions * 2.0**20 / trace) + 0.5) + np.eye(directions) * _RIDGE
     whitened = _fitted(_shifted(basis @ _fitted(_whitening(covariance), 20), 10), 20)
     reach = np.abs(whitened).sum(axis=0).max() * (255 - ZERO)
@@ -144,6 +152,10 @@ def fit_projection(rows: Bytes, start: Floats) -> Projection:
     centre = np.floor((means @ projection) / 16 + 0.5)
     largest = np.abs(shifted @ projection - centre).max()
     shift = max(0, int(np.frexp(largest)[1]) - 12)
+    # Other rows may reach further than these, 2^24 at most: their squares must be exact too.
+    reach = int(np.abs(projection).sum(axis=0).max()) * (255 - ZERO) + int(np.abs(centre).max())
+    while directions * (_shifted_whole(reach, shift) + 1) ** 2 >= 2**53:
+        shift += 1
     return Projection(projection.astype(np.int64), centre.astype(np.int64), shift)
 
 
@@ -190,6 +202,10 @@ def _whitening(metric: Floats, bits: int = 20) -> Floats:
 def _shifted(values: Floats, shift: int) -> Floats:
     result: Floats = np.floor(values * 2.0**-shift + 0.5)
     return result
+
+
+def _shifted_whole(value: int, shift: int) -> int:
+    return (value + (1 << shift >> 1)) >> shift
 
 
 def _fitted(values: Floats, bits: int) -> Floats:

@@ -82,8 +82,6 @@ class FeatureMap:
             OutOfBounds: it is not, or the parts do not fit each other.
         """
         largest = np.concatenate([np.full(end.features, end.top, np.int64) for end in self.ends])
-        if len(largest) != len(self.quantiser):
-            raise OutOfBounds(f"expected a way to bytes for {len(largest)} features; received {len(self.quantiser)}")
         self.quantiser.check(largest)
         if self.exemplars:
             if len(self.exemplars.projection) != len(largest):
@@ -195,18 +193,23 @@ def from_document(document: Any, arrays: Sequence[Integers]) -> FeatureMap:
         program = _program(document["program"], arrays)
         made = FeatureMap(str(document["name"]), shape, program, quantiser, exemplars)
         made.check()
+        written, named = document_of(made)
+        if written != document or len(named) != len(arrays):
+            raise OutOfBounds("expected what is written of a map, and nothing else")
     except OutOfBounds:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise OutOfBounds(f"not a feature map: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise OutOfBounds(f"not a feature map: {error!r}") from error
     return made
 
 
-def _program(document: Any, arrays: Sequence[Integers]) -> Program:
+def _program(document: Any, arrays: Sequence[Integers], depth: int = 0) -> Program:
+    if depth > _DEPTH:
+        raise OutOfBounds(f"expected programs in each other at most {_DEPTH} deep")
     program: list[Op] = []
     for entry in document:
         if entry["op"] == "cat":
-            program.append(Cat(tuple(_program(inner, arrays) for inner in entry["programs"])))
+            program.append(Cat(tuple(_program(inner, arrays, depth + 1) for inner in entry["programs"])))
         else:
             values = {name: value for name, value in entry.items() if name != "op"}
             program.append(_part(_OPS[entry["op"]], values, arrays))
@@ -225,6 +228,7 @@ _DIMENSIONS = {
     "exemplars": 2,
 }
 _LARGEST_NUMBER = 64  # of a shift, a factor or bits
+_DEPTH = 16  # of programs in each other
 
 
 def _part(kind: type[Any], values: Mapping[str, Any], arrays: Sequence[Integers]) -> Any:
@@ -236,8 +240,10 @@ def _part(kind: type[Any], values: Mapping[str, Any], arrays: Sequence[Integers]
             if array.ndim != _DIMENSIONS[name] or not array.size:
                 raise OutOfBounds(f"{name}: expected {_DIMENSIONS[name]} dimensions; received {list(array.shape)}")
             right[name] = array
-        elif type(value) is int and not 0 <= value <= _LARGEST_NUMBER:
-            raise OutOfBounds(f"{name}: expected 0 to {_LARGEST_NUMBER}; received {value}")
+        elif isinstance(value, Quantiser):
+            right[name] = value
+        elif type(value) is not int or not 0 <= value <= _LARGEST_NUMBER:
+            raise OutOfBounds(f"{name}: expected 0 to {_LARGEST_NUMBER}; received {value!r:.30}")
         else:
             right[name] = value
     return kind(**right)

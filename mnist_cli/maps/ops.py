@@ -21,6 +21,9 @@ import numpy.typing as npt
 EXACT = 2**24
 # Up to here the float32 root of a whole number rounds to the same whole number as the exact root.
 ROOT = 2**22
+# Of one image: numbers that an operation may make of it, and features. A block of images stays within some 400 MB.
+MOST_VALUES, MOST_FEATURES = 2**20, 2**16
+_MOST_SHEAR, _MOST_SHRINK = 16, 64
 # Columns of a convolution that one row of the banded matrix makes; 14 was fastest of those tried.
 _BAND = 14
 
@@ -109,6 +112,8 @@ class Shrink(Op):
 
     def bound(self, extent: Extent) -> Extent:
         _need_image(extent)
+        if not 1 <= self.factor <= _MOST_SHRINK:
+            raise OutOfBounds(f"expected a factor from 1 to {_MOST_SHRINK}; received {self.factor}")
         _check_sum(255 * self.factor**2, 0)
         return Extent(-(-extent.height // self.factor), -(-extent.width // self.factor))
 
@@ -139,12 +144,16 @@ class Deskew(Op):
     def bound(self, extent: Extent) -> Extent:
         _need_image(extent)
         height, width = extent.height, extent.width
-        mass = 255 * height * width
-        # The largest of the products of moments, and what a float32 product with the columns sums up to.
-        if mass**2 * max(height, width) ** 2 >= 2**53 or 255 * width**2 >= EXACT:
-            raise OutOfBounds(f"expected images of at most 85 × 85; received {height} × {width}: shrink them first")
-        if not 1 <= self.position <= self.shear + 1:
-            raise OutOfBounds("expected position from 1 to shear + 1")
+        # Of white images, whose moments are the largest: Σx, Σy and Σy², and the largest product of two moments.
+        sum_x, sum_y = width * (width - 1) // 2, height * (height - 1) // 2
+        sum_yy = sum_y * (2 * height - 1) // 3
+        product = 255 * height * width * 255 * max(sum_x * sum_y, width * sum_yy)
+        if product >= 2**53 or 255 * sum_x >= EXACT:
+            raise OutOfBounds(
+                f"expected images no larger than 86 × 86 or so; received {height} × {width}: shrink them first"
+            )
+        if not 1 <= self.position <= self.shear + 1 <= _MOST_SHEAR + 1:
+            raise OutOfBounds(f"expected position from 1 to shear + 1, and shear up to {_MOST_SHEAR}")
         _check_sum(255 << 2 * self.position, 2 * self.position)
         return extent
 
@@ -211,6 +220,10 @@ class Conv(Op):
     shift: int
 
     def bound(self, extent: Extent) -> Extent:
+        _, size, across = self.kernels.shape
+        if size != across or size % 2 == 0:
+            raise OutOfBounds(f"expected squares with an odd side; received {_times(size, across)}")
+        _check_weights(self.kernels, -EXACT)
         positive = np.maximum(self.kernels, 0).sum(axis=(1, 2))
         negative = np.maximum(-self.kernels, 0).sum(axis=(1, 2))
         sums = extent.top * (positive + negative if extent.signed else np.maximum(positive, negative))
@@ -310,8 +323,8 @@ class Pool(Op):
         expected, received = (extent.height, extent.width), (self.rows.shape[1], self.columns.shape[1])
         if expected != received:
             raise OutOfBounds(f"expected windows over {_times(*expected)} values; received {_times(*received)}")
-        if min(self.rows.min(), self.columns.min()) < 0:
-            raise OutOfBounds("expected weights from 0 up")
+        _check_weights(self.rows, 0)
+        _check_weights(self.columns, 0)
         weight = int(self.rows.sum(axis=1).max()) * int(self.columns.sum(axis=1).max())
         _check_sum(extent.top * weight, self.shift)
         largest = _shifted(extent.largest * weight, self.shift)
@@ -351,19 +364,36 @@ def bounds(program: Program, extent: Extent) -> Integers:
     return np.concatenate([np.full(end.features, end.top, np.int64) for end in ends(program, extent)])
 
 
-def ends(program: Program, extent: Extent, place: str = "") -> Iterator[Extent]:
+def ends(program: Program, extent: Extent) -> Iterator[Extent]:
     """Give the extent of each part of the features, in order; errors as `bounds`."""
+    features = 0
+    for end in _ends(program, extent, ""):
+        features += end.features
+        if features > MOST_FEATURES:
+            raise OutOfBounds(f"expected at most {MOST_FEATURES:,} features of an image; received more")
+        yield end
+
+
+def _ends(program: Program, extent: Extent, place: str) -> Iterator[Extent]:
     for index, op in enumerate(program):
         here = f"{place}{index + 1}"
         if isinstance(op, Cat) and index == len(program) - 1:
             for number, inner in enumerate(op.programs, start=1):
-                yield from ends(inner, extent, f"{here}.{number}.")
+                yield from _ends(inner, extent, f"{here}.{number}.")
             return
-        try:
-            extent = op.bound(extent)
-        except OutOfBounds as problem:
-            raise OutOfBounds(f"operation {here}, {op.name}: {problem}") from None
+        extent = bounded(op, extent, here)
     yield extent
+
+
+def bounded(op: Op, extent: Extent, place: str) -> Extent:
+    """Return what an operation makes of an extent; errors say its place in the program, such as 2.1.3, and its name."""
+    try:
+        after = op.bound(extent)
+        if after.features > MOST_VALUES:
+            raise OutOfBounds(f"expected at most {MOST_VALUES:,} values of an image; received {after.features:,}")
+    except OutOfBounds as problem:
+        raise OutOfBounds(f"operation {place}, {op.name}: {problem}") from None
+    return after
 
 
 def apply(program: Program, state: State, images: int) -> State:
@@ -398,7 +428,15 @@ def _shifted(values: Integers, shift: int) -> Integers:
     return (values + (1 << shift >> 1)) >> shift
 
 
+def _check_weights(weights: Integers, low: int) -> None:
+    """Refuse weights whose sums int64 might not hold, and negative ones where `low` is 0."""
+    if weights.min() < low or weights.max() > EXACT:
+        raise OutOfBounds(f"expected weights from {'-2^24' if low else 0} up to 2^24")
+
+
 def _check_sum(largest: int, shift: int) -> None:
+    if not 0 <= shift < EXACT.bit_length():
+        raise OutOfBounds(f"expected a shift from 0 to 24; received {shift}")
     if largest + (1 << shift >> 1) >= EXACT:
         raise OutOfBounds(
             f"sums up to 2^{math.log2(largest):.1f}: expected less than 2^24; "

@@ -17,11 +17,12 @@ from mnist_cli.maps.ops import (
     Integers,
     Modulus,
     Op,
-    OutOfBounds,
     Pool,
     Program,
     Relu2,
     Shrink,
+    bounded,
+    ends,
 )
 
 # Images with a longer side are shrunk first, by a whole factor.
@@ -47,7 +48,10 @@ def make_program(description: Description, shape: tuple[int, int], *, deskew: bo
     factor = -(-max(shape) // LARGEST_SIDE)
     if factor > 1 and all(name != "shrink" for name, _ in described):
         described.insert(0, ("shrink", {"factor": factor}))
-    return _made(described, extent, "")
+    program = _made(described, extent, "")
+    for _ in ends(program, extent):
+        pass
+    return program
 
 
 def _made(described: Sequence[DescribedOp], extent: Extent, place: str) -> Program:
@@ -56,12 +60,8 @@ def _made(described: Sequence[DescribedOp], extent: Extent, place: str) -> Progr
         if name == "cat":
             inner = enumerate(values["programs"], start=1)
             return (*program, Cat(tuple(_made(each, extent, f"{place}{index}.{number}.") for number, each in inner)))
-        try:
-            op = _op(name, values, extent)
-            extent = op.bound(extent)
-        except OutOfBounds as problem:
-            raise OutOfBounds(f"operation {place}{index}, {name}: {problem}") from None
-        program.append(op)
+        program.append(_op(name, values, extent))
+        extent = bounded(program[-1], extent, f"{place}{index}")
     return tuple(program)
 
 

@@ -18,6 +18,7 @@ ZERO, STEP = 80, 32
 # So many examples a fit takes at most, and so large a feature may be: then all its sums stay below 2^53.
 FIT_EXAMPLES = 3000
 _MOST_EXAMPLES, _LARGEST = 4096, 2**14
+_FINEST = 24  # shift
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -45,6 +46,13 @@ class Quantiser:
         Raises:
             OutOfBounds: they do not.
         """
+        if not len(self.factors) == len(self.offsets) == len(largest):
+            raise OutOfBounds(
+                f"the way to bytes: expected {len(largest)} factors and offsets; "
+                f"received {len(self.factors)} and {len(self.offsets)}"
+            )
+        if self.factors.min() < 0 or not 0 <= self.shift <= _FINEST:
+            raise OutOfBounds(f"the way to bytes: expected factors from 0 up, and a shift from 0 to {_FINEST}")
         if (self.factors * largest + np.abs(self.offsets)).max() >= EXACT:
             raise OutOfBounds("the way to bytes: expected sums below 2^24")
 
@@ -86,7 +94,7 @@ def fit_quantiser(features: State, largest: Integers) -> Quantiser:
     variances = (whole * whole).sum(axis=0) * count - sums * sums  # times n²
     spreads = np.floor(np.sqrt(variances.astype(np.float64)) * 16 / count + 0.5)  # in sixteenths
     spreads = np.maximum(np.floor(spreads + spreads.sum() / (10 * len(spreads)) + 0.5), 1)
-    for shift in range(24, -1, -1):
+    for shift in range(_FINEST, -1, -1):
         unit = 2.0**shift
         factors = np.floor(STEP * 16 * unit / spreads + 0.5)
         offsets = ZERO * unit + np.floor(unit / 2) - np.floor(factors * sums / count + 0.5)

@@ -70,9 +70,11 @@ RECIPES: dict[str, Recipe] = {
 
 def file_of(recipe: Any) -> Path | None:
     """Return the file of a recipe by its name, or as a user names it; None where there is no such recipe."""
+    if not isinstance(recipe, str):
+        return None
     if recipe in RECIPES:
         return FOLDER / f"{recipe}.yaml"
-    return Path(recipe) if isinstance(recipe, str) and recipe.endswith(_SUFFIXES) else None
+    return Path(recipe) if recipe.endswith(_SUFFIXES) else None
 
 
 def _check(value: Any) -> str:

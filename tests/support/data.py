@@ -105,3 +105,25 @@ def digit(size: int = 200, *, shift: tuple[int, int] = (0, 0), scale: float = 1)
     placed = [(x * size * scale + shift[0], y * size * scale + shift[1]) for x, y in points]
     ImageDraw.Draw(image).line(placed, fill=0, width=max(1, round(size * scale / 15)), joint="curve")
     return np.asarray(image)
+
+
+def write_strokes(
+    path: Path,
+    shape: tuple[int, int],
+    *,
+    train: int = 60,
+    validation: int = 10,
+    test: int = 20,
+    classes: tuple[str, ...] = CLASSES,
+) -> Path:
+    """Write a store of images of any shape, a few bright points on black; the same arguments give the same bytes."""
+    counts = {"train": train, "validation": validation, "test": test}
+    facts = StoreFacts(dataset="strokes", split_rule="made up", image_shape=shape, classes=classes, sources={"a": "b"})
+    with write_store(path, counts, shape[0] * shape[1]) as writer:
+        for seed, (split, count) in enumerate(counts.items()):
+            random = np.random.default_rng([seed, *shape])
+            images = random.integers(0, 256, (count, shape[0] * shape[1]), dtype=np.uint8)
+            images *= random.integers(0, 4, images.shape, dtype=np.uint8) == 0
+            writer.append(split, images, (np.arange(count) % len(classes)).astype(np.uint8))
+        writer.describe(facts)
+    return path

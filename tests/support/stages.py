@@ -9,6 +9,7 @@ from typing import Any
 from mnist_cli.config.declarations import Section
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.stages import evaluate as evaluating
+from mnist_cli.stages import features as featuring
 from mnist_cli.stages import fetch as fetching
 from mnist_cli.stages import preprocess as preprocessing
 from mnist_cli.stages import train as training
@@ -28,6 +29,11 @@ def fetch(folder: Path | str, **given: Any) -> fetching.FetchResult:
 def preprocess(sources: Path | str, folder: Path | str, **given: Any) -> preprocessing.PreprocessResult:
     settings = preprocessing.PreprocessSettings(**_apart(preprocessing.PreprocessSettings, given))
     return preprocessing.preprocess(sources, folder, settings, **given)
+
+
+def features(store: Path | str, folder: Path | str, **given: Any) -> featuring.FeaturesResult:
+    settings = featuring.FeaturesSettings(**_apart(featuring.FeaturesSettings, given))
+    return featuring.compute_features(store, folder, settings, **given)
 
 
 def train(store: Path | str, folder: Path | str, **given: Any) -> training.TrainResult:
