@@ -218,8 +218,8 @@ def test_config_init_writes_the_file_that_is_not_there_yet(empty: Path) -> None:
         ("train --workers 99", "--workers: expected 64 or less; received '99'"),
         ("show first", "N: expected a whole number; received 'first'"),
         ("show", "N: expected a value; received none"),
-        ("plot everything", "WHAT: expected weights, confusion, history or mistakes; received 'everything'"),
-        ("plot", "WHAT: expected weights, confusion, history or mistakes; received none"),
+        ("plot everything", "WHAT: expected weights, confusion, history, mistakes or features; received 'everything'"),
+        ("plot", "WHAT: expected weights, confusion, history, mistakes or features; received none"),
     ],
 )
 def test_what_typer_refuses_is_told_as_expected_and_received(empty: Path, words: str, message: str) -> None:
