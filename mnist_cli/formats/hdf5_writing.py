@@ -54,7 +54,8 @@ def change_hdf5_file(path: Path) -> Iterator[h5py.File]:
         guarded = _GuardedFile(raw)
         with _failures_told(guarded, path), contextlib.closing(_open(guarded)) as file:
             yield file
-        os.fsync(raw.fileno())
+        with files.naming(path):
+            os.fsync(raw.fileno())
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def write_text(holder: h5py.Group, name: str, text: str) -> None:
 
 
 class _GuardedFile:
-    """A file that never tells HDF5 of a failed write.
+    """A file that never tells HDF5 of a failed read or write.
 
     HDF5 cannot close a file whose last writes fail: it keeps it open and crashes when the process ends. So the
     first error is kept for the caller, and from then on every operation seems to succeed.
@@ -116,7 +117,12 @@ class _GuardedFile:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; past the end, and after a failure, with zeros."""
-        content = b"" if self.error else os.pread(self._descriptor, len(buffer), self._position)
+        content = b""
+        if self.error is None:
+            try:
+                content = os.pread(self._descriptor, len(buffer), self._position)
+            except OSError as error:
+                self.error = error
         buffer[:] = content.ljust(len(buffer), b"\0")
         return len(buffer)
 
