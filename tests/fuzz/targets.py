@@ -131,7 +131,7 @@ def seeds(target: str) -> list[bytes]:
         shipped = [(Path(description.__file__).parent / f"{name}.yaml").read_bytes() for name in ("grad8", "scat1")]
         return [
             *shipped,
-            b"program: [{shrink: 2}, {deskew: {position: 5, shear: 8}}, {conv: {kernels: [[[1]], [[-2]]], shift: 1}}]\n",
+            b"program: [{shrink: 2}, {deskew: {position: 5, shear: 8}}, {conv: {kernels: [[[-2]]], shift: 1}}]\n",
             b"program: [{pool: {rows: [[1, 2]], columns: [[3, 0]], shift: 3}}]\nexemplars: {directions: 2, count: 9}\n",
         ]
     manifest = Manifest(
