@@ -1,8 +1,9 @@
 """`python -m tests.portability [CPU …]`: the whole pipeline under emulated processors, compared to the byte.
 
-It runs `mnist run --dataset synthetic` as it is, and again under `qemu-x86_64 -cpu CPU` (Debian: qemu-user) for each of
-the names, by default six. `aarch64` is a name too: on an emulated 64-bit ARM processor it computes what needs no
-TensorFlow, with a Python and a NumPy for ARM that `apt-get` and `pip` bring into the folder --arm, once.
+It runs `mnist run --dataset synthetic`, on pixels and on gradients, as it is and again under `qemu-x86_64 -cpu CPU`
+(Debian: qemu-user) for each of the names, by default six. `aarch64` is a name too: on an emulated 64-bit ARM processor
+it computes what needs no TensorFlow, with a Python and a NumPy for ARM that `apt-get` and `pip` bring into the folder
+--arm, once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tests.support import ROOT
 
 CPUS = ("SandyBridge", "Haswell", "Skylake-Client", "EPYC-Rome", "Opteron_G5", "max")
 ARM = "aarch64"
+# What is run: its name, and its settings.
+_RUNS: dict[str, tuple[str, ...]] = {"pixels": (), "gradients": ("features.map=grad8", "features.deskew=true")}
 _ARM_PACKAGES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libssl3", "libffi8", "python3.11-minimal")
 _ARM_LIBRARY = "libpython3.11-minimal", "libpython3.11-stdlib"
 
@@ -56,9 +59,14 @@ def _pipeline(python: list[str], folder: Path) -> dict[str, str]:
     # 16 threads, wherever it runs: they must not matter either.
     variables = {**os.environ, "TF_NUM_INTRAOP_THREADS": "16", "PYTHONPATH": str(ROOT)}
     command = [*python, "-m", "mnist_cli", "run", "--dataset", "synthetic", "--artifacts", str(folder), "--quiet"]
-    subprocess.run(command, check=True, env=variables, cwd=folder.parent, stdout=subprocess.DEVNULL)
-    published = (path for path in sorted(folder.glob("*/*")) if path.is_file() and path.name != "manifest.json")
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in published}
+    found = {}
+    for name, settings in _RUNS.items():
+        more = [word for setting in settings for word in ("--set", setting)]
+        subprocess.run([*command, *more], check=True, env=variables, cwd=folder.parent, stdout=subprocess.DEVNULL)
+        for path in sorted(folder.glob("*/*")):
+            if path.is_file() and path.name != "manifest.json":
+                found[f"{name}: {path.relative_to(folder)}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _without_tensorflow(python: list[str], folder: Path) -> dict[str, str]:

@@ -73,7 +73,7 @@ class GrowingStore:
         layout = folder / "layout.part"
         with safe_hdf5_file(layout, alignment=ALIGNMENT) as file:
             create_arrays(file, counts, width)
-        self._arrays = _places(layout)
+            self._arrays = {name: _place_of(file[name]) for name in ARRAYS}
         self._file = self._resumed(layout)
         if self._file < 0:
             files.remove(self._journal, folder)
@@ -158,12 +158,12 @@ class GrowingStore:
         if sorted(written) != sorted(self._arrays):
             return -1
         descriptor = _opened(self.path)
-        if all(array.resume(descriptor, *written[name]) for name, array in self._arrays.items()) and all(
-            self._arrays[f"/{split}/inputs"].written == self._arrays[f"/{split}/labels"].written for split in SPLITS
-        ):
-            with files.naming(self.path):
+        with files.naming(self.path):
+            if all(array.resume(descriptor, *written[name]) for name, array in self._arrays.items()) and all(
+                self._arrays[f"/{split}/inputs"].written == self._arrays[f"/{split}/labels"].written for split in SPLITS
+            ):
                 _put_back(descriptor, layout, self._arrays)
-            return descriptor
+                return descriptor
         os.close(descriptor)
         return -1
 
@@ -172,12 +172,8 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
 
-def _places(layout: Path) -> dict[str, _Array]:
-    with h5py.File(layout, "r", locking=False) as file:
-        return {
-            name: _Array(file[name].id.get_offset() or 0, math.prod(file[name].shape[1:]), len(file[name]))
-            for name in ARRAYS
-        }
+def _place_of(array: h5py.Dataset) -> _Array:
+    return _Array(array.id.get_offset() or 0, math.prod(array.shape[1:]), len(array))
 
 
 def _put_back(descriptor: int, layout: Path, arrays: Mapping[str, _Array]) -> None:

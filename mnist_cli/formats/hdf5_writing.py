@@ -54,7 +54,8 @@ def change_hdf5_file(path: Path) -> Iterator[h5py.File]:
         guarded = _GuardedFile(raw)
         with _failures_told(guarded, path), contextlib.closing(_open(guarded)) as file:
             yield file
-        os.fsync(raw.fileno())
+        with files.naming(path):
+            os.fsync(raw.fileno())
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def write_text(holder: h5py.Group, name: str, text: str) -> None:
 
 
 class _GuardedFile:
-    """A file that never tells HDF5 of a failed write.
+    """A file that never tells HDF5 of a failed read or write.
 
     HDF5 cannot close a file whose last writes fail: it keeps it open and crashes when the process ends. So the
     first error is kept for the caller, and from then on every operation seems to succeed.
@@ -116,7 +117,12 @@ class _GuardedFile:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; past the end, and after a failure, with zeros."""
-        count = 0 if self.error else system.read_at(self._descriptor, buffer, self._position)
+        count = 0
+        if self.error is None:
+            try:
+                count = system.read_at(self._descriptor, buffer, self._position)
+            except OSError as error:
+                self.error = error
         buffer[count:] = bytes(len(buffer) - count)
         return len(buffer)
 

@@ -19,7 +19,7 @@ from mnist_cli.stages import PIPELINE
 from tests.support.data import write_tiny_dataset
 from tests.support.warm import Process, Warm
 
-COMMANDS = ("fetch", "preprocess", "train", "eval", "run")
+COMMANDS = ("fetch", "preprocess", "features", "train", "eval", "run")
 
 Outputs = dict[str, dict[str, str]]  # stage → file → SHA-256 of its bytes
 
@@ -27,6 +27,7 @@ _PARAMETERS = """\
 dataset: {name}
 fetch: {{mirrors: ["{mirror}"]}}
 preprocess: {{validation_size: {size}}}
+features: {{map: grad8, copies: {copies}}}
 train: {{steps: {steps}, validate_every: 10, checkpoint_every: 10, keep_checkpoints: 1}}
 eval: {{split: {split}}}
 """
@@ -64,11 +65,11 @@ class Scene:
     def __init__(self, base: Path, server: Warm) -> None:
         self.warm = server
         self._base = base
-        for name, size, steps, split in (("old", 10, 10, "validation"), ("new", 12, 20, "test")):
+        for name, size, copies, steps, split in (("old", 10, 0, 10, "validation"), ("new", 12, 1, 20, "test")):
             mirror = base / "data" / name
             folder = base / name
             folder.mkdir()
-            text = _PARAMETERS.format(name=name, mirror=mirror, size=size, steps=steps, split=split)
+            text = _PARAMETERS.format(name=name, mirror=mirror, size=size, copies=copies, steps=steps, split=split)
             (folder / "pipeline.yaml").write_text(text, encoding="utf-8")
             self._finish(self.command(folder, "run"))
         self.old, self.new = (published(base / name / "artifacts") for name in ("old", "new"))
@@ -173,6 +174,9 @@ def scene(base: Path, warm: Warm) -> Scene:
     for seed, name in enumerate(("old", "new")):
         write_tiny_dataset(base / "data" / name, seed=seed)
         warm.register(name, base / "data" / name)
+    # Several blocks of features even of so few images, and each of them is saved.
+    warm.change("mnist_cli.maps.feature_map", "BLOCK", 20)
+    warm.change("mnist_cli.stages.features", "_SAVE_SECONDS", 0.0)
     return Scene(base, warm)
 
 

@@ -55,7 +55,9 @@ def test_a_command_that_is_killed_at_any_moment_leaves_the_old_files_or_the_new_
 
 @pytest.mark.exhaustive
 @pytest.mark.usefixtures("traceable")
-@pytest.mark.parametrize(("command", "every"), [("fetch", 4), ("preprocess", 4), ("train", 8), ("eval", 2), ("run", 9)])
+@pytest.mark.parametrize(
+    ("command", "every"), [("fetch", 4), ("preprocess", 4), ("features", 5), ("train", 8), ("eval", 2), ("run", 12)]
+)
 def test_a_command_that_is_killed_at_an_operation_leaves_the_old_files_or_the_new_ones(
     actors: Scene, command: str, every: int
 ) -> None:
@@ -67,7 +69,9 @@ def test_a_command_that_is_killed_at_an_operation_leaves_the_old_files_or_the_ne
 @pytest.mark.exhaustive
 @pytest.mark.usefixtures("traceable")
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize(("command", "every"), [("fetch", 6), ("preprocess", 5), ("train", 12), ("eval", 4)])
+@pytest.mark.parametrize(
+    ("command", "every"), [("fetch", 6), ("preprocess", 5), ("features", 6), ("train", 12), ("eval", 4)]
+)
 def test_an_operation_that_fails_is_told_of_and_leaves_what_was_published(
     actors: Scene, command: str, error: str, every: int
 ) -> None:

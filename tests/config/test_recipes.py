@@ -186,7 +186,7 @@ def test_config_show_names_the_recipe_as_the_origin() -> None:
     out = mnist("config", "show", "--origin", "--set", "recipe=gradients").out
     assert re.search(r'^features\.map +"?grad8"? +recipe gradients$', out, re.MULTILINE), out
     document = mnist("config", "show", "--set", "recipe=gradients", "--json").document
-    assert document["origins"]["features.map"] == "recipe gradients"
+    assert document["features.map"]["origin"] == "recipe gradients"
 
 
 def test_what_the_file_overrides_is_noted_once() -> None:

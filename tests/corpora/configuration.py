@@ -15,6 +15,7 @@ from tests.corpora.tally import Tally
 from tests.support.configs import load_config
 
 _PLACE = re.compile(r"[^\n]*pipeline\.yaml:\d+:\d+: [^\n]+|and \d+ more problems")
+_PLACE_OF_NAMED = re.compile(r"[^\n]*named\.yaml:\d+:\d+: [^\n]+|and \d+ more problems")
 _LAUGHS = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10))
 
 BOMBS: dict[str, str] = {
@@ -62,6 +63,20 @@ BOMBS: dict[str, str] = {
     "UTF-16": "\ufeffseed: x\n",
 }
 
+# Files of a feature map.
+MAP_BOMBS: dict[str, str] = {
+    "cat in cat": "program: " + "[{cat: [" * 40_000,
+    "60,000 operations": f"program: [{'relu2, ' * 35_000}relu2]\n",
+    "60,000 unknown operations": f"program: [{'x, ' * 60_000}x]\n",
+    "50,000 programs": f"program: [{{cat: [{'[7], ' * 50_000}]}}]\n",
+    "30,000 kernels": f"program: [{{conv: {{shift: 0, kernels: [{'[[1]], ' * 30_000}]}}}}]\n",
+    "100,000 weights": f"program: [{{pool: {{shift: 0, columns: [[-1]], rows: [[{'1, ' * 100_000}]]}}}}]\n",
+    "a weight of 100,000 digits": f"program: [{{conv: {{shift: 0, kernels: [[[{'9' * 100_000}]]]}}}}]\n",
+    "a weight of 399 digits": f"program: [{{conv: {{shift: 0, kernels: [[[{'9' * 399}]]]}}}}]\n",
+    "a weight of NaN": "program: [{conv: {shift: 0, kernels: [[[.nan]]]}}]\n",
+    "an exemplar less than none": "program: [relu2]\nexemplars: {directions: 1, count: -1}\n",
+}
+
 
 def attack(folder: Path, count: int) -> Iterator[Tally]:
     """Give the tally of each attack, with `count` random documents."""
@@ -72,6 +87,7 @@ def attack(folder: Path, count: int) -> Iterator[Tally]:
         bombs.attempt(what, path.name, lambda: _refused_with_places(path))
     assert not (folder / "executed").exists() and not Path("executed").exists()
     yield bombs
+    yield from _map_files(folder)
     documents = Tally("pipeline.yaml: random documents with at least one value of a wrong kind")
     dice = random.Random(0)
     for number in range(count):
@@ -80,11 +96,24 @@ def attack(folder: Path, count: int) -> Iterator[Tally]:
     yield documents
 
 
-def _refused_with_places(path: Path) -> bool:
+def _map_files(folder: Path) -> Iterator[Tally]:
+    """Give the tally of wrong files of a feature map, and of a recipe, that a configuration names."""
+    path = folder / "named.yaml"
+    for name, text in (("map", "features: {map: named.yaml}\n"), ("recipe", "recipe: named.yaml\n")):
+        (folder / "pipeline.yaml").write_text(text)
+        tally = Tally(f"a file of a {name}: the same, and lists and numbers without end")
+        for what, content in (BOMBS | MAP_BOMBS).items():
+            path.write_bytes(content.encode("utf-8", errors="surrogatepass"))
+            tally.attempt(what, path.name, lambda: _refused_with_places(folder / "pipeline.yaml", _PLACE_OF_NAMED))
+        yield tally
+    path.unlink()
+
+
+def _refused_with_places(path: Path, place: re.Pattern[str] = _PLACE) -> bool:
     try:
         load_config(path)
     except ConfigError as error:
-        assert all(_PLACE.fullmatch(problem) for problem in error.problems), error.problems
+        assert all(place.fullmatch(problem) for problem in error.problems), error.problems
         raise
     return False
 

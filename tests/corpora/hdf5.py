@@ -15,8 +15,10 @@ from mnist_cli.formats.hdf5 import content_digest
 from mnist_cli.formats.hdf5_writing import write_text
 from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
+from mnist_cli.maps.feature_map import FeatureMap
 from tests.corpora.tally import Tally, flipped
 from tests.support.data import CLASSES, write_small_store
+from tests.support.stages import features
 
 Edit = Callable[[h5py.File, str], object]
 
@@ -27,13 +29,20 @@ def read_store(path: Path) -> list[object]:
     splits = (store.train, store.validation, store.test)
     arrays = [array.tobytes() for split in splits for array in (split.inputs, split.labels)]
     facts = [store.digest, store.dataset, store.split_rule, store.image_shape, store.classes, dict(store.sources)]
-    return [*arrays, *facts, content_digest(path)]
+    return [*arrays, *facts, _map_digest(store.feature_map), content_digest(path)]
 
 
 def read_model(path: Path) -> list[object]:
     """Return everything that a model says and is used for."""
     model = load_model(path)
-    return [model.digest, model.classes, model.step, model.seed, model.store_digest]
+    return [
+        *(model.digest, model.classes, model.step, model.seed, model.store_digest, model.shape),
+        _map_digest(model.feature_map),
+    ]
+
+
+def _map_digest(feature_map: FeatureMap | None) -> str | None:
+    return feature_map.digest if feature_map else None
 
 
 def attack(folder: Path, count: int) -> Iterator[Tally]:
@@ -43,7 +52,15 @@ def attack(folder: Path, count: int) -> Iterator[Tally]:
     save_model(
         model, Model(weights, weights[0].copy(), CLASSES, step=10, seed=3, store_digest="ab" * 32, shape=(28, 28))
     )
-    for path, read, array in ((store, read_store, "train/inputs"), (model, read_model, "W")):
+    features(store, folder / "made", map="grad8", deskew=True)
+    of_features, mapped = (folder / "made" / "store.h5").rename(folder / "features.h5"), folder / "mapped.h5"
+    feature_map = open_store(of_features).feature_map
+    assert feature_map is not None
+    wide = np.random.default_rng(0).normal(0, 0.3, (len(feature_map), 10))
+    save_model(mapped, Model(wide, wide[0].copy(), CLASSES, 10, 3, "ab" * 32, (28, 28), feature_map=feature_map))
+    stores, models = (store, of_features), (model, mapped)
+    targets = [(path, read_store, "train/inputs") for path in stores] + [(path, read_model, "W") for path in models]
+    for path, read, array in targets:
         good, same = path.read_bytes(), functools.partial(_reads_as, read, read(path))
         yield _flips(path, good, count, same)
         yield _cuts(path, good, count, same)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("idx", "configuration", "manifest")
+NAMES = ("idx", "configuration", "map", "manifest")
 
 
 def main() -> None:

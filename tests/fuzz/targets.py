@@ -14,8 +14,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from mnist_cli.config.template import render
 from mnist_cli.errors import ConfigError, FormatError
+from mnist_cli.maps import description
+from mnist_cli.maps.description import find_map
+from mnist_cli.maps.feature_map import whole_features
+from mnist_cli.maps.ops import Extent, OutOfBounds, bounds
+from mnist_cli.maps.programs import make_program
 from mnist_cli.pipeline.manifest import Manifest, OutputRecord, read_manifest
 from tests.support.configs import defaults, load_config
 from tests.support.data import idx_bytes, read_idx, tiny_examples
@@ -60,6 +67,24 @@ def fuzz_configuration(folder: Path, content: bytes) -> None:
     assert again == config, "an accepted configuration must survive being written"
 
 
+def fuzz_map(folder: Path, content: bytes) -> None:
+    """A map file is refused with the line and column of each problem, or makes a program that is exact or refused."""
+    path = folder / "map.yaml"
+    path.write_bytes(content)
+    try:
+        described = find_map(str(path))
+    except ConfigError as error:
+        assert error.problems, "a refusal must say why"
+        for problem in error.problems:
+            assert _PROBLEM.fullmatch(problem), f"not one line with its place: {problem!r}"
+        return
+    with contextlib.suppress(OutOfBounds):
+        program = make_program(described, (9, 7))
+        images = np.stack([np.zeros((9, 7)), np.full((9, 7), 255)]).astype(np.uint8)
+        largest = bounds(program, Extent(9, 7))
+        assert (abs(whole_features(program, images)) <= largest).all(), "an accepted program must keep its bounds"
+
+
 def fuzz_manifest(folder: Path, content: bytes) -> None:
     """A manifest is refused as such, or says what its own digest covers; as it comes, and with that digest mended."""
     _read_any_manifest(folder / "manifest.json", content)
@@ -82,7 +107,12 @@ def _read_any_manifest(path: Path, content: bytes) -> None:
         assert read == said, "an accepted manifest must be read as what it says"
 
 
-TARGETS: dict[str, Target] = {"idx": fuzz_idx, "configuration": fuzz_configuration, "manifest": fuzz_manifest}
+TARGETS: dict[str, Target] = {
+    "idx": fuzz_idx,
+    "configuration": fuzz_configuration,
+    "map": fuzz_map,
+    "manifest": fuzz_manifest,
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -96,6 +126,13 @@ def seeds(target: str) -> list[bytes]:
             render(defaults()).encode(),
             b"train: {steps: 5, optimizer: adam, beta_1: 0.8, schedule: cosine, warmup_steps: 2}\n",
             b"fetch:\n  mirrors: [a, 'file:///b', https://c/d]\neval: {split: validation, min_accuracy: 9e-1}\n",
+        ]
+    if target == "map":
+        shipped = [(Path(description.__file__).parent / f"{name}.yaml").read_bytes() for name in ("grad8", "scat1")]
+        return [
+            *shipped,
+            b"program: [{shrink: 2}, {deskew: {position: 5, shear: 8}}, {conv: {kernels: [[[-2]]], shift: 1}}]\n",
+            b"program: [{pool: {rows: [[1, 2]], columns: [[3, 0]], shift: 3}}]\nexemplars: {directions: 2, count: 9}\n",
         ]
     manifest = Manifest(
         stage="eval",

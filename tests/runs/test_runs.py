@@ -399,7 +399,7 @@ def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
     assert f"run {second.id}, published " in text
     assert "train.steps                    2" in text
     assert "evaluation on test" in text
-    assert str(second.store_digest) in text
+    assert str(second.images) in text
 
 
 def test_show_as_json_has_the_whole_record(listed: Pipeline) -> None:

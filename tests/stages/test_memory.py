@@ -17,12 +17,13 @@ from tests.support import ROOT
 SMALL, LARGE = 8_000, 100_000
 # Bytes: the images of the large data set take 78 million, their probabilities as float32 4 million.
 GROWTH = 3_000_000
+GROWTH_OF_FEATURES = 20_000_000  # the small data set has not the 3,000 training images that a map is fitted to
 GROWTH_OF_TRAINING = 30_000_000  # more steps, more checkpoints, and 4 bytes for an image's place in the order
 
 
-def measured(folder: Path, *arguments: object) -> int:
+def measured(folder: Path, *arguments: object, program: str = "benchmarks.programs.sized") -> int:
     """Return the anonymous memory that a stage needs above that of its imports, in bytes."""
-    command = [sys.executable, "-m", "benchmarks.programs.sized", *map(str, (folder, *arguments))]
+    command = [sys.executable, "-m", program, *map(str, (folder, *arguments))]
     output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return int(json.loads(output)["anonymous"]) if output else 0
 
@@ -45,6 +46,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 @pytest.mark.parametrize("stage", ["preprocess", "eval", "report"])
 def test_a_stage_needs_no_more_memory_for_more_images(folders: dict[int, Path], stage: str) -> None:
     assert measured(folders[LARGE], stage) < measured(folders[SMALL], stage) + GROWTH
+
+
+def test_features_need_no_more_memory_for_more_images(folders: dict[int, Path]) -> None:
+    small, large = (measured(folders[images], program="tests.support.sized_features") for images in (SMALL, LARGE))
+    assert large < small + GROWTH_OF_FEATURES
 
 
 def test_training_needs_little_more_memory_for_more_images(folders: dict[int, Path]) -> None:

@@ -108,6 +108,10 @@ class Warm:
         """Make the four files in a folder a data set of this name, for commands that start from now on."""
         self._ask({"do": "register", "name": name, "folder": str(folder)})
 
+    def change(self, module: str, name: str, value: object) -> None:
+        """Give a name of a module another value, for commands that start from now on."""
+        self._ask({"do": "change", "module": module, "name": name, "value": value})
+
     def start(self, *arguments: str, folder: Path, output: str | None = None, **options: Any) -> Process:
         """Start `mnist ARGUMENTS` in a folder; options are those of `Order`."""
         self._count += 1
@@ -190,7 +194,14 @@ def _serve(mirror: str) -> None:
     _import_everything()
     _register({"name": "tiny", "folder": mirror})
     _rehearse("tiny", mirror)
-    answers = {"greet": lambda _: 0, "register": _register, "start": _start, "open": _open, "poll": _poll}
+    answers = {
+        "greet": lambda _: 0,
+        "register": _register,
+        "change": _change,
+        "start": _start,
+        "open": _open,
+        "poll": _poll,
+    }
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(answers[question["do"]](question)), flush=True)
@@ -236,6 +247,11 @@ def _rehearse(name: str, mirror: str) -> None:
 
 def _register(question: dict[str, Any]) -> int:
     register_dataset(Path(question["folder"]), pytest.MonkeyPatch(), question["name"])
+    return 0
+
+
+def _change(question: dict[str, Any]) -> int:
+    setattr(importlib.import_module(question["module"]), question["name"], question["value"])
     return 0
 
 

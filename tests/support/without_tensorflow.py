@@ -1,4 +1,4 @@
-"""Prints digests of what is computed with NumPy alone: the order, the exact softmax, and the training of the tests."""
+"""Prints digests of what is computed with NumPy alone: the order, softmax, features, and the training of the tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from mnist_cli.maps import order, softmax
 from tests.support import exact
+from tests.support.feature_digests import digests
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
     }
     for name, array in values.items():
         print(name, hashlib.sha256(array.tobytes()).hexdigest())
+    for name, digest in digests().items():
+        print(name, digest)
 
 
 if __name__ == "__main__":
