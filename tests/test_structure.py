@@ -23,6 +23,7 @@ ORDER = (
     "cli",
     "audit",
     "report",
+    "page",
     "runs",
     "pipeline",
     "stages",

@@ -84,7 +84,8 @@ def render(data: ReportData) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "short": _short, "count": "{:,}".format, "signed": _signed}
-    style, script = _text("report.css"), f"(() => {{\n{_text('model.js')}\n{_text('pad.js')}}})();\n"
+    scripts = [_text("model.js"), _text("features.js", "page"), _text("pad.js")]
+    style, script = _text("report.css"), "(() => {\n" + "\n".join(scripts) + "})();\n"
     # Both are ours; everything else on the page is escaped.
     inlined = {"style": Markup(style), "script": Markup(script)}
     hashes = {"style_hash": _csp_hash(style), "script_hash": _csp_hash(script)}
@@ -114,6 +115,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
         "pad": images.pad_data(model, names, examples),
+        "no_pad": images.why_no_pad(model),
         "provenance": data.provenance,
     }
 
@@ -121,10 +123,10 @@ def _content(data: ReportData) -> dict[str, Any]:
 def _check(data: ReportData, split: Split) -> None:
     """Refuse metrics that are not of this model and this store, whatever the manifests say."""
     model, store, metrics = data.model, data.store, data.metrics
-    fits = (metrics["model_digest"], metrics["store_digest"]) == (model.digest, store.digest)
+    # Of features, metrics.json names their own store; they are computed again here, from the images.
+    fits = metrics["model_digest"] == model.digest and (model.feature_map or metrics["store_digest"] == store.digest)
     if fits:
-        measured = score(model.weights, model.bias, split.inputs, split.labels)
-        fits = measured.confusion.tolist() == [list(row) for row in metrics["confusion"]]
+        fits = _measured(model, split) == [list(row) for row in metrics["confusion"]]
     if not fits:
         raise InputError(
             "metrics.json was not measured on this model and this store\n"
@@ -132,6 +134,15 @@ def _check(data: ReportData, split: Split) -> None:
             f"received {printable(metrics['model_digest'])[:12]}…, {printable(metrics['store_digest'])[:12]}…",
             hint="run 'mnist eval --force'",
         )
+
+
+def _measured(model: Model, split: Split) -> list[list[int]]:
+    """Return the confusion matrix, counted again from the images."""
+    total = np.zeros((len(model.bias), len(model.bias)), np.int64)
+    for _, inputs, labels in split.blocks():
+        rows = model.rows(inputs)
+        total += score(model.weights, model.bias, rows, labels, model.zero, model.input_step).confusion
+    return total.tolist()
 
 
 def _survey(model: Model, split: Split) -> tuple[figures.Calibration, Lowest, Lowest]:
@@ -206,9 +217,15 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
 def _weights(model: Model) -> dict[str, Any]:
     drawn = images.weight_images(model)
     ramp = np.linspace(-1, 1, 255)[np.newaxis]
-    shrunk = drawn[0]["shape"] if drawn[0]["shape"] != model.shape else None
+    shrunk = drawn[0]["shape"] if drawn[0]["shape"] != drawn[0]["full"] else None
     limit = float(np.abs(model.weights).max())
-    return {"limit": limit, "images": drawn, "shrunk": shrunk, "scale": images.weight_image(ramp, 1)}
+    return {
+        "limit": limit,
+        "images": drawn,
+        "shrunk": shrunk,
+        "full": drawn[0]["full"],
+        "scale": images.weight_image(ramp, 1),
+    }
 
 
 def _confusion(confusion: npt.NDArray[np.int64]) -> dict[str, Any]:
@@ -257,8 +274,8 @@ def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
     }
 
 
-def _text(name: str) -> str:
-    return (resources.files("mnist_cli.report") / "templates" / name).read_text(encoding="utf-8")
+def _text(name: str, room: str = "report") -> str:
+    return (resources.files(f"mnist_cli.{room}") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _csp_hash(text: str) -> str:

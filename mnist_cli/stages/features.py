@@ -127,6 +127,8 @@ class FeaturesSettings(Section):
 
     def counted(self, config: Config) -> dict[str, Any]:  # noqa: ARG002  # no other section matters
         """Return what decides the store; what nothing depends on is left out."""
+        if not self.is_active:
+            return {}
         described = self.description()
         counted: dict[str, Any] = {"features.map": described.identity, "features.deskew": self.deskew}
         if self.copies:

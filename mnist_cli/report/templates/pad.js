@@ -3,7 +3,8 @@
 const byId = id => document.getElementById(id);
 const data = JSON.parse(byId("pad-data").textContent);
 const [height, width] = data.shape;
-const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias)};
+const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias), zero: data.zero, step: data.step};
+const map = mapOf(data.map); // null: the inputs are the pixels
 const FINE = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for one of the image
 // Of the pen: MNIST's strokes are between two and three of 28 pixels wide.
 const RADIUS = FINE * Math.max(0.6, 1.2 / 28 * Math.min(height, width));
@@ -57,10 +58,12 @@ const replay = () => {
 
 const examine = () => {
   const pixels = image ?? normalise(ink, height, width);
-  const values = logits(model, pixels);
+  const inputs = map ? featuresOf(map, pixels) : pixels;
+  const seen = map ? seenBy(map, pixels) : {height, width, at: pixels};
+  const values = logits(model, inputs);
   const probabilities = softmax(values);
   const predicted = values.indexOf(Math.max(...values));
-  return {pixels, logits: values, probabilities, predicted, empty: !pixels.some(Boolean)};
+  return {pixels, inputs, seen, logits: values, probabilities, predicted, empty: !pixels.some(Boolean)};
 };
 
 const paintDrawing = () => {
@@ -82,34 +85,57 @@ const paintDrawing = () => {
   context.fill();
 };
 
-// The evidence of each pixel over the image: its colour and its sign, the stronger the nearer it comes to the strongest
-// evidence that any class gets from this image, so that classes can be compared.
-const paintEvidence = (state, k) => {
-  const context = seen.getContext("2d");
-  const cell = CELL;
-  const strongest = Math.max(1e-9, ...[...model.bias.keys()].map(other =>
-    evidence(model, state.pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
-  const parts = evidence(model, state.pixels, k);
-  context.clearRect(0, 0, seen.width, seen.height);
+// On one scale for all classes of an image, so that they can be compared.
+const strongestEvidence = inputs => Math.max(1e-9, ...[...model.bias.keys()].map(other =>
+  cellsOf(data.grid, evidence(model, inputs, other)).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
+
+// The picture of an image's evidence: each cell's colour and sign, the stronger the nearer it comes to `strongest`.
+// Cells are pixels, or the larger ones of a feature map, over which the ink stays visible.
+const paintEvidence = (canvas, [height, width], pixels, cells, strongest, [rows, columns] = [height, width]) => {
+  const context = canvas.getContext("2d");
+  const {width: across, height: down} = canvas;
   const [paper, against, inFavour, muted] = ["--paper", "--against", "--for", "--muted"].map(colour);
-  parts.forEach((value, index) => {
-    const [x, y] = [(index % width) * cell, Math.floor(index / width) * cell];
-    context.globalAlpha = 0.22 * state.pixels[index] / 255;
-    context.fillStyle = muted;
-    context.fillRect(x, y, cell, cell);
-    const share = Math.abs(value) / strongest;
-    context.globalAlpha = share ** 0.6;
-    context.fillStyle = value < 0 ? against : inFavour;
-    context.fillRect(x, y, cell, cell);
+  const fill = (style, alpha, ...box) => {
+    [context.fillStyle, context.globalAlpha] = [style, alpha];
+    context.fillRect(...box);
+  };
+  const ink = alpha => pixels.forEach((value, index) => value && fill(muted, alpha * value / 255,
+    index % width * across / width, Math.floor(index / width) * down / height, across / width, down / height));
+  const [cellWidth, cellHeight] = [across / columns, down / rows];
+  const cell = Math.min(cellWidth, cellHeight);
+  context.clearRect(0, 0, across, down);
+  const isCoarse = rows !== height || columns !== width;
+  if (!isCoarse) ink(0.22);
+  cells.forEach((value, index) => {
+    const [x, y] = [index % columns * cellWidth, Math.floor(index / columns) * cellHeight];
+    const share = Math.min(1, Math.abs(value) / strongest);
+    fill(value < 0 ? against : inFavour, share ** 0.6, x, y, cellWidth, cellHeight);
     if (share < 0.08 || cell < 8) return;
-    context.globalAlpha = 0.9;
-    context.fillStyle = paper;
-    const [long, thin] = [Math.round(cell * 0.5), Math.max(1, Math.round(cell / 9))];
-    context.fillRect(x + (cell - long) / 2, y + (cell - thin) / 2, long, thin);
-    if (value > 0) context.fillRect(x + (cell - thin) / 2, y + (cell - long) / 2, thin, long);
+    const long = Math.round(Math.min(cell, 24) * 0.5);
+    const thin = Math.max(1, Math.round(long / 4.5));
+    fill(paper, 0.9, x + (cellWidth - long) / 2, y + (cellHeight - thin) / 2, long, thin);
+    if (value > 0) fill(paper, 0.9, x + (cellWidth - thin) / 2, y + (cellHeight - long) / 2, thin, long);
   });
+  if (isCoarse) ink(0.7);
   context.globalAlpha = 1;
-  return parts;
+};
+
+// Each part of a feature map with its evidence, and a square for each of its grids: the redder, the more against.
+const listParts = sums => {
+  const strongest = Math.max(1e-9, ...sums.flat().map(Math.abs));
+  byId("pad-parts").replaceChildren(...sums.flatMap((ofMaps, index) => {
+    const [name, value, squares] = ["dt", "dd", "dd"].map(tag => document.createElement(tag));
+    name.textContent = data.grid.parts[index].name;
+    value.textContent = signed(ofMaps.reduce((sum, each) => sum + each, 0));
+    squares.append(...ofMaps.map((each, place) => {
+      const square = document.createElement("i");
+      square.title = `grid ${place + 1}: ${signed(each)}`;
+      square.className = each < 0 ? "negative" : "positive";
+      square.style.opacity = (Math.abs(each) / strongest) ** 0.6;
+      return square;
+    }));
+    return [name, value, squares];
+  }));
 };
 
 // Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
@@ -120,7 +146,7 @@ const keepInView = row => {
   list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
 };
 
-const write = (state, k, parts) => {
+const write = (state, k, cells) => {
   // Of an empty pad nothing is predicted: there is evidence for nothing, unless a class was asked for.
   const idle = state.empty && chosen === null;
   rows.forEach((row, index) => {
@@ -129,7 +155,7 @@ const write = (state, k, parts) => {
     row.querySelector("input").checked = index === k && !idle;
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
-  const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
+  const sum = keep => cells.reduce((total, value) => total + (keep(value) ? value : 0), 0);
   if (!state.empty) keepInView(rows[state.predicted]);
   byId("pad-class").textContent = idle ? "–" : data.classes[k];
   byId("pad-for").textContent = idle ? "–" : signed(sum(value => value > 0));
@@ -148,8 +174,13 @@ const write = (state, k, parts) => {
 const show = () => {
   const state = examine();
   const k = chosen ?? state.predicted;
+  const terms = evidence(model, state.inputs, k);
+  const cells = cellsOf(data.grid, terms);
+  const {seen: image} = state;
   paintDrawing();
-  write(state, k, paintEvidence(state, k));
+  paintEvidence(seen, [image.height, image.width], image.at, cells, strongestEvidence(state.inputs), data.grid.shape);
+  if (map) listParts(byMap(data.grid, terms));
+  write(state, k, cells);
   return state;
 };
 
@@ -306,4 +337,7 @@ if (data.first !== null) act({kind: "image", index: data.first}, "");
 show();
 
 // For the console: the same functions that the page uses.
-window.mnistReport = {data, model, examine, evidence, normalise, logits, softmax, loadImage, ink: () => ink};
+window.mnistReport = {
+  data, model, map, examine, evidence, cellsOf, byMap, featuresOf, seenBy, normalise, logits, softmax, loadImage,
+  ink: () => ink,
+};
