@@ -55,7 +55,7 @@ _MOST_NUMBERS, _MOST_NAMES = 26, 128
 _NAME = 18  # characters of a class name at most
 # Inches: an image's longer side, the room for a scale of colours, and the narrowest figure.
 _SIDE, _BAR, _NARROWEST = 1.3, 1.35, 3.6
-_GRIDS_SIDE = 2.4  # of the grids of a feature map
+_GRIDS_SIDE, _GRIDS_WIDEST = 2.4, 30  # of the grids of a feature map, and of all of them side by side
 
 
 def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
@@ -88,12 +88,13 @@ def weights(model: Model) -> Figure:
     ]
     images = np.stack([model.layout.picture(column) for column in model.weights.T])
     is_mapped = model.feature_map is not None
+    columns = _columns(len(images))
     figure, drawn = _tiles(
         images,
         titles,
-        columns=_columns(len(images)),
+        columns=columns,
         right=_BAR,
-        side=_GRIDS_SIDE if is_mapped else _SIDE,
+        side=max(_SIDE, min(_GRIDS_SIDE, _GRIDS_WIDEST / columns)) if is_mapped else _SIDE,
         cmap=_BETWEEN_GRIDS if is_mapped else _DIVERGING,
         vmin=-limit,
         vmax=limit,

@@ -11,7 +11,10 @@ import pytest
 
 from mnist_cli.formats.history import parse_history
 from mnist_cli.formats.model import load_model
+from mnist_cli.formats.store import open_store
 from tests.support.data import CLASSES, write_small_store
+from tests.support.feature_maps import made_map
+from tests.support.report_data import features_of
 from tests.support.stages import train
 from tests.support.trainings import Failing
 
@@ -29,6 +32,24 @@ def events(folder: Path) -> list[Any]:
 
     records = tf.data.TFRecordDataset([str(path) for path in sorted(folder.iterdir())])
     return [tf.compat.v1.Event.FromString(record) for record in records.as_numpy_iterator()]
+
+
+def test_the_picture_of_a_feature_map_is_its_grids(store: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    made = made_map("grad8")
+    features_of(open_store(store), made, tmp_path / "features.h5")
+    train(tmp_path / "features.h5", tmp_path, steps=10, learning_rate=0.1, tensorboard=tmp_path / "events", **SETTINGS)
+    model = load_model(tmp_path / "model.h5")
+    pictures = [value for event in events(tmp_path / "events") for value in event.summary.value if value.HasField("image")]
+    assert len(pictures) == len(CLASSES)
+    image = tf.io.decode_png(pictures[3].image.encoded_image_string).numpy().astype(int)
+    places = model.layout.places()
+    assert image.shape[:2] == places.shape
+    assert (image[places < 0] == 200).all()
+    redder = image[..., 0] - image[..., 2]
+    sign = np.sign(np.rint(255 * model.weights[:, 3] / np.abs(model.weights).max()))
+    assert (np.sign(redder)[places >= 0] == sign[places[places >= 0]]).all()
 
 
 def shown(folder: Path) -> dict[int, dict[str, float]]:
