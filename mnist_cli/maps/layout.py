@@ -76,7 +76,7 @@ class Layout:
         """
         rows, columns = self.cells_shape
         count = len(self._cell_of)
-        sums = np.bincount(self._cell_of, values[:count], rows * columns)
+        sums: Floats = np.bincount(self._cell_of, values[:count], rows * columns).astype(np.float64)
         return sums.reshape(rows, columns)
 
     def by_map(self, values: Floats) -> list[tuple[str, Floats]]:

@@ -167,13 +167,14 @@ def why_no_pad(model: Model) -> str | None:
     """Return why the page of a model has no drawing pad, or None: it would be too large."""
     size = 4 * (model.weights.size + model.bias.size)
     size += portable_size(model.feature_map) if model.feature_map else 0
-    what = f"{model.shape[0]:,} × {model.shape[1]:,} pixels, {len(model.weights):,} inputs, {len(model.bias)} classes"
+    if size <= _PAD_WEIGHTS and max(model.shape) <= _PAD_SIDE:
+        return None
+    what = [f"{model.shape[0]:,} × {model.shape[1]:,} pixels", f"{len(model.bias)} classes"]
+    if model.feature_map:
+        what.append(f"{len(model.weights):,} features")
     if model.feature_map and model.feature_map.exemplars:
-        exemplars = model.feature_map.exemplars.exemplars.shape[1]
-        return f"with its {exemplars:,} exemplars the model takes {file_size(size)}, too much for a page"
-    if size > _PAD_WEIGHTS or max(model.shape) > _PAD_SIDE:
-        return f"the model ({what}) takes {file_size(size)}, too much for a page"
-    return None
+        what.append(f"the weights of {model.feature_map.exemplars.exemplars.shape[1]:,} exemplars")
+    return f"the model ({', '.join(what)}) takes {file_size(size)}, too much for a page"
 
 
 def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str, Any] | None:

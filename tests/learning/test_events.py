@@ -41,7 +41,9 @@ def test_the_picture_of_a_feature_map_is_its_grids(store: Path, tmp_path: Path) 
     features_of(open_store(store), made, tmp_path / "features.h5")
     train(tmp_path / "features.h5", tmp_path, steps=10, learning_rate=0.1, tensorboard=tmp_path / "events", **SETTINGS)
     model = load_model(tmp_path / "model.h5")
-    pictures = [value for event in events(tmp_path / "events") for value in event.summary.value if value.HasField("image")]
+    pictures = [
+        value for event in events(tmp_path / "events") for value in event.summary.value if value.HasField("image")
+    ]
     assert len(pictures) == len(CLASSES)
     image = tf.io.decode_png(pictures[3].image.encoded_image_string).numpy().astype(int)
     places = model.layout.places()

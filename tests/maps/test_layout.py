@@ -46,7 +46,7 @@ def test_a_feature_is_of_the_cell_that_it_looks_at() -> None:
 def test_cells_and_maps_add_up_to_all_numbers(name: str, shape: tuple[int, int]) -> None:
     made = made_map(name, shape)
     layout = layout_of(made, shape)
-    values = np.random.default_rng(1).integers(-(2**40), 2**40, len(made)) * 2.0**-29
+    values = np.random.default_rng(1).integers(-(2**40), 2**40, len(made)).astype(np.float64) / 2**29
     assert layout.cells(values).sum() == values.sum()
     assert sum(sums.sum() for _, sums in layout.by_map(values)) == values.sum()
 

@@ -15,14 +15,13 @@ from tests.support.command_line import mnist
 from tests.support.data import write_small_store
 from tests.support.feature_maps import drawn_lines, made_map
 
-UNIT = 2.0**-24
-
 
 def random_model(name: str, *, exemplars: int = 0) -> Model:
     made = made_map(name, deskew=True, exemplars=exemplars)
     random = np.random.default_rng(3)
-    weights = random.integers(-(2**22), 2**22, (len(made), 10)) * UNIT
-    bias = random.integers(-(2**22), 2**22, 10) * UNIT
+    weights, bias = (
+        random.integers(-(2**22), 2**22, shape).astype(np.float64) / 2**24 for shape in ((len(made), 10), (10,))
+    )
     return Model(weights, bias, tuple("0123456789"), 1, 0, "", made.shape, feature_map=made)
 
 

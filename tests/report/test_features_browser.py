@@ -64,9 +64,10 @@ def in_the_browser(browser: Browser, made: FeatureMap, images: npt.NDArray[np.ui
     return browser.run(SCRIPT.read_text(encoding="utf-8") + script, *map(json.dumps, (portable_document(made), rows)))
 
 
-OTHER_OPS = [
+WINDOWS = {"rows": [[1] * 30, [2] * 30], "columns": [[3] * 44], "shift": 8}
+OTHER_OPS: list[list[tuple[str, dict[str, Any]]]] = [
     [("conv", {"kernels": [[[1]], [[-2]]], "shift": 1}), ("relu2", {}), ("pool", {"box": 5, "shift": 4})],
-    [("deskew", {"position": 3, "shear": 5}), ("pool", {"rows": [[1] * 30, [2] * 30], "columns": [[3] * 44], "shift": 8})],
+    [("deskew", {"position": 3, "shear": 5}), ("pool", WINDOWS)],
 ]
 
 
@@ -96,6 +97,13 @@ def test_the_script_makes_the_bytes_that_python_makes(
     assert len(np.unique(made.rows(images))) > 50, "a test of more than blank images"
 
 
+def test_exemplars_are_the_bytes_that_python_makes(browser: Browser) -> None:
+    made = made_map("scat1", deskew=True, exemplars=30)
+    images = drawn_lines(8, made.shape, seed=3)
+    features, _ = zip(*in_the_browser(browser, made, images), strict=True)
+    np.testing.assert_array_equal(np.array(features, np.uint8), made.rows(images))
+
+
 def test_a_drawing_gets_the_logits_that_python_gives_it(opened: Browser, data: ReportData) -> None:
     opened.click("#pad-clear")
     opened.draw(PAD, SEVEN)
@@ -123,7 +131,8 @@ def test_cells_and_parts_and_bias_add_up_to_the_logit(opened: Browser, data: Rep
         const add = values => values.reduce((sum, value) => sum + value, 0);
         return logits.map((logit, k) => {
           const terms = evidence(model, inputs, k);
-          return [logit, add(cellsOf(data.grid, terms)) + model.bias[k], add(byMap(data.grid, terms).flat()) + model.bias[k]];
+          return [logit, ...[cellsOf(data.grid, terms), byMap(data.grid, terms).flat()].map(
+            values => add(values) + model.bias[k])];
         });
     """
     for logit, of_cells, of_parts in opened.run(script):

@@ -331,11 +331,14 @@ def test_the_lines_between_grids_are_grey_and_no_weight_is(tmp_path: Path) -> No
     assert (128, 128, 128) not in {tuple(pixel[:3]) for pixel in pixels[places >= 0]}
 
 
-def test_a_page_with_exemplars_has_no_pad_and_says_why(tmp_path: Path) -> None:
+def test_a_page_with_too_many_exemplars_has_no_pad_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_PAD_WEIGHTS", 60_000)
     data = make_report_data(tmp_path, feature_map=made_map("scat1", exemplars=40))
     page = Page(render(data))
     assert not page.all("canvas")
-    assert "This page has no drawing pad: with its 40 exemplars the model takes" in page.text
+    assert "has no drawing pad: the model (28 × 28 pixels, 10 classes, 873 features, the weights of" in page.text
     assert len([image for image in page.all("img") if image["alt"].startswith("Weights of")]) == 10
 
 
