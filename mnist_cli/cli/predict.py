@@ -202,9 +202,7 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict
     print_drawing(session.output, screen().evidence(over_image(cells, seen.shape), seen).lines)
     name, speaks_for, against = printable(model.classes[label]), cells[cells > 0].sum(), cells[cells < 0].sum()
     by_map = model.layout.by_map(terms) if model.feature_map else []
-    rest = sum(
-        float(sums.sum()) for (_, sums), part in zip(by_map, model.layout.parts, strict=False) if not part.is_local
-    )
+    rest = sum(float(terms[part.numbers].sum()) for part in model.layout.parts if not part.is_local)
     session.output.line(
         f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  "
         + (f"exemplars: {signed(rest)}  " if rest else "")

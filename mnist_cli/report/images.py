@@ -200,7 +200,13 @@ def pad_data(model: Model, names: Sequence[str], examples: Examples) -> dict[str
         "grid": {
             "shape": model.layout.cells_shape,
             "parts": [
-                {"name": part.name, "maps": part.maps, "height": part.height, "width": part.width}
+                {
+                    "name": part.name,
+                    "maps": part.maps,
+                    "height": part.height,
+                    "width": part.width,
+                    "local": part.is_local,
+                }
                 for part in model.layout.parts
             ],
         },

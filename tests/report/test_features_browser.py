@@ -14,6 +14,7 @@ import pytest
 from mnist_cli import page
 from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.maps.portable import portable_document
+from mnist_cli.pictures.predicting import evidence
 from mnist_cli.report.page import ReportData, render
 from tests.support.browser import Browser, start_browser
 from tests.support.feature_maps import drawn_lines, made_map
@@ -102,6 +103,21 @@ def test_exemplars_are_the_bytes_that_python_makes(browser: Browser) -> None:
     images = drawn_lines(8, made.shape, seed=3)
     features, _ = zip(*in_the_browser(browser, made, images), strict=True)
     np.testing.assert_array_equal(np.array(features, np.uint8), made.rows(images))
+
+
+def test_the_pad_of_a_model_with_exemplars_computes_what_python_computes(browser: Browser, tmp_path: Path) -> None:
+    data = make_report_data(tmp_path, feature_map=made_map("grad8", exemplars=30))
+    (tmp_path / "report.html").write_bytes(render(data))
+    browser.open(tmp_path / "report.html")
+    state = browser.run(STATE)
+    pixels = np.array(state["pixels"], np.uint8)
+    assert state["logits"] == data.model.logits(pixels)[0].tolist()
+    cells = """
+        const {model, data, evidence, cellsOf} = mnistReport;
+        return [...cellsOf(data.grid, evidence(model, mnistReport.examine().inputs, 3))];
+    """
+    assert browser.run(cells) == data.model.layout.cells(evidence(data.model, pixels, 3)).ravel().tolist()
+    assert browser.messages() == []
 
 
 def test_a_drawing_gets_the_logits_that_python_gives_it(opened: Browser, data: ReportData) -> None:

@@ -27,11 +27,11 @@ const logits = ({weights, bias, zero = 0, step = 255}, row) => Array.from(bias, 
     step * (offset / UNIT)) * UNIT / step);
 
 // What belongs to the same cell of the image, added up over all grids; numbers of grids of another size go where the
-// middles of their cells lie.
+// middles of their cells lie. Exemplars, which come last, lie nowhere.
 const cellsOf = ({shape: [rows, columns], parts}, values) => {
   const cells = new Float64Array(rows * columns);
   let next = 0;
-  for (const {maps, height, width} of parts) {
+  for (const {maps, height, width} of parts.filter(({local}) => local)) {
     for (let index = 0; index < maps * height * width; index++) {
       const [y, x] = [Math.floor(index / width) % height, index % width];
       const row = Math.floor((2 * y + 1) * rows / (2 * height));
