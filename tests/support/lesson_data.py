@@ -12,7 +12,7 @@ from mnist_cli.datasets import Dataset
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import score
 from mnist_cli.formats.store import Store, open_store
-from mnist_cli.formats.store_writer import write_store
+from mnist_cli.formats.store_writer import StoreFacts, write_store
 from mnist_cli.lesson.examples import Examples, choose_examples
 from mnist_cli.lesson.page import Beyond, LessonData
 from mnist_cli.lesson.training import Reference
@@ -38,7 +38,9 @@ def make_store(
         for seed, (split, count) in enumerate(sizes.items()):
             if count:
                 writer.append(split, *noisy_examples(count, seed, shape, len(classes)))
-        writer.describe(dataset="bars", split_rule="made up", image_shape=shape, classes=classes, sources={})
+        writer.describe(
+            StoreFacts(dataset="bars", split_rule="made up", image_shape=shape, classes=classes, sources={})
+        )
     return open_store(folder / "store.h5")
 
 
