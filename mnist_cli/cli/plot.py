@@ -227,7 +227,7 @@ def _show_weights(session: Session, model: Model) -> None:
     drawings = [
         (
             f"{printable(name)}  b {signed(model.bias[label])}",
-            terminal.weights(model.weights[:, label].reshape(model.shape), limit),
+            terminal.weights(model.layout.picture(model.weights[:, label], terminal.widest), limit),
         )
         for label, name in enumerate(model.classes)
     ]

@@ -196,15 +196,25 @@ def _answer(
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:
-    """Draw each pixel's evidence for a label or against it; return it for the JSON line."""
+    """Draw the evidence of each pixel or cell for a label or against it; return it for the JSON line."""
+    from mnist_cli.maps.layout import over_image
     from mnist_cli.pictures.predicting import evidence
 
-    terms = evidence(model, pixels.ravel(), label).reshape(pixels.shape)
-    bias = float(model.bias[label])
-    print_drawing(session.output, screen().evidence(terms, pixels).lines)
-    name, speaks_for, against = printable(model.classes[label]), terms[terms > 0].sum(), terms[terms < 0].sum()
+    terms = evidence(model, pixels.ravel(), label)
+    cells, bias, seen = model.layout.cells(terms), float(model.bias[label]), model.seen(pixels)
+    print_drawing(session.output, screen().evidence(over_image(cells, seen.shape), seen).lines)
+    name, speaks_for, against = printable(model.classes[label]), cells[cells > 0].sum(), cells[cells < 0].sum()
+    by_map = model.layout.by_map(terms) if model.feature_map else []
+    rest = sum(float(terms[part.numbers].sum()) for part in model.layout.parts if not part.is_local)
     session.output.line(
-        f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  bias: {signed(bias)}  "
-        f"together: {signed(speaks_for + against + bias)}"
+        f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  "
+        + (f"exemplars: {signed(rest)}  " if rest else "")
+        + f"bias: {signed(bias)}  together: {signed(speaks_for + against + rest + bias)}"
     )
-    return {"evidence": terms.tolist(), "bias": bias}
+    for part, sums in by_map:
+        session.output.columns((signed(sums.sum()), 9), (f"from {part}", 0))
+    answer = {"evidence": cells.tolist(), "bias": bias}
+    if model.feature_map:
+        answer["evidence_by_map"] = [{"part": part, "evidence": sums.tolist()} for part, sums in by_map]
+        answer["seen"] = seen.tolist()
+    return answer

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def command_for(session: Session, kind: str) -> str:
-    """Return the command that makes the file of a kind: the whole pipeline if the stage before never ran."""
+    """Return the command that makes the file of a kind: the whole pipeline if what it is made from is not there."""
     from mnist_cli.pipeline.manifest import NAME
 
-    names = list(session.pipeline.stages)
-    stage = session.pipeline.maker(kind).name
-    before = session.artifacts.folder(names[max(0, names.index(stage) - 1)])
-    return f"mnist {stage}" if (before / NAME).exists() else "mnist run"
+    stage = session.pipeline.maker(kind)
+    sources = {session.pipeline.maker(source).name for source in stage.inputs}
+    ran = all((session.artifacts.folder(source) / NAME).exists() for source in sources)
+    return f"mnist {stage.name}" if ran else "mnist run"
 
 
 def published_model(session: Session) -> Model:

@@ -35,6 +35,7 @@ from mnist_cli.formats.hdf5_writing import safe_hdf5_file, write_text
 from mnist_cli.formats.map_group import read_map, without_map, write_map
 from mnist_cli.formats.store import STEP, ZERO
 from mnist_cli.maps.feature_map import FeatureMap
+from mnist_cli.maps.layout import Layout, layout_of
 from mnist_cli.maps.softmax import UNIT, logits
 
 SCHEMA = "mnist-model/3"
@@ -106,6 +107,11 @@ class Model:
         return self.feature_map.step if self.feature_map else STEP
 
     @cached_property
+    def layout(self) -> Layout:
+        """How the D inputs lie over an image, and how they are shown as a picture."""
+        return layout_of(self.feature_map, self.shape)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the little-endian bytes of W, then of b, −0 made 0: what "the same model" means."""
         return _digest(self.weights, self.bias, "float64")
@@ -149,6 +155,17 @@ class Model:
         if checked.dtype != np.uint8:
             checked = np.floor(checked * np.float32(255) + np.float32(0.5)).astype(np.uint8)
         return self.feature_map.rows(checked)
+
+    def seen(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the image that its inputs are computed from: shrunk and deskewed, where the feature map does that.
+
+        Args:
+            image: uint8 [height, width].
+
+        Returns:
+            uint8 [height, width], smaller where large images are shrunk.
+        """
+        return image if self.feature_map is None else self.feature_map.seen(image[np.newaxis])[0]
 
     def _in_units(self, scores: Floats) -> Floats:
         return in_units(scores, self.input_step)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mnist_cli.errors import InputError
 from mnist_cli.formats.store import STEP, ZERO, open_store
 from mnist_cli.maps.feature_map import FeatureMap
+from mnist_cli.maps.layout import Layout, layout_of
 from mnist_cli.text import printable
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,6 +45,11 @@ class TrainingData:
     feature_map: FeatureMap | None = None
     zero: int = ZERO
     step: int = STEP
+
+    @property
+    def layout(self) -> Layout:
+        """How a row makes a picture."""
+        return layout_of(self.feature_map, self.image_shape)
 
 
 def load_data(path: Path | str) -> TrainingData:

@@ -19,12 +19,15 @@ import tensorflow as tf
 from mnist_cli import files
 from mnist_cli.formats.history import Record
 from mnist_cli.learning.failures import not_written
+from mnist_cli.maps.layout import Layout
 from mnist_cli.pictures.colours import diverging
 
 # TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be inside.
 _NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
 # Read by TensorBoard's event_processing: from version 2 on, a START event drops what was told of its step and later.
 _FILE_VERSION = "brain.Event:2"
+
+_BETWEEN = 200  # the grey between two grids of a feature map
 
 Floats = npt.NDArray[np.float64]
 Event, Summary, SessionLog = tf.compat.v1.Event, tf.compat.v1.Summary, tf.compat.v1.SessionLog
@@ -36,13 +39,13 @@ class EventFiles:
     Args:
         folder: where they are; made when something is written.
         classes: name of each label.
-        image_shape: height and width of an image.
+        layout: how the rows of W make a picture.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], image_shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, classes: Sequence[str], layout: Layout) -> None:
         self._folder = folder
         self._classes = classes
-        self._shape = image_shape
+        self._places = layout.places()
         self._start = 1
         self._writer: tf.io.TFRecordWriter | None = None
 
@@ -66,10 +69,11 @@ class EventFiles:
             "validation/accuracy": record.validation_accuracy,
         }
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items() if value is not None]
-        height, width = self._shape
+        height, width = self._places.shape
+        colours = diverging(weights.T, float(np.abs(weights).max()))  # one scale for all classes
+        colours = np.pad(colours, ((0, 0), (0, 1), (0, 0)), constant_values=_BETWEEN)
         with tf.device("/CPU:0"):
-            colours = diverging(weights.T, float(np.abs(weights).max()))  # one scale for all classes
-            encoded = tf.io.encode_png(colours.reshape(-1, height, width, 3)).numpy()
+            encoded = tf.io.encode_png(colours[:, self._places]).numpy()  # place −1 is the last colour
         for name, png in zip(self._classes, encoded, strict=True):
             image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
             values.append(Summary.Value(tag=f"W/{name}", image=image))

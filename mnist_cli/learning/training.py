@@ -107,7 +107,7 @@ class Run:
         self._course = {**settings.course(seed), **self._runtime, "store": data.store_digest, "version": version}
         keep = max(1, settings.keep_checkpoints)
         self._checkpoints = Checkpoints(checkpoints, self._course, self._loop.variables(), keep, progress)
-        self._events = EventFiles(tensorboard, data.classes, data.image_shape) if tensorboard else None
+        self._events = EventFiles(tensorboard, data.classes, data.layout) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
         self._chunk: Chunk  # the newest; nothing is saved before there is one

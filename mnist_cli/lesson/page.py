@@ -143,7 +143,7 @@ def _facts(data: LessonData) -> dict[str, Any]:
 
 def _is_of_lesson(model: Model, examples: Examples) -> bool:
     """Whether a model multiplies such pixels as the lesson shows."""
-    return model.shape == examples.shape and len(model.weights) == math.prod(examples.shape)
+    return model.feature_map is None and model.shape == examples.shape
 
 
 def _sections(data: LessonData, facts: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,13 @@ class FeatureMap:
         rows = self.quantiser.bytes_of(whole_features(self.program, images, change))
         return rows if self.exemplars is None else np.concatenate([rows, self.exemplars.rows(rows)], axis=1)
 
+    def seen(self, images: Bytes) -> Bytes:
+        """Return what the rest of the program looks at: images uint8 [n, height, width] shrunk and deskewed."""
+        state = as_state(images)
+        for op in self.program[: _straightening(self.program)]:
+            state = op.apply(state)
+        return state[:, :, 0].astype(np.uint8)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that decides a feature."""
@@ -127,12 +135,17 @@ def whole_features(program: Program, images: Bytes, change: Callable[[Bytes], By
         change: what is done to the bytes after shrinking and deskewing.
     """
     state = as_state(images)
-    first = sum(isinstance(op, Shrink | Deskew) for op in program)
+    first = _straightening(program)
     for op in program[:first]:
         state = op.apply(state)
     if change is not None:
         state = as_state(change(state[:, :, 0].astype(np.uint8)))
     return apply(program[first:], state, len(images))
+
+
+def _straightening(program: Program) -> int:
+    """Return how many operations at the start of a program make bytes of an image from bytes of an image."""
+    return sum(1 for _ in takewhile(lambda op: isinstance(op, Shrink | Deskew), program))
 
 
 def document_of(feature_map: FeatureMap) -> tuple[dict[str, Any], list[Integers]]:

@@ -34,6 +34,7 @@ FORMATS = ("png", "svg")
 
 _HEX = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (AGAINST, NEITHER, FOR)]
 _DIVERGING = LinearSegmentedColormap.from_list("against and for", _HEX)
+_BETWEEN_GRIDS = _DIVERGING.with_extremes(bad="#c8c8c8")
 _MISTAKES = LinearSegmentedColormap.from_list("mistakes", _HEX[1::-1])
 _GREY, _INK, _RIGHT = "#666666", "#222222", "#d6e4fb"  # the last is a light blue
 _DOTS_PER_INCH = 150
@@ -54,6 +55,7 @@ _MOST_NUMBERS, _MOST_NAMES = 26, 128
 _NAME = 18  # characters of a class name at most
 # Inches: an image's longer side, the room for a scale of colours, and the narrowest figure.
 _SIDE, _BAR, _NARROWEST = 1.3, 1.35, 3.6
+_GRIDS_SIDE, _GRIDS_WIDEST = 2.4, 30  # of the grids of a feature map, and of all of them side by side
 
 
 def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
@@ -75,18 +77,34 @@ def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
 
 
 def weights(model: Model) -> Figure:
-    """Return W as one image for each class on a common scale: red = negative, blue = positive."""
+    """Return W as one image for each class on a common scale: red = negative, blue = positive.
+
+    Of a feature map an image is made of its grids, each part of the map beginning a row of them.
+    """
     limit = float(np.abs(model.weights).max()) or 1.0
     names = [_name(name) for name in model.classes]
     titles = [
         f"{name}  (b {signed(bias)})" if len(name) <= 3 else name for name, bias in zip(names, model.bias, strict=True)
     ]
-    images = model.weights.T.reshape(-1, *model.shape)
+    images = np.stack([model.layout.picture(column) for column in model.weights.T])
+    is_mapped = model.feature_map is not None
+    columns = _columns(len(images))
     figure, drawn = _tiles(
-        images, titles, columns=_columns(len(images)), right=_BAR, cmap=_DIVERGING, vmin=-limit, vmax=limit
+        images,
+        titles,
+        columns=columns,
+        right=_BAR,
+        side=max(_SIDE, min(_GRIDS_SIDE, _GRIDS_WIDEST / columns)) if is_mapped else _SIDE,
+        cmap=_BETWEEN_GRIDS if is_mapped else _DIVERGING,
+        vmin=-limit,
+        vmax=limit,
     )
     width, height = figure.get_size_inches()
-    figure.suptitle("Evidence of ink in each pixel: for a class (blue), against it (red)", x=0.5, size=11)
+    what = "each feature in each place" if is_mapped else "ink in each pixel"
+    figure.suptitle(f"Evidence of {what}: for a class (blue), against it (red)", x=0.5, size=11)
+    if is_mapped:
+        parts = ";  ".join(part.name for part in model.layout.parts)
+        figure.text(0.5, 1 - 0.36 / height, f"rows of grids: {parts}", ha="center", va="center", size=8, color=_GREY)
     place = figure.add_axes((1 - (_BAR - 0.1) / width, 0.1, 0.15 / width, 0.8 - 0.3 / height))
     figure.colorbar(drawn, cax=place, label="weight").outline.set_visible(False)
     return figure
@@ -201,6 +219,7 @@ def _tiles(
     *,
     columns: int,
     right: float = 0,
+    side: float = _SIDE,
     **colours: Any,
 ) -> tuple[Figure, Any]:
     """Return a figure of small images in rows, and the last image drawn.
@@ -213,13 +232,14 @@ def _tiles(
         captions: of each, or none at all.
         columns: images in a row.
         right: inches that are left free.
+        side: inches of an image's longer side.
         colours: what `imshow` takes.
     """
     rows = max(1, math.ceil(len(titles) / columns))
-    width, height = _inches(images.shape[1:])
+    width, height = _inches(images.shape[1:], side)
     above = 0.22 * max([1 + title.count("\n") for title in titles], default=1)
     below = 0.2 if captions else 0.05
-    across, down = max(width, _SIDE) + 0.15, above + height + below
+    across, down = max(width, side) + 0.15, above + height + below
     total = (max(columns * across, _NARROWEST) + 0.15 + right, rows * down + 0.5)
     figure = Figure(figsize=total)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, total[0]), ylim=(total[1], 0))
@@ -230,7 +250,7 @@ def _tiles(
         top = 0.4 + (index // columns) * down + above
         extent = (middle - width / 2, middle + width / 2, top + height, top)
         drawn = axes.imshow(image, extent=extent, aspect="auto", interpolation="nearest", **colours)
-        size = _fitting(max(words.split("\n"), key=len), 10)
+        size = _fitting(max(words.split("\n"), key=len), side, 10)
         axes.text(middle, top - 0.05, words, ha="center", va="bottom", size=size)
         if captions:
             axes.text(middle, top + height + 0.03, captions[index], ha="center", va="top", size=7, color=_GREY)
@@ -251,15 +271,15 @@ def _name(name: str) -> str:
     return isolated(printable(name, _NAME))
 
 
-def _fitting(text: str, size: float) -> float:
+def _fitting(text: str, side: float, size: float) -> float:
     """Return a font size at which the text is about as wide as an image: a letter is 0.6 of its size wide."""
-    return min(size, 72 * _SIDE / (0.6 * max(1, len(text))))
+    return min(size, 72 * side / (0.6 * max(1, len(text))))
 
 
-def _inches(shape: tuple[int, ...]) -> tuple[float, float]:
+def _inches(shape: tuple[int, ...], side: float) -> tuple[float, float]:
     """Return width and height at which an image of [height, width] is drawn, however long it is."""
     height, width = shape
-    scale = _SIDE / max(height, width)
+    scale = side / max(height, width)
     return max(0.1, width * scale), max(0.1, height * scale)
 
 

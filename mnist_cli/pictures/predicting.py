@@ -58,17 +58,18 @@ def predict(
 
 
 def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
-    """Return each pixel's evidence for a label (positive) or against it: the terms of the sum x·W.
+    """Return the evidence of each input for a label (positive) or against it: the terms of the sum x·W.
 
     Args:
-        model: D inputs.
-        pixels: uint8 [D].
+        model: D inputs, which are pixels, or what its feature map makes of them.
+        pixels: uint8 [P], one image.
         label: the column of W.
 
     Returns:
-        float64 [D]; its sum and the label's bias are the label's logit.
+        float64 [D]; its sum and the label's bias are the label's logit, exactly where there is a feature map.
     """
-    terms: Floats = pixels / 255 * model.weights[:, label]
+    x = (model.rows(pixels)[0].astype(np.float64) - model.zero) / model.input_step
+    terms: Floats = x * model.weights[:, label]
     return terms
 
 

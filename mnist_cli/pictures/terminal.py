@@ -52,11 +52,20 @@ class Screen:
         small = self._fitted(image)
         return self._drawing(half_blocks(small) if self.in_colour else shades(small), small)
 
+    @property
+    def widest(self) -> int:
+        """Columns of an image that is not shrunk."""
+        return self.columns if self.in_colour else max(1, self.columns // 2)
+
     def weights(self, values: npt.NDArray[np.floating], limit: float) -> Drawing:
-        """Draw floats [height, width] on a scale from −limit to limit."""
-        small = self._fitted(values)
+        """Draw floats [height, width] on a scale from −limit to limit; NaN is the background between two grids."""
+        whole = np.nan_to_num(values)
+        small = self._fitted(whole)
         if self.in_colour:
-            return self._drawing(half_blocks(diverging(small, limit)), small)
+            colours = diverging(small, limit)
+            if small is whole:
+                colours[np.isnan(values)] = 0
+            return self._drawing(half_blocks(colours), small)
         return self._drawing(signs(small, limit, abs(small) > limit * _FAINT), small)
 
     def evidence(self, values: npt.NDArray[np.floating], ink: npt.NDArray[np.uint8]) -> Drawing:
@@ -86,9 +95,7 @@ class Screen:
         return lines
 
     def _fitted(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if self.in_colour:
-            return shrunk(image, 2 * _LINES, self.columns)
-        return shrunk(image, _LINES, max(1, self.columns // 2))
+        return shrunk(image, 2 * _LINES if self.in_colour else _LINES, self.widest)
 
     def _drawing(self, lines: list[str], image: npt.NDArray[Any]) -> Drawing:
         return Drawing(lines, image.shape[1] * (1 if self.in_colour else 2))

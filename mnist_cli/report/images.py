@@ -17,19 +17,23 @@ import numpy.typing as npt
 from mnist_cli.formats.model import Floats, Model
 from mnist_cli.formats.scoring import Lowest
 from mnist_cli.formats.store import Split
+from mnist_cli.maps.layout import Layout
+from mnist_cli.maps.portable import portable_document, portable_size
 from mnist_cli.maps.softmax import UNIT
 from mnist_cli.page.packing import in_four_greys, packed
 from mnist_cli.pictures.colours import AGAINST, FOR
 from mnist_cli.pictures.luminance import shrunk
+from mnist_cli.text import file_size
 
 MISTAKES, UNCERTAIN = 24, 12
 _BY_LOT = 40
 _LEVELS = 32  # of each colour: more cannot be told apart, and the palette is in every picture
+_BETWEEN, _BETWEEN_OPACITY = (0x80, 0x80, 0x80), 70  # two grids of a feature map: grey on light and on dark
 # What keeps the page below 2 MB, in bytes before they become text. A picture needs no more pixels than it has room.
 _SIDE = 64  # of a picture in the gallery, on average of height and width
 _WEIGHT_PIXELS = 300_000  # of all pictures of weights together
 _PAD_IMAGES = 200_000  # bytes of the images that the pad can load
-_PAD_WEIGHTS = 900_000  # bytes of W and b; a model with more has no pad
+_PAD_WEIGHTS = 900_000  # bytes of W and b, and of its feature map; a model with more has no pad
 _CELL_IMAGES, _CELL_PIXELS = 12, 1_000_000  # behind a cell of the matrix at most, and of all of them together
 _PAD_SIDE = 2048  # pixels; no canvas is drawn for longer images
 _BARS = 26  # classes at most for which every probability gets a bar; of more, the highest ten
@@ -40,14 +44,15 @@ def weight_image(weights: Floats, limit: float) -> str:
     """Return weights as a picture: red below 0, blue above, the stronger the farther from 0.
 
     Args:
-        weights: float64 [height, width].
+        weights: float64 [height, width]; NaN where there is none, between two grids of a feature map.
         limit: the magnitude that gets the full colour; those beyond it get no more.
     """
-    scaled = np.clip(weights / limit, -1, 1) if limit else np.zeros_like(weights)
-    indices = np.rint(scaled * _LEVELS).astype(np.intp) + _LEVELS
-    strengths = [abs(level) for level in range(-_LEVELS, _LEVELS + 1)]
-    colours = [AGAINST] * _LEVELS + [FOR] * (_LEVELS + 1)
-    return _png(indices.astype(np.uint8), colours, (round(255 * strength / _LEVELS) for strength in strengths))
+    scaled = np.clip(weights / limit, -1, 1) if limit else weights * 0
+    gap = 2 * _LEVELS + 1
+    indices = np.where(np.isnan(scaled), gap, np.rint(np.nan_to_num(scaled) * _LEVELS) + _LEVELS)
+    opacity = [round(255 * abs(level) / _LEVELS) for level in range(-_LEVELS, _LEVELS + 1)]
+    colours = [AGAINST] * _LEVELS + [FOR] * (_LEVELS + 1) + [_BETWEEN] * bool((indices == gap).any())
+    return _png(indices.astype(np.uint8), colours, [*opacity, _BETWEEN_OPACITY][: len(colours)])
 
 
 def ink_image(pixels: npt.NDArray[np.uint8]) -> str:
@@ -69,23 +74,34 @@ def share_image(shares: npt.NDArray[np.floating]) -> str:
 def weight_images(model: Model) -> list[dict[str, Any]]:
     """Return the weights of each class as the template draws them; many or large ones are shrunk until all fit."""
     limit = float(np.abs(model.weights).max())
-    height, width = model.shape
-    scale = min(1.0, (_WEIGHT_PIXELS / model.weights.size) ** 0.5)
     images = []
     for label, bias in enumerate(model.bias.tolist()):
-        image = model.weights[:, label].reshape(model.shape)
-        places = [divmod(int(place), width) for place in (image.argmin(), image.argmax())]
-        small = shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
+        column = model.weights[:, label]
+        picture = small = model.layout.picture(column)
+        scale = (_WEIGHT_PIXELS / len(model.bias) / picture.size) ** 0.5
+        if scale < 1:
+            small = shrunk(np.nan_to_num(picture), *(max(1, int(side * scale)) for side in picture.shape))
         images.append(
             {
                 "source": weight_image(small, limit),
                 "shape": small.shape,
+                "full": picture.shape,
                 "bias": bias,
-                "lowest": (float(image.min()), *places[0]),
-                "highest": (float(image.max()), *places[1]),
+                "lowest": (float(column.min()), _place(model.layout, int(column.argmin()))),
+                "highest": (float(column.max()), _place(model.layout, int(column.argmax()))),
             }
         )
     return images
+
+
+def _place(layout: Layout, number: int) -> str:
+    """Return where one of D numbers is, in words."""
+    part = next(part for part in layout.parts if number < part.numbers.stop)
+    rest, column = divmod(number - part.start, part.width)
+    grid, row = divmod(rest, part.height)
+    if not part.is_local:
+        return f"at exemplar {column}"
+    return f"at row {row}, column {column}" + (f" of grid {grid + 1}, {part.name}" if len(layout.parts) > 1 else "")
 
 
 class Examples:
@@ -178,15 +194,30 @@ class Cells:
         return {"rows": self.rows, "images": base64.b64encode(packed(b"", images)).decode()}
 
 
+def why_no_pad(model: Model) -> str | None:
+    """Return why the page of a model has no drawing pad, or None: it would be too large."""
+    size = 4 * (model.weights.size + model.bias.size)
+    size += portable_size(model.feature_map) if model.feature_map else 0
+    if size <= _PAD_WEIGHTS and max(model.shape) <= _PAD_SIDE:
+        return None
+    what = [f"{model.shape[0]:,} × {model.shape[1]:,} pixels", f"{len(model.bias)} classes"]
+    if model.feature_map:
+        what.append(f"{len(model.weights):,} features")
+    if model.feature_map and model.feature_map.exemplars:
+        what.append(f"the weights of {model.feature_map.exemplars.exemplars.shape[1]:,} exemplars")
+    return f"the model ({', '.join(what)}) takes {file_size(size)}, too much for a page"
+
+
 def pad_data(model: Model, names: Sequence[str], examples: Examples, cells: Cells) -> dict[str, Any] | None:
-    """Return what the drawing pad computes with; None where W is too large for a page.
+    """Return what the drawing pad computes with; None where `why_no_pad` has a reason.
 
     Returns:
-        W and b in units of 2^-24 as base64 of little-endian int32, images as base64 of uint8.
+        W and b in units of 2^-24 as base64 of little-endian int32, images as base64 of uint8, the feature map as
+        `portable_document` makes it.
     """
-    integers = [np.rint(array / UNIT) for array in (model.weights, model.bias)]
-    if 4 * sum(array.size for array in integers) > _PAD_WEIGHTS or max(model.shape) > _PAD_SIDE:
+    if why_no_pad(model):
         return None
+    integers = [np.rint(array / UNIT) for array in (model.weights, model.bias)]
     weights, bias = (base64.b64encode(array.astype("<i4").tobytes()).decode() for array in integers)
     by_lot = [index for index, image in enumerate(examples.images) if image["lot"]]
     return {
@@ -194,6 +225,22 @@ def pad_data(model: Model, names: Sequence[str], examples: Examples, cells: Cell
         "classes": list(names),
         "weights": weights,
         "bias": bias,
+        "zero": model.zero,
+        "step": model.input_step,
+        "map": model.feature_map and portable_document(model.feature_map),
+        "grid": {
+            "shape": model.layout.cells_shape,
+            "parts": [
+                {
+                    "name": part.name,
+                    "maps": part.maps,
+                    "height": part.height,
+                    "width": part.width,
+                    "local": part.is_local,
+                }
+                for part in model.layout.parts
+            ],
+        },
         "images": examples.images,
         "first": by_lot[0] if by_lot else None,
         "cells": cells.data(),

@@ -19,7 +19,7 @@ from mnist_cli.report import figures, images
 from mnist_cli.text import isolated, printable
 
 _STYLES = ("base.css", "report.css")
-_SCRIPTS = ("model.js", "drawing.js", "pad.js", "pictures.js")
+_SCRIPTS = ("model.js", "features.js", "drawing.js", "pad.js", "pictures.js")
 _MATRIX = (
     26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
 )
@@ -102,6 +102,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "mistakes": examples.mistakes,
         "uncertain": examples.uncertain,
         "pad": images.pad_data(model, names, examples, cells),
+        "no_pad": images.why_no_pad(model),
         "provenance": data.provenance,
     }
 
@@ -109,10 +110,10 @@ def _content(data: ReportData) -> dict[str, Any]:
 def _check(data: ReportData, split: Split) -> None:
     """Refuse metrics that are not of this model and this store, whatever the manifests say."""
     model, store, metrics = data.model, data.store, data.metrics
-    fits = (metrics["model_digest"], metrics["store_digest"]) == (model.digest, store.digest)
+    # Of features, metrics.json names their own store; they are computed again here, from the images.
+    fits = metrics["model_digest"] == model.digest and (model.feature_map or metrics["store_digest"] == store.digest)
     if fits:
-        measured = score(model.weights, model.bias, split.inputs, split.labels)
-        fits = measured.confusion.tolist() == [list(row) for row in metrics["confusion"]]
+        fits = _measured(model, split) == [list(row) for row in metrics["confusion"]]
     if not fits:
         raise InputError(
             "metrics.json was not measured on this model and this store\n"
@@ -120,6 +121,15 @@ def _check(data: ReportData, split: Split) -> None:
             f"received {printable(metrics['model_digest'])[:12]}…, {printable(metrics['store_digest'])[:12]}…",
             hint="run 'mnist eval --force'",
         )
+
+
+def _measured(model: Model, split: Split) -> list[list[int]]:
+    """Return the confusion matrix, counted again from the images."""
+    total = np.zeros((len(model.bias), len(model.bias)), np.int64)
+    for _, inputs, labels in split.blocks():
+        rows = model.rows(inputs)
+        total += score(model.weights, model.bias, rows, labels, model.zero, model.input_step).confusion
+    return total.tolist()
 
 
 def _survey(model: Model, split: Split, cells: images.Cells) -> tuple[figures.Calibration, Lowest, Lowest]:
@@ -199,9 +209,15 @@ def _chart(title: str, unit: str, lines: list[dict[str, Any]], *, percent: bool 
 def _weights(model: Model) -> dict[str, Any]:
     drawn = images.weight_images(model)
     ramp = np.linspace(-1, 1, 255)[np.newaxis]
-    shrunk = drawn[0]["shape"] if drawn[0]["shape"] != model.shape else None
+    shrunk = drawn[0]["shape"] if drawn[0]["shape"] != drawn[0]["full"] else None
     limit = float(np.abs(model.weights).max())
-    return {"limit": limit, "images": drawn, "shrunk": shrunk, "scale": images.weight_image(ramp, 1)}
+    return {
+        "limit": limit,
+        "images": drawn,
+        "shrunk": shrunk,
+        "full": drawn[0]["full"],
+        "scale": images.weight_image(ramp, 1),
+    }
 
 
 def _confusion(confusion: npt.NDArray[np.int64]) -> dict[str, Any]:

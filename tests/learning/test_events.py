@@ -11,8 +11,11 @@ import pytest
 
 from mnist_cli.formats.history import parse_history
 from mnist_cli.formats.model import load_model
+from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.colours import diverging
 from tests.support.data import CLASSES, write_small_store
+from tests.support.feature_maps import made_map
+from tests.support.report_data import features_of
 from tests.support.stages import train
 from tests.support.trainings import Failing
 
@@ -30,6 +33,25 @@ def events(folder: Path) -> list[Any]:
 
     records = tf.data.TFRecordDataset([str(path) for path in sorted(folder.iterdir())])
     return [tf.compat.v1.Event.FromString(record) for record in records.as_numpy_iterator()]
+
+
+def test_the_picture_of_a_feature_map_is_its_grids(store: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    made = made_map("grad8")
+    features_of(open_store(store), made, tmp_path / "features.h5")
+    train(tmp_path / "features.h5", tmp_path, steps=10, learning_rate=0.1, tensorboard=tmp_path / "events", **SETTINGS)
+    model = load_model(tmp_path / "model.h5")
+    pictures = [
+        value for event in events(tmp_path / "events") for value in event.summary.value if value.HasField("image")
+    ]
+    assert len(pictures) == len(CLASSES)
+    image = tf.io.decode_png(pictures[3].image.encoded_image_string).numpy()
+    places = model.layout.places()
+    assert image.shape[:2] == places.shape
+    assert (image[places < 0] == 200).all()
+    expected = diverging(model.weights[:, 3], np.abs(model.weights).max())
+    assert (image[places >= 0] == expected[places[places >= 0]]).all(), "blue is for, red against"
 
 
 def shown(folder: Path) -> dict[int, dict[str, float]]:

@@ -22,6 +22,7 @@ from mnist_cli.pictures.mistakes import worst_mistakes
 from mnist_cli.pictures.terminal import Drawing, Screen, half_blocks, shades, signs
 from tests.support.command_line import mnist
 from tests.support.data import write_small_store
+from tests.support.feature_maps import made_map
 from tests.support.report_data import make_report_data
 from tests.support.stages import evaluate
 
@@ -230,22 +231,27 @@ NAMES = (
     "a name of one hundred characters, which goes on and on " * 2,
     "ankle boot",
 )
-KINDS = {
-    "40x24": ((40, 24), ("circle", "square", "triangle", "pentagon", "star")),
-    "16x16": ((16, 16), ("no", "yes")),
-    "names": ((12, 60), NAMES),
-    "47 classes": ((28, 28), tuple(f"letter {k}" for k in range(47))),
-    "256 classes": ((64, 64), tuple(f"class {k}" for k in range(256))),
+LETTERS = tuple(f"letter {k}" for k in range(47))
+KINDS: dict[str, tuple[tuple[int, int], tuple[str, ...], str | None]] = {
+    "40x24": ((40, 24), ("circle", "square", "triangle", "pentagon", "star"), None),
+    "16x16": ((16, 16), ("no", "yes"), None),
+    "names": ((12, 60), NAMES, None),
+    "47 classes": ((28, 28), LETTERS, None),
+    "256 classes": ((64, 64), tuple(f"class {k}" for k in range(256)), None),
+    "scat1 of 40x24": ((40, 24), ("circle", "square", "triangle", "pentagon", "star"), "scat1"),
+    "scat2, 47 classes": ((28, 28), LETTERS, "scat2"),
+    "grad8, 256 classes": ((90, 131), tuple(f"class {k}" for k in range(256)), "grad8"),
 }
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The current folder, with artifacts of a data set of this kind."""
-    shape, classes = KINDS[request.param]
+    shape, classes, name = KINDS[request.param]
     made = tmp_path / "made"
     made.mkdir()
-    data = make_report_data(made, shape=shape, classes=classes)
+    feature_map = made_map(name, shape, deskew=True) if name else None
+    data = make_report_data(made, shape=shape, classes=classes, feature_map=feature_map)
     for name, target in (("store.h5", "preprocess"), ("model.h5", "train"), ("eval/metrics.json", "eval")):
         folder = tmp_path / "artifacts" / target
         folder.mkdir(parents=True)
@@ -268,7 +274,7 @@ def test_the_terminal_shows_any_data_set_in_80_columns(kind: str) -> None:
         for line in mnist(*command).out.splitlines():
             assert cell_len(line) <= 80 or ":" in line, (command, line)  # a sentence may be longer
     text = mnist("plot", "confusion", "--show").out
-    is_matrix = kind in ("40x24", "16x16")
+    is_matrix = kind in ("40x24", "16x16", "scat1 of 40x24")
     assert ("true ↓ predicted →" in text) == is_matrix
     assert ("most frequent confusions among" in text) != is_matrix
     assert len(text.splitlines()) < 25

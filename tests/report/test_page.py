@@ -23,9 +23,11 @@ from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import Lowest, answers, confused_pairs
+from mnist_cli.maps.portable import portable_document
 from mnist_cli.pictures.colours import AGAINST, FOR
 from mnist_cli.report import figures, images
 from mnist_cli.report.page import Provenance, ReportData, render
+from tests.support.feature_maps import made_map
 from tests.support.page import Page
 from tests.support.report_data import TEST, make_report_data
 
@@ -268,6 +270,48 @@ def test_the_pad_holds_the_bits_of_the_model_and_of_the_images(data: ReportData,
         pixels = np.frombuffer(base64.b64decode(image["pixels"]), np.uint8)
         np.testing.assert_array_equal(pixels, data.store.test.inputs[image["index"]])
         assert image["label"] == data.store.test.labels[image["index"]]
+
+
+@pytest.mark.parametrize("name", ["grad8", "scat1", "scat2"])
+def test_the_page_of_a_feature_map_holds_the_map_and_stays_small(tmp_path: Path, name: str) -> None:
+    made = made_map(name, deskew=True)
+    data = make_report_data(tmp_path, feature_map=made)
+    content = render(data)
+    assert len(content) < 700_000
+    page = Page(content)
+    pad = pad_data(page)
+    assert pad["map"] == portable_document(made)
+    assert (pad["zero"], pad["step"]) == (80, 32)
+    drawn = [image for image in page.all("img") if image["alt"].startswith("Weights of")]
+    assert len(drawn) == 10
+    assert opened(drawn[0]["src"]).size == data.model.layout.places().shape[::-1]
+    assert f"{len(made):,} features" in page.text
+
+
+def test_the_lines_between_grids_are_grey_and_no_weight_is(tmp_path: Path) -> None:
+    data = make_report_data(tmp_path, feature_map=made_map("scat1"))
+    [picture, *_] = images.weight_images(data.model)
+    pixels, places = np.asarray(opened(picture["source"])), data.model.layout.places()
+    assert {tuple(pixel) for pixel in pixels[places < 0]} == {(128, 128, 128, 70)}
+    assert (128, 128, 128) not in {tuple(pixel[:3]) for pixel in pixels[places >= 0]}
+
+
+def test_a_page_with_too_many_exemplars_has_no_pad_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_PAD_WEIGHTS", 60_000)
+    data = make_report_data(tmp_path, feature_map=made_map("scat1", exemplars=40))
+    page = Page(render(data))
+    assert not page.all("canvas")
+    assert "has no drawing pad: the model (28 × 28 pixels, 10 classes, 873 features, the weights of" in page.text
+    assert len([image for image in page.all("img") if image["alt"].startswith("Weights of")]) == 10
+
+
+def test_metrics_of_other_features_are_refused(tmp_path: Path) -> None:
+    data = make_report_data(tmp_path, feature_map=made_map("grad8"))
+    other = dataclasses.replace(data.model, feature_map=made_map("grad8", deskew=True))
+    with pytest.raises(InputError, match="not measured on this model"):
+        render(dataclasses.replace(data, model=other))
 
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}\x1b[2J\u202e<!--")

@@ -145,12 +145,12 @@ def test_command_and_configuration_give_the_same_parameters(
     recorded = [manifest.parameters for manifest in manifests.values()]
     (tmp_path / "again.yaml").write_text(found.configuration, encoding="utf-8")
     by_file = load_config(tmp_path / "again.yaml").config
-    assert [stage.parameters(by_file) for stage in PIPELINE.stages.values()] == recorded
+    assert [each.stage.parameters(by_file) for each in PIPELINE.bind(by_file).values()] == recorded
     words = found.command.split()
     assert words[:2] == ["mnist", "run"]
     told = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
     by_command = load_config(overrides=told).config
-    assert [stage.parameters(by_command) for stage in PIPELINE.stages.values()] == recorded
+    assert [each.stage.parameters(by_command) for each in PIPELINE.bind(by_command).values()] == recorded
 
 
 def test_digests_of_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:

@@ -192,6 +192,13 @@ class _Read(_ByModel, _Picture):
     )
 
 
+class PartEvidence(Document):
+    """The evidence of a part of the feature map."""
+
+    part: str = Field(description="The operations that make it, such as 'conv → modulus → pool', or 'exemplars'.")
+    evidence: list[float] = Field(description="Of each of its maps, such as directions.")
+
+
 class _Answer(Document):
     prediction: Count = Field(description="The most probable class, from 0.")
     class_: str = Field(alias="class", description="The name of that class.")
@@ -199,7 +206,16 @@ class _Answer(Document):
     image: Image = Field(default=ABSENT, description="With --show or --explain: the rows of pixels it sees.")
     evidence: list[list[float]] = Field(
         default=ABSENT,
-        description="With --explain: how each pixel speaks for the prediction (> 0) or against it (< 0).",
+        description="With --explain: how each pixel speaks for the prediction (> 0) or against it (< 0); with a "
+        "feature map, each cell of a grid over the image, all maps together.",
+    )
+    evidence_by_map: list[PartEvidence] = Field(
+        default=ABSENT,
+        description="With --explain and a feature map: the same evidence by map; its sum and the bias are the logit.",
+    )
+    seen: Image = Field(
+        default=ABSENT,
+        description="With --explain and a feature map: the image that features are computed from, shrunk and deskewed.",
     )
     bias: float = Field(default=ABSENT, description="With --explain: the bias of the class, beside the evidence.")
 

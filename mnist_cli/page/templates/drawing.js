@@ -237,28 +237,35 @@ const makePad = (canvas, [height, width], listener) => {
   };
 };
 
-// The picture of an image's evidence: each pixel's colour and sign, the stronger the nearer it comes to `strongest`.
-const paintEvidence = (canvas, [height, width], pixels, parts, strongest) => {
-  const cell = Math.max(2, Math.round(448 / Math.max(height, width))); // pixels for one of the image
-  if (canvas.width !== cell * width) [canvas.width, canvas.height] = [cell * width, cell * height];
+// The picture of an image's evidence: each cell's colour and sign, the stronger the nearer it comes to `strongest`.
+// Cells are pixels, or [rows, columns] larger ones of a feature map, over which the ink stays visible.
+const paintEvidence = (canvas, [height, width], pixels, cells, strongest, [rows, columns] = [height, width]) => {
+  const pixel = Math.max(2, Math.round(448 / Math.max(height, width))); // of the canvas for one of the image
+  const [across, down] = [pixel * width, pixel * height];
+  if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, canvas.width, canvas.height);
   const [paper, against, inFavour, muted] = ["--paper", "--against", "--for", "--muted"].map(colour);
-  parts.forEach((value, index) => {
-    const [x, y] = [(index % width) * cell, Math.floor(index / width) * cell];
-    context.globalAlpha = 0.22 * pixels[index] / 255;
-    context.fillStyle = muted;
-    context.fillRect(x, y, cell, cell);
+  const fill = (style, alpha, ...box) => {
+    [context.fillStyle, context.globalAlpha] = [style, alpha];
+    context.fillRect(...box);
+  };
+  const ink = alpha => pixels.forEach((value, index) => value && fill(
+    muted, alpha * value / 255, pixel * (index % width), pixel * Math.floor(index / width), pixel, pixel));
+  const [cellWidth, cellHeight] = [across / columns, down / rows];
+  const cell = Math.min(cellWidth, cellHeight);
+  const long = Math.round(0.5 * Math.min(cell, 24)); // of a sign
+  const thin = Math.max(1, Math.round(long / 4.5));
+  const isCoarse = rows !== height || columns !== width;
+  context.clearRect(0, 0, across, down);
+  if (!isCoarse) ink(0.22);
+  cells.forEach((value, index) => {
+    const [x, y] = [index % columns * cellWidth, Math.floor(index / columns) * cellHeight];
     const share = Math.min(1, Math.abs(value) / strongest);
-    context.globalAlpha = share ** 0.6;
-    context.fillStyle = value < 0 ? against : inFavour;
-    context.fillRect(x, y, cell, cell);
+    fill(value < 0 ? against : inFavour, share ** 0.6, x, y, cellWidth, cellHeight);
     if (share < 0.08 || cell < 8) return;
-    context.globalAlpha = 0.9;
-    context.fillStyle = paper;
-    const [long, thin] = [Math.round(cell * 0.5), Math.max(1, Math.round(cell / 9))];
-    context.fillRect(x + (cell - long) / 2, y + (cell - thin) / 2, long, thin);
-    if (value > 0) context.fillRect(x + (cell - thin) / 2, y + (cell - long) / 2, thin, long);
+    fill(paper, 0.9, x + (cellWidth - long) / 2, y + (cellHeight - thin) / 2, long, thin);
+    if (value > 0) fill(paper, 0.9, x + (cellWidth - thin) / 2, y + (cellHeight - long) / 2, thin, long);
   });
+  if (isCoarse) ink(0.7);
   context.globalAlpha = 1;
 };

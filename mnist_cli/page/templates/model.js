@@ -26,16 +26,37 @@ const round = value => {
   return rest > 0.5 || (rest === 0.5 && below % 2) ? below + 1 : below;
 };
 
-// x[i] · W[i, k] of every pixel i. The sum and b[k] make the logit; W is stored row after row.
-const evidence = (model, pixels, k) => {
-  const classes = model.bias.length;
-  return Float64Array.from(pixels, (byte, index) => byte / 255 * model.weights[index * classes + k]);
+// A row of bytes is the pixels of an image, or its features; x = (byte - zero) / step.
+// x[i] · W[i, k] of every one i. The sum and b[k] make the logit; W is stored row after row.
+const evidence = ({weights, bias, zero = 0, step = 255}, row, k) =>
+  Float64Array.from(row, (byte, index) => (byte - zero) / step * weights[index * bias.length + k]);
+
+// In units of 2^-24 / step the sum is one of whole numbers: exact, and the logits are those of Python to the bit.
+const logits = ({weights, bias, zero = 0, step = 255}, row) => Array.from(bias, (offset, k) =>
+  row.reduce((sum, byte, index) => sum + (byte - zero) * (weights[index * bias.length + k] / UNIT),
+    step * (offset / UNIT)) * UNIT / step);
+
+// What belongs to the same cell of the image, added up over all grids; numbers of grids of another size go where the
+// middles of their cells lie. Exemplars, which come last, lie nowhere.
+const cellsOf = ({shape: [rows, columns], parts}, values) => {
+  const cells = new Float64Array(rows * columns);
+  let next = 0;
+  for (const {maps, height, width} of parts.filter(({local}) => local)) {
+    for (let index = 0; index < maps * height * width; index++) {
+      const [y, x] = [Math.floor(index / width) % height, index % width];
+      const row = Math.floor((2 * y + 1) * rows / (2 * height));
+      cells[row * columns + Math.floor((2 * x + 1) * columns / (2 * width))] += values[next++];
+    }
+  }
+  return cells;
 };
 
-// In units of 2^-24 / 255 the sum is one of whole numbers: exact, and the logits are those of Python to the bit.
-const logits = (model, pixels) => Array.from(model.bias, (bias, k) =>
-  pixels.reduce((sum, byte, index) => sum + byte * (model.weights[index * model.bias.length + k] / UNIT),
-    255 * (bias / UNIT)) * UNIT / 255);
+// For each part, the sums over each of its grids.
+const byMap = ({parts}, values) => {
+  let next = 0;
+  return parts.map(({maps, height, width}) => Array.from({length: maps}, () =>
+    values.subarray(next, next += height * width).reduce((sum, value) => sum + value, 0)));
+};
 
 const softmax = values => {
   const highest = Math.max(...values);

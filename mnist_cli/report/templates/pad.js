@@ -3,7 +3,8 @@
 const data = JSON.parse(byId("pad-data").textContent);
 const shape = data.shape;
 const [height, width] = shape;
-const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias)};
+const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias), zero: data.zero, step: data.step};
+const map = mapOf(data.map); // null: the inputs are the pixels
 const TALLEST = 420; // of a canvas on the page, in CSS pixels
 
 const drawing = byId("pad-drawing");
@@ -23,26 +24,44 @@ const pad = makePad(drawing, shape, {changed: () => show(), finished: text => an
 
 const examine = () => {
   const pixels = pad.pixels();
-  const values = logits(model, pixels);
+  const inputs = map ? featuresOf(map, pixels) : pixels;
+  const seen = map ? seenBy(map, pixels) : {height, width, at: pixels};
+  const values = logits(model, inputs);
   const probabilities = softmax(values);
   const predicted = values.indexOf(Math.max(...values));
-  return {pixels, logits: values, probabilities, predicted, empty: !pixels.some(Boolean)};
+  return {pixels, inputs, seen, logits: values, probabilities, predicted, empty: !pixels.some(Boolean)};
 };
 
-// On one scale for all classes of an image, so that they can be compared.
-const strongestEvidence = pixels => Math.max(1e-9, ...[...model.bias.keys()].map(other =>
-  evidence(model, pixels, other).reduce((highest, value) => Math.max(highest, Math.abs(value)), 0)));
+const strongestOf = cells => cells.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
 
-// What speaks for a class, or for it and against another.
+// On one scale for all classes of an image, so that they can be compared.
+const strongestEvidence = inputs => Math.max(...[...model.bias.keys()].map(
+  k => strongestOf(cellsOf(data.grid, evidence(model, inputs, k)))));
+
+// What speaks for a class, or for it and against another: term by term of the sum, and cell by cell.
 const compared = (state, k, other) => {
-  const parts = evidence(model, state.pixels, k);
-  if (other === null) return {parts, bias: model.bias[k], logit: state.logits[k]};
-  const minus = evidence(model, state.pixels, other);
-  return {
-    parts: parts.map((value, index) => value - minus[index]),
-    bias: model.bias[k] - model.bias[other],
-    logit: state.logits[k] - state.logits[other],
-  };
+  const [minus, bias, logit] = other === null
+    ? [null, 0, 0] : [evidence(model, state.inputs, other), model.bias[other], state.logits[other]];
+  const terms = evidence(model, state.inputs, k).map((value, index) => value - (minus ? minus[index] : 0));
+  return {terms, cells: cellsOf(data.grid, terms), bias: model.bias[k] - bias, logit: state.logits[k] - logit};
+};
+
+// Each part of a feature map with its evidence, and a square for each of its grids: the redder, the more against.
+const listParts = sums => {
+  const strongest = Math.max(1e-9, ...sums.flat().map(Math.abs));
+  byId("pad-parts").replaceChildren(...sums.flatMap((ofMaps, index) => {
+    const [name, value, squares] = ["dt", "dd", "dd"].map(tag => document.createElement(tag));
+    name.textContent = data.grid.parts[index].name;
+    value.textContent = signed(ofMaps.reduce((sum, each) => sum + each, 0));
+    squares.append(...ofMaps.map((each, place) => {
+      const square = document.createElement("i");
+      square.title = `grid ${place + 1}: ${signed(each)}`;
+      square.className = each < 0 ? "negative" : "positive";
+      square.style.opacity = (Math.abs(each) / strongest) ** 0.6;
+      return square;
+    }));
+    return [name, value, squares];
+  }));
 };
 
 // Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
@@ -53,7 +72,7 @@ const keepInView = row => {
   list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
 };
 
-const write = (state, k, other, {parts, bias, logit}) => {
+const write = (state, k, other, {cells, bias, logit}) => {
   const highest = Math.max(...state.logits);
   const truth = pad.image() === undefined ? null : data.images[pad.image()].label;
   rows.forEach((row, index) => {
@@ -66,7 +85,7 @@ const write = (state, k, other, {parts, bias, logit}) => {
     row.querySelector(".truth").hidden = index !== truth;
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
-  const sum = keep => parts.reduce((total, value) => total + (keep(value) ? value : 0), 0);
+  const sum = keep => cells.reduce((total, value) => total + (keep(value) ? value : 0), 0);
   if (!state.empty) keepInView(rows[state.predicted]);
   byId("pad-class").textContent = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
   byId("pad-for").textContent = signed(sum(value => value > 0));
@@ -76,7 +95,7 @@ const write = (state, k, other, {parts, bias, logit}) => {
   byId("pad-logit-name").textContent = other === null ? "logit" : "difference";
   byId("pad-loaded").textContent = pad.image() === undefined ? "" : nameOf(pad.image());
   byId("pad-says").textContent = state.empty
-    ? "nothing yet, so b and softmax(b)" : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
+    ? `nothing yet, so ${map ? "what an empty image gets" : "b and softmax(b)"}` : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
   byId("pad-undo").disabled = !pad.canUndo();
   byId("pad-clear").disabled = byId("pad-save").disabled = state.empty;
@@ -87,8 +106,10 @@ const show = () => {
   const k = chosen ?? state.predicted;
   const other = against.value === "" || Number(against.value) === k ? null : Number(against.value);
   const found = compared(state, k, other);
-  const own = other === null ? 0 : found.parts.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  paintEvidence(seen, shape, state.pixels, found.parts, Math.max(own, strongestEvidence(state.pixels)));
+  const scale = Math.max(strongestEvidence(state.inputs), other === null ? 0 : strongestOf(found.cells));
+  const {seen: image} = state;
+  paintEvidence(seen, [image.height, image.width], image.at, found.cells, scale, data.grid.shape);
+  if (map) listParts(byMap(data.grid, found.terms));
   write(state, k, other, found);
   return state;
 };
@@ -142,5 +163,6 @@ show();
 
 // For the console: the same functions that the page uses.
 window.mnistReport = {
-  data, model, pad, examine, evidence, normalise, logits, softmax, loadImage, ink: pad.ink, enlarged: pad.enlarged,
+  data, model, map, pad, examine, evidence, cellsOf, byMap, featuresOf, seenBy, normalise, logits, softmax, loadImage,
+  ink: pad.ink, enlarged: pad.enlarged,
 };

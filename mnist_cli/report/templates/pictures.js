@@ -1,6 +1,6 @@
 // The other pictures of the report: what a pixel weighs, and the images behind a cell of the confusion matrix.
 
-document.querySelectorAll(".weights img").forEach(picture => picture.addEventListener("pointermove", event => {
+if (!map) document.querySelectorAll(".weights img").forEach(picture => picture.addEventListener("pointermove", event => {
   const box = picture.getBoundingClientRect();
   const place = (at, length, side) => Math.min(side - 1, Math.max(0, Math.floor(at / length * side)));
   const row = place(event.clientY - box.top, box.height, height);
