@@ -76,12 +76,12 @@ class GrowingStore:
             self._arrays = {name: _place_of(file[name]) for name in ARRAYS}
         self._file = self._resumed(layout)
         if self._file < 0:
-            self._journal.unlink(missing_ok=True)
+            files.remove(self._journal, folder)
             for array in self._arrays.values():
                 array.written, array.digest = 0, hashlib.sha256()
             layout.replace(self.path)
             self._file = _opened(self.path)
-        layout.unlink(missing_ok=True)
+        files.remove(layout, folder)
 
     def __enter__(self) -> GrowingStore:
         return self
@@ -137,7 +137,7 @@ class GrowingStore:
         with change_hdf5_file(self.path) as file:
             digest = describe(self.path, file, facts, sha256)
         self.path.replace(target)
-        self._journal.unlink()
+        files.remove(self._journal, self.path.parent)
         with contextlib.suppress(OSError):  # something else is in it
             self.path.parent.rmdir()
         return digest
