@@ -254,6 +254,7 @@ class TestDamage:
             ("attribute of the store is wrong", lambda file: write_text(file, "sha256", "{}")),
             ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[784]")),
             ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[true, 784]")),
+            ("attribute of the store is wrong", lambda file: write_text(file, "zero", "256")),
             ("rows of another kind", lambda file: write_text(file, "zero", "80")),
             ("attribute of the store is wrong", lambda file: write_text(file, "step", "null")),
             ("of another kind", lambda file: write_text(file, "shape", "[28, 29]")),

@@ -19,7 +19,7 @@ from mnist_cli.maps.exemplars import (
 )
 from mnist_cli.maps.ops import OutOfBounds
 from mnist_cli.maps.quantising import fit_quantiser
-from tests.support import exact, plain_layers
+from tests.support import contract, exact, plain_layers
 
 
 def drawn(rows: int = 40, inputs: int = 30, seed: int = 0) -> Bytes:
@@ -74,6 +74,15 @@ def test_features_are_those_of_the_plain_program() -> None:
     expected = plain_layers.nearness(others.tolist(), layer, made.exemplars.T.tolist())
     assert made.features(others).tolist() == expected
     assert np.max(expected) <= 2**12
+
+
+def test_features_are_those_of_the_program_of_the_contract() -> None:
+    reference, rows = contract.program("layer_int"), drawn()
+    made = fitted(rows)
+    layer = {"P": made.projection.astype(float), "c": made.centre.astype(float), "s": made.shift}
+    assert np.array_equal(reference.unit(rows[:9], layer).T, made.exemplars)
+    layer["E"] = made.exemplars.astype(float)
+    assert np.array_equal(reference.layer(rows, layer), made.features(rows))
 
 
 def test_an_exemplar_is_nearest_to_itself() -> None:

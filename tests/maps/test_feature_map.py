@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +18,7 @@ from mnist_cli.maps.feature_map import FeatureMap, whole_features
 from mnist_cli.maps.ops import Extent, bounds
 from mnist_cli.maps.programs import make_program
 from mnist_cli.maps.quantising import FIT_EXAMPLES, fit_quantiser
-from tests.support import ROOT, plain_maps
+from tests.support import contract, plain_maps
 from tests.support.data import tiny_examples
 
 Bytes = npt.NDArray[np.uint8]
@@ -203,28 +197,11 @@ def test_the_test_images_of_mnist_have_the_features_of_the_contract(
     assert hashlib.sha256(rows.tobytes()).hexdigest()[:12] == CONTRACT[name, deskew]
 
 
-@pytest.fixture(scope="module")
-def reference() -> Iterator[ModuleType]:
-    """The program that the contract was made with, where it lies beside the checkout or MNIST_REFERENCE says so."""
-    folder = Path(os.environ.get("MNIST_REFERENCE", ROOT.parent / "shared" / "reference"))
-    path = folder / "features_int.py"
-    if not path.is_file():
-        pytest.skip("the reference program is not beside this checkout")
-    specification = importlib.util.spec_from_file_location("features_int", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setitem(sys.modules, "features_int", module)
-        specification.loader.exec_module(module)
-        yield module
-
-
 @pytest.mark.parametrize("deskew", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_bytes_are_those_of_the_reference_program(reference: Any, name: str, deskew: bool) -> None:
-    images = np.concatenate([drawn((28, 28), 40), tiny_examples(60, 0)[0]])
+def test_the_bytes_are_those_of_the_program_of_the_contract(name: str, deskew: bool) -> None:
+    reference = contract.program("features_int")
+    images = np.concatenate([drawn((28, 28), 20), tiny_examples(20, 0)[0]])
     program = reference.program(f"{name}+deskew" if deskew else name)
     affine = reference.fit(reference.features(program, images), reference.bound(program))
     made = fitted(name, images, deskew=deskew)

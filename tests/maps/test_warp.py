@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_cli.maps.warp import MOST_COPIES, warped
-from tests.support import plain_layers
+from tests.support import contract, plain_layers
 from tests.support.data import tiny_examples
 
 
@@ -33,6 +33,13 @@ def test_a_copy_is_that_of_the_plain_program(
     image = np.random.default_rng(height * width).integers(0, 256, (1, height, width), dtype=np.uint8)
     received = warped(image, places(position), copy, seed=seed, strength=strength)
     assert received[0].tolist() == plain_layers.warped(image[0].tolist(), position, copy, seed, Fraction(strength))
+
+
+@pytest.mark.parametrize(("copy", "strength"), [(1, 1.0), (3, 0.5)])
+def test_copies_are_those_of_the_program_of_the_contract(copy: int, strength: float) -> None:
+    images, positions = tiny_examples(50, 0)[0], np.arange(7, 57)
+    expected = contract.program("warp_int").warp(images, positions, copy, strength)
+    assert np.array_equal(warped(images, positions, copy, strength=strength), expected)
 
 
 def test_a_copy_depends_on_no_other_image() -> None:
