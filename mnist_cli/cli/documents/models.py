@@ -192,6 +192,10 @@ class _Answer(Document):
         description="With --explain: how each pixel speaks for the prediction (> 0) or against it (< 0).",
     )
     bias: float = Field(default=ABSENT, description="With --explain: the bias of the class, beside the evidence.")
+    against: Count = Field(
+        default=ABSENT,
+        description="With --against: the label whose evidence and bias are subtracted; absent if it is the prediction.",
+    )
 
 
 # The fields of the last base come first.
