@@ -68,7 +68,8 @@ def test_text_in_an_svg_is_text_and_a_png_has_the_resolution_that_is_asked_for(f
     sizes = []
     for dpi in ("50", "100"):
         mnist("plot", "history", "-o", "plot.png", "--dpi", dpi)
-        sizes.append(Image.open("plot.png").size[0])
+        with Image.open("plot.png") as image:
+            sizes.append(image.size[0])
     assert sizes[1] == pytest.approx(2 * sizes[0], abs=2)
 
 
