@@ -44,6 +44,12 @@ _AFTER = (
     "report",
     "lesson",
 )
+# Where the help lists them; the stages are part of the pipeline.
+_PANELS = {
+    "Look": ("show", "predict", "plot", "report", "lesson", "runs", "diff"),
+    "Trust": ("verify", "lock"),
+    "Configuration": ("config", "dataset"),
+}
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"
 
@@ -61,6 +67,12 @@ def application(command: str | None = None, pipeline: Pipeline = PIPELINE) -> ty
     homes = {name: home or name for name, home in homes.items()}
     for home in [homes[command]] if command in homes else dict.fromkeys(homes.values()):
         importlib.import_module(f"mnist_cli.cli.{home}").register(app, pipeline)
+    panels = {name: panel for panel, names in _PANELS.items() for name in names}
+    for entry in app.registered_commands:
+        entry.rich_help_panel = panels.get(str(entry.name), "Pipeline")
+    for group in app.registered_groups:
+        name = group.name or (group.typer_instance.info.name if group.typer_instance else None)
+        group.rich_help_panel = panels.get(str(name), "Pipeline")
     return app
 
 

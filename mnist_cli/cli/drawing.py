@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mnist_cli.cli.output import Output
-from mnist_cli.cli.terminal import shows_colour
+from mnist_cli.cli.terminal import PALETTE, colours_of
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def screen() -> Screen:
     """Return what images are drawn on: standard output."""
     from mnist_cli.pictures.terminal import Screen
 
-    return Screen(shutil.get_terminal_size().columns, shows_colour(sys.stdout))
+    colours = colours_of(sys.stdout)
+    return Screen(shutil.get_terminal_size().columns, bool(colours), colours == PALETTE)
 
 
 def print_drawing(output: Output, lines: Iterable[str]) -> None:

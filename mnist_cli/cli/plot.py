@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
     from mnist_cli.stages.stage import Pipeline
 
-_FORMATS = ("png", "svg")  # those of the plots, without importing Matplotlib to refuse others
+_FORMATS = ("png", "svg", "pdf")  # those of the plots, without importing Matplotlib to refuse others
 _MISTAKES = 24  # how many are drawn: four rows of six
 _PAIRS = 20  # confusions that are printed where the matrix does not fit
 _MAPS = 4  # of a step that are drawn in the terminal
 _NAME = 40  # characters of a class name beside the matrix
+_CURVE_LINES = 8
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
@@ -45,20 +46,23 @@ def plot(
     ] = None,
     *,
     output: Annotated[
-        Path | None, option("--output", "-o", metavar="FILE", help="A .png or .svg, instead of artifacts/plots/.")
+        Path | None, option("--output", "-o", metavar="FILE", help="A .png, .svg or .pdf, instead of artifacts/plots/.")
     ] = None,
     split: Annotated[
         Literal["test", "validation", "train"] | None,
         option("--split", help="Whose mistakes or features; test if left out."),
     ] = None,
+    dpi: Annotated[
+        int, option("--dpi", metavar="N", min=20, max=1200, help="Pixels an inch of a PNG; 150 if left out.")
+    ] = 150,
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
     run: OfRun = None,
 ) -> None:
     """Draw the model's weights, its confusion matrix, its training, its worst mistakes, or the features of an image.
 
-    features N shows image N on its way through the model's feature map. The name's ending says whether it is a PNG or
-    an SVG; without --output it is artifacts/plots/WHAT.png, and of a kept run artifacts/plots/WHAT-RUN.png. Blue is
-    evidence for a class and red against it.
+    features N shows image N on its way through the model's feature map. The name's ending says whether it is a PNG, an
+    SVG or a PDF; without --output it is artifacts/plots/WHAT.png, and of a kept run artifacts/plots/WHAT-RUN.png. Blue
+    is evidence for a class and red against it.
 
     Example: mnist plot weights --output weights.svg
     """
@@ -76,7 +80,7 @@ def plot(
     target = output or session.artifacts.root / "plots" / f"{name}.png"
     format_ = target.suffix.lower().removeprefix(".")
     if format_ not in _FORMATS:
-        endings = " or ".join(f".{name}" for name in _FORMATS)
+        endings = ".png, .svg or .pdf"
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
     read, print_lines = _PLOTS[what]
     content = read(session, chosen, split or "test", number or 0)
@@ -89,7 +93,7 @@ def plot(
         from mnist_cli.pictures import feature_plot, plots
 
         draw = getattr(feature_plot if what == "features" else plots, what)
-        drawn = plots.render(draw, *content, format_=format_)
+        drawn = plots.render(draw, *content, format_=format_, dpi=dpi)
     _publish(target, drawn, make_folder=output is None)
     session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
@@ -253,9 +257,13 @@ def _show_confusion(session: Session, matrix: Any, names: list[str], title: str)
             session.output.line(f"{count:>8,} × {labels[true]} → {labels[said]}")
         return
     session.output.line(corner.ljust(margin) + "".join(_right(label, width) for label in labels))
-    for label, row in zip(labels, matrix.tolist(), strict=True):
-        cells = "".join(f"{f'{count:,}' if count else '·':>{width}}" for count in row)
-        session.output.line(f"{_right(label, margin)}{cells}")
+    terminal, shares = screen(), matrix / matrix.sum(axis=1, keepdims=True).clip(1)
+    for true, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True)):
+        cells = [f"{f'{count:,}' if count else '·':>{width}}" for count in row]
+        if terminal.in_colour:  # right answers blue, wrong ones the redder the more there are
+            limits = [1.0 if said == true else -min(1.0, 8 * shares[true, said]) for said in range(len(row))]
+            cells = [terminal.on_colour(cell, limit) for cell, limit in zip(cells, limits, strict=True)]
+        session.output.drawing(f"{_right(label, margin)}{''.join(cells)}")
 
 
 def _right(text: str, width: int) -> str:
@@ -266,6 +274,22 @@ def _right(text: str, width: int) -> str:
 
 
 def _show_history(session: Session, records: tuple[Record, ...]) -> None:
+    """Draw the losses as curves, and print the records below them."""
+    from mnist_cli.pictures.braille import curve
+
+    columns = min(80, shutil.get_terminal_size().columns) - 10
+    lines = [("training loss", [(record.step, record.loss) for record in records])]
+    validated = [(r.step, r.validation_loss) for r in records if r.validation_loss is not None]
+    lines += [("validation loss", validated)] if validated else []
+    values = [value for _, points in lines for _, value in points]
+    up, across = (min(values), max(values)), (records[0].step, records[-1].step)
+    for name, points in lines if columns > 10 and len(records) > 1 else []:
+        session.output.line(name, bold=True)
+        drawn = curve(points, columns, _CURVE_LINES, across, up)
+        for index, line in enumerate(drawn):
+            mark = {0: f"{up[1]:.4f}", _CURVE_LINES - 1: f"{up[0]:.4f}"}.get(index, "")
+            session.output.drawing(f"{mark:>8} {line.rstrip(chr(0x2800))}".rstrip())
+        session.output.line(f"{'':>8} {across[0]:,}{across[1]:>{columns - len(f'{across[0]:,}')},}")
     session.output.line(f"{'step':>8}  {'loss':>9}  {'validation':>10}  {'accuracy':>9}", bold=True)
     for record in records:
         loss = "-" if record.validation_loss is None else f"{record.validation_loss:.4f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -34,6 +35,15 @@ _WARNINGS: dict[Doubt, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What is shown of an answer: its evidence, perhaps against another label's, and the image."""
+
+    explain: bool
+    against: int | None
+    show: bool
+
+
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the command to the application."""
     command(app, pipeline, "predict")(predict)
@@ -58,6 +68,10 @@ def predict(
     explain: Annotated[
         bool, flag("--explain", help="Draw the evidence for the prediction (blue) and against it (red).")
     ] = False,
+    against: Annotated[
+        str | None,
+        option("--against", metavar="CLASS", help="With --explain: why the prediction and not this class."),
+    ] = None,
     show: Annotated[bool, flag("--show", help="Draw the image that the model sees.")] = False,
     several: Annotated[
         bool, flag("--several", help="Read several digits in a row in each FILE, from left to right.")
@@ -79,13 +93,17 @@ def predict(
         raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
     if several and not files:
         raise UsageError("--several: expected a FILE; a stored image is one digit")
+    if against is not None and not explain:
+        raise UsageError("--against: expected --explain beside it")
     model = Chosen(session, run).model()
     known = {"model": model.digest}
+    other = None if against is None else _class_named(model, against)
     if several and model.fit == "resize":
         raise UsageError("--several: the model reads whole pictures; its data set was not made from single digits")
+    how = _How(explain=explain, against=other, show=show)
     failed = False
     for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
-        _print_prediction(session, model, item | known, pixels, explain=explain, show=show)
+        _print_prediction(session, model, item | known, pixels, how=how)
     for number, name in enumerate(files or []):
         try:
             if name == "-" and name in (files or [])[:number]:
@@ -97,12 +115,25 @@ def predict(
             continue
         _warn(session, name, doubts)
         if several:
-            item = {"file": name, "warnings": doubts, **known}
-            _print_row(session, model, item, images, explain=explain, show=show)
+            _print_row(session, model, {"file": name, "warnings": doubts, **known}, images, how=how)
         else:
             item = {"file": name, "warnings": doubts, **known}
-            _print_prediction(session, model, item, images[0], explain=explain, show=show)
+            _print_prediction(session, model, item, images[0], how=how)
     return InputError.exit_code if failed else 0
+
+
+def _class_named(model: Model, name: str) -> int:
+    """Return the label of a class.
+
+    Raises:
+        UsageError: there is no such class.
+    """
+    if name not in model.classes:
+        known = ", ".join(printable(each, 40) for each in model.classes[:20])
+        raise UsageError(
+            f"--against: expected one of the model's classes, such as {known}; received '{printable(name)}'"
+        )
+    return model.classes.index(name)
 
 
 def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str, Any], Pixels]]:
@@ -153,31 +184,26 @@ def _print_failure(session: Session, name: str, error: InputError) -> None:
             say("hint:", error.hint, fg="green")
 
 
-def _print_prediction(
-    session: Session, model: Model, item: dict[str, Any], pixels: Pixels, *, explain: bool, show: bool
-) -> None:
+def _print_prediction(session: Session, model: Model, item: dict[str, Any], pixels: Pixels, *, how: _How) -> None:
     name = printable(item["file"]) if "file" in item else f"{item['split']} image {item['index']:,}"
-    answer = _answer(session, model, name, pixels, item.get("label"), explain=explain, show=show)
+    answer = _answer(session, model, name, pixels, item.get("label"), how=how)
     session.output.record("predict-file" if "file" in item else "predict-index", **item, **answer)
 
 
-def _print_row(
-    session: Session, model: Model, item: dict[str, Any], images: list[Pixels], *, explain: bool, show: bool
-) -> None:
+def _print_row(session: Session, model: Model, item: dict[str, Any], images: list[Pixels], *, how: _How) -> None:
     name = printable(item["file"])
     digits = model.predict([pixels.ravel() for pixels in images])
     names = [model.classes[digit] for digit in digits]
     text = ("" if max(map(len, names)) == 1 else " ").join(names)
     session.output.line(f"{name}: {printable(text)}", bold=True)
     answers = [
-        _answer(session, model, f"{name} [{number}]", pixels, None, explain=explain, show=show)
-        for number, pixels in enumerate(images, 1)
+        _answer(session, model, f"{name} [{number}]", pixels, None, how=how) for number, pixels in enumerate(images, 1)
     ]
     session.output.record("predict-several", **item, text=text, digits=answers)
 
 
 def _answer(
-    session: Session, model: Model, name: str, pixels: Pixels, label: int | None, *, explain: bool, show: bool
+    session: Session, model: Model, name: str, pixels: Pixels, label: int | None, *, how: _How
 ) -> dict[str, Any]:
     """Print what the model makes of one image, and return it for the JSON line."""
     probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
@@ -187,23 +213,28 @@ def _answer(
     line = f"{name}: {printable(model.classes[best])}{truth}"
     shows_bars = sys.stdout.isatty()
     session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
-    if show:
+    if how.show:
         print_drawing(session.output, screen().ink(pixels).lines)
     if shows_bars:
         print_bars(session.output, model.classes, probabilities, label)
-    image = {"image": pixels.tolist()} if show or explain else {}
-    return answer | image | (_explain(session, model, pixels, best) if explain else {})
+    image = {"image": pixels.tolist()} if how.show or how.explain else {}
+    return answer | image | (_explain(session, model, pixels, best, how.against) if how.explain else {})
 
 
-def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict[str, Any]:
-    """Draw the evidence of each pixel or cell for a label or against it; return it for the JSON line."""
+def _explain(session: Session, model: Model, pixels: Pixels, label: int, other: int | None) -> dict[str, Any]:
+    """Draw the evidence of each pixel or cell for a label and against it, or another; return it for the JSON line."""
     from mnist_cli.maps.layout import over_image
     from mnist_cli.pictures.predicting import evidence
 
-    terms = evidence(model, pixels.ravel(), label)
-    cells, bias, seen = model.layout.cells(terms), float(model.bias[label]), model.seen(pixels)
+    terms, bias = evidence(model, pixels.ravel(), label), float(model.bias[label])
+    compared = {} if other is None or other == label else {"against": other}
+    if compared:
+        terms = terms - evidence(model, pixels.ravel(), compared["against"])
+        bias -= float(model.bias[compared["against"]])
+    cells, seen = model.layout.cells(terms), model.seen(pixels)
     print_drawing(session.output, screen().evidence(over_image(cells, seen.shape), seen).lines)
     name, speaks_for, against = printable(model.classes[label]), cells[cells > 0].sum(), cells[cells < 0].sum()
+    name += f" and not {printable(model.classes[compared['against']])}" if compared else ""
     by_map = model.layout.by_map(terms) if model.feature_map else []
     rest = sum(float(terms[part.numbers].sum()) for part in model.layout.parts if not part.is_local)
     session.output.line(
@@ -217,4 +248,4 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int) -> dict
     if model.feature_map:
         answer["evidence_by_map"] = [{"part": part, "evidence": sums.tolist()} for part, sums in by_map]
         answer["seen"] = seen.tolist()
-    return answer
+    return answer | compared

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ from mnist_cli.cli.running import (
     run_request,
 )
 from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.terminal import is_terminal
 from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
@@ -115,6 +117,9 @@ def run(
         session.output.line(f"{word}: {fresh}")
     print_conclusion(session, results)
     check_gate(session, loaded, results)
+    if results[-1].stage == list(session.pipeline.stages)[-1] and is_terminal(sys.stdout):
+        next_steps = "next: 'mnist report --open', 'mnist lesson --open' or 'mnist predict FILE'"
+        session.output.note(session.following(next_steps))
 
 
 def _note_what_is_dropped(session: Session, loaded: LoadedConfig) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from mnist_cli.text import lines
 
+PALETTE = 256
 _CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -55,6 +56,15 @@ def styled(text: str, stream: TextIO, **style: Any) -> str:
 def shows_colour(stream: TextIO) -> bool:
     """Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org) or it is a dumb one."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def colours_of(stream: TextIO) -> int:
+    """Return how many colours pictures may have: 2^24 where COLORTERM says so, the 256 of xterm's palette, or 0."""
+    if not shows_colour(stream):
+        return 0
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return 1 << 24
+    return PALETTE if os.environ.get("TERM", "").endswith("256color") else 0
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -1,4 +1,4 @@
-"""Figures of a model and its evaluation, as PNG or SVG; the same figures give the same bytes.
+"""Figures of a model and its evaluation, as PNG, SVG or PDF; the same figures give the same bytes.
 
 No pyplot: a figure belongs to whoever made it, and no display or global state is asked for.
 """
@@ -30,16 +30,18 @@ if TYPE_CHECKING:
     from mnist_cli.formats.history import Record
     from mnist_cli.formats.model import Model
 
-FORMATS = ("png", "svg")
+FORMATS = ("png", "svg", "pdf")
 
 _HEX = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (AGAINST, NEITHER, FOR)]
 _DIVERGING = LinearSegmentedColormap.from_list("against and for", _HEX)
 _BETWEEN_GRIDS = _DIVERGING.with_extremes(bad="#c8c8c8")
 _MISTAKES = LinearSegmentedColormap.from_list("mistakes", _HEX[1::-1])
 _GREY, _INK, _RIGHT = "#666666", "#222222", "#d6e4fb"  # the last is a light blue
-_DOTS_PER_INCH = 150
+DOTS_PER_INCH = 150
 _STYLE = {
     "svg.hashsalt": "mnist",  # else the ids in an SVG file are random
+    "svg.fonttype": "none",  # text stays text, that can be searched and copied
+    "pdf.fonttype": 42,
     "text.parse_math": False,  # a class may be called $x$
     "font.size": 10,
     "axes.titlesize": 11,
@@ -58,21 +60,24 @@ _SIDE, _BAR, _NARROWEST = 1.3, 1.35, 3.6
 _GRIDS_SIDE, _GRIDS_WIDEST = 2.4, 30  # of the grids of a feature map, and of all of them side by side
 
 
-def render(draw: Any, *arguments: Any, format_: str, **keywords: Any) -> bytes:
+def render(draw: Any, *arguments: Any, format_: str, dpi: int = DOTS_PER_INCH, **keywords: Any) -> bytes:
     """Return the bytes of the figure that a function of this module draws.
 
     Args:
         draw: one of the functions below.
         arguments, keywords: what it takes.
         format_: one of FORMATS.
+        dpi: pixels an inch of a PNG, and of the images in the others.
     """
-    metadata = {"Software": None} if format_ == "png" else {"Date": None, "Creator": None}
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}.get(
+        format_, {"CreationDate": None, "Creator": None, "Producer": None}
+    )
     content = io.BytesIO()
     # Whatever style the user's own matplotlibrc asks for, the figure is this one.
     with matplotlib.style.context(["default", _STYLE], after_reset=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class name in a script that the font lacks is drawn as boxes
         figure = draw(*arguments, **keywords)
-        figure.savefig(content, format=format_, dpi=_DOTS_PER_INCH, metadata=metadata, facecolor="white")
+        figure.savefig(content, format=format_, dpi=dpi, metadata=metadata, facecolor="white")
     return content.getvalue()
 
 
@@ -168,15 +173,16 @@ def history(records: Sequence[Record]) -> Figure:
     figure = Figure(figsize=(7, 6 if validated else 3.4), layout="constrained")
     losses, *rest = np.atleast_1d(np.asarray(figure.subplots(2 if validated else 1, 1, sharex=True), dtype=object))
     steps = [record.step for record in records]
-    blue, red = _HEX[2], _HEX[0]
+    # Red means against on every other picture; the validation is grey here.
+    blue, grey = _HEX[2], _GREY
     _line(losses, steps, [record.loss for record in records], blue, "training")
     if validated:
         steps = [record.step for record in validated]
-        _line(losses, steps, [record.validation_loss for record in validated], red, "validation")
+        _line(losses, steps, [record.validation_loss for record in validated], grey, "validation")
         losses.legend(frameon=False)
         (accuracy,) = rest
         percents = [100 * (record.validation_accuracy or 0) for record in validated]
-        _line(accuracy, steps, percents, red, "validation")
+        _line(accuracy, steps, percents, grey, "validation")
         accuracy.annotate(
             f"{percents[-1]:.2f} %",
             (steps[-1], percents[-1]),

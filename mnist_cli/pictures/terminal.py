@@ -41,16 +41,18 @@ class Screen:
 
     Attributes:
         columns: its width in characters.
-        in_colour: whether it shows 24-bit colours.
+        in_colour: whether it shows colours.
+        has_palette: whether these are the 256 of a palette (16 to 255 of xterm), and not any of 24 bits.
     """
 
     columns: int
     in_colour: bool
+    has_palette: bool = False
 
     def ink(self, image: npt.NDArray[np.uint8]) -> Drawing:
         """Draw uint8 [height, width], 0 = background."""
         small = self._fitted(image)
-        return self._drawing(half_blocks(small) if self.in_colour else shades(small), small)
+        return self._drawing(half_blocks(small, self.has_palette) if self.in_colour else shades(small), small)
 
     @property
     def widest(self) -> int:
@@ -65,15 +67,21 @@ class Screen:
             colours = diverging(small, limit)
             if small is whole:
                 colours[np.isnan(values)] = 0
-            return self._drawing(half_blocks(colours), small)
+            return self._drawing(half_blocks(colours, self.has_palette), small)
         return self._drawing(signs(small, limit, abs(small) > limit * _FAINT), small)
 
     def evidence(self, values: npt.NDArray[np.floating], ink: npt.NDArray[np.uint8]) -> Drawing:
         """Draw signed numbers over the image that they belong to; both are [height, width]."""
         small, under = self._fitted(values), self._fitted(ink)
         if self.in_colour:
-            return self._drawing(half_blocks(over_drawing(small, under)), small)
+            return self._drawing(half_blocks(over_drawing(small, under), self.has_palette), small)
         return self._drawing(signs(small, float(abs(small).max()), under > 0), small)
+
+    def on_colour(self, text: str, value: float) -> str:
+        """Return a text on the colour of a number from −1 to 1, readable on each of them."""
+        (colour,) = diverging(np.array([value]), 1.0).tolist()
+        name = (_in_palette if self.has_palette else _in_24_bits)(colour)
+        return f"\x1b[30;48;{name}m{text}{_RESET}"
 
     def side_by_side(self, drawings: Sequence[tuple[str, Drawing]]) -> list[str]:
         """Return titled drawings of one size beside each other, as many in a row as there is room for."""
@@ -101,8 +109,10 @@ class Screen:
         return Drawing(lines, image.shape[1] * (1 if self.in_colour else 2))
 
 
-def half_blocks(colours: npt.NDArray[np.uint8]) -> list[str]:
-    """Return an image in 24-bit colours: two rows of pixels make one line of half blocks, which are about square.
+def half_blocks(colours: npt.NDArray[np.uint8], has_palette: bool = False) -> list[str]:
+    """Return an image in colours, of 24 bits or of the palette, as half blocks, which are about square.
+
+    Two rows of pixels make one line.
 
     Args:
         colours: uint8 [height, width, 3], or [height, width] for grey.
@@ -112,14 +122,26 @@ def half_blocks(colours: npt.NDArray[np.uint8]) -> list[str]:
     if len(colours) % 2:
         colours = np.concatenate([colours, np.zeros_like(colours[:1])])
     pairs = zip(colours[::2].tolist(), colours[1::2].tolist(), strict=True)
+    name = _in_palette if has_palette else _in_24_bits
     return [
-        "".join(
-            f"\x1b[38;2;{';'.join(map(str, upper))};48;2;{';'.join(map(str, lower))}m▀"
-            for upper, lower in zip(*pair, strict=True)
-        )
-        + _RESET
+        "".join(f"\x1b[38;{name(upper)};48;{name(lower)}m▀" for upper, lower in zip(*pair, strict=True)) + _RESET
         for pair in pairs
     ]
+
+
+def _in_24_bits(colour: Sequence[int]) -> str:
+    return f"2;{';'.join(map(str, colour))}"
+
+
+def _in_palette(colour: Sequence[int]) -> str:
+    """Return the nearest of the palette's colours: a cube of 6 × 6 × 6, and 24 greys beside it."""
+    levels = [0 if value < 48 else 1 if value < 115 else (value - 35) // 40 for value in colour]
+    cube = [(0, 95, 135, 175, 215, 255)[level] for level in levels]
+    step = min(23, max(0, (sum(colour) // 3 - 3) // 10))
+    grey = 8 + 10 * step
+    distances = [sum((a - b) ** 2 for a, b in zip(colour, other, strict=True)) for other in (cube, [grey] * 3)]
+    index = 232 + step if distances[1] < distances[0] else 16 + 36 * levels[0] + 6 * levels[1] + levels[2]
+    return f"5;{index}"
 
 
 def shades(image: npt.NDArray[np.uint8]) -> list[str]:

@@ -449,6 +449,23 @@ def test_the_report_is_written_without_tensorflow(synthetic: Path) -> None:
     assert b"synthetic" in (synthetic / "artifacts" / "report.html").read_bytes()
 
 
+def test_the_help_lists_every_command_in_a_panel_of_its_kind(empty: Path) -> None:
+    text = mnist("--help").out
+    panels = [text.index(f" {panel} ") for panel in ("Pipeline", "Look", "Trust", "Configuration")]
+    assert " Commands " not in text
+    assert text.index(" train ") > panels[0]
+    assert panels[1] < text.index(" predict ")
+    assert panels[3] < text.index(" config ")
+
+
+def test_after_a_run_a_person_hears_what_to_do_next_and_a_pipe_does_not(synthetic: Path) -> None:
+    next_steps = "next: 'mnist report --open', 'mnist lesson --open' or 'mnist predict FILE'"
+    run = ("run", "--dataset", "synthetic")
+    assert next_steps in mnist(*run, terminal=True).err
+    assert "next" not in mnist(*run).err
+    assert "next" not in mnist(*run, "--to", "train", terminal=True).err
+
+
 def test_a_second_lesson_is_written_without_tensorflow(synthetic: Path) -> None:
     mnist("lesson", "--quiet")
     assert imported_by(["lesson", "--quiet"], synthetic).isdisjoint({"tensorflow", "keras", "matplotlib", "requests"})

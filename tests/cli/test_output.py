@@ -16,7 +16,7 @@ HOSTILE = "\x1b[2J\x9b1m\u202e"
 @pytest.fixture
 def in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "shows_colour", lambda _stream: True)
-    monkeypatch.setattr(drawing, "shows_colour", lambda _stream: True)
+    monkeypatch.setattr(drawing, "colours_of", lambda _stream: 1 << 24)
 
 
 @pytest.mark.usefixtures("in_colour")

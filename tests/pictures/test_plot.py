@@ -63,7 +63,18 @@ def test_an_svg_is_well_formed(folder: Path, what: str) -> None:
     assert ElementTree.parse("plot.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
-@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_text_in_an_svg_is_text_and_a_png_has_the_resolution_that_is_asked_for(folder: Path) -> None:
+    mnist("plot", "history", "-o", "plot.svg")
+    assert "Validation accuracy" in "".join(ElementTree.parse("plot.svg").getroot().itertext())
+    sizes = []
+    for dpi in ("50", "100"):
+        mnist("plot", "history", "-o", "plot.png", "--dpi", dpi)
+        with Image.open("plot.png") as image:
+            sizes.append(image.size[0])
+    assert sizes[1] == pytest.approx(2 * sizes[0], abs=2)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_the_same_plot_has_the_same_bytes(folder: Path, what: str, ending: str) -> None:
     for name in ("first", "second"):
@@ -165,6 +176,14 @@ def test_every_plot_can_be_shown_in_the_terminal(folder: Path, what: str) -> Non
     assert not (folder / "artifacts/plots").exists()
 
 
+def test_the_history_is_a_curve_above_its_numbers(folder: Path) -> None:
+    lines = mnist("plot", "history", "--show").out.splitlines()
+    assert lines[0] == "training loss"
+    curves = [line for line in lines if any("\u2800" < character <= "\u28ff" for character in line)]
+    assert len(curves) >= 4
+    assert lines.index(curves[-1]) < next(number for number, line in enumerate(lines) if "accuracy" in line)
+
+
 @pytest.mark.parametrize(
     ("what", "missing", "hint"),
     [
@@ -200,14 +219,14 @@ def test_the_confusion_of_another_model_is_not_drawn(folder: Path, where: list[s
 
 @pytest.mark.parametrize(
     "arguments",
-    [["everything"], ["weights", "-o", "a.pdf"], ["weights", "-o", "png"], ["weights", "-o", "-"],
+    [["everything"], ["weights", "-o", "a.jpg"], ["weights", "-o", "png"], ["weights", "-o", "-"],
      ["weights", "--show", "-o", "a.png"], ["weights", "--show", "--json"],
      ["history", "--split", "train"]],
 )  # fmt: skip
 def test_what_cannot_be_asked_exits_with_2(folder: Path, arguments: list[str]) -> None:
     done = mnist("plot", *arguments, code=2)
     if "-o" in arguments and "--show" not in arguments:
-        assert "ends in .png or .svg" in done.err
+        assert "ends in .png, .svg or .pdf" in done.err
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_names_the_picture(folder: Path) -> None:

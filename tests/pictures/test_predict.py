@@ -309,6 +309,26 @@ def test_on_a_terminal_there_is_a_bar_for_each_class_and_no_escape_of_a_name(
     assert "\x1b" not in done.out + done.err
 
 
+def test_evidence_against_another_class_is_the_difference_of_both(folder: Path) -> None:
+    (plain,) = mnist("predict", save("a.png", grey()), "--explain", "--json").documents
+    model = load_model("artifacts/train/model.h5")
+    other = (plain["prediction"] + 1) % 2
+    name = model.classes[other]
+    (read,) = mnist("predict", "a.png", "--explain", "--against", name, "--json").documents
+    pixels = np.array(read["image"], np.uint8).ravel()
+    logits = model.logits(pixels)[0]
+    assert np.sum(read["evidence"]) + read["bias"] == pytest.approx(logits[read["prediction"]] - logits[other])
+    assert read["against"] == other
+    assert f"for {plain['class']} and not {name}: " in mnist("predict", "a.png", "--explain", "--against", name).out
+    (same,) = mnist("predict", "a.png", "--explain", "--against", plain["class"], "--json").documents
+    assert same == plain
+
+
+@pytest.mark.parametrize("words", [["--against", "3"], ["--explain", "--against", "ten"]])
+def test_a_class_to_compare_with_has_to_be_one_and_explained(folder: Path, words: list[str]) -> None:
+    assert "--against: expected" in mnist("predict", save("a.png", grey()), *words, code=2).err
+
+
 def test_the_evidence_and_the_bias_add_up_to_the_logit(folder: Path) -> None:
     model = mnist_cli.load_model("artifacts/train/model.h5")
     (read,) = mnist("predict", save("a.png", grey()), "--explain", "--json").documents

@@ -218,6 +218,10 @@ class _Answer(Document):
         description="With --explain and a feature map: the image that features are computed from, shrunk and deskewed.",
     )
     bias: float = Field(default=ABSENT, description="With --explain: the bias of the class, beside the evidence.")
+    against: Count = Field(
+        default=ABSENT,
+        description="With --against: the label whose evidence and bias are subtracted; absent if it is the prediction.",
+    )
 
 
 # The fields of the last base come first.
