@@ -1,0 +1,93 @@
+"""What a target of an export declares: how its file is written, run and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnist_cli.errors import InputError
+from mnist_cli.export.about import About
+from mnist_cli.formats.model import Model
+
+Bytes = npt.NDArray[np.uint8]
+_EXTRA = "pip install 'mnist-cli[export]'"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What an exported file says of n images.
+
+    Attributes:
+        probabilities: float [n, K].
+        labels: int [n].
+        logits: int64 [n, K] in units of 2^-24 / step, of a target that is exact.
+        features: uint32 [n], `fingerprints` of the features, of such a target.
+    """
+
+    probabilities: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    logits: npt.NDArray[np.int64] | None = None
+    features: npt.NDArray[np.uint32] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """A format that a model can be exported to.
+
+    Attributes:
+        name: of its folder in artifacts/export.
+        file: what it writes there; a SavedModel writes more beside it.
+        write: writes a model with its facts into an empty folder.
+        run: gives the answers of a written file to images uint8 [n, h, w].
+        needs: packages that writing needs.
+        runtime: what is missing to run it here, with how to install it; empty where nothing is.
+        words: names what runs it, for the report of the verification.
+        exact: whether features and logits have to be those of Python, to the bit, and the file's bytes are the same
+            on every machine.
+        least: share of the images whose answer has to be the same.
+        largest: difference of a probability at most, where a number says so; None where the format rounds weights.
+        only_pixels: whether it holds models without a feature map alone, and why.
+    """
+
+    name: str
+    file: str
+    write: Callable[[Model, About, Path], None]
+    run: Callable[[Path, Bytes], Answers]
+    needs: tuple[str, ...] = ()
+    runtime: Callable[[], str]
+    words: Callable[[], str]
+    exact: bool = False
+    least: float = 0.9999
+    largest: float | None = None
+    only_pixels: str = ""
+
+    def check(self, model: Model) -> None:
+        """Refuse what this target cannot do here.
+
+        Raises:
+            InputError: a package is not installed, or the model has a feature map that the format cannot hold.
+        """
+        for package in self.needs:
+            if words := missing(package):
+                raise InputError(f"cannot export to {self.name}: {words}", hint=f"run {_EXTRA}")
+        if self.only_pixels and model.feature_map:
+            raise InputError(
+                f"cannot export to {self.name}: {self.only_pixels}\n"
+                f"expected a model of pixels; received one of the map {model.feature_map.name}",
+                hint="run 'mnist export --to litert' for float32",
+            )
+
+
+def missing(package: str) -> str:
+    """Say that a package of the extra is not installed, in a few words; an empty text where it is."""
+    try:
+        found = find_spec(package)
+    except ModuleNotFoundError:
+        found = None
+    return "" if found else f"the package {package.split('.')[0].replace('_', '-')} is not installed"

@@ -1,0 +1,42 @@
+"""A fitted map as one JSON document, for programs in other languages: page/templates/features.js runs it.
+
+It is what `document_of` gives, each array where it is used: {"shape": [16, 7, 7], "int32": "base64, little-endian"}.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from mnist_cli.maps.feature_map import FeatureMap, document_of
+
+
+def portable_document(feature_map: FeatureMap) -> dict[str, Any]:
+    """Return a map as one document; equal maps give equal documents.
+
+    Args:
+        feature_map: the map; all its numbers fit into int32, as `check` proved.
+    """
+    document, arrays = document_of(feature_map)
+
+    def with_arrays(part: Any) -> Any:
+        if isinstance(part, list):
+            return [with_arrays(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if set(part) == {"array"}:
+            array = arrays[part["array"]]
+            content = base64.b64encode(np.ascontiguousarray(array, "<i4").tobytes()).decode()
+            return {"shape": list(array.shape), "int32": content}
+        return {name: with_arrays(value) for name, value in part.items()}
+
+    result: dict[str, Any] = with_arrays(document)
+    return result
+
+
+def portable_size(feature_map: FeatureMap) -> int:
+    """Return how many characters the document takes as JSON."""
+    return len(json.dumps(portable_document(feature_map), separators=(",", ":")))

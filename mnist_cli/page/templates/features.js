@@ -1,0 +1,128 @@
+// A feature map: the bytes of an image in, the bytes of its features out, the same to the bit as mnist_cli/maps computes.
+// It knows nothing of a page. All numbers are whole and below 2^53, where doubles are exact in any order.
+
+// Halves go up: "v rounded ≫ s" is rounded(v · 2^-s).
+const rounded = value => Math.floor(value + 0.5);
+
+const integersOf = ({shape, int32}) => {
+  const bytes = Uint8Array.from(atob(int32), character => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return {shape, at: Float64Array.from({length: bytes.length / 4}, (_, index) => view.getInt32(4 * index, true))};
+};
+
+// A map's document, as mnist_cli/maps/portable.py writes it, with its arrays read: {shape, at}, row after row.
+const mapOf = document => {
+  if (Array.isArray(document)) return document.map(mapOf);
+  if (document === null || typeof document !== "object") return document;
+  if ("int32" in document) return integersOf(document);
+  return Object.fromEntries(Object.entries(document).map(([name, value]) => [name, mapOf(value)]));
+};
+
+// A plane is one grid of numbers, {height, width, at}; a state is groups of planes: those of the last convolution
+// belong together, and there is a group for each plane that it was applied to.
+const planeOf = (height, width, valueAt) => {
+  const at = new Float64Array(height * width);
+  for (let y = 0, index = 0; y < height; y++) for (let x = 0; x < width; x++) at[index++] = valueAt(y, x);
+  return {height, width, at};
+};
+const eachPlane = (state, make) => state.map(group => group.map(make));
+const inside = ({height, width, at}, y, x) => y >= 0 && y < height && x >= 0 && x < width ? at[y * width + x] : 0;
+const valuesOf = ({height, width, at}, make) => ({height, width, at: at.map(make)});
+
+// Mean over boxes of factor × factor pixels, zeros beyond the edge.
+const shrink = (plane, k) => planeOf(Math.ceil(plane.height / k), Math.ceil(plane.width / k), (row, column) => {
+  let sum = 0;
+  for (let y = 0; y < k; y++) for (let x = 0; x < k; x++) sum += inside(plane, row * k + y, column * k + x);
+  return Math.floor((2 * sum + k * k) / (2 * k * k));
+});
+
+// Sheared by cov(x, y) / var(y), the centre of mass in the middle.
+const deskew = (plane, {position, shear}) => {
+  const {height, width, at} = plane;
+  let [mass, sumX, sumY, sumXY, sumYY] = [0, 0, 0, 0, 0];
+  at.forEach((value, index) => {
+    const [y, x] = [Math.floor(index / width), index % width];
+    [mass, sumX, sumY] = [mass + value, sumX + value * x, sumY + value * y];
+    [sumXY, sumYY] = [sumXY + value * x * y, sumYY + value * y * y];
+  });
+  mass = Math.max(mass, 1);
+  const slant = (mass * sumXY - sumX * sumY) / Math.max(mass * sumYY - sumY * sumY, 1);
+  const unit = 2 ** position;
+  const [slope, centreY, centreX] = [slant * 2 ** shear, sumY / mass * unit, sumX / mass * unit].map(rounded);
+  const clip = (value, side) => Math.min(Math.max(value, -unit), side * unit);
+  return planeOf(height, width, (row, column) => {
+    const y = clip(row * unit + centreY - (height - 1) / 2 * unit, height);
+    const slide = rounded(slope * (2 * row - (height - 1)) / 2 ** (shear + 1 - position));
+    const x = clip(centreX - (width - 1) / 2 * unit + slide + column * unit, width);
+    const [top, left] = [y >> position, x >> position];
+    const [lower, right] = [y - top * unit, x - left * unit];
+    const mixed = each => inside(plane, top, each) * (unit - lower) + inside(plane, top + 1, each) * lower;
+    return rounded((mixed(left) * (unit - right) + mixed(left + 1) * right) / unit / unit);
+  });
+};
+
+// Each kernel over a plane with zeros around it; kernels are not turned round.
+const convolved = ({height, width, at}, {kernels: {shape: [count, size], at: weights}, shift}) => {
+  const across = width + size - 1;
+  const padded = new Float64Array((height + size - 1) * across);
+  const [radius, unit] = [(size - 1) / 2, 2 ** -shift];
+  for (let y = 0; y < height; y++) padded.set(at.subarray(y * width, (y + 1) * width), (y + radius) * across + radius);
+  return Array.from({length: count}, (_, kernel) => {
+    const sums = new Float64Array(height * width);
+    for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) {
+      const weight = weights[(kernel * size + i) * size + j];
+      for (let y = 0, index = 0; y < height; y++) {
+        for (let place = (y + i) * across + j, end = place + width; place < end;) sums[index++] += weight * padded[place++];
+      }
+    }
+    return {height, width, at: sums.map(sum => rounded(sum * unit))};
+  });
+};
+
+// rows · plane · columnsᵀ: sums over windows.
+const pooled = ({height, width, at}, {rows, columns, shift}) => {
+  const unit = 2 ** -shift;
+  const across = planeOf(height, columns.shape[0], (y, window) => {
+    let sum = 0;
+    for (let x = 0; x < width; x++) sum += at[y * width + x] * columns.at[window * width + x];
+    return sum;
+  });
+  return planeOf(rows.shape[0], across.width, (window, x) => {
+    let sum = 0;
+    for (let y = 0; y < height; y++) sum += rows.at[window * height + y] * across.at[y * across.width + x];
+    return rounded(sum * unit);
+  });
+};
+
+const OPERATIONS = {
+  shrink: (state, {factor}) => eachPlane(state, plane => shrink(plane, factor)),
+  deskew: (state, bits) => eachPlane(state, plane => deskew(plane, bits)),
+  conv: (state, values) => state.flat().map(plane => convolved(plane, values)),
+  relu2: state => state.map(group => [1, -1].flatMap(
+    sign => group.map(plane => valuesOf(plane, value => Math.max(sign * value, 0))))),
+  // The whole number nearest to √(re² + im²); the second half of a group is im.
+  modulus: state => state.map(group => group.slice(0, group.length / 2).map((re, index) => {
+    const im = group[group.length / 2 + index].at;
+    return valuesOf(re, (value, place) => rounded(Math.sqrt(value * value + im[place] * im[place])));
+  })),
+  pool: (state, values) => eachPlane(state, plane => pooled(plane, values)),
+};
+const applied = (program, state) => program.reduce((values, {op, ...rest}) => op === "cat"
+  ? [rest.programs.flatMap(inner => applied(inner, values).flat())]
+  : OPERATIONS[op](values, rest), state);
+
+const stateOf = ({shape: [height, width]}, bytes) => [[{height, width, at: Float64Array.from(bytes)}]];
+
+// An image, bytes [height · width], as the rest of the program looks at it: shrunk and deskewed, {height, width, at}.
+const seenBy = (map, bytes) => {
+  const rest = map.program.findIndex(({op}) => op !== "shrink" && op !== "deskew");
+  return applied(map.program.slice(0, rest), stateOf(map, bytes))[0][0];
+};
+
+// Its features: a Uint8Array. A map with exemplars has more of them, which are not computed here.
+const featuresOf = (map, bytes) => {
+  const {factors, offsets, shift} = map.quantiser;
+  const values = applied(map.program, stateOf(map, bytes)).flat().flatMap(plane => [...plane.at]);
+  return Uint8Array.from(values, (value, index) =>
+    Math.min(Math.max(Math.floor((factors.at[index] * value + offsets.at[index]) * 2 ** -shift), 0), 255));
+};
