@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.export import exporting
+from mnist_cli.export.targets import NAMES, find_target
 from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
+from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER
 from mnist_cli.stages.stage import MODEL, Job, Stage
@@ -27,7 +31,7 @@ class Check:
     """One file, checkpoint or record of a run that was read again.
 
     Attributes:
-        stage: whose file it is; `runs` for the record of a run.
+        stage: whose file it is; `runs` for the record of a run, `export` for exports.
         name: of the file, of the checkpoint, or of an input of the stage; the id of a run.
         problem: what is wrong with it, or None.
         sha256: the content digest of an output as it is now, or None.
@@ -76,6 +80,7 @@ def verify(
                 progress.finish()
             checks += _missed_stages(artifacts, manifests, {check.stage for check in checks})
             checks += _check_checkpoints(artifacts, progress)
+            checks += _check_exports(artifacts, manifests)
             checks += _check_runs(artifacts)
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
@@ -118,6 +123,29 @@ def _check_runs(artifacts: Artifacts) -> list[Check]:
     return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
 
 
+def _check_exports(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Iterator[Check]:
+    """Look at the files of every export, and whether its model is still the published one."""
+    for name in NAMES:
+        stage = f"{exporting.FOLDER}/{name}"
+        try:
+            manifest = artifacts.manifest(stage)
+        except (MnistError, OSError) as error:
+            yield Check(exporting.FOLDER, f"{name}/{NAME}", _text(error))
+            continue
+        if manifest is None:
+            continue
+        yield Check(exporting.FOLDER, f"{name}/{NAME}", None)
+        for file, record in manifest.outputs.items():
+            digest = wrong = None
+            try:
+                digest = files.sha256_of(artifacts.folder(stage) / file)
+                wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
+            except OSError as error:
+                wrong = _text(error)
+            yield Check(exporting.FOLDER, f"{name}/{file}", wrong, digest)
+        yield from (replace(check, stage=exporting.FOLDER, name=f"{name}: {check.name}") for check in _outdated(stage, manifest, manifests))
+
+
 def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
     folder = artifacts.folder(stage.name)
     try:
@@ -140,14 +168,18 @@ def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manife
             wrong = _text(error)
         checks.append(Check(stage.name, name, wrong, digest))
         progress.update(done)
+    return [*checks, *_outdated(stage.name, manifest, manifests)]
+
+
+def _outdated(stage: str, manifest: Manifest, manifests: dict[str, Manifest]) -> Iterator[Check]:
+    """Find recorded inputs that are not what the stage before has published now."""
     for name, read in manifest.inputs.items():
         source, file = name.split("/")
         if source in manifests:
             published = manifests[source].outputs.get(file)
             if published is None or read != published.sha256:
                 problem = str(Reason("was another one:", read, published and published.sha256))
-                checks.append(Check(stage.name, f"input {name}", problem, outdated=True))
-    return checks
+                yield Check(stage, f"input {name}", problem, outdated=True)
 
 
 @dataclass(frozen=True)
@@ -216,6 +248,29 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
     ]
     return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(found))
+
+
+def rerun_exports(config: Config, artifacts: Artifacts) -> list[Reason]:
+    """Write every export that is the same on every machine again, and give the files that are not the same now.
+
+    Args:
+        config: what the stages have to be fresh for.
+        artifacts: with exports of the published model; older ones are left out.
+
+    Raises:
+        InputError: a stage is not fresh.
+    """
+    found = []
+    for status in exporting.examine_exports(artifacts, examine_all(config, artifacts)):
+        name = status.stage.removeprefix(f"{exporting.FOLDER}/")
+        if not (status.fresh and status.manifest and find_target(name).exact):
+            continue
+        with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
+            exporting.write_again(name, config, artifacts, Path(scratch))
+            now = {path.name: files.sha256_of(path) for path in Path(scratch).iterdir()}
+        recorded = {file: record.sha256 for file, record in status.manifest.outputs.items()}
+        found += [Reason(f"{name}/{one.what}", one.old, one.new) for one in differences(recorded, now)]
+    return found
 
 
 def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any]) -> Config:

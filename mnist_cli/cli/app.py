@@ -38,6 +38,7 @@ _AFTER = (
     "predict",
     "plot",
     "report",
+    "export",
 )
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,6 +56,7 @@ def status(
     statuses = list(by_stage.values())
     session.artifacts.digests.save()
     print_statuses(session, statuses)
+    _print_exports(session, by_stage)
     _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]
     session.output.document(fresh=not waiting, overrides=loaded.overrides)
@@ -65,6 +67,20 @@ def status(
         require_fresh(by_stage, WorkNeeded, "work needed")
     if waiting:
         session.output.line(session.following("'mnist run' brings everything up to date"))
+
+
+def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
+    """Print a line for each export that there is; none has to be fresh."""
+    from mnist_cli.export.exporting import FOLDER, examine_exports
+
+    exports = [replace(one, stage=one.stage.removeprefix(f"{FOLDER}/")) for one in examine_exports(session.artifacts, by_stage)]
+    session.output.document(exports=exports)
+    for one in exports:
+        told = one.why()
+        if one.fresh and one.manifest is not None:
+            found = one.manifest.metrics.get("verified")
+            told = f"same answers {found['same']:,} of {found['images']:,}" if found else "not verified"
+        session.output.columns((FOLDER, 11), (one.state, 11, _COLOURS[one.state]), (f"{one.stage}: {told}", 0))
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:

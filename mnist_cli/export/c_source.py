@@ -119,7 +119,7 @@ def header(model: Model, about: About) -> str:
         *writer.tables,
         *_operations(writer.used),
         *_features(model, writer),
-        _text("model.h")
+        template("model.h")
         .replace("WEIGHTS", weights_name)
         .replace("CONSTANTS", constants_name)
         .replace("HIGH", high)
@@ -185,14 +185,13 @@ def _features(model: Model, writer: _Writer) -> Iterator[str]:
 
 
 def _function(lines: list[str]) -> str:
-    head = "static inline void mnist_features(const uint8_t pixels[static MNIST_PIXELS],\n"
-    head += "                                  uint8_t features[static MNIST_FEATURES]) {\n"
+    head = "static inline void mnist_features(const uint8_t pixels[static MNIST_PIXELS], uint8_t features[static MNIST_FEATURES]) {\n"
     return head + "".join(f"  {line}\n" for line in lines) + "}"
 
 
 def _operations(used: set[str]) -> Iterator[str]:
     """Give the functions of the operations that are used; each section begins with its name in a comment."""
-    _, *sections = re.split(r"^/\* (\w+) \*/\n", _text("operations.h"), flags=re.MULTILINE)
+    _, *sections = re.split(r"^/\* (\w+) \*/\n", template("operations.h"), flags=re.MULTILINE)
     for name, functions in zip(sections[::2], sections[1::2], strict=True):
         if name in used:
             yield functions
@@ -206,5 +205,6 @@ def _quoted(text: str) -> str:
     return f'"{plain}"'
 
 
-def _text(name: str) -> str:
+def template(name: str) -> str:
+    """Return a file of the folder templates."""
     return (resources.files("mnist_cli.export") / "templates" / name).read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mnist_cli import files
 from mnist_cli.export.about import About
 from mnist_cli.export.target import Answers, Bytes, Target, missing
 from mnist_cli.formats.model import Model
@@ -20,11 +21,11 @@ _BLOCK = 200  # images at once, in verification
 
 
 def _write(model: Model, about: About, folder: Path) -> None:
-    (folder / FLOAT.file).write_bytes(_described(_converted(model, quantize=False), about.facts()))
+    files.write_bytes(folder / FLOAT.file, _described(_converted(model, quantize=False), about.facts()))
 
 
 def _write_int8(model: Model, about: About, folder: Path) -> None:
-    (folder / INT8.file).write_bytes(_described(_converted(model, quantize=True), about.facts()))
+    files.write_bytes(folder / INT8.file, _described(_converted(model, quantize=True), about.facts()))
 
 
 def _converted(model: Model, *, quantize: bool) -> bytes:
@@ -84,6 +85,8 @@ FLOAT = Target(
     run=_run,
     runtime=_runtime,
     words=lambda: "ai-edge-litert",
+    packages=("tensorflow",),
+    mark=b"TFL3",
     largest=1e-4,
 )
 INT8 = Target(
@@ -93,6 +96,8 @@ INT8 = Target(
     run=_run,
     runtime=_runtime,
     words=lambda: "ai-edge-litert",
+    packages=("tensorflow",),
+    mark=b"TFL3",
     least=0.997,
     only_pixels="int8 has too few bits for feature maps",
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_cli import files
 from mnist_cli.export import graph
 from mnist_cli.export.about import About
 from mnist_cli.export.target import Answers, Bytes, Target, missing
@@ -167,7 +168,7 @@ def model_of(model: Model, facts: dict[str, str]) -> Any:
 
 
 def _write(model: Model, about: About, folder: Path) -> None:
-    (folder / TARGET.file).write_bytes(model_of(model, about.facts()).SerializeToString(deterministic=True))
+    files.write_bytes(folder / TARGET.file, model_of(model, about.facts()).SerializeToString(deterministic=True))
 
 
 def _run(path: Path, images: Bytes) -> Answers:

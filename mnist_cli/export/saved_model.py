@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_cli import files
 from mnist_cli.export.about import About
 from mnist_cli.export.target import Answers, Bytes, Target, missing
 from mnist_cli.formats.model import Model
@@ -31,6 +32,7 @@ def _write(model: Model, about: About, folder: Path) -> None:
         str(folder),
         {"predict": predict, "serving_default": predict, "about": module.about.get_concrete_function()},
     )
+    files.remove(folder / "assets", folder)  # there are none
 
 
 def _run(path: Path, images: Bytes) -> Answers:
@@ -55,5 +57,7 @@ TARGET = Target(
     run=_run,
     runtime=lambda: missing("tensorflow"),
     words=lambda: "tf.saved_model.load",
+    packages=("tensorflow",),
+    is_folder=True,
     largest=1e-5,
 )

@@ -45,7 +45,10 @@ class Target:
         file: what it writes there; a SavedModel writes more beside it.
         write: writes a model with its facts into an empty folder.
         run: gives the answers of a written file to images uint8 [n, h, w].
-        needs: packages that writing needs.
+        needs: packages that writing needs, beside those that mnist-cli needs anyway.
+        packages: others that can move the file's bytes.
+        mark: what files of the format have near their beginning.
+        is_folder: whether all files together are what is passed on.
         runtime: what is missing to run it here, with how to install it; empty where nothing is.
         words: names what runs it, for the report of the verification.
         exact: whether features and logits have to be those of Python, to the bit, and the file's bytes are the same
@@ -60,6 +63,9 @@ class Target:
     write: Callable[[Model, About, Path], None]
     run: Callable[[Path, Bytes], Answers]
     needs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    mark: bytes = b"mnist-cli"
+    is_folder: bool = False
     runtime: Callable[[], str]
     words: Callable[[], str]
     exact: bool = False
@@ -91,3 +97,10 @@ def missing(package: str) -> str:
     except ModuleNotFoundError:
         found = None
     return "" if found else f"the package {package.split('.')[0].replace('_', '-')} is not installed"
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of installed packages."""
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_cli import files
 from mnist_cli.export.about import About
 from mnist_cli.export.browser import run_page, runtime, words
 from mnist_cli.export.target import Answers, Bytes, Target
@@ -62,7 +63,7 @@ def page(model: Model, about: About) -> bytes:
 
 def _write(model: Model, about: About, folder: Path) -> None:
     content = page(model, about)
-    (folder / TARGET.file).write_bytes(content)
+    files.write_bytes(folder / TARGET.file, content)
     icon = "data:image/svg+xml," + f"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'%3E{_icon()}%3C/svg%3E"
     manifest: dict[str, Any] = {
         "name": "Drawing pad",
@@ -73,10 +74,10 @@ def _write(model: Model, about: About, folder: Path) -> None:
         "theme_color": _INK,
         "icons": [{"src": icon, "sizes": "any", "type": "image/svg+xml"}],
     }
-    (folder / "mnist.webmanifest").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    files.write_json(folder / "mnist.webmanifest", manifest)
     worker = _text("export", "worker.js").replace("PAGE", TARGET.file)
     digest = hashlib.sha256(content).hexdigest()[:12]
-    (folder / "mnist-worker.js").write_text(worker.replace("DIGEST", digest), encoding="utf-8")
+    files.write_bytes(folder / "mnist-worker.js", worker.replace("DIGEST", digest).encode())
 
 
 def _icon() -> str:
