@@ -11,7 +11,7 @@ from mnist_cli import files
 from mnist_cli.audit.verify import Check, recorded_config
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
-from mnist_cli.export.exporting import FOLDER as EXPORTS
+from mnist_cli.export.state import FOLDER as EXPORTS
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked

@@ -12,8 +12,8 @@ from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
-from mnist_cli.export import exporting
-from mnist_cli.export.targets import NAMES, find_target
+from mnist_cli.export import exporting, state
+from mnist_cli.export.targets import EXACT, NAMES
 from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
@@ -126,15 +126,15 @@ def _check_runs(artifacts: Artifacts) -> list[Check]:
 def _check_exports(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Iterator[Check]:
     """Look at the files of every export, and whether its model is still the published one."""
     for name in NAMES:
-        stage = f"{exporting.FOLDER}/{name}"
+        stage = f"{state.FOLDER}/{name}"
         try:
             manifest = artifacts.manifest(stage)
         except (MnistError, OSError) as error:
-            yield Check(exporting.FOLDER, f"{name}/{NAME}", _text(error))
+            yield Check(state.FOLDER, f"{name}/{NAME}", _text(error))
             continue
         if manifest is None:
             continue
-        yield Check(exporting.FOLDER, f"{name}/{NAME}", None)
+        yield Check(state.FOLDER, f"{name}/{NAME}", None)
         for file, record in manifest.outputs.items():
             digest = wrong = None
             try:
@@ -142,8 +142,11 @@ def _check_exports(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Iter
                 wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
             except OSError as error:
                 wrong = _text(error)
-            yield Check(exporting.FOLDER, f"{name}/{file}", wrong, digest)
-        yield from (replace(check, stage=exporting.FOLDER, name=f"{name}: {check.name}") for check in _outdated(stage, manifest, manifests))
+            yield Check(state.FOLDER, f"{name}/{file}", wrong, digest)
+        yield from (
+            replace(check, stage=state.FOLDER, name=f"{name}: {check.name}")
+            for check in _outdated(stage, manifest, manifests)
+        )
 
 
 def _check_stage(stage: Stage, artifacts: Artifacts, manifests: dict[str, Manifest], progress: Progress) -> list[Check]:
@@ -261,9 +264,9 @@ def rerun_exports(config: Config, artifacts: Artifacts) -> list[Reason]:
         InputError: a stage is not fresh.
     """
     found = []
-    for status in exporting.examine_exports(artifacts, examine_all(config, artifacts)):
-        name = status.stage.removeprefix(f"{exporting.FOLDER}/")
-        if not (status.fresh and status.manifest and find_target(name).exact):
+    for status in state.examine_exports(artifacts, examine_all(config, artifacts)):
+        name = status.stage.removeprefix(f"{state.FOLDER}/")
+        if not (status.fresh and status.manifest and name in EXACT):
             continue
         with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
             exporting.write_again(name, config, artifacts, Path(scratch))

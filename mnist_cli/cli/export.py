@@ -27,9 +27,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def export(
     session: Session,
     *,
-    to: Annotated[
-        str | None, option("--to", metavar="TARGET", help="litert, onnx, saved-model, web or c.")
-    ] = None,
+    to: Annotated[str | None, option("--to", metavar="TARGET", help="litert, onnx, saved-model, web or c.")] = None,
     quantize: Annotated[
         str | None, option("--quantize", metavar="int8", help="Weights in 8 bits: litert, for models of pixels.")
     ] = None,

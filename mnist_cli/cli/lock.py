@@ -39,7 +39,7 @@ def lock(
     Example: mnist lock --check
     """
     from mnist_cli.audit.lock_file import SCHEMA, Promise, lock_of, lock_path, read_lock, write_lock
-    from mnist_cli.export.exporting import locked_exports
+    from mnist_cli.export.state import locked_exports
     from mnist_cli.pipeline.output_files import check_output
     from mnist_cli.pipeline.plan import examine_all, require_fresh
 

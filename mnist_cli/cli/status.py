@@ -71,9 +71,11 @@ def status(
 
 def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
     """Print a line for each export that there is; none has to be fresh."""
-    from mnist_cli.export.exporting import FOLDER, examine_exports
+    from mnist_cli.export.state import FOLDER, examine_exports
 
-    exports = [replace(one, stage=one.stage.removeprefix(f"{FOLDER}/")) for one in examine_exports(session.artifacts, by_stage)]
+    exports = [
+        replace(one, stage=one.stage.removeprefix(f"{FOLDER}/")) for one in examine_exports(session.artifacts, by_stage)
+    ]
     session.output.document(exports=exports)
     for one in exports:
         told = one.why()

@@ -27,7 +27,9 @@ def verify(
     session: Session,
     *,
     repair: Annotated[bool, flag("--repair", help="Remove or make again what is wrong, and nothing else.")] = False,
-    rerun: Annotated[bool, flag("--rerun", help="Train, and export to web and c, again in a temporary folder; compare every bit.")] = False,
+    rerun: Annotated[
+        bool, flag("--rerun", help="Train, and export to web and c, again in a temporary folder; compare every bit.")
+    ] = False,
     mirror: Mirror = None,
     wait: Wait = 0,
 ) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 _BLOCK = 500  # images at once
 _PATIENCE = 60  # seconds for a page to load
 _SWITCHES = ("--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+# Puts two descriptors where the browser looks for them, and becomes the browser.
+_ON_PIPES = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(descriptor), fcntl.F_DUPFD, 10) for descriptor in sys.argv[1:3]]
+for descriptor, place in zip(high, (3, 4)):
+    os.dup2(descriptor, place)
+    os.close(descriptor)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 # The part of the page that does not need a screen, with the page's own data, line by line of standard input.
 _NODE = r"""
 const html = require("fs").readFileSync(process.argv[1], "utf8");
@@ -75,7 +85,9 @@ def _in_node(path: Path, texts: list[str]) -> list[str]:
     given = "".join(f"{text}\n" for text in texts)
     done = subprocess.run(["node", "-e", _NODE, str(path)], input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"Node cannot run {path.name}: {done.stderr.strip().splitlines()[-1:]}")
+        lines = done.stderr.splitlines()
+        said = next((line for line in lines if "Error" in line), lines[-1] if lines else "it said nothing")
+        raise InputError(f"Node cannot run {path.name}: {printable(said, 200)}")
     return done.stdout.splitlines()
 
 
@@ -147,10 +159,12 @@ def _started(browser: str) -> Iterator[_Client]:
     root = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
     with tempfile.TemporaryDirectory(prefix="mnist-browser-", ignore_cleanup_errors=True) as profile:
         command = [browser, *_SWITCHES, *root, f"--user-data-dir={profile}", "about:blank"]
-        # The shell puts the pipes where the browser looks for them.
-        words = ["sh", "-c", f'exec "$@" 3<&{reading[0]} 4>&{writing[1]}', "sh", *command]
+        places = [str(reading[0]), str(writing[1])]
         process = subprocess.Popen(
-            words, pass_fds=(reading[0], writing[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-SEc", _ON_PIPES, *places, *command],
+            pass_fds=(reading[0], writing[1]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         os.close(reading[0])
         os.close(writing[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -13,23 +12,19 @@ from typing import TYPE_CHECKING, Any
 from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason
-from mnist_cli.errors import InputError, MnistError, NotAsLocked, in_one_line
+from mnist_cli.errors import InputError, NotAsLocked
+from mnist_cli.export.state import FOLDER, VERSION, examine_export, locked_outputs
 from mnist_cli.export.target import Target, versions
-from mnist_cli.export.targets import NAMES, find_target
+from mnist_cli.export.targets import find_target
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
-from mnist_cli.pipeline.plan import State, StageStatus, examine_all, require_fresh
+from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.stages.stage import EVALUATION, MODEL, STORE
-from mnist_cli.text import printable
 
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
-
-FOLDER = "export"
-# It goes up when a target writes something else for the same model.
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ def export(
     name, unverified = stage_name(target), target.runtime()
     _publish(artifacts, name)  # what a killed export left, if it was whole
     artifacts.recover(name)
-    before = _examine(name, artifacts, statuses)
+    before = examine_export(name, artifacts, statuses)
     if before and before.fresh and before.manifest and not force and _is_verified(before.manifest, unverified):
         _check_promise(target, before.manifest, promised)
         return Exported(artifacts.folder(name) / target.file, before.manifest, unverified, made=False)
@@ -225,80 +220,14 @@ def _check_promise(target: Target, manifest: Manifest, promised: Mapping[str, st
     wrong = [reason for reason in wrong if reason.old != reason.new]
     if wrong:
         lines = "\n".join(map(str, wrong))
+        documents = [
+            {"stage": FOLDER, "what": one.what, "old": one.old, "new": one.new, "text": one.text} for one in wrong
+        ]
         raise NotAsLocked(
             f"the {target.name} file is not what the lock promises; nothing of it was published\n{lines}",
+            differences=documents,
             hint="if the change is meant: 'mnist lock'",
         )
-
-
-def locked_outputs(name: str, manifest: Manifest) -> dict[str, str]:
-    """Return `TARGET/FILE` → SHA-256 of an export's files, as a lock names them."""
-    return {f"{name}/{file}": record.sha256 for file, record in manifest.outputs.items()}
-
-
-def locked_exports(artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> dict[str, str]:
-    """Return `TARGET/FILE` → SHA-256 of the fresh exports whose bytes are the same on every machine."""
-    found: dict[str, str] = {}
-    for status in examine_exports(artifacts, statuses):
-        name = status.stage.removeprefix(f"{FOLDER}/")
-        if status.fresh and status.manifest and find_target(name).exact:
-            found |= locked_outputs(name, status.manifest)
-    return found
-
-
-def examine_exports(artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> list[StageStatus]:
-    """Return how the exports stand that there are, by target.
-
-    Args:
-        artifacts: where they are.
-        statuses: of the stages.
-    """
-    found = (_examine(f"{FOLDER}/{name}", artifacts, statuses) for name in NAMES)
-    return [status for status in found if status]
-
-
-def _examine(name: str, artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> StageStatus | None:
-    folder = artifacts.folder(name)
-    try:
-        manifest = artifacts.manifest(name)
-    except (MnistError, OSError) as error:
-        text = in_one_line(error) if isinstance(error, MnistError) else error.strerror
-        return StageStatus(name, State.CORRUPT, (Reason(f"{NAME}: {printable(text)}"),), None)
-    if manifest is None:
-        return None
-    damaged = tuple(_damage(folder, manifest, artifacts))
-    if damaged:
-        return StageStatus(name, State.CORRUPT, damaged, manifest)
-    return _compared(name, manifest, statuses)
-
-
-def _compared(name: str, manifest: Manifest, statuses: Mapping[str, StageStatus]) -> StageStatus:
-    if manifest.version != VERSION:
-        return StageStatus(name, State.STALE, (Reason("its version", manifest.version, VERSION),), manifest)
-    changed, waiting = [], []
-    for read, digest in manifest.inputs.items():
-        stage, _, file = read.partition("/")
-        status = statuses.get(stage)
-        if status is None or not status.fresh or status.manifest is None:
-            waiting.append(stage)
-        elif (published := status.manifest.outputs[file].sha256) != digest:
-            changed.append(Reason(f"input {file}", digest, published))
-    if changed:
-        return StageStatus(name, State.STALE, tuple(changed), manifest)
-    if waiting:
-        return StageStatus(name, State.PENDING, (Reason(f"waits for {' and '.join(waiting)}"),), manifest)
-    return StageStatus(name, State.FRESH, (), manifest)
-
-
-def _damage(folder: Path, manifest: Manifest, artifacts: Artifacts) -> Iterator[Reason]:
-    for file, record in manifest.outputs.items():
-        try:
-            digest = hashlib.sha256(files.read_regular(folder / file)).hexdigest()
-        except OSError as error:
-            yield Reason(f"{file}: cannot be read: {error.strerror}")
-        else:
-            if digest != record.sha256:
-                yield Reason(file, record.sha256, digest)
 
 
 def copy(exported: Exported, target: Target, output: Path) -> None:

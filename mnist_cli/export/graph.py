@@ -60,9 +60,6 @@ class Backend(Protocol):
     def wide(self, values: Tensor | Array) -> Tensor:
         """Return float32 whole numbers in a type that holds sums up to 2^53."""
 
-    def narrow(self, values: Tensor) -> Tensor:
-        """Return what is wide, and below 2^24, as float32."""
-
     def quotient(self, over: Tensor, under: Tensor, bits: int) -> Tensor:
         """Return ⌊over / under · 2^bits + ½⌋ of what is wide, as float32; under is 1 or more."""
 

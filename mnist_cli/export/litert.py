@@ -65,6 +65,16 @@ def _described(content: bytes, facts: dict[str, str]) -> bytes:
     return bytes(builder.Output())
 
 
+def read_facts(content: bytes) -> dict[str, str]:
+    """Return the facts that `_described` wrote into a file."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    entry = next(each for each in model.metadata if each.name == METADATA.encode())
+    facts: dict[str, str] = json.loads(bytes(model.buffers[entry.buffer].data))
+    return facts
+
+
 def _run(path: Path, images: Bytes) -> Answers:
     from ai_edge_litert.interpreter import Interpreter
 

@@ -86,7 +86,7 @@ class Target:
             raise InputError(
                 f"cannot export to {self.name}: {self.only_pixels}\n"
                 f"expected a model of pixels; received one of the map {model.feature_map.name}",
-                hint="run 'mnist export --to litert' for float32",
+                hint="leave --quantize int8 out: float32 holds every map",
             )
 
 

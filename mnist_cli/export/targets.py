@@ -18,6 +18,7 @@ _HOMES = {
     "c": ("c", "TARGET"),
 }
 NAMES = tuple(_HOMES)
+EXACT = ("web", "c")  # those whose bytes and answers are the same on every machine; `Target.exact` says so too
 TYPED = tuple(name for name in NAMES if name != "litert-int8")  # what --to takes
 
 

@@ -115,6 +115,9 @@ def float_function(model: Model) -> Callable[[Tensor], dict[str, Tensor]]:
     bias = (model.bias - model.zero * model.weights.sum(axis=0) / model.input_step).astype(np.float32)
 
     def predict(images: Tensor) -> dict[str, Tensor]:
+        # LiteRT takes images of any shape, and only their number would count. Nothing but an image of the right shape
+        # can be put before another one.
+        images = tf.concat([images, tf.zeros([1, *model.shape], tf.uint8)], axis=0)[:-1]
         rows = graph.rows(backend, model, tf.cast(images, tf.float32))
         return {"probabilities": tf.nn.softmax(tf.matmul(rows, weights) + bias)}
 

@@ -64,7 +64,8 @@ def page(model: Model, about: About) -> bytes:
 def _write(model: Model, about: About, folder: Path) -> None:
     content = page(model, about)
     files.write_bytes(folder / TARGET.file, content)
-    icon = "data:image/svg+xml," + f"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'%3E{_icon()}%3C/svg%3E"
+    svg = "svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'"
+    icon = f"data:image/svg+xml,%3C{svg}%3E{_icon()}%3C/svg%3E"
     manifest: dict[str, Any] = {
         "name": "Drawing pad",
         "short_name": "Pad",

@@ -21,7 +21,7 @@ static inline void mnist_shrink(int32_t *out, const int32_t *in, int height, int
 
 /* deskew */
 /* floor(q * 2^bits + 1/2), where q = over / under and the sum are rounded as float64 rounds: to 53 bits, ties to even.
-   So it is the result of every machine with IEEE arithmetic, without any. */
+   So it is the result of every machine with IEEE arithmetic, without any. |q| * 2^bits is below 2^52. */
 static inline int64_t mnist_quotient(int64_t over, int64_t under, int bits) {
   uint64_t rest = over < 0 ? (uint64_t)-over : (uint64_t)over, divisor = (uint64_t)under, quotient = 0;
   int exponent = 0, round, place;
