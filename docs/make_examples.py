@@ -51,6 +51,7 @@ STORY = (
     ("predict broken.png", "predict-failed"),
     ("plot weights", "plot"),
     ("report", "report"),
+    ("export --to c", "export"),
     ("diff", "diff"),
     ("sweep --set train.learning_rate=0.1,0.3", "sweep"),
     ("runs list", "runs-list"),

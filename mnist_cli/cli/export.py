@@ -28,9 +28,7 @@ def export(
     session: Session,
     *,
     to: Annotated[str | None, option("--to", metavar="TARGET", help="litert, onnx, saved-model, web or c.")] = None,
-    quantize: Annotated[
-        str | None, option("--quantize", metavar="int8", help="Weights in 8 bits: litert, for models of pixels.")
-    ] = None,
+    quantize: Annotated[str | None, option("--quantize", metavar="int8", help="Weights in 8 bits; for litert.")] = None,
     output: Annotated[
         Path | None, option("--output", metavar="FILE", help="Copy the file here too; of saved-model, its folder.")
     ] = None,

@@ -26,7 +26,7 @@ class About:
         dataset: the data set's name and title.
         licence: of the data.
         accuracy: such as `0.9154 (9,154 of 10,000 images, split test)`.
-        recipe: the parameters that decide the model, as JSON.
+        recipe: the parameters that are not as by default, as JSON.
         classes: names of the labels, in order.
         shape: height and width of an image.
         zero, step: of x = (q − zero) / step.
@@ -55,7 +55,7 @@ class About:
             "dataset": self.dataset,
             "licence of the data": self.licence,
             "accuracy": self.accuracy,
-            "recipe": self.recipe,
+            "parameters that are not as by default": self.recipe,
         }
 
 
@@ -66,7 +66,7 @@ def about(model: Model, dataset: Dataset, metrics: Mapping[str, Any], parameters
         model: what is exported.
         dataset: what it was trained on.
         metrics: the content of metrics.json, measured of it.
-        parameters: those of all stages, by key; what names a place on this machine is left out.
+        parameters: those that are not as by default, by key; what names a place on this machine is left out.
     """
     feature_map = model.feature_map
     portable = {name: value for name, value in sorted(parameters.items()) if not str(value).startswith(("/", "~"))}

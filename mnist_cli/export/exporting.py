@@ -21,7 +21,7 @@ from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
 from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.progress import SILENT, Progress
-from mnist_cli.stages.stage import EVALUATION, MODEL, STORE
+from mnist_cli.stages.stage import EVALUATION, MODEL, STORE, Pipeline
 
 if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
@@ -136,12 +136,19 @@ def _write(
 
     model = load_model(artifacts.path(MODEL))
     check_exportable(model)
-    target.check(model)
+    target.check()
     metrics = json.loads(artifacts.path(EVALUATION).read_bytes())
-    parameters = {path: value for found in manifests.values() for path, value in found.parameters.items()}
+    parameters = _unusual(artifacts.pipeline, manifests)
     dataset = find_dataset(config.value("dataset"))
     target.write(model, about(model, dataset, metrics, parameters), folder)
     return model, metrics["split"]
+
+
+def _unusual(pipeline: Pipeline, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
+    """Return the parameters of all stages that are not as by default."""
+    plain = pipeline.declarations.defaults().values()
+    given = {path: value for found in manifests.values() for path, value in found.parameters.items()}
+    return {path: value for path, value in given.items() if path not in plain or plain[path] != value}
 
 
 def _make(

@@ -1,4 +1,8 @@
-"""`litert`: a `.tflite` file for phones, in float32; and `litert-int8`, for models of pixels."""
+"""`litert`: a `.tflite` file for phones, in float32; and `litert-int8`, whose W has eight bits.
+
+With int8 the converter keeps large constants in eight bits, and small ones, such as kernels, as they are; so the
+features of a map stay exact, and only the product with W is not.
+"""
 
 from __future__ import annotations
 
@@ -109,5 +113,4 @@ INT8 = Target(
     packages=("tensorflow",),
     mark=b"TFL3",
     least=0.997,
-    only_pixels="int8 has too few bits for feature maps",
 )

@@ -55,7 +55,6 @@ class Target:
             on every machine.
         least: share of the images whose answer has to be the same.
         largest: difference of a probability at most, where a number says so; None where the format rounds weights.
-        only_pixels: whether it holds models without a feature map alone, and why.
     """
 
     name: str
@@ -71,23 +70,16 @@ class Target:
     exact: bool = False
     least: float = 0.9999
     largest: float | None = None
-    only_pixels: str = ""
 
-    def check(self, model: Model) -> None:
+    def check(self) -> None:
         """Refuse what this target cannot do here.
 
         Raises:
-            InputError: a package is not installed, or the model has a feature map that the format cannot hold.
+            InputError: a package is not installed.
         """
         for package in self.needs:
             if words := missing(package):
                 raise InputError(f"cannot export to {self.name}: {words}", hint=f"run {_EXTRA}")
-        if self.only_pixels and model.feature_map:
-            raise InputError(
-                f"cannot export to {self.name}: {self.only_pixels}\n"
-                f"expected a model of pixels; received one of the map {model.feature_map.name}",
-                hint="leave --quantize int8 out: float32 holds every map",
-            )
 
 
 def missing(package: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from mnist_cli.errors import UsageError
-from mnist_cli.export.target import Target
 from mnist_cli.text import printable
+
+if TYPE_CHECKING:
+    from mnist_cli.export.target import Target
 
 # Name → module and variable.
 _HOMES = {

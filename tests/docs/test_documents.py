@@ -94,6 +94,8 @@ SUCCESSES = [
     "plot weights",
     "plot confusion --output matrix.svg",
     "report",
+    "export --to c",
+    "export --to c --output mine.h --force",
 ]
 
 
@@ -109,6 +111,7 @@ FAILURES = [
     ("runs rm published", 2, "usage"),
     ("diff --fail-if nonsense", 2, "usage"),
     ("predict", 2, "usage"),
+    ("export", 2, "usage"),
     ("predict seven.png --index 20", 2, "usage"),
     ("plot weights --output weights.txt", 2, "usage"),
     ("sweep --set seed=1 --set train.epocs=1", 3, "config"),
@@ -141,7 +144,10 @@ def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(empty: Pat
 
 @pytest.mark.parametrize(
     "line",
-    ["run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"],
+    [
+        *("run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"),
+        "export --to c",
+    ],
 )
 def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> None:
     told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], 3)
@@ -150,7 +156,10 @@ def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> Non
 
 @pytest.mark.parametrize(
     "line",
-    ["train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"],
+    [
+        *("train", "eval", "verify", "show 0", "runs show latest", "diff", "predict x.png", "plot history", "report"),
+        "export --to c",
+    ],
 )
 def test_without_artifacts_the_error_is_as_documented(empty: Path, line: str) -> None:
     assert told_by(line.split(), 5)["error"]["hint"]

@@ -6,7 +6,6 @@ import math
 import random
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ import pytest
 from mnist_cli.export import c
 from mnist_cli.export.c_source import header, template
 from mnist_cli.maps import feature_map
-from tests.support.exports import SHAPE, about, assert_exact, drawn_model, images_for, model_of
+from mnist_cli.maps.description import DescribedOp
+from tests.support.exports import SHAPE, about, assert_exact, drawn_model, images_for, like_the_tutorial, model_of
 from tests.support.feature_maps import made_map
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
@@ -57,10 +57,11 @@ def test_features_and_logits_are_those_of_python(
 
 
 def test_programs_in_programs_do_not_write_over_each_other(tmp_path: Path) -> None:
-    inner = [("cat", {"programs": ([("relu2", {})], [("pool", {"box": 4, "shift": 4})])})]
-    conv = ("conv", {"kernels": "differences", "shift": 7})
-    outer = [[conv, *inner], [("pool", {"box": 4, "shift": 4}), conv, ("relu2", {})]]
-    model = model_of(made_map("own", SHAPE, program=outer), SHAPE)
+    small: DescribedOp = ("pool", {"box": 4, "shift": 4})
+    conv: DescribedOp = ("conv", {"kernels": "differences", "shift": 7})
+    relu: DescribedOp = ("relu2", {})
+    inner: DescribedOp = ("cat", {"programs": ((relu,), (small,))})
+    model = model_of(made_map("own", SHAPE, program=[[conv, inner], [small, conv, relu]]), SHAPE)
     path = tmp_path / "exported.h"
     path.write_text(header(model, about(model)), encoding="utf-8")
     images = images_for(model)
@@ -135,10 +136,8 @@ def test_quotients_are_rounded_as_float64_rounds_them(tmp_path: Path) -> None:
     assert [int(text) for text in printed] == expected
 
 
-def test_the_size_of_the_tutorials_tables(tmp_path: Path) -> None:
-    random_weights = np.random.default_rng(0).integers(-(2**22), 2**22, (784, 10))
-    model = model_of(None, (28, 28))
-    tutorial = replace(model, weights=random_weights * 2.0**-24, bias=np.zeros(10), classes=tuple("0123456789"))
+def test_the_size_of_the_tutorials_tables() -> None:
+    tutorial = like_the_tutorial(drawn_model(shape=(28, 28)))
     comment = header(tutorial, about(tutorial)).partition("bytes of constant tables")[0]
     assert int(comment.split()[-1].replace(",", "")) <= 35_000
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from mnist_cli.export import onnx_file
 from tests.support.command_line import environment
-from tests.support.exports import about, drawn_model, images_for, model_of
+from tests.support.exports import about, drawn_model, images_for, like_the_tutorial, model_of
 from tests.support.feature_maps import made_map
 
 onnx = pytest.importorskip("onnx")
@@ -87,8 +86,7 @@ def test_the_file_says_what_it_is() -> None:
 
 def test_equal_models_give_equal_bytes_and_small_ones() -> None:
     assert exported("grad8") == exported("grad8")
-    weights = np.random.default_rng(0).integers(-(2**22), 2**22, (784, 10)) * 2.0**-24
-    tutorial = replace(drawn_model(shape=(28, 28)), weights=weights, bias=np.zeros(10), classes=tuple("0123456789"))
+    tutorial = like_the_tutorial(drawn_model(shape=(28, 28)))
     size = len(onnx_file.model_of(tutorial, about(tutorial).facts()).SerializeToString())
     assert size <= 36_000
 

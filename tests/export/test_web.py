@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
-import http.server
 import re
 import shutil
-import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnist_cli.errors import InputError
@@ -21,7 +16,8 @@ from mnist_cli.export import browser as browsers
 from mnist_cli.export import web
 from mnist_cli.formats.model import Model
 from tests.support.browser import Browser, start_browser
-from tests.support.exports import SHAPE, about, assert_exact, drawn_model, images_for
+from tests.support.exports import SHAPE, about, assert_exact, drawn_model, images_for, like_the_tutorial
+from tests.support.folder_server import served
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
 
@@ -111,36 +107,19 @@ def test_a_phone_sees_the_whole_pad(browser: Browser, tmp_path: Path) -> None:
 
 def test_from_a_server_it_works_when_the_server_is_gone(browser: Browser, tmp_path: Path) -> None:
     written(tmp_path, drawn_model())
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}/{web.TARGET.file}"
-    try:
+    with served(tmp_path) as server:
+        address = f"{server}/{web.TARGET.file}"
         browser.driver.get(address)
         assert browser.becomes("return document.querySelector('link[rel=manifest]') !== null")
-        waiting = "navigator.serviceWorker.ready.then(() => { window.kept = true; })"
-        browser.run(waiting)
+        browser.run("navigator.serviceWorker.ready.then(() => { window.kept = true; })")
         assert browser.becomes("return window.kept === true && navigator.serviceWorker.controller !== null")
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
     browser.driver.get(address)
     assert browser.text("#sure") == "Draw here"
     browser.messages()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def test_the_page_is_small_and_the_same_for_equal_models() -> None:
-    model = drawn_model("scat1", (28, 28))
-    random = np.random.default_rng(0)
-    weights = random.integers(-(2**22), 2**22, (len(model.weights), 10)) * 2.0**-24
-    full = replace(model, weights=weights, bias=np.zeros(10), classes=tuple("0123456789"))
+    full = like_the_tutorial(drawn_model("scat1", (28, 28)))
     page = web.page(full, about(full))
     assert len(page) <= 250_000
     assert page == web.page(full, about(full))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,7 @@ CLASSES = ("zero", "<one>", 'two "2"', "drei – 3")
 SHAPE = (16, 12)
 
 Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 
 
 def drawn_model(name: str = "pixels", shape: tuple[int, int] = SHAPE, *, deskew: bool = True) -> Model:
@@ -28,8 +31,19 @@ def model_of(feature_map: FeatureMap | None, shape: tuple[int, int]) -> Model:
     """Return a model whose weights are whole numbers in units of 2^-24, below 0.1."""
     inputs = len(feature_map) if feature_map else shape[0] * shape[1]
     random = np.random.default_rng([inputs, *shape])
-    weights, bias = (random.integers(-(2**20), 2**20, size) * 2.0**-24 for size in ((inputs, 4), (4,)))
+    weights, bias = (drawn_weights(random, size, 2**20) for size in ((inputs, 4), (4,)))
     return Model(weights, bias, CLASSES, 1, 0, "0" * 64, shape, feature_map=feature_map)
+
+
+def drawn_weights(random: np.random.Generator, size: tuple[int, ...], below: int) -> Floats:
+    """Return whole numbers in units of 2^-24."""
+    return random.integers(-below, below, size).astype(np.float64) * 2.0**-24
+
+
+def like_the_tutorial(model: Model) -> Model:
+    """Return the model with ten classes and weights as large as trained ones, for sizes."""
+    weights = drawn_weights(np.random.default_rng(0), (len(model.weights), 10), 2**22)
+    return replace(model, weights=weights, bias=np.zeros(10), classes=tuple("0123456789"))
 
 
 def about(model: Model) -> About:
