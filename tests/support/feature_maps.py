@@ -30,10 +30,10 @@ def drawn_lines(count: int, shape: tuple[int, int], seed: int = 0) -> Bytes:
             along = np.clip(((y - top) * down + (x - left) * across) / (down**2 + across**2), 0, 1)
             distances = np.hypot(y - top - along * down, x - left - along * across)
             image[:] = np.maximum(image, 255 * np.clip(2.2 - distances, 0, 1))
-    images = np.rint(images).astype(np.uint8)
+    result: Bytes = np.rint(images).astype(np.uint8)
     if count > 1:
-        images[1] = random.integers(0, 256, shape)
-    return images
+        result[1] = random.integers(0, 256, shape)
+    return result
 
 
 def made_map(

@@ -119,10 +119,25 @@ const seenBy = (map, bytes) => {
   return applied(map.program.slice(0, rest), stateOf(map, bytes))[0][0];
 };
 
-// Its features: a Uint8Array. A map with exemplars has more of them, which are not computed here.
+const bytesFrom = ({factors, offsets, shift}, values) => Uint8Array.from(values, (value, index) =>
+  Math.min(Math.max(Math.floor((factors.at[index] * value + offsets.at[index]) * 2 ** -shift), 0), 255));
+
+// How near a row is to each exemplar: whitened, of length 2^11, then the cosine above a tenth.
+const nearness = ({projection, centre, shift, exemplars}, row, zero) => {
+  const [directions, count] = exemplars.shape;
+  const whitened = centre.at.map((middle, direction) => rounded(2 ** -shift * row.reduce(
+    (sum, byte, index) => sum + (byte - zero) * projection.at[index * directions + direction], -middle)));
+  const length = Math.sqrt(Math.max(whitened.reduce((sum, value) => sum + value * value, 0), 1));
+  const unit = whitened.map(value => rounded(value * 2 ** 11 / length));
+  return Float64Array.from({length: count}, (_, exemplar) => {
+    const product = unit.reduce((sum, value, index) => sum + value * exemplars.at[index * count + exemplar], 0);
+    return rounded(Math.max(product - 419430, 0) * 2 ** -10);
+  });
+};
+
+// Its features: a Uint8Array.
 const featuresOf = (map, bytes) => {
-  const {factors, offsets, shift} = map.quantiser;
-  const values = applied(map.program, stateOf(map, bytes)).flat().flatMap(plane => [...plane.at]);
-  return Uint8Array.from(values, (value, index) =>
-    Math.min(Math.max(Math.floor((factors.at[index] * value + offsets.at[index]) * 2 ** -shift), 0), 255));
+  const row = bytesFrom(map.quantiser, applied(map.program, stateOf(map, bytes)).flat().flatMap(plane => [...plane.at]));
+  if (!map.exemplars) return row;
+  return Uint8Array.from([...row, ...bytesFrom(map.exemplars.quantiser, nearness(map.exemplars, row, map.zero))]);
 };
