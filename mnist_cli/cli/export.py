@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.completion import beginning
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.running import Frozen, Lock, Wait, check_lock_option
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
+from mnist_cli.export.targets import TYPED
 from mnist_cli.text import file_size, printable
 
 if TYPE_CHECKING:
@@ -27,7 +29,15 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def export(
     session: Session,
     *,
-    to: Annotated[str | None, option("--to", metavar="TARGET", help="litert, onnx, saved-model, web or c.")] = None,
+    to: Annotated[
+        str | None,
+        option(
+            "--to",
+            metavar="TARGET",
+            help="litert, onnx, saved-model, web or c.",
+            autocompletion=lambda incomplete: beginning(incomplete, TYPED),
+        ),
+    ] = None,
     quantize: Annotated[str | None, option("--quantize", metavar="int8", help="Weights in 8 bits; for litert.")] = None,
     output: Annotated[
         Path | None, option("--output", metavar="FILE", help="Copy the file here too; of saved-model, its folder.")
@@ -46,7 +56,7 @@ def export(
     Example: mnist export --to web --output pad.html
     """
     from mnist_cli.export import exporting
-    from mnist_cli.export.targets import TYPED, named_target
+    from mnist_cli.export.targets import named_target
     from mnist_cli.pipeline.mutex import locked
 
     if to is None:
