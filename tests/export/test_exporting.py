@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,37 @@ def test_a_package_that_is_missing_is_named_with_the_extra(finished: Path, monke
 
 def test_the_commands_module_imports_nothing_heavy(tmp_path: Path) -> None:
     assert imported_by(["export", "--help"], tmp_path).isdisjoint({"tensorflow", "onnx", "numpy", "h5py"})
+
+
+def write_two(model: Any, about: Any, folder: Path) -> None:
+    """Write a file and one in a folder of its own, as a SavedModel has."""
+    c.TARGET.write(model, about, folder)
+    (folder / "variables").mkdir()
+    (folder / "variables/index").write_text(model.digest, encoding="utf-8")
+
+
+def test_a_folder_of_an_export_is_replaced(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "c", c.TARGET, model_answers, write=write_two, is_folder=True)
+    mnist("export", "--to", "c", "--output", "copy")
+    first = Path("copy/variables/index").read_text(encoding="utf-8")
+    mnist("run", "--learning-rate", "0.02", "--quiet")
+    mnist("export", "--to", "c", "--output", "copy")
+    assert Path("copy/variables/index").read_text(encoding="utf-8") != first
+    assert "export      fresh       c: same answers 20 of 20" in mnist("status").out
+    mnist("verify")
+
+
+def test_what_a_killed_export_left_is_published_if_it_was_whole(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, "c", c.TARGET, model_answers, write=write_two)
+    mnist("export", "--to", "c")
+    published, new = EXPORT / "c", EXPORT / "c/.new"
+    shutil.copytree(published, new)  # killed before a file was moved
+    assert mnist("export", "--to", "c", "--json").document["written"] is False
+    assert not new.exists()
+    shutil.copytree(published, new)
+    (new / "manifest.json").unlink()  # killed while it was verified
+    (new / "mnist.h").write_text("half", encoding="utf-8")
+    assert mnist("export", "--to", "c", "--json").document["written"] is False
+    assert not new.exists() and b"C99" in (published / "mnist.h").read_bytes()
