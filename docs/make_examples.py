@@ -52,6 +52,7 @@ STORY = (
     ("plot weights", "plot"),
     ("report", "report"),
     ("lesson", "lesson"),
+    ("export --to c", "export"),
     ("diff", "diff"),
     ("sweep --set train.learning_rate=0.1,0.3", "sweep"),
     ("runs list", "runs-list"),

@@ -12,6 +12,7 @@
         runtime: {…}
         inputs: {…}        `stage/file` → content digest
         outputs: {…}       file → content digest
+    exports: {…}           `TARGET/FILE` → digest; only where there are exports to web or c
     sha256: "…"            of all the rest: an edit by hand is noticed
 
 It holds no times, paths or machine names: equal artifacts give equal bytes. `run` compares twice. Before any work it
@@ -77,6 +78,7 @@ class LockFile(Sealed):
         overrides: what the command line set, over the configuration file; `run --frozen` sets it again.
         accuracy: for the reader of a change; it has to be that of the evaluation.
         stages: by name, in pipeline order.
+        exports: `TARGET/FILE` → SHA-256 of exports whose bytes are the same on every machine; only where there are any.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
@@ -84,6 +86,12 @@ class LockFile(Sealed):
     accuracy: float | None
     overrides: dict[str, Any]
     stages: dict[str, LockedStage]
+    exports: dict[str, Digest] = Field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """Return everything but the digest; without exports as locks were before there were any."""
+        content = super().content()
+        return content if content["exports"] else {name: content[name] for name in content if name != "exports"}
 
     def render(self) -> bytes:
         """Return the file's bytes."""
@@ -133,13 +141,19 @@ def lock_path(config_file: Path | None) -> Path:
     return (config_file or DEFAULT_FILE).with_suffix(".lock")
 
 
-def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline, overrides: Mapping[str, Any]) -> LockFile:
+def lock_of(
+    manifests: Mapping[str, Manifest],
+    pipeline: Pipeline,
+    overrides: Mapping[str, Any],
+    exports: Mapping[str, str] | None = None,
+) -> LockFile:
     """Return the promise that the manifests of all active stages make, in pipeline order.
 
     Args:
         manifests: by stage.
         pipeline: the stages.
         overrides: what the command line set; what cannot move outputs is left out.
+        exports: `TARGET/FILE` → SHA-256 of the exports to promise.
     """
     stages = {
         name: LockedStage(
@@ -156,7 +170,7 @@ def lock_of(manifests: Mapping[str, Manifest], pipeline: Pipeline, overrides: Ma
     dataset = next(found.parameters["dataset"] for found in manifests.values() if "dataset" in found.parameters)
     counting = counted_overrides(pipeline.declarations, overrides)
     portable = {path: value for path, value in counting.items() if not _names_a_place(value)}
-    return LockFile(dataset=dataset, accuracy=accuracy, overrides=portable, stages=stages)
+    return LockFile(dataset=dataset, accuracy=accuracy, overrides=portable, stages=stages, exports=dict(exports or {}))
 
 
 def _names_a_place(value: Any) -> bool:
@@ -232,6 +246,12 @@ class Promise:
     def check_new(self, manifest: Manifest) -> None:
         """Compare what a stage has just made, before it is published; raises NotAsLocked."""
         self.refuse(self.lock.after({manifest.stage: manifest}), "nothing of it was published")
+
+    def check_exports(self, exports: Mapping[str, str]) -> None:
+        """Compare exports that are there, `TARGET/FILE` → SHA-256; raises NotAsLocked."""
+        known = {name: digest for name, digest in self.lock.exports.items() if name in exports}
+        found = tuple(differences(known, {name: exports[name] for name in known}))
+        self.refuse({"export": found} if found else {}, "that is how it was published before")
 
     def refuse(self, found: Differences, what: str) -> None:
         """Name each stage that is not as promised, and why.

@@ -11,6 +11,7 @@ from mnist_cli import files
 from mnist_cli.audit.verify import Check
 from mnist_cli.config.declarations import Config
 from mnist_cli.errors import InputError, MnistError
+from mnist_cli.export.state import FOLDER as EXPORTS
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.mutex import locked
@@ -94,6 +95,11 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
             if check.checkpoint is not None:
                 files.remove_at_once(check.checkpoint, request.artifacts.root)
                 request.progress.note(f"removed {check.name}, which is damaged: {check.problem}")
+            elif check.stage == EXPORTS:
+                export = request.artifacts.folder(f"{EXPORTS}/{check.name.partition('/')[0]}")
+                if export.is_dir():
+                    files.remove(export, request.artifacts.root)
+                    request.progress.note(f"removed the damaged export {check.name}; 'mnist export' makes it again")
             elif check.stage == FOLDER:
                 remove_run(request.artifacts.root, check.name)
                 request.progress.note(f"removed {FOLDER}/{check.name}, which is damaged: {check.problem}")

@@ -6,17 +6,21 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnist_cli import files
 from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason, differences
 from mnist_cli.errors import FormatError, InputError, Interrupted, MnistError, in_one_line
+from mnist_cli.export import exporting, state
+from mnist_cli.export.targets import EXACT, NAMES
 from mnist_cli.formats.byte_stream import content_digest
 from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import NAME, Manifest
 from mnist_cli.pipeline.mutex import locked_for_reading
+from mnist_cli.pipeline.plan import examine_all
 from mnist_cli.pipeline.recorded import recorded_config
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER
@@ -29,7 +33,7 @@ class Check:
     """One file, checkpoint or record of a run that was read again.
 
     Attributes:
-        stage: whose file it is; `runs` for the record of a run.
+        stage: whose file it is; `runs` for the record of a run, `export` for exports.
         name: of the file, of the checkpoint, or of an input of the stage; the id of a run.
         problem: what is wrong with it, or None.
         sha256: the content digest of an output as it is now, or None.
@@ -81,6 +85,7 @@ def verify(
                 progress.finish()
             checks += _missed_stages(artifacts, manifests, {check.stage for check in checks})
             checks += _check_checkpoints(artifacts, progress)
+            checks += _check_exports(artifacts, manifests)
             checks += _check_runs(artifacts)
     if not checks:
         raise InputError(f"{printable(artifacts.root)}: there are no artifacts to verify", hint="run 'mnist run'")
@@ -133,6 +138,32 @@ def _check_runs(artifacts: Artifacts) -> list[Check]:
     return [*found, *(Check(FOLDER, run.id, run.problem) for run in damaged)]
 
 
+def _check_exports(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Iterator[Check]:
+    """Look at the files of every export, and whether its model is still the published one."""
+    for name in NAMES:
+        stage = f"{state.FOLDER}/{name}"
+        try:
+            manifest = artifacts.manifest(stage)
+        except (MnistError, OSError) as error:
+            yield Check(state.FOLDER, f"{name}/{NAME}", _text(error))
+            continue
+        if manifest is None:
+            continue
+        yield Check(state.FOLDER, f"{name}/{NAME}", None)
+        for file, record in manifest.outputs.items():
+            digest = wrong = None
+            try:
+                digest = files.sha256_of(artifacts.folder(stage) / file)
+                wrong = str(Reason("content digest", record.sha256, digest)) if digest != record.sha256 else None
+            except OSError as error:
+                wrong = _text(error)
+            yield Check(state.FOLDER, f"{name}/{file}", wrong, digest)
+        yield from (
+            replace(check, stage=state.FOLDER, name=f"{name}: {check.name}")
+            for check in _outdated(stage, manifest, manifests)
+        )
+
+
 def _check_stage(
     stage: Stage,
     artifacts: Artifacts,
@@ -165,14 +196,18 @@ def _check_stage(
             wrong = _text(error)
         checks.append(Check(stage.name, name, wrong, digest))
         progress.update(done)
-    for name, digest in manifest.inputs.items():
+    return [*checks, *_outdated(stage.name, manifest, manifests)]
+
+
+def _outdated(stage: str, manifest: Manifest, manifests: dict[str, Manifest]) -> Iterator[Check]:
+    """Find recorded inputs that are not what the stage before has published now."""
+    for name, read in manifest.inputs.items():
         source, file = name.split("/")
         if source in manifests:
             published = manifests[source].outputs.get(file)
-            if published is None or digest != published.sha256:
-                problem = str(Reason("was another one:", digest, published and published.sha256))
-                checks.append(Check(stage.name, f"input {name}", problem, outdated=True))
-    return checks
+            if published is None or read != published.sha256:
+                problem = str(Reason("was another one:", read, published and published.sha256))
+                yield Check(stage, f"input {name}", problem, outdated=True)
 
 
 @dataclass(frozen=True)
@@ -241,6 +276,29 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         *(Reason(name, old, new) for name, (old, new) in outputs.items() if old != new),
     ]
     return Rerun(all(old == new for old, new in outputs.values()), outputs, tuple(found))
+
+
+def rerun_exports(config: Config, artifacts: Artifacts) -> list[Reason]:
+    """Write every export that is the same on every machine again, and give the files that are not the same now.
+
+    Args:
+        config: what the stages have to be fresh for.
+        artifacts: with exports of the published model; older ones are left out.
+
+    Raises:
+        InputError: a stage is not fresh.
+    """
+    found = []
+    for status in state.examine_exports(artifacts, examine_all(config, artifacts)):
+        name = status.stage.removeprefix(f"{state.FOLDER}/")
+        if not (status.fresh and status.manifest and name in EXACT):
+            continue
+        with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
+            exporting.write_again(name, config, artifacts, Path(scratch))
+            now = {path.name: files.sha256_of(path) for path in Path(scratch).iterdir()}
+        recorded = {file: record.sha256 for file, record in status.manifest.outputs.items()}
+        found += [Reason(f"{name}/{one.what}", one.old, one.new) for one in differences(recorded, now)]
+    return found
 
 
 def _text(error: MnistError | OSError) -> str:

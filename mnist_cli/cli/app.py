@@ -43,10 +43,11 @@ _AFTER = (
     "plot",
     "report",
     "lesson",
+    "export",
 )
 # Where the help lists them; the stages are part of the pipeline.
 _PANELS = {
-    "Look": ("show", "predict", "plot", "report", "lesson", "runs", "diff"),
+    "Look": ("show", "predict", "plot", "report", "lesson", "export", "runs", "diff"),
     "Trust": ("verify", "lock"),
     "Configuration": ("config", "dataset"),
 }

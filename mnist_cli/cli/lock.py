@@ -34,11 +34,12 @@ def lock(
     """Write down what every stage gives, for mnist run --frozen to hold to.
 
     pipeline.lock stands beside pipeline.yaml and is meant to be committed. Every file is read again first, and every
-    stage has to be fresh.
+    stage has to be fresh. Exports to web and c that are fresh are promised too, for mnist export --frozen.
 
     Example: mnist lock --check
     """
     from mnist_cli.audit.lock_file import SCHEMA, Promise, lock_of, lock_path, read_lock, write_lock
+    from mnist_cli.export.state import locked_exports
     from mnist_cli.pipeline.output_files import check_output
     from mnist_cli.pipeline.plan import examine_all, require_fresh
 
@@ -53,8 +54,11 @@ def lock(
     statuses = examine_all(loaded.config, session.artifacts)
     session.artifacts.digests.save()
     manifests = require_fresh(statuses, WorkNeeded, "cannot lock")
+    exports = locked_exports(session.artifacts, statuses)
     if promise:
         promise.check_published(manifests)
-    written = write_lock(path, lock_of(manifests, session.pipeline, loaded.overrides)) if promise is None else False
+        promise.check_exports(exports)
+    made = lock_of(manifests, session.pipeline, loaded.overrides, exports)
+    written = write_lock(path, made) if promise is None else False
     session.output.document(file=str(path), written=written, ok=True)
     session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")

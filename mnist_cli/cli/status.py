@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,6 +66,7 @@ def status(
     print_statuses(session, statuses)
     taken = would_take(loaded.config, session.artifacts, by_stage)
     print_would_take(session, taken)
+    _print_exports(session, by_stage)
     _print_resumable(session, statuses, loaded.config)
     waiting = [one.stage for one in statuses if not one.fresh]
     session.output.document(fresh=not waiting, overrides=loaded.overrides, would_take=taken)
@@ -83,6 +85,22 @@ def _print_places(session: Session) -> None:
     session.output.document(artifacts=str(folder), config=str(file) if file else None)
     configured = printable(file) if file else "the defaults, as there is no pipeline.yaml"
     session.output.line(f"artifacts: {printable(folder)}; configuration: {configured}")
+
+
+def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
+    """Print a line for each export that there is; none has to be fresh."""
+    from mnist_cli.export.state import FOLDER, examine_exports
+
+    exports = [
+        replace(one, stage=one.stage.removeprefix(f"{FOLDER}/")) for one in examine_exports(session.artifacts, by_stage)
+    ]
+    session.output.document(exports=exports)
+    for one in exports:
+        told = one.why()
+        if one.fresh and one.manifest is not None:
+            found = one.manifest.metrics.get("verified")
+            told = f"same answers {found['same']:,} of {found['images']:,}" if found else "not verified"
+        session.output.columns((FOLDER, 11), (one.state, 11, _COLOURS[one.state]), (f"{one.stage}: {told}", 0))
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:

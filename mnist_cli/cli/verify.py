@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +27,9 @@ def verify(
     session: Session,
     *,
     repair: Annotated[bool, flag("--repair", help="Remove or make again what is wrong, and nothing else.")] = False,
-    rerun: Annotated[bool, flag("--rerun", help="Train again in a temporary folder and compare every bit.")] = False,
+    rerun: Annotated[
+        bool, flag("--rerun", help="Train, and export to web and c, again in a temporary folder; compare every bit.")
+    ] = False,
     mirror: Mirror = None,
     wait: Wait = 0,
 ) -> None:
@@ -93,8 +96,6 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
 
 def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, wait: float) -> list[Check]:
     """Repair what is wrong, tell it, and check everything once more."""
-    from dataclasses import replace
-
     from mnist_cli.audit.repair import as_recorded
     from mnist_cli.audit.repair import repair as repair_artifacts
     from mnist_cli.cli.running import make_request
@@ -129,9 +130,13 @@ def _rerun(session: Session) -> None:
 
     progress = session.output.progress()
     try:
-        report = pipeline.rerun_training(session.load_as_run().config, session.artifacts, progress)
+        config = session.load_as_run().config
+        report = pipeline.rerun_training(config, session.artifacts, progress)
+        exports = pipeline.rerun_exports(config, session.artifacts) if report.identical else []
     finally:
         progress.finish()
+    if exports:
+        report = replace(report, identical=False, differences=(*report.differences, *exports))
     _print_rerun(session, report)
 
 

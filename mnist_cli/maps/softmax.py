@@ -51,13 +51,24 @@ class Tables(NamedTuple):
 @cache
 def tables() -> Tables:
     """Return the tables, read and compared to their digest once."""
+    a, b, c = (table.astype(np.float64) for table in powers())
+    high = np.floor(np.outer(a, b).ravel() * UNIT + 0.5)
+    return Tables(high, c * UNIT, np.array(_read()["ln"], np.int64))
+
+
+def powers() -> tuple[Integers, Integers, Integers]:
+    """Return A, B and C as they are written, int64 [256] each."""
+    a, b, c = (np.array(_read()[name], np.int64) for name in "ABC")
+    return a, b, c
+
+
+@cache
+def _read() -> dict[str, list[int]]:
     content = _TABLES.read_bytes()
     if hashlib.sha256(content).hexdigest() != _DIGEST:
         raise RuntimeError(f"{_TABLES.name} is not the file that belongs to this version; install mnist-cli again")
-    read = json.loads(content)
-    a, b, c = (np.array(read[name], np.float64) for name in "ABC")
-    high = np.floor(np.outer(a, b).ravel() * UNIT + 0.5)
-    return Tables(high, c * UNIT, np.array(read["ln"], np.int64))
+    read: dict[str, list[int]] = json.loads(content)
+    return read
 
 
 def largest(inputs: int) -> float:

@@ -15,8 +15,8 @@ SCHEMA: Schema = "mnist-manifest/1"
 NAME = "manifest.json"
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# No name that leads out of the stage's folder.
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+# No name that leads out of the stage's folder; an export may have files in a folder of their own below it.
+FileName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
 

@@ -99,6 +99,8 @@ SUCCESSES = [
     "plot confusion --output matrix.svg",
     "report",
     "lesson",
+    "export --to c",
+    "export --to c --output mine.h --force",
 ]
 
 
@@ -114,6 +116,7 @@ FAILURES = [
     ("runs rm published", 2, "usage"),
     ("diff --fail-if nonsense", 2, "usage"),
     ("predict", 2, "usage"),
+    ("export", 2, "usage"),
     ("predict seven.png --index 20", 2, "usage"),
     ("plot weights --output weights.txt", 2, "usage"),
     ("sweep --set seed=1 --set train.epocs=1", 3, "config"),
@@ -146,7 +149,10 @@ def test_a_command_line_that_is_wrong_gives_an_error_and_nothing_else(empty: Pat
 
 @pytest.mark.parametrize(
     "line",
-    ["run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"],
+    [
+        *("run", "fetch", "preprocess", "train", "eval", "status", "lock", "config check", "config show", "report"),
+        "export --to c",
+    ],
 )
 def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> None:
     told = told_by([*line.split(), "--set", "train.epocs=1", "--set", "seed=x"], 3)
@@ -166,6 +172,7 @@ def test_mistakes_in_the_configuration_are_listed(empty: Path, line: str) -> Non
         "plot history",
         "report",
         "lesson",
+        "export --to c",
     ],
 )
 def test_without_artifacts_the_error_is_as_documented(empty: Path, line: str) -> None:

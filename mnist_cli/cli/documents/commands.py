@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from mnist_cli.cli.documents.models import (
     Diff,
+    Export,
     Lesson,
     PictureAnswer,
     PictureFailed,
@@ -32,6 +33,7 @@ from mnist_cli.cli.documents.parts import (
     RunId,
     Share,
     StageName,
+    State,
     Value,
 )
 from mnist_cli.cli.documents.stages import STAGE_COMMANDS, AnyResult, StageStatus
@@ -58,12 +60,22 @@ class RunPlan(Printed):
     )
 
 
+class ExportStatus(Document):
+    """The state of an export."""
+
+    export: str = Field(description="Its format.", validation_alias="stage")
+    state: State = Field(description="Its state; stale when it was made from another model than the present one.")
+    reasons: Listed[Reason] = Field(description="Why it is not fresh; empty if it is.")
+    key: Digest | None = Field(description="The key in its manifest; null if there is no readable manifest.")
+
+
 class Status(Printed):
     """The state of every stage."""
 
     artifacts: str = Field(description="The artifacts folder that was looked at.")
     config: str | None = Field(description="The configuration file; null if there is none and the defaults apply.")
     stages: list[StageStatus] = Field(description="All stages, in order.")
+    exports: list[ExportStatus] = Field(description="The exports that there are; they are not needed to be fresh.")
     fresh: bool = Field(description="Whether there is nothing to do.")
     overrides: dict[Key, Any] = Field(
         description="The configuration keys that this command line sets, or that the last run set → values."
@@ -76,7 +88,9 @@ class Status(Printed):
 class Check(Document):
     """A file, checkpoint or input that was read again."""
 
-    stage: StageName | Literal["runs"] = Field(description="The stage it belongs to; `runs` for a kept run.")
+    stage: StageName | Literal["runs", "export"] = Field(
+        description="The stage it belongs to; `runs` for a kept run, `export` for exports."
+    )
     file: str = Field(
         validation_alias="name", description="A file, checkpoints/KEY/step-N, `input stage/file`, or the id of a run."
     )
@@ -277,4 +291,5 @@ COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "plot": {"plot": Plot},
     "report": {"report": Report},
     "lesson": {"lesson": Lesson},
+    "export": {"export": Export},
 }

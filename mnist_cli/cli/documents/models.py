@@ -17,6 +17,7 @@ from mnist_cli.cli.documents.parts import (
     Printed,
     Recorded,
     RunId,
+    Seconds,
     Share,
     Split,
     Value,
@@ -259,6 +260,30 @@ class Plot(Printed):
 
     plot: Literal["weights", "confusion", "history", "mistakes", "features"] = Field(description="What was drawn.")
     file: str = Field(description="The picture's file.")
+
+
+class Verified(Document):
+    """What an exported file answered, beside the model's own answers."""
+
+    runtime: str = Field(description="What ran the file.")
+    split: Split = Field(description="The split whose images it was given.")
+    images: Count = Field(description="How many images there are.")
+    same: Count = Field(description="How many got the same answer.")
+    largest: Share = Field(description="The largest difference of a probability.")
+    exact: bool = Field(description="Whether features and logits were compared too, and are equal to the bit.")
+    seconds: Seconds = Field(description="How long it took.")
+
+
+class Export(Printed):
+    """What was exported."""
+
+    target: str = Field(description="The format: litert, litert-int8, onnx, saved-model, web or c.")
+    file: str = Field(description="The file; of saved-model its folder.")
+    bytes: Count = Field(description="Size of the file; of saved-model of saved_model.pb.")
+    sha256: Digest = Field(description="SHA-256 of its bytes; those of web and c are the same on every machine.")
+    model_digest: Digest = Field(description="Digest of the model in it.")
+    written: bool = Field(description="Whether it was written now; else it was up to date.")
+    verified: Verified | None = Field(description="Null if what runs the format is not installed.")
 
 
 class Report(Printed):
