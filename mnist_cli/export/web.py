@@ -46,7 +46,7 @@ def page(model: Model, about: About) -> bytes:
         'const data = JSON.parse(document.getElementById("model").textContent);\n',
         _text("page", "features.js"),
         "/* answers */\n" + _text("export", "answer.js") + "/* end */\n",
-        _text("report", "model.js"),
+        _text("page", "model.js"),
         _text("export", "screen.js"),
     ]
     script, style = "(() => {\n" + "\n".join(scripts) + "})();\n", _text("export", "screen.css")

@@ -56,10 +56,12 @@ class Artifacts:
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
         """Read the manifest of a stage, or, where its folder was emptied, the copy of it; errors as `read_manifest`."""
-        folder, declared = self.folder(stage), self.pipeline.stages[stage]
+        folder, declared = self.folder(stage), self.pipeline.stages.get(stage)  # an export is no stage
         found = manifests.read_manifest(folder / manifests.NAME)
-        if found or not declared.spare or any((folder / name).exists() for name in declared.outputs):
+        if found or declared is None or not declared.spare:
             return found
+        if any((folder / name).exists() for name in declared.outputs):
+            return None
         return manifests.read_manifest(self._copy(stage))
 
     def has_manifest(self, stage: str) -> bool:
@@ -85,7 +87,8 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 system.replace(path, folder / path.name)
         files.sync_folder(folder)
-        if self.pipeline.stages[stage].spare and stage not in self.elsewhere:
+        declared = self.pipeline.stages.get(stage)
+        if declared is not None and declared.spare and stage not in self.elsewhere:
             with contextlib.suppress(OSError):  # without it an emptied folder is one of a stage that never ran
                 files.write_bytes(self._copy(stage), files.read_regular(folder / manifests.NAME))
         files.remove(new, self.root)
