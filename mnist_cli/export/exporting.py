@@ -172,7 +172,7 @@ def _make(
     (measured,) = artifacts.inputs(evaluation)[STORE]
     images, rows = (getattr(open_store(path), split).inputs[:] for path in (artifacts.path(STORE), measured))
     images = images.reshape(-1, *model.shape)
-    progress.start(f"{FOLDER}: verify {target.name}", len(images), "images")
+    progress.start(f"{FOLDER}: verify {target.name}", None, "")
     found = verify_export(target, new / target.file, model, images, rows, split)
     progress.finish()
     return {"model_digest": model.digest, "verified": found.document()}
