@@ -29,7 +29,7 @@ def _write(model: Model, about: About, folder: Path) -> None:
     files.write_bytes(folder / TARGET.file, header(model, about).encode())
 
 
-def compile_runner(path: Path, folder: Path, flags: Sequence[str] = ("-O2",)) -> Path:
+def compile_runner(path: Path, folder: Path, flags: Sequence[str] = ("-O3",)) -> Path:
     """Compile a program that answers images from standard input.
 
     Args:

@@ -171,7 +171,7 @@ def _make(
     images = getattr(open_store(artifacts.path(STORE)), split).inputs.reshape(-1, *model.shape)
     # Not from the stage that made them: they may have been cleaned up since.
     rows = model.rows(images)
-    progress.start(f"{FOLDER}: verify {target.name}", len(images), "images")
+    progress.start(f"{FOLDER}: verify {target.name}", None, "")
     found = verify_export(target, new / target.file, model, images, rows, split)
     progress.finish()
     return {"model_digest": model.digest, "verified": found.document()}

@@ -82,9 +82,12 @@ def read_facts(content: bytes) -> dict[str, str]:
 def _run(path: Path, images: Bytes) -> Answers:
     from ai_edge_litert.interpreter import Interpreter
 
-    predict: Any = Interpreter(model_path=str(path)).get_signature_runner(SIGNATURE)
-    blocks: Iterator[Bytes] = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
-    probabilities = np.concatenate([predict(images=block)["probabilities"] for block in blocks])
+    from mnist_cli.learning.tensorflow_setup import quiet
+
+    with quiet():
+        predict: Any = Interpreter(model_path=str(path)).get_signature_runner(SIGNATURE)
+        blocks: Iterator[Bytes] = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+        probabilities = np.concatenate([predict(images=block)["probabilities"] for block in blocks])
     return Answers(probabilities, probabilities.argmax(axis=1))
 
 

@@ -32,6 +32,7 @@ _LOCK = threading.Lock()
 # What the libraries in TensorFlow log before they read TF_CPP_MIN_LOG_LEVEL: `I0000 00:00:1795326215.607872 …`.
 _LOG_LINE = re.compile(
     rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before absl"
+    rb"|INFO: Created TensorFlow Lite "
 )
 
 
@@ -51,7 +52,7 @@ def import_tensorflow() -> None:
             return
         require_memory(TENSORFLOW_NEEDS, "TensorFlow")
         try:
-            with _quiet():
+            with quiet():
                 _import()
         except ImportError as error:
             if failure := memory_failure(error):
@@ -88,7 +89,7 @@ def import_in_background() -> None:
 
     with contextlib.ExitStack() as stack:
         # Entered before the caller goes on, so that no progress bar takes hold of the stderr that is turned away.
-        stack.enter_context(_quiet())
+        stack.enter_context(quiet())
         cleanup = stack.pop_all()
     threading.Thread(target=work, name="import-tensorflow", daemon=True).start()
 
@@ -140,8 +141,8 @@ def _without_matplotlib() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep TensorFlow's log lines from the process's stderr, and nothing else.
+def quiet() -> Iterator[None]:
+    """Keep TensorFlow's log lines, and LiteRT's, from the process's stderr, and nothing else.
 
     No setting silences them, and they do not pass through Python, so descriptor 2 is turned to a temporary file.
     Python's `sys.stderr` meanwhile writes to the true one; what others wrote to the descriptor comes out at the end.

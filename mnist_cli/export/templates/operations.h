@@ -86,23 +86,24 @@ static inline void mnist_deskew(int32_t *out, const int32_t *in, int height, int
 }
 
 /* conv */
-/* Every map with each of `count` kernels of size x size, zeros beyond the edge. */
+/* Every map with each of `count` kernels of size x size, zeros beyond the edge. Weight by weight over the whole map, so
+   that the innermost loop is one that compilers turn into vector instructions. */
 static inline void mnist_conv(int32_t *out, const int32_t *in, int maps, int height, int width, const int32_t *kernels,
                               int count, int size, int shift) {
-  int radius = size / 2;
-  for (int map = 0; map < maps; map++)
-    for (int kernel = 0; kernel < count; kernel++)
-      for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-          int32_t sum = 0;
-          int top = y < radius ? radius - y : 0, bottom = y + radius < height ? size : height - y + radius;
-          int left = x < radius ? radius - x : 0, right = x + radius < width ? size : width - x + radius;
-          for (int i = top; i < bottom; i++)
-            for (int j = left; j < right; j++)
-              sum += kernels[(kernel * size + i) * size + j] *
-                     in[(map * height + y + i - radius) * width + x + j - radius];
-          out[((map * count + kernel) * height + y) * width + x] = (int32_t)mnist_rounded(sum, shift);
-        }
+  int radius = size / 2, area = height * width;
+  for (int plane = 0; plane < maps * count; plane++) {
+    const int32_t *map = in + plane / count * area, *weights = kernels + plane % count * size * size;
+    int32_t *sums = out + plane * area;
+    for (int index = 0; index < area; index++) sums[index] = 0;
+    for (int i = -radius; i <= radius; i++)
+      for (int j = -radius; j <= radius; j++) {
+        int32_t weight = weights[(i + radius) * size + j + radius];
+        int left = j < 0 ? -j : 0, right = j > 0 ? width - j : width;
+        for (int y = i < 0 ? -i : 0; y < (i > 0 ? height - i : height); y++)
+          for (int x = left; x < right; x++) sums[y * width + x] += weight * map[(y + i) * width + x + j];
+      }
+    for (int index = 0; index < area; index++) sums[index] = (int32_t)mnist_rounded(sums[index], shift);
+  }
 }
 
 /* relu2 */
