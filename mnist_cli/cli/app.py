@@ -49,7 +49,7 @@ _AFTER = (
 _PANELS = {
     "Look": ("show", "predict", "plot", "report", "lesson", "export", "runs", "diff"),
     "Trust": ("verify", "lock"),
-    "Configuration": ("config", "dataset"),
+    "Configuration": ("config", "recipes", "dataset"),
 }
 _NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run. Then: mnist show 0"

@@ -247,6 +247,11 @@ class Store:
         return self._header.image_shape
 
     @property
+    def pixels(self) -> int:
+        """Pixels of one image."""
+        return self._header.pixels
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Name of each label, by index."""
         return self._header.classes

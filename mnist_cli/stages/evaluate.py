@@ -192,8 +192,8 @@ def _check_fit(model: Model, store: Store, path: Path) -> None:
     if (its_map and its_map.digest) != (map_ and map_.digest):
         expected = f"features of {its_map}" if its_map else "pixels"
         received = f"features of {map_}" if map_ else "pixels"
-    elif model.shape != store.image_shape:
-        expected, received = "images of {} × {}".format(*model.shape), "{} × {}".format(*store.image_shape)
+    elif model.pixels != store.pixels:  # older models do not know their images' shape
+        expected, received = f"images of {model.pixels} pixels", f"{store.pixels}"
     elif model.classes != store.classes:
         expected, received = f"classes {printable(list(model.classes), 100)}", printable(list(store.classes), 100)
     else:

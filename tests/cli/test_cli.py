@@ -305,7 +305,7 @@ def test_every_command_has_help_with_an_example(words: list[str]) -> None:
 
 def test_no_command_prints_the_help() -> None:
     done = mnist(code=2)
-    assert "Commands" in done.out
+    assert "Pipeline" in done.out
 
 
 def test_the_version_is_printed() -> None:
