@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--torch-python",
         default=sys.executable,
         metavar="PATH",
-        help="a Python interpreter that has PyTorch and NumPy (default: this one)",
+        help="a Python interpreter that has PyTorch, scikit-learn and NumPy (default: this one)",
     )
     parser.add_argument(
         "--output", type=Path, default=_RESULTS, metavar="FOLDER", help="for results.json and results.md"
