@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -22,6 +22,7 @@ from mnist_cli.lesson.text import as_html, pieces
 from mnist_cli.lesson.training import SEED, SETTINGS, Reference
 from mnist_cli.maps.softmax import UNIT, largest
 from mnist_cli.page import html
+from mnist_cli.recipes import Recipe
 from mnist_cli.text import isolated, printable
 
 RATES = ("0.05", "0.5", "2", "10")
@@ -55,21 +56,6 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
 
 
 @dataclass(frozen=True)
-class Beyond:
-    """Something that gets further than pixels, for the last section.
-
-    Attributes:
-        name: what it is called, such as a recipe.
-        accuracy: the share of the test images that it got right in a run.
-        why: a sentence.
-    """
-
-    name: str
-    accuracy: float
-    why: str
-
-
-@dataclass(frozen=True)
 class LessonData:
     """What a lesson is made from.
 
@@ -78,7 +64,7 @@ class LessonData:
         reference: what the product's loop makes of them.
         store, model, metrics: of the run that the page was made from; metrics as in metrics.json.
         origin: the data set.
-        beyond: what else is known to get further.
+        beyond: recipes that get further, by name.
     """
 
     examples: Examples
@@ -87,7 +73,7 @@ class LessonData:
     model: Model
     metrics: Mapping[str, Any]
     origin: Dataset
-    beyond: tuple[Beyond, ...] = ()
+    beyond: Mapping[str, Recipe] = field(default_factory=dict)
 
 
 def render(data: LessonData) -> bytes:

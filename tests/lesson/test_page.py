@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from mnist_cli.datasets import Dataset
-from mnist_cli.lesson.page import Beyond, LessonData, render
+from mnist_cli.lesson.page import LessonData, render
 from mnist_cli.lesson.text import as_html, pieces
+from mnist_cli.recipes import Recipe
 from tests.support.lesson_data import make_lesson_data
 from tests.support.page import Page
 
@@ -90,8 +91,8 @@ def test_the_numbers_and_the_licence_are_those_of_the_run(page: Page) -> None:
 
 def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Page) -> None:
     assert "grad*8*" not in page.text
-    told = LessonData(**{**vars(data), "beyond": (Beyond("grad*8*", 0.982, "It sees <strokes>."),)})
-    assert "grad*8*: 98.20\N{NO-BREAK SPACE}%. It sees <strokes>." in Page(render(told)).text
+    told = LessonData(**{**vars(data), "beyond": {"grad*8*": Recipe("x", 0.982, 9, "it sees <strokes>")}})
+    assert "grad*8*: 98.20\N{NO-BREAK SPACE}%; x. It sees <strokes>." in Page(render(told)).text
 
 
 def test_the_page_shows_the_weights_of_the_run_where_they_are_of_its_pixels(data: LessonData, page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from mnist_cli.formats.scoring import score
 from mnist_cli.formats.store import Store, open_store
 from mnist_cli.formats.store_writer import StoreFacts, write_store
 from mnist_cli.lesson.examples import Examples, choose_examples
-from mnist_cli.lesson.page import Beyond, LessonData
+from mnist_cli.lesson.page import LessonData
 from mnist_cli.lesson.training import Reference
 from mnist_cli.maps.order import rows_at
+from mnist_cli.recipes import Recipe
 from tests.support import exact
 from tests.support.report_data import noisy_examples
 
@@ -56,7 +58,7 @@ def trained(examples: Examples, **options: Any) -> exact.Trained:
 
 
 def make_lesson_data(
-    folder: Path, *, steps: int = STEPS, beyond: tuple[Beyond, ...] = (), **of_store: Any
+    folder: Path, *, steps: int = STEPS, beyond: Mapping[str, Recipe] | None = None, **of_store: Any
 ) -> LessonData:
     """Return what a lesson is made from, without TensorFlow; the same arguments give the same data."""
     store = make_store(folder, **of_store)
@@ -71,4 +73,4 @@ def make_lesson_data(
         of_run, np.linspace(-0.2, 0.2, len(store.classes)), store.classes, 7, 0, store.digest, store.image_shape
     )
     metrics = {"accuracy": 0.9154, "examples": 120}
-    return LessonData(examples, reference, store, run, metrics, ORIGIN, beyond)
+    return LessonData(examples, reference, store, run, metrics, ORIGIN, beyond or {})
