@@ -201,3 +201,8 @@ def lock(descriptor: int) -> bool | None:
     except (ImportError, OSError):
         return None
     return True
+
+
+def is_root() -> bool:
+    """Tell whether this user may do anything."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnist_cli import system
+from mnist_cli.children import run_other, start_other
 from mnist_cli.errors import InputError
 from mnist_cli.text import printable
 
@@ -83,12 +85,12 @@ def run_page(path: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float6
 
 def _in_node(path: Path, texts: list[str]) -> list[str]:
     given = "".join(f"{text}\n" for text in texts)
-    done = subprocess.run(["node", "-e", _NODE, str(path)], input=given, capture_output=True, text=True, check=False)
+    done = run_other(["node", "-e", _NODE, str(path)], given.encode())
     if done.returncode:
-        lines = done.stderr.splitlines()
+        lines = done.stderr.decode(errors="replace").splitlines()
         said = next((line for line in lines if "Error" in line), lines[-1] if lines else "it said nothing")
         raise InputError(f"Node cannot run {path.name}: {printable(said, 200)}")
-    return done.stdout.splitlines()
+    return done.stdout.decode().splitlines()
 
 
 def _in_browser(browser: str, path: Path, texts: list[str]) -> Iterator[str]:
@@ -156,11 +158,11 @@ class _Client:
 def _started(browser: str) -> Iterator[_Client]:
     """Give a client of a browser with an empty profile, and end the browser afterwards."""
     reading, writing = os.pipe(), os.pipe()  # of the browser's 3, and of its 4
-    root = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+    root = ("--no-sandbox",) if system.is_root() else ()
     with tempfile.TemporaryDirectory(prefix="mnist-browser-", ignore_cleanup_errors=True) as profile:
         command = [browser, *_SWITCHES, *root, f"--user-data-dir={profile}", "about:blank"]
         places = [str(reading[0]), str(writing[1])]
-        process = subprocess.Popen(
+        process = start_other(
             [sys.executable, "-SEc", _ON_PIPES, *places, *command],
             pass_fds=(reading[0], writing[1]),
             stdout=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_cli import files
+from mnist_cli.children import run_other
 from mnist_cli.errors import InputError
 from mnist_cli.export.about import About
 from mnist_cli.export.c_source import header, template
@@ -44,9 +44,9 @@ def compile_runner(path: Path, folder: Path, flags: Sequence[str] = ("-O3",)) ->
     (folder / "mnist.h").write_bytes(path.read_bytes())
     program = folder / "run"
     command = [_compiler() or "cc", *FLAGS, *flags, str(folder / "run.c"), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_other(command)
     if done.returncode:
-        raise InputError(f"the compiler refuses {path.name}: {done.stderr.strip()[:500]}")
+        raise InputError(f"the compiler refuses {path.name}: {done.stderr.decode(errors='replace').strip()[:500]}")
     return program
 
 
@@ -56,7 +56,7 @@ def answers_of(program: Path, images: Bytes, classes: int) -> Answers:
     Raises:
         InputError: it ended in another way than well.
     """
-    done = subprocess.run([str(program)], input=images.tobytes(), capture_output=True, check=False)
+    done = run_other([str(program)], images.tobytes())
     if done.returncode:
         raise InputError(f"the compiled header ended with {done.returncode}: {done.stderr.decode()[:500]}")
     kind = np.dtype(

@@ -143,7 +143,7 @@ def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[C
 def _check(pipeline: Pipeline, points: list[Point], varied: list[str]) -> None:
     """Refuse what cannot be swept, or what gives nothing to choose by."""
     first, swept = points[0].config, swept_stages(pipeline)
-    allowed = " and ".join(["seed", *(f"{name}.*" for name in swept)])
+    allowed = " and ".join([", ".join(["seed", *(f"{name}.*" for name in swept[:-1])]), f"{swept[-1]}.*"])
     problems = [
         f"{path}: a sweep varies {allowed}; expected one value" for path in varied if not _is_swept(pipeline, path)
     ]

@@ -31,7 +31,7 @@ def test_tables_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytes
     changed.write_text(TABLES.read_text().replace("16777216", "16777217", 1))
     monkeypatch.setattr(softmax, "_TABLES", changed)
     with pytest.raises(RuntimeError, match=r"softmax\.json is not the file that belongs to this version"):
-        softmax.tables.__wrapped__()
+        softmax._read.__wrapped__()
 
 
 def test_the_first_two_tables_are_multiplied_before_use() -> None:

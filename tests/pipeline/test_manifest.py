@@ -86,7 +86,9 @@ def test_any_json_is_a_manifest_or_a_format_error(tmp_path_factory: pytest.TempP
         read_manifest(path)
 
 
-@pytest.mark.parametrize("name", ["../../passwd", "/etc/passwd", "..", ".hidden", "a/b", "\x1b[2J", "a\0", "", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["../../passwd", "/etc/passwd", "..", ".hidden", "a/../b", "a/b/c", "\x1b[2J", "a\0", "", "a\n"]
+)
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "manifest.json"
     document = make_manifest().document()

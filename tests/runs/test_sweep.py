@@ -101,8 +101,11 @@ def test_a_mistake_of_one_combination_says_which(tiny_mirror: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("eval.split=test,train", "eval.split: a sweep varies seed and train.*"),
-        ("preprocess.validation_size=10,20", "preprocess.validation_size: a sweep varies seed and train.*"),
+        ("eval.split=test,train", "eval.split: a sweep varies seed, features.* and train.*"),
+        (
+            "preprocess.validation_size=10,20",
+            "preprocess.validation_size: a sweep varies seed, features.* and train.*",
+        ),
         ("train.strategy=multiworker", "train.strategy: a sweep trains in one process"),
     ],
 )
@@ -153,7 +156,7 @@ def test_a_sweep_publishes_no_training_and_leaves_no_scratch(calm: tuple[Path, l
 
 
 def run_all(config: Config, artifacts: Artifacts, mirror: Path) -> list[StageResult]:
-    stages, records = tuple(PIPELINE.stages), RunKeeper(artifacts, 100, SILENT)
+    stages, records = tuple(PIPELINE.bind(config)), RunKeeper(artifacts, 100, SILENT)
     return run(records.attached(Request(config, artifacts, {}, stages, mirrors=(str(mirror),))))
 
 
