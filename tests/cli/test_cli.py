@@ -458,7 +458,9 @@ def test_the_help_lists_every_command_in_a_panel_of_its_kind(empty: Path) -> Non
     assert panels[3] < text.index(" config ")
 
 
-def test_after_a_run_a_person_hears_what_to_do_next_and_a_pipe_does_not(synthetic: Path) -> None:
+@pytest.mark.usefixtures("synthetic")
+def test_after_a_run_a_person_hears_what_to_do_next_and_a_pipe_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     next_steps = "next: 'mnist report --open', 'mnist lesson --open' or 'mnist predict FILE'"
     run = ("run", "--dataset", "synthetic")
     assert next_steps in mnist(*run, terminal=True).err
