@@ -100,7 +100,8 @@ def _run(line: str, folder: Path, code: int) -> Any:
     )
     if done.returncode != code:
         raise RuntimeError(f"mnist {line}: expected exit code {code}; received {done.returncode}\n{done.stderr}")
-    return json.loads(done.stdout)
+    # Where the package is installed is this machine's business.
+    return json.loads(done.stdout.replace(str(EXAMPLES.parents[1]), "/usr/lib/python3/dist-packages"))
 
 
 def main() -> None:
