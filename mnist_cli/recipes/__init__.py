@@ -34,7 +34,7 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "tutorial": Recipe("pixels, 1,000 steps of 100", 0.9154, 5, "the tutorial as it was; every default"),
+    "tutorial": Recipe("pixels, 1,000 steps of 100", 0.9154, 4, "the tutorial as it was; every default"),
     "gradients": Recipe(
         "deskew, eight gradients, 20 epochs",
         0.988,
@@ -44,25 +44,25 @@ RECIPES: dict[str, Recipe] = {
     "scattering": Recipe(
         "deskew, wavelets at two scales, 20 epochs",
         0.9928,
-        17,
+        13,
         "waves tell strokes apart better than gradients do, and two sizes see more than one",
     ),
     "scattering2": Recipe(
         "deskew, second order too, 12 epochs",
         0.9941,
-        40,
+        26,
         "waves in the strength of waves: corners, ends and crossings",
     ),
     "augmented": Recipe(
         "and two warped copies of each image, 8 epochs",
         0.9952,
-        90,
+        62,
         "a digit that is turned, bent or shifted a little is the same digit",
     ),
     "best": Recipe(
         "four copies, and 4,000 exemplars, 8 epochs",
         0.9957,
-        300,
+        136,
         "how near an image is to others, learned without labels, adds what no fixed wave sees",
     ),
 }
