@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_the_mean_accuracy_the_first_run_and_the_most_memory_have_targets(tmp_pa
 def test_a_peer_that_is_not_there_is_left_out_with_the_reason(tmp_path: Path) -> None:
     record = Recorder()
 
-    def run(argv: tuple[str, ...], folder: Path) -> Sample:
+    def run(argv: Sequence[str], folder: Path) -> Sample:
         if "svc" in argv:
             raise BenchmarkError("python: exit code 1: ModuleNotFoundError")
         return record(argv, folder)
