@@ -12,6 +12,7 @@ import numpy as np
 from mnist_cli.datasets import Dataset
 from mnist_cli.errors import InputError
 from mnist_cli.formats.model import Model
+from mnist_cli.maps import PIXELS
 from mnist_cli.maps.softmax import UNIT
 from mnist_cli.text import printable
 
@@ -72,7 +73,7 @@ def about(model: Model, dataset: Dataset, metrics: Mapping[str, Any], parameters
     portable = {name: value for name, value in sorted(parameters.items()) if not str(value).startswith(("/", "~"))}
     return About(
         model=model.digest,
-        features=f"{feature_map.name} {feature_map.digest[:12]}" if feature_map else "pixels",
+        features=str(feature_map or PIXELS),
         dataset=": ".join(printable(each) for each in (dataset.name, dataset.title) if each),
         licence=printable(dataset.licence or "not known"),
         accuracy=f"{metrics['accuracy']:.4f} ({metrics['correct']:,} of {metrics['examples']:,} images, "

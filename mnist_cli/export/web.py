@@ -6,25 +6,24 @@ needs nothing else.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mnist_cli import files
 from mnist_cli.export.about import About
 from mnist_cli.export.browser import run_page, runtime, words
 from mnist_cli.export.target import Answers, Bytes, Target
 from mnist_cli.formats.model import Model
-from mnist_cli.maps.portable import portable_document
+from mnist_cli.maps.portable import portable_array, portable_document
 from mnist_cli.maps.softmax import UNIT
+from mnist_cli.page.html import policy_hash, text_of
 
+_ROOM = "mnist_cli.export"
 _PAPER, _INK = "#fbfbf9", "#14181f"
 
 
@@ -35,8 +34,8 @@ def page(model: Model, about: About) -> bytes:
         "classes": about.classes,
         "zero": model.zero,
         "step": model.input_step,
-        "weights": _integers(model.weights),
-        "bias": _integers(model.bias),
+        "weights": portable_array(np.rint(model.weights / UNIT)),
+        "bias": portable_array(np.rint(model.bias / UNIT)),
         "map": model.feature_map and portable_document(model.feature_map),
         "about": about.facts(),
     }
@@ -44,21 +43,21 @@ def page(model: Model, about: About) -> bytes:
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     scripts = [
         'const data = JSON.parse(document.getElementById("model").textContent);\n',
-        _text("page", "features.js"),
-        "/* answers */\n" + _text("export", "answer.js") + "/* end */\n",
-        _text("page", "model.js"),
-        _text("export", "screen.js"),
+        text_of(_ROOM, "features.js"),
+        "/* answers */\n" + text_of(_ROOM, "answer.js") + "/* end */\n",
+        text_of(_ROOM, "model.js"),
+        text_of(_ROOM, "screen.js"),
     ]
-    script, style = "(() => {\n" + "\n".join(scripts) + "})();\n", _text("export", "screen.css")
+    script, style = "(() => {\n" + "\n".join(scripts) + "})();\n", text_of(_ROOM, "screen.css")
     parts = {
-        "SCRIPT_HASH": _policy_hash(script),
-        "STYLE_HASH": _policy_hash(style),
+        "SCRIPT_HASH": policy_hash(script),
+        "STYLE_HASH": policy_hash(style),
         "STYLE": style,
         "MODEL": content,
         "SCRIPT": script,
     }
     pattern = re.compile("|".join(parts))
-    return pattern.sub(lambda found: parts[found[0]], _text("export", "screen.html")).encode()
+    return pattern.sub(lambda found: parts[found[0]], text_of(_ROOM, "screen.html")).encode()
 
 
 def _write(model: Model, about: About, folder: Path) -> None:
@@ -76,7 +75,7 @@ def _write(model: Model, about: About, folder: Path) -> None:
         "icons": [{"src": icon, "sizes": "any", "type": "image/svg+xml"}],
     }
     files.write_json(folder / "mnist.webmanifest", manifest)
-    worker = _text("export", "worker.js").replace("PAGE", TARGET.file)
+    worker = text_of(_ROOM, "worker.js").replace("PAGE", TARGET.file)
     digest = hashlib.sha256(content).hexdigest()[:12]
     files.write_bytes(folder / "mnist-worker.js", worker.replace("DIGEST", digest).encode())
 
@@ -85,21 +84,6 @@ def _icon() -> str:
     paper, ink = (colour.replace("#", "%23") for colour in (_PAPER, _INK))
     stroke = f"stroke='{ink}' stroke-width='12' stroke-linecap='round' stroke-linejoin='round' fill='none'"
     return f"%3Crect width='100' height='100' fill='{paper}'/%3E%3Cpath d='M30 25h40L45 80' {stroke}/%3E"
-
-
-def _integers(values: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return values in units of 2^-24 as features.js reads arrays."""
-    integers = np.ascontiguousarray(np.rint(values / UNIT), "<i4")
-    return {"shape": list(values.shape), "int32": base64.b64encode(integers.tobytes()).decode()}
-
-
-def _text(room: str, name: str) -> str:
-    return (resources.files(f"mnist_cli.{room}") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _policy_hash(text: str) -> str:
-    """Return the source that lets a Content-Security-Policy pass exactly this text."""
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def _run(path: Path, images: Bytes) -> Answers:

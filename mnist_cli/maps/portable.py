@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mnist_cli.maps.feature_map import FeatureMap, document_of
 
@@ -28,13 +29,17 @@ def portable_document(feature_map: FeatureMap) -> dict[str, Any]:
         if not isinstance(part, dict):
             return part
         if set(part) == {"array"}:
-            array = arrays[part["array"]]
-            content = base64.b64encode(np.ascontiguousarray(array, "<i4").tobytes()).decode()
-            return {"shape": list(array.shape), "int32": content}
+            return portable_array(arrays[part["array"]])
         return {name: with_arrays(value) for name, value in part.items()}
 
     result: dict[str, Any] = with_arrays(document)
     return result
+
+
+def portable_array(array: npt.NDArray[Any]) -> dict[str, Any]:
+    """Return whole numbers that fit into int32, of any shape, as features.js reads them."""
+    content = base64.b64encode(np.ascontiguousarray(array, "<i4").tobytes()).decode()
+    return {"shape": list(array.shape), "int32": content}
 
 
 def portable_size(feature_map: FeatureMap) -> int:

@@ -50,20 +50,20 @@ def inlined(package: str, styles: Sequence[str], scripts: Sequence[str]) -> dict
     """
     from markupsafe import Markup
 
-    style = "".join(_text(package, name) for name in styles)
-    script = "(() => {\n" + "\n".join(_text(package, name) for name in scripts) + "\n})();\n"
+    style = "".join(text_of(package, name) for name in styles)
+    script = "(() => {\n" + "\n".join(text_of(package, name) for name in scripts) + "\n})();\n"
     # Both are ours; everything else on a page is escaped.
     texts = {"style": Markup(style), "script": Markup(script)}
-    return texts | {"style_hash": _csp_hash(style), "script_hash": _csp_hash(script)}
+    return texts | {"style_hash": policy_hash(style), "script_hash": policy_hash(script)}
 
 
-def _text(package: str, name: str) -> str:
+def text_of(package: str, name: str) -> str:
     """Return a template of the room, or else of this one."""
     places = [resources.files(each) / "templates" / name for each in (package, _COMMON)]
     return next(place for place in places if place.is_file()).read_text(encoding="utf-8")
 
 
-def _csp_hash(text: str) -> str:
+def policy_hash(text: str) -> str:
     """Return the source that lets a Content-Security-Policy pass exactly this text."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
