@@ -120,6 +120,26 @@ def one_of(words: Sequence[str], metavar: str = "NAME") -> Kind:
     return Kind(expected, metavar, check, {"type": "string", "enum": [*words]}, tuple(words))
 
 
+def name_or_file(names: Sequence[str], example: str) -> Kind:
+    """One of some names, or a YAML file, such as `example`, which is read when all else is known to be right."""
+    expected = f"{', '.join(names)}, or a file such as {example}"
+
+    def check(value: Any) -> str:
+        if isinstance(value, str) and (value in names or value.endswith((".yaml", ".yml"))):
+            return value
+        import difflib  # only a mistake pays for it
+
+        near = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) else []
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise Wrong([((), f"expected {expected}; received {shown(value)}{meant}")])
+
+    def resolve(value: Any, folder: Path) -> Any:
+        return value if value in names or not isinstance(value, str) else located(value, folder)
+
+    schema = {"anyOf": [{"type": "string", "enum": [*names]}, {"type": "string", "pattern": r"\.ya?ml$"}]}
+    return Kind(expected, "NAME", check, schema, tuple(names), resolve)
+
+
 def matching(pattern: str, expected: str, metavar: str, words: tuple[str, ...] = (), *, describe: bool = True) -> Kind:
     """Texts that match a regular expression as a whole."""
 

@@ -20,6 +20,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,11 @@ from mnist_cli.config import kinds
 from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
 from mnist_cli.config.layers import cut_to_a_screen
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_yaml
+from mnist_cli.maps import GAUSSIANS, KERNELS, MAPS, PIXELS
 from mnist_cli.text import printable
 
-PIXELS = "pixels"
 _FOLDER = Path(__file__).parent
-# The maps that the package brings; their files are read when they are asked for.
-MAPS = (PIXELS, "grad8", "scat1", "scat2", "scat2-exemplars")
-_SUFFIXES = (".yaml", ".yml")
-KERNELS = ("differences", "morlet")
-GAUSSIANS = (1, 2, 3)  # σ
+_NAME_OR_FILE = kinds.name_or_file(MAPS, "map.yaml")
 _LARGEST = 2**23  # of a weight
 _MOST_KERNELS, _WIDEST_KERNEL, _MOST_WINDOWS = 256, 31, 256
 _DEPTH = 20  # of lists and keys in each other
@@ -84,15 +81,15 @@ def find_map(value: str, folder: Path = Path()) -> Description:
 
 def read_map(value: object, folder: Path = Path()) -> Description:
     """Do the same; raises Wrong."""
-    if isinstance(value, str) and value in MAPS and value != PIXELS:
-        return _read(_FOLDER / f"{value}.yaml", value)
-    if not isinstance(value, str) or not value.endswith(_SUFFIXES):
-        import difflib  # only a mistake pays for it
+    name = _NAME_OR_FILE.check(value)
+    if name == PIXELS:
+        raise Wrong([((), f"expected a map that computes something; received {shown(name)}")])
+    return _shipped(name) if name in MAPS else _read(folder / name, None)
 
-        near = difflib.get_close_matches(value.lower(), MAPS, n=1) if isinstance(value, str) else []
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        raise Wrong([((), f"expected {', '.join(MAPS)}, or a file such as map.yaml; received {shown(value)}{meant}")])
-    return _read(folder / value, None)
+
+@cache  # every look at a stage's parameters asks for it
+def _shipped(name: str) -> Description:
+    return _read(_FOLDER / f"{name}.yaml", name)
 
 
 def _read(path: Path, name: str | None) -> Description:

@@ -73,6 +73,9 @@ class FeatureMap:
         """The extents of the program's parts, in the order of the features: grids of height × width, map by map."""
         return tuple(ends(self.program, Extent(*self.shape)))
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.digest[:12]}"
+
     def __len__(self) -> int:
         return len(self.quantiser) + (len(self.exemplars.quantiser) if self.exemplars else 0)
 

@@ -24,9 +24,6 @@ Integers = npt.NDArray[np.int64]
 
 _FILE = Path(__file__).with_name("kernels.json")
 _DIGEST = "184a6429509c4335b10b44a96c50dc27760d729649e88316faaf001519c774d9"
-KERNELS = ("differences", "morlet")
-# The σ that there are windows of.
-GAUSSIANS = (1, 2, 3)
 
 
 @cache
@@ -54,7 +51,7 @@ def gaussians(side: int, sigma: int, every: int, count: int | None = None) -> In
 
     Args:
         side: how many values they go over.
-        sigma: one of GAUSSIANS.
+        sigma: one of `maps.GAUSSIANS`.
         every: distance of their centres.
         count: how many, by default ⌈side / every⌉.
     """

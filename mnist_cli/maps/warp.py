@@ -17,7 +17,6 @@ from mnist_cli.maps.permutation import mixed
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
-MOST_COPIES = 63
 _TURN, _SCALE, _SHEAR, _SHIFT = 711, 410, 410, 256  # sin 10° and a tenth in 1/4096, a pixel in 1/256
 _FIELD_EVERY, _FIELD_SIGMA, _FIELD_RANGE, _FIELD_SUMMANDS = 5, 3, 512, 4
 _FIELD_PIXELS = 0.7
@@ -32,7 +31,7 @@ def warped(
     Args:
         images: uint8 [n, height, width].
         positions: [n], the images' numbers in their split.
-        copy: 1 to MOST_COPIES.
+        copy: 1 to `maps.MOST_COPIES`.
         seed: below 2^63.
         strength: 1 for the ranges above, 0 for none.
 

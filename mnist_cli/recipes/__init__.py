@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_cli.config.kinds import Kind, Wrong, located, shown
+from mnist_cli.config.kinds import name_or_file
 
 FOLDER = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
@@ -77,25 +77,4 @@ def file_of(recipe: Any) -> Path | None:
     return Path(recipe) if recipe.endswith(_SUFFIXES) else None
 
 
-def _check(value: Any) -> str:
-    if not isinstance(value, str) or file_of(value) is None:
-        import difflib  # only a mistake pays for it
-
-        near = difflib.get_close_matches(value.lower(), RECIPES, n=1) if isinstance(value, str) else []
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        raise Wrong([((), f"expected {KIND.expected}; received {shown(value)}{meant}")])
-    return value
-
-
-def _resolve(value: Any, folder: Path) -> Any:
-    return located(value, folder) if isinstance(value, str) and value not in RECIPES else value
-
-
-KIND = Kind(
-    f"{', '.join(RECIPES)}, or a file such as recipe.yaml",
-    "NAME",
-    _check,
-    {"anyOf": [{"type": "string", "enum": [*RECIPES]}, {"type": "string", "pattern": r"\.ya?ml$"}]},
-    tuple(RECIPES),
-    _resolve,
-)
+KIND = name_or_file(tuple(RECIPES), "recipe.yaml")

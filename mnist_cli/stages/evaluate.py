@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mnist_cli.config.declarations import Config, Section, parameter
 from mnist_cli.config.kinds import number, one_of, optional
 from mnist_cli.errors import GateFailed, InputError
+from mnist_cli.maps import PIXELS
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.stages.stage import EVALUATION, MODEL, STORE, Job, Outcome, Stage
 from mnist_cli.text import percent, plural, printable, short
@@ -188,10 +189,9 @@ def class_metrics(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> t
 
 
 def _check_fit(model: Model, store: Store, path: Path) -> None:
-    its_map, map_ = model.feature_map, store.feature_map
-    if (its_map and its_map.digest) != (map_ and map_.digest):
-        expected = f"features of {its_map}" if its_map else "pixels"
-        received = f"features of {map_}" if map_ else "pixels"
+    wanted, there = (one.feature_map for one in (model, store))
+    if (wanted and wanted.digest) != (there and there.digest):
+        expected, received = (f"features of {one}" if one else PIXELS for one in (wanted, there))
     elif model.pixels != store.pixels:  # older models do not know their images' shape
         expected, received = f"images of {model.pixels} pixels", f"{store.pixels}"
     elif model.classes != store.classes:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
 from mnist_cli.config.declarations import Config, Misfit, Section, parameter
-from mnist_cli.config.kinds import Kind, boolean, located, number, whole
+from mnist_cli.config.kinds import boolean, name_or_file, number, whole
 from mnist_cli.datasets import find_dataset
 from mnist_cli.errors import ConfigError, InputError, Interrupted
 from mnist_cli.formats import STORE_NAME
+from mnist_cli.maps import MAPS, MOST_COPIES, PIXELS
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import deferred_signals
 from mnist_cli.stages.stage import STORE, Job, Outcome, Stage
@@ -37,38 +38,8 @@ if TYPE_CHECKING:
 
     Bytes = npt.NDArray[np.uint8]
 
-# maps.description has the same list, and checks that; importing it here would cost every start.
-PIXELS = "pixels"
-MAPS = (PIXELS, "grad8", "scat1", "scat2", "scat2-exemplars")
-_MOST_COPIES = 63
 _SAVE_SECONDS = 5.0
 _WORTH_SAYING = 200_000_000  # bytes of disk
-
-
-def _check_map(value: Any) -> str:
-    if isinstance(value, str) and value in MAPS:
-        return value
-    from mnist_cli.maps.description import read_map  # only a map of one's own pays for it
-
-    if not isinstance(value, str) or not value.endswith((".yaml", ".yml")):
-        read_map(value)
-    # A file is read when all else is known to be right.
-    return str(value)
-
-
-def _resolve_map(value: Any, folder: Path) -> Any:
-    """Make the name of a user's file relative to the file that names it."""
-    return located(value, folder) if isinstance(value, str) and value not in MAPS else value
-
-
-_MAP = Kind(
-    f"{', '.join(MAPS)}, or a file such as map.yaml",
-    "NAME",
-    _check_map,
-    {"anyOf": [{"type": "string", "enum": [*MAPS]}, {"type": "string", "pattern": r"\.ya?ml$"}]},
-    MAPS,
-    _resolve_map,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +50,13 @@ class FeaturesSettings(Section):
 
     map: str = parameter(
         PIXELS,
-        _MAP,
+        name_or_file(MAPS, "map.yaml"),
         "What x is: pixels, or features: grad8, scat1, scat2, scat2-exemplars, or your own map.yaml",
         option="--map",
     )
     deskew: bool = parameter(False, boolean(), "Shear and centre each image first")
     copies: int = parameter(
-        0, whole(0, _MOST_COPIES), "Warped copies of each training image that are added", option="--copies"
+        0, whole(0, MOST_COPIES), "Warped copies of each training image that are added", option="--copies"
     )
     warp: float = parameter(1.0, number(above=0, high=2), "How strongly they are warped; 1: 10°, a tenth, a pixel")
     seed: int = parameter(0, whole(0, 2**63 - 1), "Of the warps, and of the choice of exemplars")

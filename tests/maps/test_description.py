@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.errors import ConfigError
-from mnist_cli.maps.description import MAPS, find_map
+from mnist_cli.maps import MAPS
+from mnist_cli.maps.description import find_map
 from mnist_cli.maps.ops import OutOfBounds
 from mnist_cli.maps.programs import make_program
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cli import maps
 from mnist_cli.maps import kernels
 from tests.support import plain_maps
 
@@ -56,12 +57,12 @@ def test_the_wavelets_are_those_of_their_formula() -> None:
     assert TABLES["kernels"]["morlet"] == real + imaginary
 
 
-@pytest.mark.parametrize("bank", kernels.KERNELS)
+@pytest.mark.parametrize("bank", maps.KERNELS)
 def test_every_kernel_sums_to_zero(bank: str) -> None:
     assert not kernels.kernels(bank).sum(axis=(1, 2)).any()
 
 
-@pytest.mark.parametrize("sigma", kernels.GAUSSIANS)
+@pytest.mark.parametrize("sigma", maps.GAUSSIANS)
 def test_the_gaussians_are_those_of_their_formula(sigma: int) -> None:
     def weight(distance: float) -> int:
         return math.floor(math.exp(-(distance**2) / 2 / sigma**2) / sigma / math.sqrt(2 * math.pi) * 64 + 0.5)
@@ -69,7 +70,7 @@ def test_the_gaussians_are_those_of_their_formula(sigma: int) -> None:
     table = TABLES["gaussians"][str(sigma)]
     assert table == [weight(half / 2) for half in range(len(table))]
     assert weight(len(table) / 2) == 0
-    assert list(map(int, TABLES["gaussians"])) == list(kernels.GAUSSIANS)
+    assert list(map(int, TABLES["gaussians"])) == list(maps.GAUSSIANS)
 
 
 @pytest.mark.parametrize("side", [1, 2, 7, 14, 28, 33])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist_cli.maps.warp import MOST_COPIES, warped
+from mnist_cli.maps import MOST_COPIES
+from mnist_cli.maps.warp import warped
 from tests.support import contract, plain_layers
 from tests.support.data import tiny_examples
 
