@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
-from mnist_cli.formats.scoring import Lowest, answers, confused_pairs, score
+from mnist_cli.formats.scoring import Lowest, answers, confused_pairs
 from mnist_cli.formats.store import Split, Store
 from mnist_cli.page import html
 from mnist_cli.report import figures, images
@@ -81,10 +81,11 @@ def render(data: ReportData) -> bytes:
 def _content(data: ReportData) -> dict[str, Any]:
     model, store, metrics = data.model, data.store, data.metrics
     split = getattr(store, metrics["split"])
-    _check(data, split)
+    _check(data)  # before anything is computed that would be of no use
     names = [isolated(printable(name, _NAME)) for name in model.classes]
     cells = images.Cells(split, len(names))
-    calibration, mistakes, uncertain = _survey(model, split, cells)
+    calibration, confusion, mistakes, uncertain = _survey(model, split, cells)
+    _check(data, confusion)
     examples = images.Examples(split, model.shape, names, mistakes, uncertain)
     return {
         "metrics": metrics,
@@ -107,13 +108,18 @@ def _content(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _check(data: ReportData, split: Split) -> None:
-    """Refuse metrics that are not of this model and this store, whatever the manifests say."""
+def _check(data: ReportData, confusion: npt.NDArray[np.int64] | None = None) -> None:
+    """Refuse metrics that are not of this model and this store, whatever the manifests say.
+
+    Args:
+        data: what the report is made from.
+        confusion: int64 [K, K], counted again from the images; None where only digests are compared.
+    """
     model, store, metrics = data.model, data.store, data.metrics
     # Of features, metrics.json names their own store; they are computed again here, from the images.
     fits = metrics["model_digest"] == model.digest and (model.feature_map or metrics["store_digest"] == store.digest)
-    if fits:
-        fits = _measured(model, split) == [list(row) for row in metrics["confusion"]]
+    if fits and confusion is not None:
+        fits = confusion.tolist() == [list(row) for row in metrics["confusion"]]
     if not fits:
         raise InputError(
             "metrics.json was not measured on this model and this store\n"
@@ -123,31 +129,25 @@ def _check(data: ReportData, split: Split) -> None:
         )
 
 
-def _measured(model: Model, split: Split) -> list[list[int]]:
-    """Return the confusion matrix, counted again from the images."""
-    total = np.zeros((len(model.bias), len(model.bias)), np.int64)
-    for _, inputs, labels in split.blocks():
-        rows = model.rows(inputs)
-        total += score(model.weights, model.bias, rows, labels, model.zero, model.input_step).confusion
-    return total.tolist()
+def _survey(
+    model: Model, split: Split, cells: images.Cells
+) -> tuple[figures.Calibration, npt.NDArray[np.int64], Lowest, Lowest]:
+    """Return calibration, confusion matrix, the wrong answers that give the true label least, the least certain ones.
 
-
-def _survey(model: Model, split: Split, cells: images.Cells) -> tuple[figures.Calibration, Lowest, Lowest]:
-    """Return the calibration, the wrong answers that give the true label least, and the least certain answers.
-
-    The wrong ones are put into `cells`, too.
+    All from one look at the images, as features are slow to make. The wrong ones are put into `cells`, too.
     """
     classes = len(model.bias)
-    calibration = figures.Calibration()
+    calibration, confusion = figures.Calibration(), np.zeros((classes, classes), np.int64)
     mistakes, uncertain = Lowest(images.MISTAKES, classes), Lowest(images.UNCERTAIN, classes)
     for start, probabilities, labels in answers(model, split.inputs, split.labels):
         calibration.add(probabilities, labels)
         predicted = probabilities.argmax(axis=1)
+        np.add.at(confusion, (labels, predicted), 1)
         wrong = np.flatnonzero(predicted != labels)
         cells.add(start + wrong, labels[wrong], predicted[wrong])
         mistakes.add(probabilities[wrong, labels[wrong]], start + wrong, probabilities[wrong])
         uncertain.add(probabilities.max(axis=1), start + np.arange(len(labels)), probabilities)
-    return calibration, mistakes, uncertain
+    return calibration, confusion, mistakes, uncertain
 
 
 def _interval(metrics: Mapping[str, Any]) -> dict[str, Any]:
