@@ -16,9 +16,8 @@ from mnist_cli.errors import InputError, NotAsLocked
 from mnist_cli.export.state import FOLDER, VERSION, examine_export, locked_outputs
 from mnist_cli.export.target import Target, versions
 from mnist_cli.export.targets import find_target
-from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
+from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, new_manifest, write_manifest
 from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.stages.stage import EVALUATION, MODEL, STORE, Pipeline
@@ -185,26 +184,20 @@ def _manifest(
     metrics: dict[str, Any],
     started: float,
 ) -> Manifest:
-    name, parameters = stage_name(target), {"to": target.name}
-    inputs = dict(_inputs(artifacts, manifests))
-    runtime = {} if target.exact else versions((*target.needs, *target.packages))
     outputs = {
         path.relative_to(new).as_posix(): OutputRecord(sha256=files.sha256_of(path), bytes=path.stat().st_size)
         for path in sorted(new.rglob("*"))
         if path.is_file()
     }
-    return Manifest(
-        stage=name,
-        key=stage_key(name, VERSION, parameters, inputs, runtime),
+    return new_manifest(
+        stage=stage_name(target),
         version=VERSION,
-        parameters=parameters,
-        overrides={},
-        inputs=inputs,
+        parameters={"to": target.name},
+        inputs=dict(_inputs(artifacts, manifests)),
         outputs=outputs,
         metrics=metrics,
-        runtime=runtime,
-        environment=environment(),
-        seconds=round(time.perf_counter() - started, 3),
+        runtime={} if target.exact else versions((*target.needs, *target.packages)),
+        started=started,
     )
 
 

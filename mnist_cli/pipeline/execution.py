@@ -7,9 +7,8 @@ import time
 from mnist_cli import files
 from mnist_cli.errors import InputError, Interrupted
 from mnist_cli.formats.byte_stream import content_digest
-from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, stage_key, write_manifest
+from mnist_cli.pipeline.manifest import NAME, Manifest, OutputRecord, new_manifest, write_manifest
 from mnist_cli.pipeline.plan import StageStatus
 from mnist_cli.pipeline.request import Request, Reusable
 from mnist_cli.stages.stage import BoundStage, Job, Outcome, Stage
@@ -42,18 +41,16 @@ def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: 
         outputs = {name: _record(job, name, outcome) for name in stage.outputs}
         inputs = {f"{source}/{file}": _published(statuses[source], file) for source, file in bound.files}
         _check_inputs(bound, inputs, outcome)
-        manifest = Manifest(
+        manifest = new_manifest(
             stage=stage.name,
-            key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
             version=stage.version,
             parameters=parameters,
-            overrides={path: value for path, value in request.overrides.items() if path in parameters},
             inputs=inputs,
             outputs=outputs,
             metrics=outcome.metrics,
             runtime=outcome.runtime,
-            environment=environment(),
-            seconds=round(time.perf_counter() - started, 3),
+            started=started,
+            overrides={path: value for path, value in request.overrides.items() if path in parameters},
         )
         request.before_publish(manifest)
         write_manifest(job.new / NAME, manifest)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mnist_cli import files
+from mnist_cli.machine import environment
 from mnist_cli.pipeline.sealed import Sealed, read_sealed
 
 Schema = Literal["mnist-manifest/1"]
@@ -73,6 +75,40 @@ def stage_key(
     """Return the SHA-256 of the canonical JSON of all that decides a stage's outputs, as 64 hexadecimal digits."""
     decisive = {"stage": stage, "version": version, "parameters": parameters, "inputs": inputs, "runtime": runtime}
     return files.document_digest(decisive)
+
+
+def new_manifest(
+    *,
+    stage: str,
+    version: int,
+    parameters: dict[str, Any],
+    inputs: dict[str, str],
+    outputs: dict[str, OutputRecord],
+    metrics: dict[str, Any],
+    runtime: dict[str, Any],
+    started: float,
+    overrides: dict[str, Any] | None = None,
+) -> Manifest:
+    """Return the record of what was finished just now, here.
+
+    Args:
+        stage, version, parameters, inputs, outputs, metrics, runtime: as in `Manifest`.
+        started: what `time.perf_counter` said when it began.
+        overrides: as there; none by default.
+    """
+    return Manifest(
+        stage=stage,
+        key=stage_key(stage, version, parameters, inputs, runtime),
+        version=version,
+        parameters=parameters,
+        overrides=overrides or {},
+        inputs=inputs,
+        outputs=outputs,
+        metrics=metrics,
+        runtime=runtime,
+        environment=environment(),
+        seconds=round(time.perf_counter() - started, 3),
+    )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

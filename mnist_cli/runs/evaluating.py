@@ -12,13 +12,12 @@ from mnist_cli.config.declarations import Config
 from mnist_cli.differences import Reason
 from mnist_cli.errors import InputError
 from mnist_cli.formats.byte_stream import content_digest
-from mnist_cli.machine import environment
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.manifest import Manifest, OutputRecord, stage_key
+from mnist_cli.pipeline.manifest import Manifest, OutputRecord, new_manifest
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.runs.names import FOLDER, evaluation_name
 from mnist_cli.runs.runs import Run
-from mnist_cli.stages.stage import EVALUATION, MODEL, Job, Outcome, Stage
+from mnist_cli.stages.stage import EVALUATION, MODEL, Job, Outcome
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,17 @@ def evaluate_run(run: Run, config: Config, artifacts: Artifacts, progress: Progr
     _check_store(run, outcome)
     model = artifacts.pipeline.file(MODEL)
     inputs = {f"{trainer.name}/{model}": run.train.outputs[model].sha256, **run.train.inputs}
-    return Evaluation(_manifest(stage, config, inputs, outcome, {file: output}, time.perf_counter() - started), content)
+    manifest = new_manifest(
+        stage=stage.name,
+        version=stage.version,
+        parameters=stage.parameters(config),
+        inputs=inputs,
+        outputs={file: output},
+        metrics=outcome.metrics,
+        runtime=outcome.runtime,
+        started=started,
+    )
+    return Evaluation(manifest, content)
 
 
 def _check_store(run: Run, outcome: Outcome) -> None:
@@ -82,30 +91,6 @@ def _check_store(run: Run, outcome: Outcome) -> None:
                     f"run {run.id} was trained on other data: {Reason(name, expected, received)}",
                     hint=f"run 'mnist runs restore {run.id}', which says what to run first",
                 )
-
-
-def _manifest(
-    stage: Stage,
-    config: Config,
-    inputs: dict[str, str],
-    outcome: Outcome,
-    outputs: dict[str, OutputRecord],
-    seconds: float,
-) -> Manifest:
-    parameters = stage.parameters(config)
-    return Manifest(
-        stage=stage.name,
-        key=stage_key(stage.name, stage.version, parameters, inputs, outcome.runtime),
-        version=stage.version,
-        parameters=parameters,
-        overrides={},
-        inputs=inputs,
-        outputs=outputs,
-        metrics=outcome.metrics,
-        runtime=outcome.runtime,
-        environment=environment(),
-        seconds=round(seconds, 3),
-    )
 
 
 def keep_evaluation(run: Run, evaluation: Manifest, artifacts: Artifacts) -> None:
