@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import h5py
 import numpy as np
 
 from mnist_cli import files, system
+from mnist_cli.formats.growing_journal import JOURNAL_NAME, PART_NAME, Journal, read_journal, write_journal
 from mnist_cli.formats.hdf5_writing import change_hdf5_file, safe_hdf5_file
 from mnist_cli.formats.store import ALIGNMENT, ARRAYS, SPLITS, Bytes
 from mnist_cli.formats.store_writer import StoreFacts, create_arrays, describe
@@ -66,8 +66,8 @@ class GrowingStore:
     """
 
     def __init__(self, folder: Path, key: str, counts: Mapping[str, int], width: int) -> None:
-        self.path = folder / "store.part"
-        self._journal = folder / "journal.json"
+        self.path = folder / PART_NAME
+        self._folder = folder
         self._key = key
         folder.mkdir(parents=True, exist_ok=True)
         layout = folder / "layout.part"
@@ -76,7 +76,7 @@ class GrowingStore:
             self._arrays = {name: _place_of(file[name]) for name in ARRAYS}
         self._file = self._resumed(layout)
         if self._file < 0:
-            files.remove(self._journal, folder)
+            files.remove(folder / JOURNAL_NAME, folder)
             for array in self._arrays.values():
                 array.written, array.digest = 0, hashlib.sha256()
             system.replace(layout, self.path)
@@ -122,8 +122,8 @@ class GrowingStore:
         """Make what was written safe: a run that is killed from now on is gone on with from here."""
         with files.naming(self.path):
             os.fsync(self._file)
-        state = {name: [array.written, array.digest.hexdigest()] for name, array in self._arrays.items()}
-        files.write_json(self._journal, {"key": self._key, "arrays": state})
+        state = {name: (array.written, array.digest.hexdigest()) for name, array in self._arrays.items()}
+        write_journal(self._folder, Journal(self._key, state))
 
     def finish(self, target: Path, facts: StoreFacts) -> str:
         """Write the attributes and move the file to `target`, on the same file system.
@@ -137,9 +137,9 @@ class GrowingStore:
         with change_hdf5_file(self.path) as file:
             digest = describe(self.path, file, facts, sha256)
         system.replace(self.path, target)
-        files.remove(self._journal, self._journal.parent)
+        files.remove(self._folder / JOURNAL_NAME, self._folder)
         with contextlib.suppress(OSError):  # something else is in it
-            self.path.parent.rmdir()
+            self._folder.rmdir()
         return digest
 
     def _resumed(self, layout: Path) -> int:
@@ -148,18 +148,14 @@ class GrowingStore:
         What HDF5 wrote around the arrays is put back to what it was in the beginning: a run may have been killed while
         it was finishing.
         """
-        try:
-            journal = json.loads(files.read_regular(self._journal))
-            if journal["key"] != self._key or self.path.is_symlink() or not self.path.is_file():
-                return -1
-            written = {name: (int(rows), str(sha256)) for name, (rows, sha256) in journal["arrays"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        journal = read_journal(self._folder)
+        if journal is None or journal.key != self._key or sorted(journal.arrays) != sorted(self._arrays):
             return -1
-        if sorted(written) != sorted(self._arrays):
+        if self.path.is_symlink() or not self.path.is_file():
             return -1
         descriptor = _opened(self.path)
         with files.naming(self.path):
-            if all(array.resume(descriptor, *written[name]) for name, array in self._arrays.items()) and all(
+            if all(array.resume(descriptor, *journal.arrays[name]) for name, array in self._arrays.items()) and all(
                 self._arrays[f"/{split}/inputs"].written == self._arrays[f"/{split}/labels"].written for split in SPLITS
             ):
                 _put_back(descriptor, layout, self._arrays)

@@ -6,7 +6,6 @@ there are, and a run that was killed goes on from the block that it had reached.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from mnist_cli.config.kinds import boolean, name_or_file, number, whole
 from mnist_cli.datasets import find_dataset
 from mnist_cli.errors import ConfigError, InputError, Interrupted
 from mnist_cli.formats import STORE_NAME
+from mnist_cli.formats.growing_journal import PART_NAME, read_journal
 from mnist_cli.maps import MAPS, MOST_COPIES, PIXELS
 from mnist_cli.progress import SILENT, Progress
 from mnist_cli.signals import deferred_signals
@@ -216,7 +216,7 @@ def _check_room(folder: Path, needed: int, progress: Progress) -> None:
         InputError: the disk has not enough room.
     """
     place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
-    growing = folder / "store.part"
+    growing = folder / PART_NAME
     there = growing.stat().st_blocks * 512 if growing.is_file() else 0
     free = shutil.disk_usage(place).free + there
     if needed > free:
@@ -326,12 +326,8 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 
 def _left_over(scratch: Path) -> str | None:
     """Return how far an interrupted run came."""
-    try:
-        journal = json.loads(files.read_regular(scratch / "journal.json"))
-        rows = sum(rows for name, (rows, _) in journal["arrays"].items() if name.endswith("/inputs"))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-    return f"{scratch.name}/store.part, {rows:,} rows"
+    journal = read_journal(scratch)
+    return None if journal is None else f"{scratch.name}/{PART_NAME}, {journal.rows:,} rows"
 
 
 FEATURES = Stage(
