@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,9 @@ from hypothesis import settings
 from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.sources.mirrors import listed_mirrors
 from tests.support.data import register_dataset, write_tiny_dataset
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
 
 pytest_plugins = [f"tests.support.{name}" for name in ("exhaustive", "fetch_fixtures", "finished", "pipelines", "warm")]
 
@@ -51,6 +56,14 @@ def axe() -> str:
     if not named:
         pytest.skip("needs axe-core: set MNIST_AXE to its axe.min.js (npm install axe-core)")
     return Path(named).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; where there is none, the test is skipped."""
+    from tests.support.browser import start_browser  # Selenium takes longer to import than most tests
+
+    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mnist_cli.export import onnx_file
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 from tests.support.exports import about, drawn_model, images_for
 from tests.support.folder_server import served
 
@@ -34,11 +33,6 @@ window.answer = async (text, shape) => {
   return [[...found.label.data].map(Number), [...found.probabilities.data]];
 };
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.mark.parametrize("name", ["pixels", "grad8", "scat1"])

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,11 @@ from mnist_cli.errors import InputError
 from mnist_cli.export import browser as browsers
 from mnist_cli.export import web
 from mnist_cli.formats.model import Model
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 from tests.support.exports import SHAPE, about, assert_exact, drawn_model, images_for, like_the_tutorial
 from tests.support.folder_server import served
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 def written(folder: Path, model: Model) -> Path:

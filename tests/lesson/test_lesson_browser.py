@@ -13,15 +13,10 @@ from selenium.webdriver.common.keys import Keys
 
 from mnist_cli.formats.scoring import score, wilson_interval
 from mnist_cli.lesson.page import LessonData, render
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 from tests.support.lesson_data import STEPS, make_lesson_data, trained
 
 SEVEN = [(0.3, 0.25), (0.5, 0.25), (0.72, 0.25), (0.6, 0.5), (0.5, 0.8)]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.maps.portable import portable_document
 from mnist_cli.pictures.predicting import evidence
 from mnist_cli.report.page import ReportData, render
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 from tests.support.feature_maps import drawn_lines, made_map
 from tests.support.report_data import make_report_data
 
@@ -27,11 +27,6 @@ STATE = """
     const {pixels, inputs, seen, logits, predicted} = mnistReport.examine();
     return {pixels: [...pixels], inputs: [...inputs], seen: [...seen.at], logits, predicted};
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from mnist_cli.pictures.normalize import normalize
 from mnist_cli.pictures.predicting import predict
 from mnist_cli.report.page import ReportData, render
 from mnist_cli.text import printable
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 from tests.support.report_data import make_report_data
 
 PAD = "#pad-drawing"
@@ -28,11 +28,6 @@ STATE = """
     return {pixels: [...state.pixels], logits: state.logits, probabilities: state.probabilities, empty: state.empty,
             predicted: state.predicted};
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from start_browser(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from mnist_cli.formats.model import score_blocks
 from mnist_cli.formats.scoring import score
 from mnist_cli.formats.store import open_store
 from tests.support.command_line import mnist
-from tests.support.data import register_dataset, write_tiny_dataset
-from tests.support.finished import CONFIGURATION
+from tests.support.finished import enter_copy, new_project
 
 GRADIENTS = ("--set", "features.map=grad8", "--set", "features.deskew=true")
 A = Path("artifacts")
@@ -25,12 +24,7 @@ A = Path("artifacts")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run on pixels and a run on gradients, the second published and locked."""
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        write_tiny_dataset(folder / "mirror")
-        register_dataset(folder / "mirror", patch)
-        patch.setenv("MNIST_MIRRORS", "")
-        patch.chdir(folder)
-        Path("pipeline.yaml").write_text(CONFIGURATION, encoding="utf-8")
+    with new_project(folder):
         mnist("run", "--quiet")
         mnist("run", "--quiet", *GRADIENTS)
         mnist("lock", "--quiet", *GRADIENTS)
@@ -40,12 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, as the current folder."""
-    folder = tmp_path / "copy"
-    shutil.copytree(trained, folder)
-    register_dataset(folder / "mirror", monkeypatch)
-    monkeypatch.setenv("MNIST_MIRRORS", "")
-    monkeypatch.chdir(folder)
-    return folder
+    return enter_copy(trained, tmp_path / "copy", monkeypatch)
 
 
 @pytest.mark.usefixtures("here")
