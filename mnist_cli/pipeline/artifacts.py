@@ -56,13 +56,17 @@ class Artifacts:
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
         """Read the manifest of a stage, or, where its folder was emptied, the copy of it; errors as `read_manifest`."""
-        folder, declared = self.folder(stage), self.pipeline.stages.get(stage)  # an export is no stage
+        folder = self.folder(stage)
         found = manifests.read_manifest(folder / manifests.NAME)
-        if found or declared is None or not declared.spare:
+        if found or not self._may_be_emptied(stage):
             return found
-        if any((folder / name).exists() for name in declared.outputs):
+        if any((folder / name).exists() for name in self.pipeline.stages[stage].outputs):
             return None
         return manifests.read_manifest(self._copy(stage))
+
+    def _may_be_emptied(self, stage: str) -> bool:
+        """Tell whether files of a stage may be removed and made again; an export is no stage, and stays."""
+        return stage in self.pipeline.stages and bool(self.pipeline.stages[stage].spare)
 
     def has_manifest(self, stage: str) -> bool:
         """Tell whether the folder of a stage itself has a manifest."""
@@ -87,8 +91,7 @@ class Artifacts:
             if not path.name.startswith(files.TEMPORARY_PREFIX):
                 system.replace(path, folder / path.name)
         files.sync_folder(folder)
-        declared = self.pipeline.stages.get(stage)
-        if declared is not None and declared.spare and stage not in self.elsewhere:
+        if self._may_be_emptied(stage) and stage not in self.elsewhere:
             with contextlib.suppress(OSError):  # without it an emptied folder is one of a stage that never ran
                 files.write_bytes(self._copy(stage), files.read_regular(folder / manifests.NAME))
         files.remove(new, self.root)
