@@ -14,6 +14,7 @@ from typing import Any
 import typer.main
 
 from mnist_cli.cli.app import application
+from mnist_cli.cli.help import argument_name
 from mnist_cli.cli.options import common_parameters
 from mnist_cli.config.template import yaml_value
 from mnist_cli.stages import PIPELINE
@@ -67,7 +68,7 @@ def _commands(group: Any, words: str) -> Iterator[tuple[str, Any]]:
 def _command(words: str, command: Any, common: set[str]) -> str:
     own = [parameter for parameter in command.params if parameter.name not in common]
     arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
-    usage = " ".join([words, *(_argument(argument) for argument in arguments), "[options]"])
+    usage = " ".join([words, *(argument_name(argument) for argument in arguments), "[options]"])
     *paragraphs, example = command.help.split("\n\n")
     assert example.startswith("Example: "), f"{words}: the help ends without an example"
     text = "\n\n".join(paragraphs)
@@ -78,15 +79,9 @@ def _command(words: str, command: Any, common: set[str]) -> str:
     return lines
 
 
-def _argument(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
-    name += "…" if argument.nargs != 1 and "…" not in name and "..." not in name else ""
-    return name if argument.required else f"[{name.strip('[]')}]"
-
-
 def _option(option: Any) -> str:
     if option.param_type_name == "argument":
-        names = _argument(option)
+        names = argument_name(option)
     else:
         names = ", ".join([*option.opts, *option.secondary_opts])
         names += f" {option.metavar}" if option.metavar else ""

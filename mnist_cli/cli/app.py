@@ -13,6 +13,7 @@ import typer
 
 from mnist_cli import __version__
 from mnist_cli.cli import session
+from mnist_cli.cli.help import Group
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.refusal import refusal
 from mnist_cli.cli.terminal import OutputLost, say, shows_colour, write
@@ -62,7 +63,7 @@ def application(command: str | None = None, pipeline: Pipeline = PIPELINE) -> ty
         command: the one that is to be run; with a name that does not exist, all are there to choose from.
         pipeline: the stages that the commands work on.
     """
-    app = typer.Typer(context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=Group, context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback(epilog=_EPILOG)(_root)
     homes = dict.fromkeys(_BEFORE) | dict.fromkeys(pipeline.stages, "stages") | dict.fromkeys(_AFTER)
     homes = {name: home or name for name, home in homes.items()}

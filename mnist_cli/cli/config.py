@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.help import new_group
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
-    group = typer.Typer(name="config", help="Write, check and explain the configuration.", no_args_is_help=True)
+    group = new_group("config", "Write, check and explain the configuration.")
     command(group, pipeline, "init")(init)
     command(group, pipeline, "check")(check)
     command(group, pipeline, "show")(show)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.help import new_group
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import InputError, UsageError
@@ -30,7 +31,7 @@ Folder = Annotated[
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
-    group = typer.Typer(name="dataset", help="List, show, check and describe data sets.", no_args_is_help=True)
+    group = new_group("dataset", "List, show, check and describe data sets.")
     command(group, pipeline, "list")(list_datasets)
     command(group, pipeline, "show")(show)
     command(group, pipeline, "check")(check)

@@ -26,8 +26,8 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 def diff(
     session: Session,
-    first: Annotated[str, run_argument("[A]", "The run to compare with; previous if left out.")] = PREVIOUS,
-    second: Annotated[str, run_argument("[B]", "The run to look at; latest if left out.")] = LATEST,
+    first: Annotated[str, run_argument("A", "The run to compare with; previous if left out.")] = PREVIOUS,
+    second: Annotated[str, run_argument("B", "The run to look at; latest if left out.")] = LATEST,
     *,
     fail_if: Annotated[
         list[str] | None,

@@ -38,11 +38,15 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def plot(
     session: Session,
     what: Annotated[
-        Literal["weights", "confusion", "history", "mistakes", "features"],
-        typer.Argument(help="What to draw.", show_default=False),
+        Literal["weights", "confusion", "calibration", "history", "mistakes", "features"],
+        typer.Argument(
+            metavar="WHAT",
+            help="weights, confusion, calibration, history, mistakes or features.",
+            show_default=False,
+        ),
     ],
     number: Annotated[
-        int | None, typer.Argument(metavar="[N]", min=0, help="Whose features: an image's number.", show_default=False)
+        int | None, typer.Argument(metavar="N", min=0, help="Whose features: an image's number.", show_default=False)
     ] = None,
     *,
     output: Annotated[
@@ -50,7 +54,7 @@ def plot(
     ] = None,
     split: Annotated[
         Literal["test", "validation", "train"] | None,
-        option("--split", help="Whose mistakes or features; test if left out."),
+        option("--split", metavar="SPLIT", help="The split of the mistakes or the image: test, validation or train."),
     ] = None,
     dpi: Annotated[
         int, option("--dpi", metavar="N", min=20, max=1200, help="Pixels an inch of a PNG; 150 if left out.")

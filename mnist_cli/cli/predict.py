@@ -63,7 +63,7 @@ def predict(
     ] = None,
     split: Annotated[
         Literal["test", "validation", "train"] | None,
-        option("--split", help="Which split --index counts in; test if left out."),
+        option("--split", metavar="SPLIT", help="The split of --index: test (if left out), validation or train."),
     ] = None,
     explain: Annotated[
         bool, flag("--explain", help="Draw the evidence for the prediction (blue) and against it (red).")

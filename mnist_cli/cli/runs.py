@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.help import new_group
 from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.running import Wait
 from mnist_cli.cli.session import Session, command
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
 Name = Annotated[str, run_argument("RUN", "An id or its beginning, latest, previous or published.")]
-Names = Annotated[list[str], run_argument("RUN...", "Ids, or their beginnings.")]
+Names = Annotated[list[str], run_argument("RUN…", "Ids, or their beginnings.")]
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
-    group = typer.Typer(
-        name="runs", help="List, show, restore and remove the trainings that are kept.", no_args_is_help=True
-    )
+    group = new_group("runs", "List, show, restore and remove the trainings that are kept.")
     command(group, pipeline, "list")(list_runs)
     command(group, pipeline, "show")(show)
     command(group, pipeline, "restore")(restore)

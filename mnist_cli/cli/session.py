@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from mnist_cli.cli.help import Command
 from mnist_cli.cli.options import common_parameters, key_name, key_parameter
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.project import ARTIFACTS, Project, find_project
@@ -296,7 +297,7 @@ def command(
         del run.__wrapped__  # else Typer reads the inner function's signature
         run.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *added)}
-        app.command(name, help=_unwrapped(inspect.getdoc(function) or ""))(run)
+        app.command(name, cls=Command, help=_unwrapped(inspect.getdoc(function) or ""))(run)
         return function
 
     return register

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.drawing import print_bars, print_drawing, screen
-from mnist_cli.cli.options import OfRun
+from mnist_cli.cli.options import OfRun, option
 from mnist_cli.cli.published import Chosen, command_for, fits, published_store
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import UsageError
@@ -29,7 +29,8 @@ def show(
     number: Annotated[int, typer.Argument(metavar="N", min=0, help="Which image, from 0.", show_default=False)],
     *,
     split: Annotated[
-        Literal["test", "validation", "train"], typer.Option(help="From which split.", show_default=False)
+        Literal["test", "validation", "train"],
+        option("--split", metavar="SPLIT", help="The split: test (if left out), validation or train."),
     ] = "test",
     run: OfRun = None,
 ) -> None:
