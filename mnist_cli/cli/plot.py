@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import print_drawing, screen
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, command_for, fitting_store
+from mnist_cli.cli.refusal import either
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
-from mnist_cli.text import plural, printable, signed
+from mnist_cli.text import plural, printable
 
 if TYPE_CHECKING:
-    from mnist_cli.formats.history import Record
-    from mnist_cli.formats.model import Model
     from mnist_cli.stages.stage import Pipeline
 
 _FORMATS = ("png", "svg", "pdf")  # those of the plots, without importing Matplotlib to refuse others
+_OF_A_SPLIT = ("calibration", "mistakes", "features")
 _MISTAKES = 24  # how many are drawn: four rows of six
-_PAIRS = 20  # confusions that are printed where the matrix does not fit
-_MAPS = 4  # of a step that are drawn in the terminal
-_NAME = 40  # characters of a class name beside the matrix
-_CURVE_LINES = 8
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
@@ -62,18 +56,19 @@ def plot(
     show: Annotated[bool, flag("--show", help="Draw in the terminal instead of into a file.")] = False,
     run: OfRun = None,
 ) -> None:
-    """Draw the model's weights, its confusion matrix, its training, its worst mistakes, or the features of an image.
+    """Draw the model's weights, its confusion matrix, its calibration, its training or its worst mistakes.
 
-    features N shows image N on its way through the model's feature map. The name's ending says whether it is a PNG, an
-    SVG or a PDF; without --output it is artifacts/plots/WHAT.png, and of a kept run artifacts/plots/WHAT-RUN.png. Blue
-    is evidence for a class and red against it.
+    calibration compares how sure the model is with how often it is right. features N shows image N on its way through
+    the model's feature map. The file name's ending says PNG, SVG or PDF; without --output the file is
+    artifacts/plots/WHAT.png, and for a kept run artifacts/plots/WHAT-RUN.png. Blue is evidence for a class, red against
+    it.
 
     Example: mnist plot weights --output weights.svg
     """
     if show and (output is not None or session.output.as_json):
         raise UsageError("--show draws in the terminal: it cannot be combined with --output or --json")
-    if split and what not in ("mistakes", "features"):
-        raise UsageError(f"--split {split}: 'mnist plot mistakes' and 'features' take it; received 'mnist plot {what}'")
+    if split and what not in _OF_A_SPLIT:
+        raise UsageError(f"--split {split}: expected {either(_OF_A_SPLIT)} with it; received {what}")
     if (number is None) == (what == "features"):
         expected = (
             "an image's number, as in 'mnist plot features 8'" if number is None else "a number with features only"
@@ -86,10 +81,11 @@ def plot(
     if format_ not in _FORMATS:
         endings = ".png, .svg or .pdf"
         raise UsageError(f"--output: expected a name that ends in {endings}; received '{printable(target)}'")
-    read, print_lines = _PLOTS[what]
-    content = read(session, chosen, split or "test", number or 0)
+    content = _READ[what](session, chosen, split or "test", number or 0)
     if show:
-        print_lines(session, *content)
+        from mnist_cli.cli import plot_lines
+
+        getattr(plot_lines, what)(session, *content)
         return
     from mnist_cli.pictures.matplotlib_folder import tidy_matplotlib
 
@@ -187,6 +183,26 @@ def _mistakes(session: Session, chosen: Chosen, split: str, _number: int) -> tup
     return found, images, model.classes, mistakes_title(split, len(found), wrong, len(examples))
 
 
+def _calibration(session: Session, chosen: Chosen, split: str, _number: int) -> tuple[Any, ...]:
+    """Return how sure the model is on a split compared with how often it is right, and the title.
+
+    Raises:
+        UsageError: the split is empty.
+    """
+    from mnist_cli.formats.calibration import Calibration
+    from mnist_cli.formats.scoring import answers
+
+    model = chosen.model()
+    examples = getattr(fitting_store(session, model), split)
+    if not len(examples):
+        raise UsageError(f"--split {split}: that split is empty")
+    calibration = Calibration()
+    for _, probabilities, labels in answers(model, examples.inputs, examples.labels):
+        calibration.add(probabilities, labels)
+    error = f"expected calibration error {100 * calibration.error:.2f} %"
+    return calibration, f"{split}: {error} over {plural(len(examples), 'image')}"
+
+
 def _features(session: Session, chosen: Chosen, split: str, number: int) -> tuple[Any, ...]:
     """Return the steps of an image through the model's map, and the title.
 
@@ -210,118 +226,14 @@ def _features(session: Session, chosen: Chosen, split: str, number: int) -> tupl
     return trace(model.feature_map, examples.inputs[number].reshape(model.shape)), title
 
 
-def _show_features(session: Session, steps: Any, title: str) -> None:
-    terminal = screen()
-    session.output.line(title, bold=True)
-    for step in steps:
-        branch = f"branch {'.'.join(map(str, step.branch))}: " if step.branch else ""
-        limit = float(abs(step.maps).max()) or 1.0
-        session.output.line(f"{branch}{step.op}, {plural(len(step.maps), 'map')}", bold=True)
-        drawings = [
-            (
-                "",
-                terminal.weights(values, limit)
-                if step.is_signed
-                else terminal.ink((values / limit * 255).astype("u1")),
-            )
-            for values in step.maps[:_MAPS]
-        ]
-        print_drawing(session.output, terminal.side_by_side(drawings))
-
-
-def _show_weights(session: Session, model: Model) -> None:
-    terminal = screen()
-    limit = float(abs(model.weights).max())
-    drawings = [
-        (
-            f"{printable(name)}  b {signed(model.bias[label])}",
-            terminal.weights(model.layout.picture(model.weights[:, label], terminal.widest), limit),
-        )
-        for label, name in enumerate(model.classes)
-    ]
-    print_drawing(session.output, terminal.side_by_side(drawings))
-    session.output.line(f"from {-limit:+.2f} (red, -) to {limit:+.2f} (blue, +)")
-
-
-def _show_confusion(session: Session, matrix: Any, names: list[str], title: str) -> None:
-    """Print the matrix, or the most frequent confusions where the terminal is too narrow for it."""
-    from rich.cells import cell_len
-
-    from mnist_cli.formats.scoring import confused_pairs
-
-    labels = [printable(name, _NAME) for name in names]
-    session.output.line(title, bold=True)
-    corner = "true ↓ predicted →"
-    width = max(len(f"{matrix.max():,}"), *map(cell_len, labels)) + 1
-    margin = max(len(corner), width - 1)
-    if margin + width * len(labels) > shutil.get_terminal_size().columns:
-        pairs = confused_pairs(matrix, _PAIRS)
-        session.output.line(f"the {len(pairs)} most frequent confusions among {len(labels)} classes, true → predicted:")
-        for true, said, count in pairs:
-            session.output.line(f"{count:>8,} × {labels[true]} → {labels[said]}")
-        return
-    session.output.line(corner.ljust(margin) + "".join(_right(label, width) for label in labels))
-    terminal, shares = screen(), matrix / matrix.sum(axis=1, keepdims=True).clip(1)
-    for true, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True)):
-        cells = [f"{f'{count:,}' if count else '·':>{width}}" for count in row]
-        if terminal.in_colour:  # right answers blue, wrong ones the redder the more there are
-            limits = [1.0 if said == true else -min(1.0, 8 * shares[true, said]) for said in range(len(row))]
-            cells = [terminal.on_colour(cell, limit) for cell, limit in zip(cells, limits, strict=True)]
-        session.output.drawing(f"{_right(label, margin)}{''.join(cells)}")
-
-
-def _right(text: str, width: int) -> str:
-    """Return a text at the right end of so many characters of the terminal; some letters take up two."""
-    from rich.cells import cell_len
-
-    return " " * (width - cell_len(text)) + text
-
-
-def _show_history(session: Session, records: tuple[Record, ...]) -> None:
-    """Draw the losses as curves, and print the records below them."""
-    from mnist_cli.pictures.braille import curve
-
-    columns = min(80, shutil.get_terminal_size().columns) - 10
-    lines = [("training loss", [(record.step, record.loss) for record in records])]
-    validated = [(r.step, r.validation_loss) for r in records if r.validation_loss is not None]
-    lines += [("validation loss", validated)] if validated else []
-    values = [value for _, points in lines for _, value in points]
-    up, across = (min(values), max(values)), (records[0].step, records[-1].step)
-    for name, points in lines if columns > 10 and len(records) > 1 else []:
-        session.output.line(name, bold=True)
-        drawn = curve(points, columns, _CURVE_LINES, across, up)
-        for index, line in enumerate(drawn):
-            mark = {0: f"{up[1]:.4f}", _CURVE_LINES - 1: f"{up[0]:.4f}"}.get(index, "")
-            session.output.drawing(f"{mark:>8} {line.rstrip(chr(0x2800))}".rstrip())
-        session.output.line(f"{'':>8} {across[0]:,}{across[1]:>{columns - len(f'{across[0]:,}')},}")
-    session.output.line(f"{'step':>8}  {'loss':>9}  {'validation':>10}  {'accuracy':>9}", bold=True)
-    for record in records:
-        loss = "-" if record.validation_loss is None else f"{record.validation_loss:.4f}"
-        accuracy = "-" if record.validation_accuracy is None else f"{100 * record.validation_accuracy:.2f} %"
-        session.output.line(f"{record.step:>8,}  {record.loss:>9.4f}  {loss:>10}  {accuracy:>9}")
-
-
-def _show_mistakes(session: Session, found: Any, images: Any, classes: tuple[str, ...], title: str) -> None:
-    session.output.line(title, bold=True)
-    terminal = screen()
-    drawings = [
-        (
-            f"{mistake.index:,}: {printable(classes[mistake.label])} → {printable(classes[mistake.prediction])} "
-            f"{100 * mistake.probability:.0f} %",
-            terminal.ink(image),
-        )
-        for mistake, image in zip(found, images, strict=True)
-    ]
-    print_drawing(session.output, terminal.side_by_side(drawings))
-
-
-# How each is read, as arguments of the function of that name in pictures/plots.py, and how it is drawn in the terminal.
-_PLOTS: dict[str, tuple[Callable[[Session, Chosen, str, int], tuple[Any, ...]], Callable[..., None]]] = {
-    "weights": (_weights, _show_weights),
-    "confusion": (_confusion, _show_confusion),
-    "history": (_history, _show_history),
-    "mistakes": (_mistakes, _show_mistakes),
-    "features": (_features, _show_features),
+# How each is read: as the arguments of the functions of that name in plot_lines.py and pictures/plots.py.
+_READ: dict[str, Callable[[Session, Chosen, str, int], tuple[Any, ...]]] = {
+    "weights": _weights,
+    "confusion": _confusion,
+    "calibration": _calibration,
+    "history": _history,
+    "mistakes": _mistakes,
+    "features": _features,
 }
 
 

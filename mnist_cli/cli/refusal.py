@@ -79,7 +79,7 @@ def _message(error: Any) -> str:
     name = _name(parameter)
     if type(error).__name__ == "MissingParameter":
         choices = re.search(r"Choose from:\s*(.*)", told, re.DOTALL)
-        expected = _listed(re.split(r",\s*", choices[1].strip().rstrip("."))) if choices else "a value"
+        expected = either(re.split(r",\s*", choices[1].strip().rstrip("."))) if choices else "a value"
         return f"{name}: expected {expected}; received none"
     words = _words(str(getattr(error, "message", told)), error.__cause__)
     return printable(f"{name}: {words}")
@@ -89,7 +89,7 @@ def _words(message: str, cause: Any) -> str:
     """Say what was expected and received; what is unknown here is said as it came."""
     if match := _CHOICE.match(message):
         choices = [choice.strip("'") for choice in match["choices"].split(", ")]
-        return f"expected {_listed(choices)}; received {match['received']}"
+        return f"expected {either(choices)}; received {match['received']}"
     for pattern, expected in _CLICK:
         if match := pattern.match(message):
             return f"expected {expected.format(**match.groupdict())}; received {match['received']}"
@@ -109,6 +109,6 @@ def _name(parameter: Any) -> str:
     return str(parameter.metavar or parameter.name.upper())
 
 
-def _listed(choices: list[str]) -> str:
+def either(choices: Sequence[str]) -> str:
     """Return 'a, b or c'."""
     return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))

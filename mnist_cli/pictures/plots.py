@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from mnist_cli.formats.calibration import BINS
 from mnist_cli.formats.scoring import confused_pairs
 from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER
 from mnist_cli.pictures.mistakes import Mistake
@@ -27,6 +28,7 @@ from mnist_cli.text import isolated, printable, signed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from mnist_cli.formats.calibration import Calibration
     from mnist_cli.formats.history import Record
     from mnist_cli.formats.model import Model
 
@@ -167,6 +169,36 @@ def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str)
     return figure
 
 
+def calibration(measured: Calibration, title: str) -> Figure:
+    """Return the reliability diagram: accuracy against confidence in each bin, above how many examples it holds."""
+    figure = Figure(figsize=(5, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    bins = measured.bins
+    confidences, accuracies = [entry.confidence for entry in bins], [entry.accuracy for entry in bins]
+    ends = [(entry.accuracy - entry.interval[0], entry.interval[1] - entry.accuracy) for entry in bins]
+    above.plot((0, 1), (0, 1), color=_GREY, linestyle="--", linewidth=1, label="perfect calibration")
+    above.errorbar(
+        confidences,
+        accuracies,
+        np.maximum(np.transpose(ends), 0),  # rounding may leave an end a hair on the wrong side
+        color=_HEX[2],
+        fmt="o",
+        markersize=4,
+        label="a bin, 95 % interval",
+    )
+    above.legend(frameon=False, loc="upper left")
+    below.bar([entry.low for entry in bins], [entry.count for entry in bins], 0.9 / BINS, align="edge", color=_HEX[2])
+    for axes in (above, below):
+        _plain(axes)
+    above.yaxis.set_major_formatter(PercentFormatter(1, 0, " %"))
+    below.xaxis.set_major_formatter(PercentFormatter(1, 0, " %"))
+    below.yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    figure.suptitle(title, size=11)
+    below.set(ylabel="images", xlabel="probability of the predicted class")
+    return figure
+
+
 def history(records: Sequence[Record]) -> Figure:
     """Return the losses and the validation accuracy against the step; `records` holds one at least."""
     validated = [record for record in records if record.validation_loss is not None]
@@ -267,6 +299,10 @@ def _tiles(
 def _line(axes: Axes, steps: Sequence[int], values: Sequence[Any], colour: str, label: str) -> None:
     marker = "o" if len(steps) <= 30 else None
     axes.plot(steps, values, color=colour, marker=marker, markersize=3.5, label=label)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
     axes.grid(color="#e5e5e5")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

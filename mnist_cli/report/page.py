@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnist_cli.errors import InputError
+from mnist_cli.formats.calibration import BINS, Calibration
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
 from mnist_cli.formats.scoring import Lowest, answers, confused_pairs
@@ -131,13 +132,13 @@ def _check(data: ReportData, confusion: npt.NDArray[np.int64] | None = None) -> 
 
 def _survey(
     model: Model, split: Split, cells: images.Cells
-) -> tuple[figures.Calibration, npt.NDArray[np.int64], Lowest, Lowest]:
+) -> tuple[Calibration, npt.NDArray[np.int64], Lowest, Lowest]:
     """Return calibration, confusion matrix, the wrong answers that give the true label least, the least certain ones.
 
     All from one look at the images, as features are slow to make. The wrong ones are put into `cells`, too.
     """
     classes = len(model.bias)
-    calibration, confusion = figures.Calibration(), np.zeros((classes, classes), np.int64)
+    calibration, confusion = Calibration(), np.zeros((classes, classes), np.int64)
     mistakes, uncertain = Lowest(images.MISTAKES, classes), Lowest(images.UNCERTAIN, classes)
     for start, probabilities, labels in answers(model, split.inputs, split.labels):
         calibration.add(probabilities, labels)
@@ -237,7 +238,7 @@ def _confusion(confusion: npt.NDArray[np.int64]) -> dict[str, Any]:
     return {"rows": rows, "pairs": pairs, "image": None}
 
 
-def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
+def _calibration(calibration: Calibration) -> dict[str, Any]:
     across, up = figures.Scale(0, 1, 52, 348), figures.Scale(0, 1, 310, 14)
     bins = calibration.bins
     most = max(entry.count for entry in bins)
@@ -259,7 +260,7 @@ def _calibration(calibration: figures.Calibration) -> dict[str, Any]:
     return {
         "error": calibration.error,
         "bins": drawn,
-        "number": figures.BINS,
+        "number": BINS,
         "most": most,
         "across": [(across(value), f"{100 * value:g}") for value in marks],
         "up": [(up(value), f"{100 * value:g} %") for value in marks],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from rich.text import Text
 from mnist_cli.cli.drawing import print_bars
 from mnist_cli.cli.output import Output
 from mnist_cli.formats.history import Record, write_history
-from mnist_cli.formats.model import Model, save_model
+from mnist_cli.formats.model import Model, load_model, save_model
+from mnist_cli.formats.store import open_store
 from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER, diverging, over_drawing
 from mnist_cli.pictures.mistakes import worst_mistakes
 from mnist_cli.pictures.terminal import Drawing, Screen, half_blocks, shades, signs
@@ -26,7 +28,7 @@ from tests.support.feature_maps import made_map
 from tests.support.report_data import make_report_data
 from tests.support.stages import evaluate
 
-SUBJECTS = ["weights", "confusion", "history", "mistakes"]
+SUBJECTS = ["weights", "confusion", "calibration", "history", "mistakes"]
 CLASSES = ("0", "$1$", "two", "[/x]", "ö", "字", "6", "7", "8", "9\x1b")
 
 
@@ -184,6 +186,23 @@ def test_the_history_is_a_curve_above_its_numbers(folder: Path) -> None:
     assert lines.index(curves[-1]) < next(number for number, line in enumerate(lines) if "accuracy" in line)
 
 
+def test_the_calibration_has_a_line_for_each_bin_with_the_share_that_is_right(folder: Path) -> None:
+    title, _, *lines, legend = mnist("plot", "calibration", "--show").out.splitlines()
+    store, model = open_store(folder / "artifacts/preprocess/store.h5"), load_model(folder / "artifacts/train/model.h5")
+    probabilities = model.probabilities(store.test.inputs)
+    right, sure = probabilities.argmax(axis=1) == store.test.labels, probabilities.max(axis=1)
+    expected, error = [], 0.0
+    for low in np.arange(15) / 15:
+        inside = (low < sure) & (sure <= low + 1 / 15)
+        if inside.any():
+            mean, share = sure[inside].mean(), right[inside].mean()
+            expected.append([f"{inside.sum():,}", f"{100 * mean:.1f}", f"{100 * share:.1f}"])
+            error += inside.mean() * abs(share - mean)
+    assert [re.findall(r"[\d.,]+", line)[2:5] for line in lines] == expected
+    assert title == f"test: expected calibration error {100 * error:.2f} % over {len(sure):,} images"
+    assert legend.startswith("█ right")
+
+
 @pytest.mark.parametrize(
     ("what", "missing", "hint"),
     [
@@ -191,6 +210,7 @@ def test_the_history_is_a_curve_above_its_numbers(folder: Path) -> None:
         ("confusion", "eval/metrics.json", "mnist eval"),
         ("history", "train/history.jsonl", "mnist train"),
         ("mistakes", "preprocess/store.h5", "mnist preprocess"),
+        ("calibration", "preprocess/store.h5", "mnist preprocess"),
     ],
 )
 def test_what_is_missing_or_damaged_exits_with_5_and_names_the_command(
@@ -238,6 +258,7 @@ def test_a_history_without_validation_and_a_model_without_mistakes_are_drawn(fol
     write_history(folder / "artifacts/train/history.jsonl", [Record(1, 2.3, None, None)])
     store = write_small_store(folder / "artifacts/preprocess/store.h5", test=0, classes=CLASSES)
     assert store.exists()
+    assert "--split test: that split is empty" in mnist("plot", "calibration", code=2).err
     for what in ("history", "mistakes"):
         mnist("plot", what)
         assert Image.open(io.BytesIO((folder / f"artifacts/plots/{what}.png").read_bytes())).size[0] > 300
@@ -284,7 +305,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 COMMANDS = [
     ["show", "3"],
     ["predict", "--index", "3", "--show", "--explain"],
-    *(["plot", what, "--show"] for what in ("weights", "mistakes")),
+    *(["plot", what, "--show"] for what in ("weights", "calibration", "mistakes")),
 ]
 
 

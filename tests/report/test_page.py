@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from PIL import Image
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
-from mnist_cli.formats.scoring import Lowest, answers, confused_pairs
+from mnist_cli.formats.scoring import answers, confused_pairs
 from mnist_cli.maps.portable import portable_document
 from mnist_cli.pictures.colours import AGAINST, FOR
 from mnist_cli.report import figures, images
@@ -49,59 +48,6 @@ def pad_data(page: Page) -> dict[str, object]:
 
 
 # Figures
-
-
-def calibration(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.uint8]) -> figures.Calibration:
-    """Count in two blocks, the first of a third of the examples."""
-    found = figures.Calibration()
-    third = len(labels) // 3
-    for part in (slice(0, third), slice(third, None)):
-        if len(labels[part]):
-            found.add(probabilities[part], labels[part])
-    return found
-
-
-@given(st.integers(1, 60), st.integers(2, 12), st.integers(0, 2**32 - 1))
-def test_the_calibration_error_is_that_of_a_slow_loop(examples: int, classes: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    probabilities = random.dirichlet(np.full(classes, 0.4), examples)
-    labels = random.integers(0, classes, examples).astype(np.uint8)
-    found = calibration(probabilities, labels)
-    error, counted = 0.0, []
-    for m in range(15):
-        confidences, hits = [], []
-        for row, label in zip(probabilities, labels, strict=True):
-            best = max(range(classes), key=lambda k: row[k])
-            confidence = float(row[best])
-            if m / 15 < confidence <= (m + 1) / 15:
-                confidences.append(confidence)
-                hits.append(best == label)
-        if hits:
-            gap = abs(sum(hits) / len(hits) - sum(confidences) / len(confidences))
-            error += len(hits) / examples * gap
-            counted.append((len(hits), sum(hits) / len(hits)))
-    assert found.error == pytest.approx(error, abs=1e-9)
-    assert [entry.count for entry in found.bins] == [count for count, _ in counted]
-    assert [entry.accuracy for entry in found.bins] == pytest.approx([accuracy for _, accuracy in counted])
-
-
-def test_a_model_that_is_always_sure_and_right_is_calibrated() -> None:
-    found = calibration(np.eye(3), np.arange(3, dtype=np.uint8))
-    assert found.error == 0
-    assert [(entry.low, entry.high, entry.count) for entry in found.bins] == [(14 / 15, 1.0, 3)]
-
-
-@given(st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=5), st.integers(0, 8))
-def test_the_lowest_of_many_blocks_are_those_of_a_stable_sort(blocks: list[list[int]], limit: int) -> None:
-    lowest, start = Lowest(limit, 1), 0
-    for block in blocks:
-        positions = np.arange(start, start + len(block))
-        lowest.add(np.array(block, float), positions, positions[:, np.newaxis].astype(float))
-        start += len(block)
-    values = [value for block in blocks for value in block]
-    expected = sorted(range(len(values)), key=lambda position: (values[position], position))[:limit]
-    assert lowest.positions.tolist() == expected
-    assert lowest.probabilities[:, 0].tolist() == expected
 
 
 def test_the_gallery_shows_the_mistakes_that_cost_most_and_the_least_certain_answers(

@@ -258,7 +258,7 @@ class PictureFailed(_Picture):
 class Plot(Printed):
     """What was drawn."""
 
-    plot: Literal["weights", "confusion", "history", "mistakes", "features"] = Field(description="What was drawn.")
+    plot: Literal["weights", "confusion", "calibration", "history", "mistakes", "features"] = Field(description="What was drawn.")
     file: str = Field(description="The picture's file.")
 
 
