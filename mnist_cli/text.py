@@ -127,3 +127,8 @@ def percent(fraction: float) -> str:
 def short(loss: float) -> str:
     """Return a loss as people read it: `0.3094`, `2.55e+29`."""
     return f"{loss:.4f}" if loss < 1000 else f"{loss:.3g}"
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a sentence has them: `a, b and c`."""
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from mnist_cli.cli.output import Output
-from mnist_cli.cli.terminal import PALETTE, colours_of
+from mnist_cli.cli.terminal import PALETTE, colours_of, styled
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.pictures.terminal import Screen
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnist_cli.formats.model import Model
+    from mnist_cli.pictures.terminal import Drawing, Screen
 
 _BAR_WIDTH = 40  # characters for a probability of 1, where the terminal is wide enough
 _SHORTEST_BAR = 5
+_BESIDE = 36  # columns beside an image without which the bars stand below it
+_GAP = "  "
 _BARS = 26  # classes at most that all get a bar; of more, the likeliest ten and the label
 _LIKELIEST = 10
 
@@ -34,12 +41,69 @@ def print_drawing(output: Output, lines: Iterable[str]) -> None:
         output.drawing(line.rstrip())
 
 
-def print_bars(
-    output: Output, classes: Sequence[str], probabilities: Sequence[float], label: int | None = None
-) -> None:
-    """Print each class's probability as a bar; the largest one green if it is the label's, red if it is another's.
+def print_answer(
+    output: Output,
+    name: str,
+    pixels: npt.NDArray[np.uint8],
+    model: Model,
+    label: int | None,
+    *,
+    image: bool,
+    bars: bool,
+) -> dict[str, Any]:
+    """Print what a model says about one image, and return it for a JSON document.
 
-    Of many classes only the likeliest and the label are printed, the likeliest first.
+    Args:
+        output: where it is printed.
+        name: what the image is called.
+        pixels: uint8 [height, width], 0 = background.
+        model: K classes.
+        label: the true class, if it is known.
+        image: whether to draw the image.
+        bars: whether to print the probability of each class.
+    """
+    probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
+    best = probabilities.index(max(probabilities))
+    truth = "" if label is None else f" (label {printable(model.classes[label])})"
+    output.line(
+        f"{name}: {printable(model.classes[best])}{truth}, {100 * probabilities[best]:.2f} %",
+        bold=True,
+    )
+    columns = shutil.get_terminal_size().columns
+    drawing = screen().ink(pixels) if image else None
+    if drawing and (columns - drawing.width - len(_GAP) < _BESIDE or not bars):
+        print_drawing(output, drawing.lines)
+        drawing = None
+    if bars and drawing:
+        free = columns - drawing.width - len(_GAP)
+        print_drawing(output, _beside(drawing, probability_bars(model.classes, probabilities, label, free)))
+    elif bars:
+        print_drawing(output, probability_bars(model.classes, probabilities, label, columns))
+    return {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
+
+
+def _beside(drawing: Drawing, lines: list[str]) -> Iterator[str]:
+    """Give a drawing with lines at half its height, right of it."""
+    above = [""] * ((len(drawing.lines) - len(lines)) // 2)
+    for left, right in zip_longest(drawing.lines, above + lines, fillvalue=""):
+        yield f"{left or ' ' * drawing.width}{_GAP}{right}"
+
+
+def probability_bars(
+    classes: Sequence[str],
+    probabilities: Sequence[float],
+    label: int | None,
+    columns: int,
+) -> list[str]:
+    """Return each class's probability as a line with a bar; the largest green if it is the label's, else red.
+
+    Of many classes only the likeliest and the label get a line, the likeliest first.
+
+    Args:
+        classes: K names.
+        probabilities: of each.
+        label: the true class, if it is known; without it the largest probability is cyan.
+        columns: how wide a line may be.
     """
     from rich.cells import cell_len, set_cell_size
 
@@ -50,16 +114,17 @@ def print_bars(
         shown = likeliest[:_LIKELIEST]
         if label is not None and label not in shown:
             shown.append(label)
-    columns = shutil.get_terminal_size().columns
     names = [printable(classes[index]) for index in shown]
     widest = min(max(3, *map(cell_len, names)), max(3, columns // 2))
     width = min(_BAR_WIDTH, max(_SHORTEST_BAR, columns - 12 - widest))
+    lines = []
     for index, name in zip(shown, names, strict=True):
         fitted = set_cell_size(name, widest) if cell_len(name) > widest else " " * (widest - cell_len(name)) + name
         bar = "█" * round(probabilities[index] * width)
         colour = {None: "cyan", best: "green"}.get(label, "red")
         style = {"fg": colour} if index == best else {}
-        output.line(f"{fitted} {100 * probabilities[index]:6.2f} % {bar}".rstrip(), **style)
+        lines.append(styled(f"{fitted} {100 * probabilities[index]:6.2f} % {bar}".rstrip(), sys.stdout, **style))
     if hidden := len(probabilities) - len(shown):
         rest = 100 * (sum(probabilities) - sum(probabilities[index] for index in shown))
-        output.line(f"{'…'.rjust(widest)} {max(rest, 0):6.2f} % for the other {hidden} classes")
+        lines.append(f"{'…'.rjust(widest)} {max(rest, 0):6.2f} % for the other {hidden} classes")
+    return lines

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mnist_cli.cli.progress import BarProgress, LineProgress
-from mnist_cli.cli.terminal import is_terminal, say, styled, write
+from mnist_cli.cli.terminal import is_terminal, say, styled, wrapped, write
 from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.progress import Progress
 from mnist_cli.text import lines
@@ -31,19 +31,30 @@ class Output:
         self._text = ""
 
     def line(self, text: str = "", **style: Any) -> None:
-        """Print one line of a text result."""
-        self._write(styled(text, sys.stdout, **style))
+        """Print one line of a text result; on a terminal, as many as it takes."""
+        for part in wrapped(lines(text), sys.stdout):
+            self._write(styled(part, sys.stdout, **style))
 
     def drawing(self, line: str) -> None:
         """Print one line that brings colours of its own, and nothing that came from outside."""
         self._write(line)
 
     def columns(self, *cells: tuple[Any, ...]) -> None:
-        """Print one line of cells: (text, width) or (text, width, colour); the last cell takes what it needs."""
+        """Print cells beside each other: (text, width) or (text, width, colour).
+
+        The last one takes what it needs; where it has several lines, or too many words for the terminal, it goes on
+        below itself.
+        """
+        *front, last = cells
+        indent = sum(max(len(cell[0]), cell[1]) + 1 for cell in front)
+        parts = wrapped(lines(last[0]), sys.stdout, indent)
         padded = [
-            styled(cell[0].ljust(cell[1]), sys.stdout, **({"fg": cell[2]} if len(cell) > 2 else {})) for cell in cells
+            styled(cell[0].ljust(cell[1]), sys.stdout, **({"fg": cell[2]} if len(cell) > 2 else {}))
+            for cell in (*front, (parts[0], *last[1:]))
         ]
         self._write(" ".join(padded).rstrip())
+        for part in parts[1:]:
+            self._write(" " * indent + part)
 
     def _write(self, line: str) -> None:
         if not self.as_json and not self.quiet:

@@ -10,11 +10,10 @@ import typer
 
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, command_for, fitting_store
-from mnist_cli.cli.refusal import either
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
-from mnist_cli.text import plural, printable
+from mnist_cli.text import listed, plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
@@ -68,7 +67,7 @@ def plot(
     if show and (output is not None or session.output.as_json):
         raise UsageError("--show draws in the terminal: it cannot be combined with --output or --json")
     if split and what not in _OF_A_SPLIT:
-        raise UsageError(f"--split {split}: expected {either(_OF_A_SPLIT)} with it; received {what}")
+        raise UsageError(f"--split {split}: expected {listed(_OF_A_SPLIT, 'or')} with it; received {what}")
     if (number is None) == (what == "features"):
         expected = (
             "an image's number, as in 'mnist plot features 8'" if number is None else "a number with features only"

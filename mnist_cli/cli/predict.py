@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import print_bars, print_drawing, screen
+from mnist_cli.cli.drawing import print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, fitting_store
 from mnist_cli.cli.session import Session, command
@@ -206,19 +206,10 @@ def _answer(
     session: Session, model: Model, name: str, pixels: Pixels, label: int | None, *, how: _How
 ) -> dict[str, Any]:
     """Print what the model makes of one image, and return it for the JSON line."""
-    probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
-    best = probabilities.index(max(probabilities))
-    truth = "" if label is None else f" (label {printable(model.classes[label])})"
-    answer = {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
-    line = f"{name}: {printable(model.classes[best])}{truth}"
-    shows_bars = sys.stdout.isatty()
-    session.output.line(line if shows_bars else f"{line}, {100 * probabilities[best]:.2f} %", bold=True)
-    if how.show:
-        print_drawing(session.output, screen().ink(pixels).lines)
-    if shows_bars:
-        print_bars(session.output, model.classes, probabilities, label)
+    answer = print_answer(session.output, name, pixels, model, label, image=how.show, bars=sys.stdout.isatty())
     image = {"image": pixels.tolist()} if how.show or how.explain else {}
-    return answer | image | (_explain(session, model, pixels, best, how.against) if how.explain else {})
+    explained = _explain(session, model, pixels, answer["prediction"], how.against) if how.explain else {}
+    return answer | image | explained
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int, other: int | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from mnist_cli.cli.terminal import say
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LINE_INTERVAL = 10.0  # seconds between two lines in a log
-_NARROW = 72  # columns; below, a percentage and a bar are all that fits
+_BAR, _SHORTEST_BAR = 24, 6  # characters of a bar
 
 
 class _Forgiving:
@@ -38,8 +38,38 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
+class _Task:
+    """One job under way: how much is done, and how long the rest takes."""
+
+    def __init__(self, label: str, total: int | None, unit: str, clock: Callable[[], float]) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self._clock = clock
+        self._started = clock()
+        self._first: int | None = None
+
+    def parts(self, done: int, detail: str) -> list[str]:
+        """Return `500 of 1,000 steps`, `1:40 left`, and the parts of the detail, which commas separate."""
+        if self._first is None:  # what a resumed job finds done took no time now
+            self._first = done
+        amount = f"{self._amount(done)} of {self._amount(self.total)}" if self.total else self._amount(done)
+        amount += "" if self.unit == "B" else f" {self.unit}"
+        return list(filter(None, (amount, *self._pace(done), *detail.split(", "))))
+
+    def _pace(self, done: int) -> Iterator[str]:
+        if not self.total or self._first is None or done <= self._first:
+            return
+        per_second = (done - self._first) / max(self._clock() - self._started, 1e-9)
+        minutes, seconds = divmod(round((self.total - done) / per_second), 60)
+        yield f"{minutes}:{seconds:02} left"
+        if self.unit == "B":
+            yield f"{file_size(per_second)}/s"
+
+    def _amount(self, count: int) -> str:
+        return file_size(count) if self.unit == "B" else f"{count:,}"
+
+
 class LineProgress(Progress):
-    """Prints `train: 4,000 of 50,000 steps (loss 0.31)` on stderr at long intervals; short jobs print nothing.
+    """Prints `train: 4,000 of 50,000 steps (1:02 left, loss 0.31)` on stderr at long intervals; nothing for short jobs.
 
     Args:
         clock: monotonic seconds.
@@ -47,37 +77,21 @@ class LineProgress(Progress):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._label, self._total, self._unit = "", None, ""  # type: tuple[str, int | None, str]
-        self._started = self._last = 0.0
-        self._first: int | None = None
+        self._task = _Task("", None, "", clock)
+        self._last = 0.0
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         """Begin to count the interval."""
-        self._label, self._total, self._unit = label, total, unit
-        self._started = self._last = self._clock()
-        self._first = None
+        self._task = _Task(label, total, unit, self._clock)
+        self._last = self._clock()
 
     def update(self, done: int, detail: str = "") -> None:
         """Print a line if the last one was long ago."""
-        if self._first is None:  # what a resumed job finds done took no time now
-            self._first = done
+        amount, *rest = self._task.parts(done, detail)
         if self._clock() - self._last >= _LINE_INTERVAL:
             self._last = self._clock()
-            detail = ", ".join(filter(None, (detail, self._time_left(done))))
-            amount = (
-                f"{_amount(done, self._unit)} of {_amount(self._total, self._unit)}"
-                if self._total
-                else _amount(done, self._unit)
-            )
-            unit = "" if self._unit == "B" else f" {self._unit}"
-            _Forgiving(sys.stderr).write(f"{self._label}: {amount}{unit}{f' ({detail})' if detail else ''}\n")
-
-    def _time_left(self, done: int) -> str:
-        if not self._total or self._first is None or done <= self._first:
-            return ""
-        seconds = (self._clock() - self._started) * (self._total - done) / (done - self._first)
-        minutes, seconds = divmod(round(seconds), 60)
-        return f"{minutes}:{seconds:02} left"
+            told = f" ({', '.join(rest)})" if rest else ""
+            _Forgiving(sys.stderr).write(f"{self._task.label}: {amount}{told}\n")
 
     def note(self, message: str) -> None:
         """Print the note."""
@@ -89,18 +103,23 @@ class LineProgress(Progress):
 
 
 class BarProgress(Progress):
-    """A bar with amount, speed and time left on stderr, gone when the task ends."""
+    """A bar on stderr with amount, time left and detail, gone when the task ends.
 
-    def __init__(self) -> None:
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
 
+        self._clock = clock
         self._console = Console(file=cast("IO[str]", _Forgiving(sys.stderr)), highlight=False)
         self._bar: _Bar | None = None
 
     def start(self, label: str, total: int | None, unit: str) -> None:
         """Show a new bar."""
         self.finish()
-        self._bar = _Bar(self._console, label, total, unit)
+        self._bar = _Bar(self._console, _Task(label, total, unit, self._clock))
 
     def update(self, done: int, detail: str = "") -> None:
         """Move the bar."""
@@ -115,53 +134,43 @@ class BarProgress(Progress):
 
     def note(self, message: str) -> None:
         """Print the note above the bar."""
-        self._console.print("[bold cyan]note:[/]", _plain(message))
+        self._above("[bold cyan]note:[/]", message)
 
     def warn(self, message: str) -> None:
         """Print the warning above the bar."""
-        self._console.print("[bold yellow]warning:[/]", _plain(message))
+        self._above("[bold yellow]warning:[/]", message)
+
+    def _above(self, label: str, message: str) -> None:
+        from rich.text import Text
+
+        self._console.print(label, Text(message))
 
 
 class _Bar:
-    """One Rich progress bar."""
+    """One Rich progress bar; it gives its room to the words beside it, and the last of these go first."""
 
-    def __init__(self, console: Console, label: str, total: int | None, unit: str) -> None:
+    def __init__(self, console: Console, task: _Task) -> None:
         from rich import progress as rich_progress
 
-        amount: list[rich_progress.ProgressColumn] = (
-            [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
-            if unit == "B"
-            else [rich_progress.MofNCompleteColumn(), rich_progress.TextColumn("{task.fields[unit]}")]
-        )
-        columns: list[rich_progress.ProgressColumn] = [
+        self._console, self._of = console, task
+        self._column = rich_progress.BarColumn(bar_width=_BAR)
+        columns = [
             rich_progress.TextColumn("{task.description}", markup=False),
-            rich_progress.BarColumn(bar_width=24),
-            *amount,
-            rich_progress.TimeRemainingColumn(),
-            rich_progress.TextColumn("{task.fields[detail]}", markup=False),
+            self._column,
+            rich_progress.TextColumn("{task.fields[words]}", markup=False),
         ]
-        if total is None:
-            columns = [rich_progress.TextColumn("{task.description}", markup=False), rich_progress.BarColumn(24)]
-        elif console.width < _NARROW:
-            columns = [rich_progress.TaskProgressColumn(), rich_progress.BarColumn(bar_width=None)]
         self._progress = rich_progress.Progress(*columns, console=console, transient=True)
-        self._task = self._progress.add_task(label, total=total, unit=unit, detail="")
+        self._task = self._progress.add_task(task.label, total=task.total, words="")
         self._progress.start()
 
     def update(self, done: int, detail: str) -> None:
-        self._progress.update(self._task, completed=done, detail=detail)
+        parts = self._of.parts(done, detail)
+        free = self._console.width - len(self._of.label) - 3  # spaces between the columns, and one at the end
+        while len(parts) > 1 and len(", ".join(parts)) > free - _SHORTEST_BAR:
+            parts.pop()
+        words = ", ".join(parts)
+        self._column.bar_width = max(1, min(_BAR, free - len(words)))
+        self._progress.update(self._task, completed=done, words=words)
 
     def stop(self) -> None:
         self._progress.stop()
-
-
-def _plain(message: str) -> object:
-    from rich.text import Text
-
-    return Text(message)
-
-
-def _amount(count: int | None, unit: str) -> str:
-    if count is None:
-        return "?"
-    return file_size(count) if unit == "B" else f"{count:,}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from mnist_cli.config.declarations import SHORT_NAMES
 from mnist_cli.errors import UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import listed, printable
 
 # Pydantic's type of error, or what Click's message matches, and what was expected then; {} is the bound that it names.
 _EXPECTED = {
@@ -79,7 +79,7 @@ def _message(error: Any) -> str:
     name = _name(parameter)
     if type(error).__name__ == "MissingParameter":
         choices = re.search(r"Choose from:\s*(.*)", told, re.DOTALL)
-        expected = either(re.split(r",\s*", choices[1].strip().rstrip("."))) if choices else "a value"
+        expected = listed(re.split(r",\s*", choices[1].strip().rstrip(".")), "or") if choices else "a value"
         return f"{name}: expected {expected}; received none"
     words = _words(str(getattr(error, "message", told)), error.__cause__)
     return printable(f"{name}: {words}")
@@ -89,7 +89,7 @@ def _words(message: str, cause: Any) -> str:
     """Say what was expected and received; what is unknown here is said as it came."""
     if match := _CHOICE.match(message):
         choices = [choice.strip("'") for choice in match["choices"].split(", ")]
-        return f"expected {either(choices)}; received {match['received']}"
+        return f"expected {listed(choices, 'or')}; received {match['received']}"
     for pattern, expected in _CLICK:
         if match := pattern.match(message):
             return f"expected {expected.format(**match.groupdict())}; received {match['received']}"
@@ -107,8 +107,3 @@ def _name(parameter: Any) -> str:
     if parameter.param_type_name == "option":
         return str(max(parameter.opts, key=len))
     return str(parameter.metavar or parameter.name.upper())
-
-
-def either(choices: Sequence[str]) -> str:
-    """Return 'a, b or c'."""
-    return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +30,7 @@ from mnist_cli.cli.running import (
 from mnist_cli.cli.session import Session, command
 from mnist_cli.cli.terminal import is_terminal
 from mnist_cli.errors import UsageError
-from mnist_cli.text import printable
+from mnist_cli.text import listed, printable
 
 if TYPE_CHECKING:
     from mnist_cli.config.loading import LoadedConfig
@@ -62,7 +62,7 @@ def _with_stages(function: Callable[..., None], pipeline: Pipeline) -> Callable[
     session, _, _, *others = inspect.signature(function, eval_str=True).parameters.values()
     ends = [keyword("first", Annotated[str, first], names[0]), keyword("last", Annotated[str, last], names[-1])]
     run.__signature__ = inspect.Signature([session, *ends, *others])  # type: ignore[attr-defined]
-    run.__doc__ = (function.__doc__ or "").replace("{stages}", _listed(names))
+    run.__doc__ = (function.__doc__ or "").replace("{stages}", listed(names))
     return run
 
 
@@ -111,7 +111,7 @@ def run(
     _note_what_is_dropped(session, loaded)
     results = run_request(request)
     if not any(result.is_new for result in results):
-        fresh = f"{_listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh"
+        fresh = f"{listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh"
         busy = at_work(request.artifacts.root)
         word = f"another run is at work: {busy}; until it is done" if busy else "nothing to do"
         session.output.line(f"{word}: {fresh}")
@@ -137,7 +137,7 @@ def _note_what_is_dropped(session: Session, loaded: LoadedConfig) -> None:
 def _between(names: list[str], first: str, last: str) -> list[str]:
     for given, name in (("--from", first), ("--to", last)):
         if name not in names:
-            raise UsageError(f"{given}: expected {_listed(names, 'or')}; received '{printable(name)}'")
+            raise UsageError(f"{given}: expected {listed(names, 'or')}; received '{printable(name)}'")
     selected = names[names.index(first) : names.index(last) + 1]
     if not selected:
         raise UsageError(f"--from {first} --to {last}: the stages run in the order {', '.join(names)}")
@@ -163,7 +163,3 @@ def _print_plan(session: Session, request: Request) -> None:
     print_would_take(session, taken)
     nothing = "nothing would run" if taken else "nothing to do"
     session.output.line(f"would run: {', '.join(running)}" if running else nothing)
-
-
-def _listed(names: Sequence[str], word: str = "and") -> str:
-    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -167,7 +167,9 @@ def _tell_why(session: Session, status: StageStatus) -> None:
     from mnist_cli.pipeline.plan import State
 
     if status.state not in (State.MISSING, State.PENDING, State.FRESH):
-        session.output.note(f"{status.stage} is {status.state}: {status.why()}")
+        reasons = status.why("\n  ")
+        gap = "\n  " if "\n" in reasons else " "
+        session.output.note(f"{status.stage} is {status.state}:{gap}{reasons}")
 
 
 def print_result(session: Session, result: StageResult) -> None:

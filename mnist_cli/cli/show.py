@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mnist_cli.cli.drawing import print_bars, print_drawing, screen
+from mnist_cli.cli.drawing import print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, option
 from mnist_cli.cli.published import Chosen, command_for, fits, published_store
 from mnist_cli.cli.session import Session, command
@@ -15,7 +15,6 @@ from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
-    from mnist_cli.formats.model import Model
     from mnist_cli.stages.stage import Pipeline
 
 
@@ -36,7 +35,8 @@ def show(
 ) -> None:
     """Draw an image in the terminal, with its label and what the model says.
 
-    Once there is a model, each class's probability is a bar. A large image is shrunk to fit the terminal.
+    Once there is a model, the fields are those of 'mnist predict': the predicted class, the label, and the probability
+    of each class as a bar. A large image is shrunk to fit the terminal.
 
     Example: mnist show 8 --split test
     """
@@ -49,25 +49,17 @@ def show(
     inputs = examples.inputs[number]
     image = inputs.reshape(store.image_shape)
     label = int(examples.labels[number])
-    name = printable(store.classes[label])
     session.output.document(split=split, index=number, label=label, image=image.tolist())
-    print_drawing(session.output, screen().ink(image).lines)
-    session.output.line(f"{split} image {number:,}: label {name}", bold=True)
+    title = f"{split} image {number:,}"
     chosen = Chosen(session, run)
-    if chosen.path(MODEL).exists():
-        model = chosen.model()
-        if fits(model, store):
-            _show_probabilities(session, model, inputs, label)
-        else:
-            session.output.note(
-                f"the model was trained on other data; run '{command_for(session, MODEL)}' for one of this data"
-            )
-
-
-def _show_probabilities(session: Session, model: Model, inputs: Any, label: int) -> None:
-    probabilities = [float(value) for value in model.probabilities(inputs)[0]]
-    best = probabilities.index(max(probabilities))
-    session.output.document(prediction=best, probabilities=probabilities)
-    print_bars(session.output, model.classes, probabilities, label)
-    verdict = "right" if best == label else "wrong"
-    session.output.line(f"the model says {printable(model.classes[best])}: {verdict}", bold=True)
+    model = chosen.model() if chosen.path(MODEL).exists() else None
+    if model and fits(model, store):
+        answer = print_answer(session.output, title, image, model, label, image=True, bars=True)
+        session.output.document(model=model.digest, **answer)
+        return
+    session.output.line(f"{title}: label {printable(store.classes[label])}", bold=True)
+    print_drawing(session.output, screen().ink(image).lines)
+    if model:
+        session.output.note(
+            f"the model was trained on other data; run '{command_for(session, MODEL)}' for one of this data"
+        )

@@ -132,7 +132,7 @@ def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     """Print a line for each stage: name, state, and the reasons or what it found out."""
     session.output.document(stages=statuses)
     for one in statuses:
-        told = one.why()
+        told = one.why("\n")
         if not one.reasons and one.manifest is not None:
             told = session.pipeline.summary(one.manifest.stage, one.manifest.metrics)
         session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))

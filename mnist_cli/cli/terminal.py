@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import typer
@@ -12,6 +15,8 @@ import typer
 from mnist_cli.text import lines
 
 PALETTE = 256
+_NARROW = 20  # columns; in fewer, text is left to the terminal
+_QUOTED = re.compile(r"(?<!\w)'[^']+'(?!\w)")
 _CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -41,11 +46,45 @@ def write(text: str, *, flush: bool = False) -> None:
 
 
 def say(label: str, text: str, **style: Any) -> None:
-    """Print a labelled message on stderr; a stderr that cannot be written is nobody's problem."""
+    """Print a labelled message on stderr; do nothing if stderr cannot be written."""
+    shown = "\n".join(wrapped(lines(text), sys.stderr, len(label) + 1))
     with contextlib.suppress(OSError):
-        # In one piece, so that a stderr that fails in between leaves no half of a line.
-        sys.stderr.write(f"{styled(label, sys.stderr, bold=True, **style)} {lines(text)}\n")
+        # In one write, so that a stderr that fails midway does not get half a line.
+        sys.stderr.write(f"{styled(label, sys.stderr, bold=True, **style)} {shown}\n")
         sys.stderr.flush()
+
+
+def wrapped(text: str, stream: TextIO, indent: int = 0) -> list[str]:
+    """Return text as the lines that a terminal shows, broken between words; elsewhere its lines are left whole.
+
+    What stands in quotes, such as a command to copy, is not broken.
+
+    Args:
+        text: may hold several lines.
+        stream: where it is printed.
+        indent: columns that are not free for it.
+    """
+    width = shutil.get_terminal_size().columns - indent
+    found = text.split("\n")
+    if width < _NARROW or not is_terminal(stream):
+        return found
+    return [part for line in found for part in _broken(line, width)]
+
+
+def _broken(line: str, width: int) -> Iterator[str]:
+    while len(line) > width:
+        quoted = [match.span() for match in _QUOTED.finditer(line)]
+        ends = [
+            match.start()
+            for match in re.finditer(r"(?<=\S) (?!%)", line)
+            if not any(start < match.start() < end for start, end in quoted)
+        ]
+        at = max((end for end in ends if end <= width), default=min(ends, default=None))
+        if at is None:
+            break
+        yield line[:at]
+        line = line[at:].lstrip()
+    yield line
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:

@@ -289,14 +289,13 @@ class Run:
         )
 
     def _detail(self) -> str:
-        speed = self._steps_per_second or 0.0
-        parts = [f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2f} steps/s"]
+        speed, parts = self._steps_per_second or 0.0, []
         if self._history:
             last = self._history[-1]
             parts.append(f"loss {last.loss:.4f}")
             if last.validation_accuracy is not None:
-                parts.append(f"validation {last.validation_accuracy:.2%}")
-        return ", ".join(parts)
+                parts.append(f"validation {100 * last.validation_accuracy:.2f} %")
+        return ", ".join([*parts, f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2f} steps/s"])
 
 
 def lowest(history: Sequence[Record]) -> Record:

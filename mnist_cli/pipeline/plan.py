@@ -51,14 +51,14 @@ class StageStatus:
         """The key in its manifest."""
         return self.manifest.key if self.manifest else None
 
-    def why(self) -> str:
-        """Return the reasons in a line, without those that follow from others.
+    def why(self, between: str = "; ") -> str:
+        """Return the reasons, joined by `between`, without those that follow from others.
 
-        Of several inputs it says only that they changed; `reasons` has them all.
+        Several changed inputs are one reason here; `reasons` has them all.
         """
         inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
         main = [reason for reason in self.reasons if reason not in inputs and not reason.follows]
-        return "; ".join(
+        return between.join(
             [*map(str, main), *(map(str, inputs) if len(inputs) < 2 else [f"{len(inputs)} inputs changed"])]
         )
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from mnist_cli import files, signals, text
-from mnist_cli.cli.progress import LineProgress
 from mnist_cli.errors import InputError, Interrupted
 
 
@@ -181,16 +180,6 @@ def test_handlers_are_as_before_after_deferring() -> None:
     with signals.deferred_signals():
         pass
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_line_in_a_log_tells_the_time_left_of_what_was_not_done_before(capsys: pytest.CaptureFixture[str]) -> None:
-    now = [0.0]
-    progress = LineProgress(lambda: now[0])
-    progress.start("train", 1000, "steps")
-    progress.update(400, "loss 0.5")  # resumed there
-    now[0] = 20.0
-    progress.update(500, "loss 0.4")
-    assert capsys.readouterr().err == "train: 500 of 1,000 steps (loss 0.4, 1:40 left)\n"
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

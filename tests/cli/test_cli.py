@@ -138,11 +138,25 @@ def test_a_failed_gate_as_json_has_the_metrics_and_the_error(synthetic: Path) ->
 
 
 def test_show_draws_the_digit_with_its_label_and_ten_bars(finished: Path) -> None:
-    lines = mnist("show", "3").out.splitlines()
+    heading, *lines = mnist("show", "3").out.splitlines()
+    assert re.fullmatch(r"test image 3: \d \(label \d\), [\d.]+ %", heading)
     assert any("@" in line for line in lines[:28])
-    assert lines[28].startswith("test image 3: label ")
-    assert sum(" % " in line or line.endswith(" %") for line in lines[29:]) == 10
-    assert lines[-1].startswith("the model says ")
+    assert sum(" % " in line or line.endswith(" %") for line in lines[28:]) == 10
+
+
+def test_show_and_predict_print_the_same_fields_in_the_same_order(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown = mnist("show", "3", terminal=True).out
+        assert shown == mnist("predict", "--index", "3", "--show", terminal=True).out
+        beside = [line for line in shown.splitlines() if re.match(r".{56} .* \d+\.\d\d %", line)]
+        assert bool(beside) == (columns == "120")
+    documents = [mnist(*words, "--json").out for words in (["show", "3"], ["predict", "--index", "3", "--show"])]
+    first, second = (json.loads(document) for document in documents)
+    assert list(first.items()) == list(second.items())
 
 
 def test_show_as_json_has_pixels_and_probabilities(finished: Path) -> None:
@@ -218,8 +232,11 @@ def test_config_init_writes_the_file_that_is_not_there_yet(empty: Path) -> None:
         ("train --workers 99", "--workers: expected 64 or less; received '99'"),
         ("show first", "N: expected a whole number; received 'first'"),
         ("show", "N: expected a value; received none"),
-        ("plot everything", "WHAT: expected weights, confusion, history, mistakes or features; received 'everything'"),
-        ("plot", "WHAT: expected weights, confusion, history, mistakes or features; received none"),
+        (
+            "plot everything",
+            "WHAT: expected weights, confusion, calibration, history, mistakes or features; received 'everything'",
+        ),
+        ("plot", "WHAT: expected weights, confusion, calibration, history, mistakes or features; received none"),
     ],
 )
 def test_what_typer_refuses_is_told_as_expected_and_received(empty: Path, words: str, message: str) -> None:

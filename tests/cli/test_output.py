@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from mnist_cli.cli import drawing, terminal
 from mnist_cli.cli.output import Output
+from mnist_cli.cli.terminal import wrapped
+from tests.support.command_line import Stream
 
 HOSTILE = "\x1b[2J\x9b1m\u202e"
 
@@ -46,3 +49,38 @@ def test_json_reads_back_as_it_was_and_holds_no_escapes(capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert printed.replace("\n", "").isprintable()
     assert json.loads(printed) == {"file": HOSTILE}
+
+
+WORDS = (
+    "1,000 steps, loss 0.3083, validation accuracy 91.62 %, model 99ccfbed4f84; run 'mnist run --a b' now"
+)
+
+
+@pytest.mark.parametrize("columns", [20, 25, 31, 44, 60, 81, 200])
+def test_a_terminal_gets_lines_that_end_between_words(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.delenv("CI", raising=False)
+    with Stream(terminal=True) as stream:
+        parts = wrapped(WORDS, stream)
+    assert " ".join(parts) == WORDS
+    assert all(len(part) <= columns for part in parts)
+    assert any("'mnist run --a b'" in part for part in parts)
+    assert not any(part.startswith("%") for part in parts)
+
+
+def test_a_pipe_gets_lines_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    with Stream(terminal=False) as stream:
+        assert wrapped(WORDS + "\n" + WORDS, stream) == [WORDS, WORDS]
+
+
+def test_the_last_cell_goes_on_below_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Stream(terminal=True) as stream, contextlib.redirect_stdout(stream):
+        Output().columns(("train", 7), ("stale", 6), ("one reason that is too long for the line\nanother", 0))
+        assert stream.text.splitlines() == [
+            "train   stale  one reason that is too",
+            "               long for the line",
+            "               another",
+        ]

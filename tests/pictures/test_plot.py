@@ -14,8 +14,7 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.text import Text
 
-from mnist_cli.cli.drawing import print_bars
-from mnist_cli.cli.output import Output
+from mnist_cli.cli.drawing import probability_bars
 from mnist_cli.formats.history import Record, write_history
 from mnist_cli.formats.model import Model, load_model, save_model
 from mnist_cli.formats.store import open_store
@@ -328,10 +327,9 @@ def test_every_plot_of_any_data_set_is_a_picture_of_bearable_size(kind: str) -> 
             assert max(image.size) < 6000
 
 
-def test_of_many_classes_the_likeliest_ten_and_the_label_get_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_many_classes_the_likeliest_ten_and_the_label_get_a_bar() -> None:
     probabilities = np.arange(1.0, 101)[::-1] / 5050
-    print_bars(Output(), [f"class {k}" for k in range(100)], probabilities.tolist(), 77)
-    printed = capsys.readouterr().out.splitlines()
+    printed = probability_bars([f"class {k}" for k in range(100)], probabilities.tolist(), 77, 80)
     assert [line.split(" %")[0].split()[1] for line in printed[:-1]] == [*map(str, range(10)), "77"]
     shown = sum(float(line.split(" %")[0].split()[-1]) for line in printed)
     assert shown == pytest.approx(100, abs=0.1)

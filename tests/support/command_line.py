@@ -74,12 +74,12 @@ def mnist(*arguments: str, code: int | None = 0, terminal: bool = False, pipelin
     Raises:
         AssertionError: it ended with another exit code than `code`; None accepts every one.
     """
-    with _Stream(terminal) as out, _Stream(terminal) as err, redirect_stdout(out), redirect_stderr(err):
+    with Stream(terminal) as out, Stream(terminal) as err, redirect_stdout(out), redirect_stderr(err):
         received = run_command_line([*arguments], pipeline=pipeline)
         return _checked(Result(received, out.text, err.text), code)
 
 
-class _Stream(io.TextIOWrapper):
+class Stream(io.TextIOWrapper):
     """A standard stream that is kept in memory."""
 
     def __init__(self, terminal: bool) -> None:

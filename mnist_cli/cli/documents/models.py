@@ -35,9 +35,11 @@ class _Stored(Document):
 class Show(Printed, _Stored):
     """One image of the store, and the model's prediction."""
 
+    model: Digest = Field(default=ABSENT, description="The digest of the model that answered; absent without a model.")
+    prediction: Count = Field(default=ABSENT, description="The most probable class, from 0; absent without a model.")
+    class_: str = Field(default=ABSENT, alias="class", description="Its name; absent without a model.")
+    probabilities: list[Share] = Field(default=ABSENT, description="Of each class; absent without a model.")
     image: Image = Field(description="Rows of pixels, 0 = background to 255.")
-    prediction: Count = Field(default=ABSENT, description="The most probable class; absent if there is no model.")
-    probabilities: list[Share] = Field(default=ABSENT, description="Of each class; absent if there is no model.")
 
 
 class SweepPoint(Document):
@@ -258,7 +260,9 @@ class PictureFailed(_Picture):
 class Plot(Printed):
     """What was drawn."""
 
-    plot: Literal["weights", "confusion", "calibration", "history", "mistakes", "features"] = Field(description="What was drawn.")
+    plot: Literal["weights", "confusion", "calibration", "history", "mistakes", "features"] = Field(
+        description="What was drawn."
+    )
     file: str = Field(description="The picture's file.")
 
 
