@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,8 @@ def real_mnist() -> Path:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The text of axe-core, when MNIST_AXE names its file: npm install axe-core; node_modules/axe-core/axe.min.js."""
-    named = os.environ.get("MNIST_AXE")
-    if not named:
-        pytest.skip("needs axe-core: set MNIST_AXE to its axe.min.js (npm install axe-core)")
-    return Path(named).read_text(encoding="utf-8")
+    """The text of axe-core, which a package for another browser driver brings along; the tests use only its script."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
