@@ -151,7 +151,7 @@ def test_from_and_to_take_its_name(here: Path) -> None:
 def test_its_own_command_runs_it(here: Path) -> None:
     assert "images turned around at 9" in mnist(NAME, "--level", "9").out
     # What a stage was given on the command line holds for the stages after it.
-    assert "as run with --level 9" in mnist("train").err
+    assert "using the options of the last run: --level 9" in mnist("train").err
 
 
 def test_its_mistakes_have_their_place(here: Path) -> None:

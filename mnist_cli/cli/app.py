@@ -1,4 +1,4 @@
-"""The application: its commands, and the one place that turns what happens into an exit code."""
+"""The application: its commands, and the one place where exit codes are decided."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mnist_cli.text import printable
 
 _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 
-# The commands beside those of the stages, each in a module of its name, in the order of the help.
+# The commands besides those of the stages, each in a module of the same name, in the order of the help.
 _BEFORE = ("run",)
 _AFTER = (
     "status",
@@ -46,7 +46,7 @@ _AFTER = (
     "lesson",
     "export",
 )
-# Where the help lists them; the stages are part of the pipeline.
+# The panel of the help that lists each; the others, such as the stages, are in Pipeline.
 _PANELS = {
     "Look": ("show", "predict", "plot", "report", "lesson", "export", "runs", "diff"),
     "Trust": ("verify", "lock"),
@@ -57,10 +57,10 @@ _EPILOG = "Start with: mnist run --dataset synthetic (no network), or mnist run.
 
 
 def application(command: str | None = None, pipeline: Pipeline = PIPELINE) -> typer.Typer:
-    """Return the application: with all commands, or, sooner, with one and those that are declared beside it.
+    """Return the application with all commands, or, which is faster, with one and its neighbours.
 
     Args:
-        command: the one that is to be run; with a name that does not exist, all are there to choose from.
+        command: the one to run; with an unknown name the application has all commands.
         pipeline: the stages that the commands work on.
     """
     app = typer.Typer(cls=Group, context_settings=_NAMES, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -96,11 +96,11 @@ def _root(
 
 
 def main(typed: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave with its exit code; messages speak of what was `typed`, if that differs."""
+    """Run the command line and exit with its code; messages quote `typed` if that differs from `sys.argv`."""
     raise_on_signals()
     prepare()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to fail
+        if hasattr(stream, "reconfigure"):  # characters that the encoding lacks must not fail the command
             stream.reconfigure(errors="backslashreplace")
     code = run_command_line(sys.argv[1:], typed)
     _leave(code)
@@ -110,23 +110,23 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
     """Run one command.
 
     Args:
-        arguments: what stands behind `mnist`.
-        typed: what a person typed there, if it is something else.
+        arguments: the words after `mnist`.
+        typed: what the person typed, if that is something else.
         pipeline: the stages that the command works on.
 
     Returns:
         The exit code.
     """
-    # Click's exceptions have no public home in every version of Typer; the class of bad parameters is exported.
+    # Not every version of Typer exports Click's exceptions, but all export the class of bad parameters.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         session.typed[:] = arguments if typed is None else typed
         if not shows_colour(sys.stdout):
-            # Typer colours its help on GitHub and for PY_COLORS also in a pipe, where `grep -- --frozen` finds nothing.
+            # On GitHub and with PY_COLORS, Typer colours its help even in a pipe, and `grep -- --frozen` finds nothing.
             os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
         app = application(next(iter(arguments), None), pipeline)
         code = app(arguments, prog_name="mnist", standalone_mode=False)
-        if code == _TYPER_INTERRUPTED and (number := received_signal()):  # it came while Typer read the command line
+        if code == _TYPER_INTERRUPTED and (number := received_signal()):  # while Typer read the command line
             return 128 + number
         return code if isinstance(code, int) else 0
     except usage_error as error:
@@ -136,7 +136,7 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
     except (OSError, RuntimeError) as error:
         if "--install-completion" in arguments:
             return _not_installed(error)
-        if isinstance(error, OSError):  # Typer prints the help, and nothing else, by itself
+        if isinstance(error, OSError):  # only the help is printed by Typer itself
             return _lost(OutputLost(error))
         raise
 
@@ -144,7 +144,7 @@ def run_command_line(arguments: list[str], typed: list[str] | None = None, pipel
 def _refuse(arguments: list[str], error: Exception, pipeline: Pipeline) -> int:
     """Report a command line that cannot be understood."""
     refused = refusal(error, arguments, lambda: typer.main.get_command(application(pipeline=pipeline)))
-    if not refused.message:  # no command was given, and Typer has printed the help
+    if not refused.message:  # without a command, Typer has printed the help
         return UsageError.exit_code
     wants_json = "--json" in arguments or "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
     output = Output(as_json=wants_json)
@@ -154,11 +154,11 @@ def _refuse(arguments: list[str], error: Exception, pipeline: Pipeline) -> int:
 
 
 def _not_installed(error: Exception) -> int:
-    """Report that the shell's files below the home folder cannot be written, or that there is no home folder."""
+    """Report that the shell's files in the home folder cannot be written, or that there is no home folder."""
     place = f"{printable(error.filename)}: " if isinstance(error, OSError) and error.filename else ""
     reason = error.strerror if isinstance(error, OSError) else "there is no home folder"
     say("error:", f"completion cannot be installed: {place}{reason}", fg="red")
-    say("hint:", "put what 'mnist --show-completion' prints into a file that your shell reads", fg="green")
+    say("hint:", "save the output of 'mnist --show-completion' in a file that your shell reads", fg="green")
     return 1
 
 
@@ -175,6 +175,6 @@ def _leave(code: int) -> NoReturn:
         code = code or _lost(error)
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    # Everything is published and flushed. Taking the interpreter apart object by object saves nothing, costs a sixth of
-    # a short command's time, and is not safe while a thread is still importing TensorFlow.
+    # Everything is published and flushed. Tearing down the interpreter would save nothing, take a sixth of a short
+    # command's time, and is not safe while a thread is still importing TensorFlow.
     os._exit(code)

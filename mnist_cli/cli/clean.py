@@ -1,4 +1,4 @@
-"""`mnist clean`: removes what can be made again and is not needed."""
+"""`mnist clean`: remove files that are not needed and can be made again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def clean(
     session: Session,
     *,
-    dry_run: Annotated[bool, flag("--dry-run", help="Say what would be removed, and do nothing.")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Print what would be removed; remove nothing.")] = False,
     wait: Wait = 0,
 ) -> None:
-    """Remove what can be made again and is not needed.
+    """Remove files that are not needed and can be made again.
 
-    That is the downloaded files once the store is made from them, unfinished downloads that were finished since,
-    features once model and evaluation are made from them, and the checkpoints of trainings that ended as a kept run.
-    Models, runs, evaluations and the store of the images stay; so do the checkpoints of an interrupted training.
+    These are the downloaded files once the store exists, partial downloads that were completed later, features once
+    model and evaluation exist, and the checkpoints of finished trainings. Models, runs, evaluations and the store of
+    images stay; so do the checkpoints of an interrupted training.
 
     Example: mnist clean --dry-run
     """

@@ -1,4 +1,4 @@
-"""`mnist config init|check|show|schema`: the configuration, written, checked and explained."""
+"""`mnist config init|check|show|schema`: write, check and explain the configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def init(
     session: Session,
     *,
-    force: Annotated[bool, flag("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, flag("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write pipeline.yaml with every key, its default and a comment.
 
@@ -42,8 +42,8 @@ def init(
 
     path = session.named_config or DEFAULT_FILE
     if path.exists() and not force:
-        raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
-    # The defaults, with what --set says, but without whatever pipeline.yaml stands here.
+        raise UsageError(f"{printable(path)} exists already", hint="give --force to replace it")
+    # The defaults with --set, but without any pipeline.yaml in this folder.
     overrides, mistakes = session.overrides()
     loaded = load_config(session.pipeline.declarations, NO_FILE, overrides, mistakes=mistakes)
     files.write_bytes(path, render(loaded.config).encode())
@@ -52,12 +52,12 @@ def init(
 
 
 def check(session: Session) -> None:
-    """Say whether the configuration is right; if not, everything that is wrong with it (exit 3).
+    """Check the configuration; list every mistake in it (exit code 3).
 
     Example: mnist config check --config experiments/fast.yaml
     """
     loaded = session.load()
-    where = "the built-in defaults" if loaded.file is None else printable(loaded.file)
+    where = "defaults" if loaded.file is None else printable(loaded.file)
     session.output.document(ok=True, file=None if loaded.file is None else str(loaded.file))
     session.output.line(f"{where}: ok")
 
@@ -67,7 +67,7 @@ def show(
     *,
     origin: Annotated[bool, flag("--origin", help="Show where each value comes from.")] = False,
 ) -> None:
-    """Print every key and its value, as a pipeline.yaml that can be used.
+    """Print every key and its value, as a valid pipeline.yaml.
 
     Example: mnist config show --origin --set train.steps=2000
     """

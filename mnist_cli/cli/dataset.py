@@ -1,4 +1,4 @@
-"""`mnist dataset list|show|check|init`: the data sets that are known, and those of one's own."""
+"""`mnist dataset list|show|check|init`: the shipped data sets, and your own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _FILE_NAME = "dataset.yaml"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name, or a description in YAML.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A name, or a YAML file that describes a data set.", show_default=False)
+]
 Folder = Annotated[
     Path,
     typer.Argument(
@@ -40,7 +42,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 
 def list_datasets(session: Session) -> None:
-    """List the data sets that can be named without describing them.
+    """List the data sets that need no description of your own.
 
     Example: mnist dataset list
     """
@@ -58,7 +60,7 @@ def list_datasets(session: Session) -> None:
 
 
 def show(session: Session, name: Name) -> None:
-    """Show what is known of a data set: classes, files, digests, mirrors, licence.
+    """Show a data set: classes, files, digests, mirrors, licence.
 
     Example: mnist dataset show emnist-letters
     """
@@ -76,7 +78,7 @@ def show(session: Session, name: Name) -> None:
 
 
 def check(session: Session, folder: Folder) -> None:
-    """Look at a folder of data and say what is in it; problems end with exit code 5.
+    """Check a folder of data and print what it holds; problems give exit code 5.
 
     Example: mnist dataset check photos
     """
@@ -84,9 +86,9 @@ def check(session: Session, folder: Folder) -> None:
 
     findings = inspect_folder(folder, session.output.progress())
     session.output.document(**findings.document())
-    _tell(session, findings)
+    _print_findings(session, findings)
     if findings.problems:
-        raise InputError("\n".join([f"{printable(folder)} cannot be used as it is", *findings.problems]))
+        raise InputError("\n".join([f"{printable(folder)} cannot be used yet", *findings.problems]))
     session.output.line(f"{printable(folder)}: ok")
 
 
@@ -94,9 +96,9 @@ def init(
     session: Session,
     folder: Folder,
     *,
-    force: Annotated[bool, flag("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, flag("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Look at a folder of data and write dataset.yaml into it, to be named as `dataset:`.
+    """Check a folder of data and write dataset.yaml into it, for the key `dataset`.
 
     Example: mnist dataset init photos
     """
@@ -105,19 +107,19 @@ def init(
 
     path = folder / _FILE_NAME
     if path.exists() and not force:
-        raise UsageError(f"{printable(path)} is there already", hint="give --force to replace it")
+        raise UsageError(f"{printable(path)} exists already", hint="give --force to replace it")
     findings = inspect_folder(folder, session.output.progress())
     session.output.document(**findings.document(), file=str(path))
     if findings.kind is None or not findings.classes:
         raise InputError("\n".join([f"{printable(folder)} cannot be described", *findings.problems]))
     for problem in findings.problems:
         session.output.warn(problem)
-    _tell(session, findings)
+    _print_findings(session, findings)
     files.write_bytes(path, findings.description().encode())
     session.output.line(f"wrote {printable(path)}; use it with dataset: {printable(path)}")
 
 
-def _tell(session: Session, findings: Findings) -> None:
+def _print_findings(session: Session, findings: Findings) -> None:
     if findings.kind is not None:
         kind = "IDX files" if findings.kind == "files" else "pictures by class"
         shape = f", {findings.shape[0]} × {findings.shape[1]} pixels" if findings.shape else ""

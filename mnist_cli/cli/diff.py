@@ -26,23 +26,23 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 def diff(
     session: Session,
-    first: Annotated[str, run_argument("A", "The run to compare with; previous if left out.")] = PREVIOUS,
-    second: Annotated[str, run_argument("B", "The run to look at; latest if left out.")] = LATEST,
+    first: Annotated[str, run_argument("A", "The run to compare with; default: previous.")] = PREVIOUS,
+    second: Annotated[str, run_argument("B", "The run to compare; default: latest.")] = LATEST,
     *,
     fail_if: Annotated[
         list[str] | None,
         option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit with 6 if it holds, as 'accuracy < -0.002' or 'accuracy < 0 and p < 0.05'; repeatable.",
+            help="Exit with 6 if it holds, for example 'accuracy < -0.002' or 'accuracy < 0 and p < 0.05'; repeatable.",
         ),
     ] = None,
 ) -> None:
     """Compare two runs: parameters, metrics, and a paired test.
 
-    A run is an id or its beginning, latest, previous or published. McNemar's exact test says whether the two models
-    differ by more than chance. In --fail-if, accuracy, cross_entropy, loss, validation_loss and validation_accuracy
-    mean the change from A to B, and p the p-value of the test.
+    Name a run by its id or the beginning of it, or as latest, previous or published. McNemar's exact test says whether
+    the two models differ by more than chance. In --fail-if, accuracy, cross_entropy, loss, validation_loss and
+    validation_accuracy are changes from A to B, and p is the p-value of the test.
 
     Example: mnist diff previous latest --fail-if 'accuracy < -0.002'
     """
@@ -90,7 +90,7 @@ def _print(session: Session, comparison: Comparison) -> None:
 
 
 def _sentence(comparison: Comparison) -> str:
-    """Return what the paired test says."""
+    """Return the result of the paired test."""
     test = comparison.test
     if test is None:
         return printable(f"no paired test: {comparison.no_test}")
@@ -129,7 +129,7 @@ def _value(value: Any) -> str:
 
 
 def _measured(condition: Condition, comparison: Comparison) -> str:
-    """Return a condition that holds, with the values it was checked against."""
+    """Return a condition that holds, with the measured values."""
     amounts: dict[str, float | None] = {change.name: change.amount for change in comparison.changes}
     amounts["p"] = comparison.test.p if comparison.test else None
     values = dict.fromkeys(part.name for part in condition.parts)

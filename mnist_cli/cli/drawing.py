@@ -1,4 +1,4 @@
-"""Images and probabilities on standard output, as wide and as colourful as the terminal is."""
+"""Draw images and probabilities on standard output, in the width and colours of the terminal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
     from mnist_cli.pictures.terminal import Drawing, Screen
 
-_BAR_WIDTH = 40  # characters for a probability of 1, where the terminal is wide enough
+_BAR_WIDTH = 40  # characters for a probability of 1, if the terminal is wide enough
 _SHORTEST_BAR = 5
-_BESIDE = 36  # columns beside an image without which the bars stand below it
+_BESIDE = 36  # free columns that bars need beside an image; with fewer they stand below it
 _GAP = "  "
-_BARS = 26  # classes at most that all get a bar; of more, the likeliest ten and the label
+_BARS = 26  # up to this many classes all get a bar; of more, the likeliest ten and the label
 _LIKELIEST = 10
 
 
 def screen() -> Screen:
-    """Return what images are drawn on: standard output."""
+    """Return standard output as a screen to draw on."""
     from mnist_cli.pictures.terminal import Screen
 
     colours = colours_of(sys.stdout)
@@ -54,8 +54,8 @@ def print_answer(
     """Print what a model says about one image, and return it for a JSON document.
 
     Args:
-        output: where it is printed.
-        name: what the image is called.
+        output: where to print.
+        name: the image's name.
         pixels: uint8 [height, width], 0 = background.
         model: K classes.
         label: the true class, if it is known.
@@ -83,7 +83,7 @@ def print_answer(
 
 
 def _beside(drawing: Drawing, lines: list[str]) -> Iterator[str]:
-    """Give a drawing with lines at half its height, right of it."""
+    """Yield the lines of a drawing with other lines to its right, at mid-height."""
     above = [""] * ((len(drawing.lines) - len(lines)) // 2)
     for left, right in zip_longest(drawing.lines, above + lines, fillvalue=""):
         yield f"{left or ' ' * drawing.width}{_GAP}{right}"

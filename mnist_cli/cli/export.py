@@ -38,20 +38,22 @@ def export(
             autocompletion=lambda incomplete: beginning(incomplete, TYPED),
         ),
     ] = None,
-    quantize: Annotated[str | None, option("--quantize", metavar="int8", help="Weights in 8 bits; for litert.")] = None,
-    output: Annotated[
-        Path | None, option("--output", metavar="FILE", help="Copy the file here too; of saved-model, its folder.")
+    quantize: Annotated[
+        str | None, option("--quantize", metavar="int8", help="Store weights in 8 bits; litert only.")
     ] = None,
-    force: Annotated[bool, flag("--force", help="Write it again, also where it is up to date.")] = False,
+    output: Annotated[
+        Path | None, option("--output", metavar="FILE", help="Also copy the file here; for saved-model, its folder.")
+    ] = None,
+    force: Annotated[bool, flag("--force", help="Write it again even if it is up to date.")] = False,
     frozen: Frozen = False,
     lock: Lock = None,
     wait: Wait = 0,
 ) -> None:
     """Write the model with its feature map as one file that takes the bytes of images and gives probabilities.
 
-    litert: for phones. onnx: for onnxruntime and others. saved-model: for TensorFlow. web: a drawing pad, one HTML
-    file. c: a header for microcontrollers. The file is run on every image of the evaluated split before it is
-    published in artifacts/export; one that answers differently is refused with exit code 6.
+    litert: for phones. onnx: for onnxruntime and others. saved-model: for TensorFlow. web: a drawing pad in one HTML
+    file. c: a header for microcontrollers. Before the file is published in artifacts/export, it is run on every image
+    of the evaluated split; if its answers differ from the model's, the command fails with exit code 6.
 
     Example: mnist export --to web --output pad.html
     """
@@ -98,7 +100,7 @@ def _check_place(session: Session, output: Path, target: Target) -> None:
         raise UsageError(f"--output {printable(output)}: expected a file to write; received a folder")
     if not output.parent.is_dir():
         raise UsageError(
-            f"--output {printable(output)}: expected a file to write; received a file in a folder that is not there"
+            f"--output {printable(output)}: expected a file to write; received a file in a folder that does not exist"
         )
     check_output(output, session.artifacts, target.mark)
 
@@ -120,7 +122,7 @@ def _print(session: Session, exported: Exported, target: Target, output: Path | 
     session.output.line(f"{printable(path)}: {file_size(record.bytes)}{state}")
     if found is None:
         session.output.note(
-            f"not verified: {exported.unverified}; pip install 'mnist-cli[export]' brings what Python can bring"
+            f"not verified: {exported.unverified}; to install what Python can provide: pip install 'mnist-cli[export]'"
         )
         return
     bits = "; features and logits equal to the bit" if found["exact"] else ""

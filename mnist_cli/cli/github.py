@@ -1,4 +1,4 @@
-"""On GitHub Actions: errors as annotations, and a short summary of the results. Elsewhere nothing of it.
+"""On GitHub Actions, annotate errors and append a short summary of the results; elsewhere do nothing.
 
 The formats are those of GitHub's "Workflow commands": lines such as `::error file=…,line=…::message`, and Markdown
 appended to the file that $GITHUB_STEP_SUMMARY names.
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.request import StageResult
     from mnist_cli.stages.stage import Pipeline
 
-# How a problem of the configuration begins that has a place: pipeline.yaml:14:3: …
+# A problem of the configuration with its place: pipeline.yaml:14:3: …
 _PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<text>.*)", re.DOTALL)
-# What Markdown or HTML would take for markup.
+# Characters that Markdown or HTML would read as markup.
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|#!~]")
 
 
-def tell_failure(error: MnistError | Interrupted) -> None:
-    """Write an error as annotations on stderr and into the summary of the step, on GitHub Actions.
+def annotate_failure(error: MnistError | Interrupted) -> None:
+    """On GitHub Actions, write an error as annotations on stderr and into the step's summary.
 
     Each problem of the configuration is annotated at its place.
     """
@@ -40,14 +40,14 @@ def tell_failure(error: MnistError | Interrupted) -> None:
 
 
 def append_summary(pipeline: Pipeline, results: list[StageResult], sentence: str | None) -> str | None:
-    """Append what the stages came to, as Markdown, to the summary of the step, on GitHub Actions.
+    """Append the results of the stages as Markdown to the step's summary, on GitHub Actions.
 
     Args:
-        results: of the stages that were asked for.
+        results: of the requested stages.
         sentence: the result in words, if there is one.
 
     Returns:
-        Why it could not be written, or None. A summary is worth no failure.
+        Why it could not be written, or None: a missing summary must not fail the command.
     """
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return None
@@ -55,7 +55,7 @@ def append_summary(pipeline: Pipeline, results: list[StageResult], sentence: str
 
 
 def _append(text: str) -> str | None:
-    """Append to the summary of the step; return why that failed, or None."""
+    """Append to the step's summary; return why that failed, or None."""
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:
         return None
@@ -77,7 +77,7 @@ def _annotation(text: str) -> str:
 
 
 def _in_workspace(file: str) -> str:
-    """Return the path as seen from the root of the repository, which is where annotations are shown."""
+    """Return the path relative to the root of the repository, as annotations need it."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     return os.path.relpath(file, workspace) if workspace else file
 

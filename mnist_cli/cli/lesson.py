@@ -27,14 +27,14 @@ def lesson(
     ] = None,
     data: Annotated[
         Path | None,
-        option("--data", metavar="FOLDER", help="Also write the page's examples as a data set that mnist run takes."),
+        option("--data", metavar="FOLDER", help="Also write the page's examples as a data set for mnist run."),
     ] = None,
     open_: Annotated[bool, flag("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page that teaches: seven ideas, each with a figure to play with, and a training to watch.
 
-    It is one HTML file that needs no network. It takes a fresh training and evaluation. The first time, it also trains
-    on the examples in the page, so that the page can show that it computes the same bits.
+    The page is one HTML file that needs no network. Training and evaluation must be up to date. The first time, the
+    command also trains on the page's examples, so that the page can show that it computes the same bits.
 
     Example: mnist lesson --open
     """
@@ -59,6 +59,6 @@ def lesson(
     )
     if data is not None:
         dataset = printable(data / "dataset.yaml")
-        session.output.line(f"{dataset}: get the same with 'mnist run --dataset {dataset} --validation-size 0'")
+        session.output.line(f"{dataset}: to get the same: 'mnist run --dataset {dataset} --validation-size 0'")
     if open_:
         show_page(written.path, session.output)

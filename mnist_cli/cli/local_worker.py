@@ -1,9 +1,9 @@
-"""One of the processes that `mnist train --workers N` starts: `mnist`, but it does not outlive the process that did.
+"""A process that `mnist train --workers N` starts: it runs `mnist` and ends with the process that started it.
 
     … mnist_cli.cli.local_worker WHAT-WAS-TYPED NETWORK ARGUMENT…
 
-Both are JSON: a list of words, and a list of the descriptors of the network that it moves into. Standard input is a
-pipe whose other end only the starting process has, so that it closes when that process ends, however it does.
+The first two are JSON: the typed words, and the file descriptors of the network to join. Standard input is a pipe whose
+other end only the starting process has, so it closes when that process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import threading
 import time
 from typing import NoReturn
 
-# To write a checkpoint and to hear from the others; then it is enough.
+# Seconds to write a checkpoint and to hear from the other workers.
 _GRACE = 45.0
 
 
 def main() -> NoReturn:
-    """Run the command line; messages speak of the one that was typed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to tidy up; see mnist_cli/__main__.py
+    """Run the command line; messages quote the one that was typed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to clean up; see mnist_cli/__main__.py
     from mnist_cli.learning.distributed.own_network import join_network
 
     typed, network = json.loads(sys.argv.pop(1)), json.loads(sys.argv.pop(1))

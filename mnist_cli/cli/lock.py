@@ -1,4 +1,4 @@
-"""`mnist lock`: pipeline.lock, what every stage gives, written down for a repository to promise."""
+"""`mnist lock`: write pipeline.lock, the inputs and outputs of every stage, for a repository to commit."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def lock(
     session: Session,
     *,
     check: Annotated[
-        bool, flag("--check", help="Write nothing; exit with 4 unless the lock says what is there.")
+        bool, flag("--check", help="Write nothing; exit with 4 unless the lock matches the artifacts.")
     ] = False,
     output: Annotated[
-        Path | None, option("--output", metavar="FILE", help="The lock, instead of the one beside the configuration.")
+        Path | None,
+        option("--output", metavar="FILE", help="The lock file, instead of the one beside the configuration."),
     ] = None,
 ) -> None:
-    """Write down what every stage gives, for mnist run --frozen to hold to.
+    """Record every stage's inputs and outputs in pipeline.lock, for mnist run --frozen to check.
 
-    pipeline.lock stands beside pipeline.yaml and is meant to be committed. Every file is read again first, and every
-    stage has to be fresh. Exports to web and c that are fresh are promised too, for mnist export --frozen.
+    pipeline.lock lies beside pipeline.yaml; commit it. Every file is read again first, and every stage must be up to
+    date. Exports to web and c that are up to date are recorded too, for mnist export --frozen.
 
     Example: mnist lock --check
     """
@@ -50,7 +51,7 @@ def lock(
     promise = Promise(read_lock(path, session.pipeline), path, session.pipeline) if check else None
     if promise:
         promise.check_before(loaded.config, list(session.pipeline.stages))
-    session.artifacts.digests.forget()  # a promise is made of what every file really holds
+    session.artifacts.digests.forget()  # the lock must record what every file really holds
     statuses = examine_all(loaded.config, session.artifacts)
     session.artifacts.digests.save()
     manifests = require_fresh(statuses, WorkNeeded, "cannot lock")
@@ -61,4 +62,4 @@ def lock(
     made = lock_of(manifests, session.pipeline, loaded.overrides, exports)
     written = write_lock(path, made) if promise is None else False
     session.output.document(file=str(path), written=written, ok=True)
-    session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: it says what is there")
+    session.output.line(f"wrote {printable(path)}" if written else f"{printable(path)}: already up to date")

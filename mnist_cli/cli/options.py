@@ -17,27 +17,27 @@ _CONFIGURATION = "Configuration"
 
 
 def option(*declarations: str, **settings: Any) -> Any:
-    """Return an option of a command's own; defaults are said in its help where they matter."""
+    """Return an option of one command; its help names the default where that matters."""
     return typer.Option(*declarations, show_default=False, **settings)
 
 
 def flag(*declarations: str, **settings: Any) -> Any:
-    """Return an option without a value; the empty metavar keeps Typer from writing `<bool>` behind it."""
+    """Return an option without a value."""
     return option(*declarations, metavar="", **settings)
 
 
 def run_argument(metavar: str, meaning: str) -> Any:
-    """Return an argument that names a run, and that a shell completes."""
+    """Return an argument that names a run; the shell completes it."""
     return typer.Argument(metavar=metavar, help=meaning, show_default=False, autocompletion=run_names)
 
 
-# Of a command that looks at one model.
+# For commands that show one model.
 OfRun = Annotated[
     str | None,
     option(
         "--run",
         metavar="RUN",
-        help="Take the model of this kept run: its id, its model's digest, or the beginning of one; latest, previous.",
+        help="Use the model of this kept run: its id, its model's digest, the beginning of either, latest or previous.",
         autocompletion=run_names,
     ),
 ]
@@ -49,7 +49,7 @@ def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
     setting = option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key, as train.steps=2000; repeatable.",
+        help="Set any key, for example train.steps=2000; repeatable.",
         autocompletion=lambda incomplete: config_keys(pipeline, incomplete),
         **panel,
     )
@@ -59,10 +59,10 @@ def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
     folder = option(
         "--artifacts",
         metavar="FOLDER",
-        help="Where artifacts live, instead of $MNIST_ARTIFACTS or artifacts in the project.",
+        help="The folder for artifacts, instead of $MNIST_ARTIFACTS or artifacts in the project.",
         **panel,
     )
-    format_ = option("--format", metavar="text|json", help="How results are printed.", **panel)
+    format_ = option("--format", metavar="text|json", help="How to print results.", **panel)
     as_json = flag("--json", help="The same as --format json.", **panel)
     quiet = flag("--quiet", "-q", help="Print errors only (and the document of --json).", **panel)
     debug = flag("--debug", help="Show the traceback of an error.", **panel)
@@ -78,7 +78,7 @@ def common_parameters(pipeline: Pipeline) -> list[inspect.Parameter]:
 
 
 def key_parameter(declared: Parameter) -> inspect.Parameter:
-    """Return the option that sets one configuration key, with the words of its declaration.
+    """Return the option that sets one configuration key, described as its declaration describes it.
 
     Its value is text, read later as YAML by the same code that reads `--set`.
     """

@@ -1,4 +1,4 @@
-"""Opening a page that was written in the browser."""
+"""Open a written page in the browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mnist_cli.text import printable
 
 
 def show_page(path: Path, output: Output) -> None:
-    """Open a page in the browser of whoever sits there; say so where there is none."""
-    import webbrowser  # only who asks pays for it
+    """Open a page in the browser; if there is none, say so."""
+    import webbrowser  # imported only for --open
 
     if not webbrowser.open(path.resolve().as_uri()):
         output.note(f"no browser could be opened: open {printable(path)} by hand")

@@ -1,4 +1,4 @@
-"""`mnist plot`: pictures of the model and of how it did."""
+"""`mnist plot`: pictures of the model and its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mnist_cli.text import listed, plural, printable
 if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
-_FORMATS = ("png", "svg", "pdf")  # those of the plots, without importing Matplotlib to refuse others
+_FORMATS = ("png", "svg", "pdf")  # as in pictures/plots.py, which would import Matplotlib
 _OF_A_SPLIT = ("calibration", "mistakes", "features")
 _MISTAKES = 24  # how many are drawn: four rows of six
 
@@ -39,7 +39,7 @@ def plot(
         ),
     ],
     number: Annotated[
-        int | None, typer.Argument(metavar="N", min=0, help="Whose features: an image's number.", show_default=False)
+        int | None, typer.Argument(metavar="N", min=0, help="With features: the image's number.", show_default=False)
     ] = None,
     *,
     output: Annotated[
@@ -105,10 +105,10 @@ def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
         if make_folder:
             target.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(target, content)
-    except OSError as error:  # which would name the temporary file
+    except OSError as error:  # its message would name the temporary file
         raise MnistError(
             f"{printable(target)}: {error.strerror}",
-            hint="name another file with --output; the old one, if any, is unchanged",
+            hint="name another file with --output; an existing file is unchanged",
         ) from error
 
 
@@ -127,7 +127,7 @@ def _confusion(session: Session, chosen: Chosen, _split: str, _number: int) -> t
     import numpy as np
 
     path = session.artifacts.path(EVALUATION)
-    if chosen.run:  # its record has no matrix
+    if chosen.run:  # a kept run stores no matrix
         from mnist_cli.runs.evaluating import evaluate_run
 
         content = evaluate_run(chosen.run, session.load_as_run().config, session.artifacts).content
@@ -162,8 +162,8 @@ def _history(session: Session, chosen: Chosen, _split: str, _number: int) -> tup
     try:
         records = parse_history(content)
         if not records:
-            raise ValueError("nothing")
-        for record in records:  # text in place of a number would fail inside Matplotlib
+            raise ValueError("no record")
+        for record in records:  # text instead of a number would fail inside Matplotlib
             float(record.step), float(record.loss)
             float(record.validation_loss or 0), float(record.validation_accuracy or 0)
     except (ValueError, TypeError, RecursionError) as error:
@@ -206,14 +206,14 @@ def _features(session: Session, chosen: Chosen, split: str, number: int) -> tupl
     """Return the steps of an image through the model's map, and the title.
 
     Raises:
-        UsageError: the model looks at pixels, or there is no such image.
+        UsageError: the model has no feature map, or the split has no image of this number.
     """
     from mnist_cli.maps.trace import trace
 
     model = chosen.model()
     if model.feature_map is None:
         raise UsageError(
-            "the model looks at pixels: nothing happens to an image on the way",
+            "the model has no feature map: it reads pixels",
             hint="run 'mnist run --recipe scattering'",
         )
     store = fitting_store(session, model)
@@ -240,7 +240,7 @@ def _read_file(path: Path, command_to_run: str) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        InputError: it is missing or cannot be read; the hint is the command that makes it.
+        InputError: it is missing or unreadable; the hint names the command that makes it.
     """
     try:
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""What `mnist plot --show` draws in the terminal; a function for each plot, named as those of pictures/plots.py."""
+"""Draw plots in the terminal, for `mnist plot --show`: the same functions as in pictures/plots.py."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _CALIBRATION_NUMBERS = 47  # columns before the bar
 _CALIBRATION_BAR = 32
-_PAIRS = 20  # confusions that are printed where the matrix does not fit
-_MAPS = 4  # of a step that are drawn in the terminal
+_PAIRS = 20  # confusions to print if the matrix does not fit
+_MAPS = 4  # maps to draw for each step
 _NAME = 40  # characters of a class name beside the matrix
 _CURVE_LINES = 8
 
@@ -58,7 +58,7 @@ def weights(session: Session, model: Model) -> None:
 
 
 def confusion(session: Session, matrix: Any, names: list[str], title: str) -> None:
-    """Print the matrix, or the most frequent confusions where the terminal is too narrow for it."""
+    """Print the matrix, or the most frequent confusions if the terminal is too narrow for it."""
     from rich.cells import cell_len
 
     from mnist_cli.formats.scoring import confused_pairs
@@ -78,14 +78,14 @@ def confusion(session: Session, matrix: Any, names: list[str], title: str) -> No
     terminal, shares = screen(), matrix / matrix.sum(axis=1, keepdims=True).clip(1)
     for true, (label, row) in enumerate(zip(labels, matrix.tolist(), strict=True)):
         cells = [f"{f'{count:,}' if count else '·':>{width}}" for count in row]
-        if terminal.in_colour:  # right answers blue, wrong ones the redder the more there are
+        if terminal.in_colour:  # right answers are blue, wrong ones redder the more there are
             limits = [1.0 if said == true else -min(1.0, 8 * shares[true, said]) for said in range(len(row))]
             cells = [terminal.on_colour(cell, limit) for cell, limit in zip(cells, limits, strict=True)]
         session.output.drawing(f"{_right(label, margin)}{''.join(cells)}")
 
 
 def _right(text: str, width: int) -> str:
-    """Return a text at the right end of so many characters of the terminal; some letters take up two."""
+    """Return a text right-aligned in `width` columns; some letters take two."""
     from rich.cells import cell_len
 
     return " " * (width - cell_len(text)) + text
@@ -106,7 +106,7 @@ def calibration(session: Session, measured: Calibration, title: str) -> None:
 
 
 def history(session: Session, records: tuple[Record, ...]) -> None:
-    """Draw the losses as curves, and print the records below them."""
+    """Draw the losses as curves and print the records below."""
     from mnist_cli.pictures.braille import curve
 
     columns = min(80, shutil.get_terminal_size().columns) - 10

@@ -1,4 +1,4 @@
-"""`mnist predict FILE…`: which class each picture shows, and how sure the model is."""
+"""`mnist predict FILE…`: the class of each picture, and how sure the model is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _WARNINGS: dict[Doubt, str] = {
-    "several-pieces": "several pieces side by side were read as one digit; --several reads a row of digits",
+    "several-pieces": "several pieces side by side were read as one digit; for a row of digits, add --several",
     "ink-all-over": "there is ink all over the picture; crop it to one digit",
     "cut-by-the-edge": "the edge of the picture cuts the ink; leave a margin around the digit",
 }
@@ -37,7 +37,7 @@ _WARNINGS: dict[Doubt, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """What is shown of an answer: its evidence, perhaps against another label's, and the image."""
+    """What to show with an answer: its evidence, perhaps against another class, and the image."""
 
     explain: bool
     against: int | None
@@ -80,26 +80,26 @@ def predict(
 ) -> int:
     """Predict the class of pictures, and say how sure the model is.
 
-    What is drawn may be dark on light or light on dark, of any size, anywhere: it is normalised to the model's image
-    shape, as the images of MNIST were. A terminal shows a bar for each class; a pipe or file gets one line for each
-    picture. A picture that does not seem to show one whole digit gets a warning. An unreadable picture is reported and
-    the others go on; then the exit code is 5. With --json each picture is one line of JSON.
+    The drawing may be dark on light or light on dark, of any size and anywhere in the picture: it is normalised to the
+    model's image shape, as MNIST's images were. A terminal shows a bar for each class; a pipe or file gets one line for
+    each picture. A picture that does not seem to show one whole digit gets a warning. An unreadable picture is
+    reported, the others are still predicted, and the exit code is 5. With --json each picture is one line of JSON.
 
     Example: mnist predict three.png photo.jpg --explain
     """
     if not files and not index:
         raise UsageError("expected a FILE or --index N; received neither", hint="run 'mnist predict --help'")
     if split and not index:
-        raise UsageError(f"--split {split}: expected --index N beside it; a FILE is of no split")
+        raise UsageError(f"--split {split}: expected --index N too; a FILE belongs to no split")
     if several and not files:
         raise UsageError("--several: expected a FILE; a stored image is one digit")
     if against is not None and not explain:
-        raise UsageError("--against: expected --explain beside it")
+        raise UsageError("--against: expected --explain too")
     model = Chosen(session, run).model()
     known = {"model": model.digest}
     other = None if against is None else _class_named(model, against)
     if several and model.fit == "resize":
-        raise UsageError("--several: the model reads whole pictures; its data set was not made from single digits")
+        raise UsageError("--several: expected a model of single digits; this one reads whole pictures")
     how = _How(explain=explain, against=other, show=show)
     failed = False
     for item, pixels in _stored(fitting_store(session, model), split or "test", index) if index else []:
@@ -107,7 +107,7 @@ def predict(
     for number, name in enumerate(files or []):
         try:
             if name == "-" and name in (files or [])[:number]:
-                raise InputError("standard input was read already")
+                raise InputError("standard input has already been read")
             images, doubts = _read(name, model, several=several)
         except InputError as error:
             failed = True
@@ -126,7 +126,7 @@ def _class_named(model: Model, name: str) -> int:
     """Return the label of a class.
 
     Raises:
-        UsageError: there is no such class.
+        UsageError: no class has this name.
     """
     if name not in model.classes:
         known = ", ".join(printable(each, 40) for each in model.classes[:20])
@@ -137,10 +137,10 @@ def _class_named(model: Model, name: str) -> int:
 
 
 def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str, Any], Pixels]]:
-    """Return what is known of each stored image, and its pixels [height, width].
+    """Return split, index and label of each stored image, and its pixels [height, width].
 
     Raises:
-        UsageError: there is no such image.
+        UsageError: the split has no image of this number.
     """
     examples = getattr(store, split)
     stored = []
@@ -154,7 +154,7 @@ def _stored(store: Store, split: str, numbers: list[int]) -> list[tuple[dict[str
 
 
 def _read(name: str, model: Model, *, several: bool) -> tuple[list[Pixels], list[Doubt]]:
-    """Return the digits in a picture, one or all in a row, and why they may not be what was drawn."""
+    """Return the digits in a picture, one or a row of them, and reasons to doubt the reading."""
     from mnist_cli.pictures.normalize import find_ink, fitted, placed
     from mnist_cli.pictures.opening import open_picture
     from mnist_cli.pictures.pieces import doubts, row_of_digits
@@ -213,7 +213,7 @@ def _answer(
 
 
 def _explain(session: Session, model: Model, pixels: Pixels, label: int, other: int | None) -> dict[str, Any]:
-    """Draw the evidence of each pixel or cell for a label and against it, or another; return it for the JSON line."""
+    """Draw each pixel's or cell's evidence for a label, or for it against another; return it for the JSON line."""
     from mnist_cli.maps.layout import over_image
     from mnist_cli.pictures.predicting import evidence
 

@@ -1,4 +1,4 @@
-"""Progress of long jobs: bars on a terminal, a line now and then elsewhere."""
+"""Show the progress of long jobs: a bar on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR, _SHORTEST_BAR = 24, 6  # characters of a bar
 
 
 class _Forgiving:
-    """A stream that takes everything: a terminal that was closed does not end the work before the hang-up does."""
+    """A stream that ignores write errors, so that a closed terminal does not end the work before SIGHUP does."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ class _Forgiving:
 
 
 class _Task:
-    """One job under way: how much is done, and how long the rest takes."""
+    """One job: how much is done, and how long the rest will take."""
 
     def __init__(self, label: str, total: int | None, unit: str, clock: Callable[[], float]) -> None:
         self.label, self.total, self.unit = label, total, unit
@@ -49,7 +49,7 @@ class _Task:
 
     def parts(self, done: int, detail: str) -> list[str]:
         """Return `500 of 1,000 steps`, `1:40 left`, and the parts of the detail, which commas separate."""
-        if self._first is None:  # what a resumed job finds done took no time now
+        if self._first is None:  # a resumed job starts with work that took no time now
             self._first = done
         amount = f"{self._amount(done)} of {self._amount(self.total)}" if self.total else self._amount(done)
         amount += "" if self.unit == "B" else f" {self.unit}"
@@ -69,7 +69,7 @@ class _Task:
 
 
 class LineProgress(Progress):
-    """Prints `train: 4,000 of 50,000 steps (1:02 left, loss 0.31)` on stderr at long intervals; nothing for short jobs.
+    """Print `train: 4,000 of 50,000 steps (1:02 left, loss 0.31)` on stderr every ten seconds; nothing for short jobs.
 
     Args:
         clock: monotonic seconds.
@@ -81,12 +81,12 @@ class LineProgress(Progress):
         self._last = 0.0
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        """Begin to count the interval."""
+        """Start the interval between lines."""
         self._task = _Task(label, total, unit, self._clock)
         self._last = self._clock()
 
     def update(self, done: int, detail: str = "") -> None:
-        """Print a line if the last one was long ago."""
+        """Print a line if the interval has passed."""
         amount, *rest = self._task.parts(done, detail)
         if self._clock() - self._last >= _LINE_INTERVAL:
             self._last = self._clock()
@@ -103,7 +103,7 @@ class LineProgress(Progress):
 
 
 class BarProgress(Progress):
-    """A bar on stderr with amount, time left and detail, gone when the task ends.
+    """Show a bar on stderr with amount, time left and detail; it disappears when the task ends.
 
     Args:
         clock: monotonic seconds.
@@ -127,7 +127,7 @@ class BarProgress(Progress):
             self._bar.update(done, detail)
 
     def finish(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -147,7 +147,7 @@ class BarProgress(Progress):
 
 
 class _Bar:
-    """One Rich progress bar; it gives its room to the words beside it, and the last of these go first."""
+    """One Rich progress bar. It shrinks for the words beside it; when it is short, the last words are dropped."""
 
     def __init__(self, console: Console, task: _Task) -> None:
         from rich import progress as rich_progress

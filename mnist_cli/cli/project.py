@@ -1,4 +1,4 @@
-"""Which project a command is about: that of the current folder, or, as git looks for one, of a folder above it."""
+"""Find the project of a command: the current folder or, as git does, a folder above it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from mnist_cli import system
 
 CONFIGURATION = "pipeline.yaml"
 ARTIFACTS = "artifacts"
-_USED = ".digests.json"  # in an artifacts folder that a run has used
+_USED = ".digests.json"  # lies in every artifacts folder that a run has used
 
 
 @dataclass(frozen=True)
 class Project:
-    """Where a project is.
+    """The place of a project.
 
     Attributes:
-        folder: relative to the current one, so empty where it is that.
-        foreign: a pipeline.yaml above that is not used, as it belongs to another user, or None.
+        folder: relative to the current folder; empty if it is the current folder.
+        foreign: a pipeline.yaml above that is not used because it belongs to another user; or None.
     """
 
     folder: Path
@@ -34,9 +34,9 @@ class Project:
 def find_project() -> Project:
     """Return the project of the current folder.
 
-    The current folder is one where it has a pipeline.yaml, or artifacts of an earlier run. Otherwise it is that of the
-    nearest pipeline.yaml above. One of another user's is not read, as whoever can write above, such as into /tmp, would
-    else decide what is run here.
+    That is the current folder if it has a pipeline.yaml or the artifacts of an earlier run, else the nearest folder
+    above with a pipeline.yaml. Another user's file is not read: whoever can write to a folder above, such as /tmp,
+    would otherwise decide what runs here.
     """
     here = Path()
     if (here / CONFIGURATION).exists() or (here / ARTIFACTS / _USED).exists():

@@ -1,6 +1,6 @@
-"""What `show`, `predict` and `plot` read: a model, published or of a kept run, and the images.
+"""Read what `show`, `predict` and `plot` need: a model, published or of a kept run, and the images.
 
-Beside them the command that makes what is missing.
+Errors name the command that makes what is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def command_for(session: Session, kind: str) -> str:
-    """Return the command that makes the file of a kind: the whole pipeline if what it is made from is not there."""
+    """Return the command that makes a kind of file: the whole pipeline if the inputs are missing."""
     from mnist_cli.pipeline.manifest import NAME
 
     stage = session.pipeline.maker(kind)
@@ -41,15 +41,15 @@ def published_model(session: Session) -> Model:
 
 
 class Chosen:
-    """The model that a command looks at: the published one, or that of a kept run.
+    """The model that a command uses: the published one, or that of a kept run.
 
     Args:
         session: of the command.
-        name: of the run, as it was typed; None is the published model.
+        name: the run as it was typed; None for the published model.
 
     Raises:
-        UsageError: several runs begin like that.
-        InputError: there is no such run, or it is damaged.
+        UsageError: several runs match.
+        InputError: no run matches, or it is damaged.
     """
 
     def __init__(self, session: Session, name: str | None) -> None:
@@ -67,7 +67,7 @@ class Chosen:
         return load_model(self.run.model_file) if self.run else published_model(self._session)
 
     def path(self, kind: str) -> Path:
-        """Return the file of a kind that its training gave."""
+        """Return its training's file of this kind."""
         artifacts = self._session.artifacts
         return self.run.folder / artifacts.pipeline.file(kind) if self.run else artifacts.path(kind)
 
@@ -84,12 +84,12 @@ def published_store(session: Session) -> Store:
 
 
 def fits(model: Model, store: Store) -> bool:
-    """Whether a store has images and classes like those that the model was trained on."""
+    """Whether a store has the image shape and the classes that the model was trained on."""
     return (store.image_shape, store.classes) == (model.shape, model.classes)
 
 
 def fitting_store(session: Session, model: Model) -> Store:
-    """Open the store in the artifacts folder, which must hold images and classes like the model's.
+    """Open the store in the artifacts folder, which must have the model's image shape and classes.
 
     Raises:
         InputError: it is missing or damaged, or the model was trained on other data.

@@ -1,4 +1,4 @@
-"""`mnist recipes`: what the recipes reach, how long they take, and why."""
+"""`mnist recipes`: each recipe with its accuracy, its time, and its reason."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 
 def recipes(session: Session) -> None:
-    """List the recipes: what each reaches on MNIST's test images, how long it takes, and why.
+    """List the recipes with their accuracy on MNIST's test images, their time, and why they work.
 
-    A recipe is a layer of defaults below pipeline.yaml: mnist run --recipe NAME, or recipe: NAME in the file. Times are
-    those of the whole pipeline on two quiet cores, from a local mirror.
+    A recipe is a set of defaults: mnist run --recipe NAME, or recipe: NAME in pipeline.yaml, whose other keys go before
+    the recipe. Times are for the whole pipeline on two quiet cores, from a local mirror.
 
     Example: mnist recipes
     """
@@ -50,4 +50,4 @@ def recipes(session: Session) -> None:
             session.output.line(f"{_INDENT}{line}")
     session.output.line("")
     session.output.line("run one:   mnist run --recipe scattering")
-    session.output.line(f"copy one:  they are in {FOLDER}")
+    session.output.line(f"copy one:  from {FOLDER}")

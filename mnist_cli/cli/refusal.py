@@ -1,6 +1,6 @@
-"""A command line that Typer refuses, in our words: what was expected, what was received.
+"""Say in plain words why Typer refuses a command line: what was expected, what was received.
 
-Typer checks values with Pydantic or, in earlier versions, with Click, and passes on what these say to programmers.
+Typer checks values with Pydantic or, in earlier versions, with Click, and passes on messages meant for programmers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mnist_cli.config.declarations import SHORT_NAMES
 from mnist_cli.errors import UsageError
 from mnist_cli.text import listed, printable
 
-# Pydantic's type of error, or what Click's message matches, and what was expected then; {} is the bound that it names.
+# Pydantic's error type, or a pattern for Click's message, and what was expected; {} is the bound.
 _EXPECTED = {
     "int_": "a whole number",
     "float_": "a number",
@@ -34,8 +34,8 @@ def refusal(error: Exception, arguments: Sequence[str], everything: Callable[[],
 
     Args:
         error: what Typer raised.
-        arguments: what was typed behind `mnist`.
-        everything: returns the group of all commands; called where an option may belong to another one.
+        arguments: the words after `mnist`.
+        everything: returns the group of all commands; called if an option may belong to another command.
     """
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "mnist"
@@ -48,18 +48,18 @@ def refusal(error: Exception, arguments: Sequence[str], everything: Callable[[],
 
 
 def _unknown_option(error: Any, option: str, arguments: Sequence[str], group: Any, usual_hint: str) -> tuple[str, str]:
-    """Return message and hint for an option that the command does not take."""
+    """Return message and hint for an option that the command does not have."""
     told = printable(f"No such option: {option}")
     if (meant := SHORT_NAMES.get(option.lstrip("-"))) and (full := f"--{meant.replace('_', '-')}") in _options(
         error.ctx.command
     ):
         return f"{told}; did you mean '{full}'?", usual_hint
     takers = [name for name, command in group.commands.items() if option in _options(command)]
-    if error.ctx.parent is None:  # it stands before the command
+    if error.ctx.parent is None:  # the option stands before the command
         for at, word in enumerate(arguments):
             if word in takers:
                 again = [word, *arguments[:at], *arguments[at + 1 :]]
-                return told, f"options go behind the command: 'mnist {printable(shlex.join(again), 1000)}'"
+                return told, f"options go after the command: 'mnist {printable(shlex.join(again), 1000)}'"
     elif takers:
         named = " and ".join(f"'mnist {name}'" for name in takers)
         return f"{told}; {named} {'take' if takers[1:] else 'takes'} it", f"run 'mnist {takers[0]} --help'"
@@ -86,7 +86,7 @@ def _message(error: Any) -> str:
 
 
 def _words(message: str, cause: Any) -> str:
-    """Say what was expected and received; what is unknown here is said as it came."""
+    """Return what was expected and received; an unknown message is returned unchanged."""
     if match := _CHOICE.match(message):
         choices = [choice.strip("'") for choice in match["choices"].split(", ")]
         return f"expected {listed(choices, 'or')}; received {match['received']}"
@@ -103,7 +103,7 @@ def _words(message: str, cause: Any) -> str:
 
 
 def _name(parameter: Any) -> str:
-    """Return what a parameter is called on the command line: `--index`, or `N` of an argument."""
+    """Return a parameter's name on the command line: `--index`, or `N` for an argument."""
     if parameter.param_type_name == "option":
         return str(max(parameter.opts, key=len))
     return str(parameter.metavar or parameter.name.upper())

@@ -1,4 +1,4 @@
-"""`mnist report`: one HTML page about the model, to look at, to draw on and to pass on."""
+"""`mnist report`: one HTML page about the model, to read, draw on and share."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def report(
 ) -> None:
     """Write a page about the model: curves, weights, mistakes, calibration, and a pad to draw on.
 
-    It is one HTML file that needs no network. It takes a fresh training and evaluation, and compares what metrics.json
-    says with what the model does. Of a kept run it measures the model itself, and writes artifacts/report-RUN.html.
+    The page is one HTML file that needs no network. Training and evaluation must be up to date; the page's own counts
+    are compared with metrics.json. With --run it evaluates the kept run and writes artifacts/report-RUN.html.
 
     Example: mnist report --output model.html
     """

@@ -1,4 +1,4 @@
-"""`mnist run`: the whole pipeline, as far as it is not up to date."""
+"""`mnist run`: every stage that is not up to date."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 
 
 def _with_stages(function: Callable[..., None], pipeline: Pipeline) -> Callable[..., None]:
-    """Return the function with options and words for the stages that there are."""
+    """Return the function with options and help for the pipeline's stages."""
     names = list(pipeline.stages)
 
     @functools.wraps(function)
@@ -57,7 +57,7 @@ def _with_stages(function: Callable[..., None], pipeline: Pipeline) -> Callable[
             name, metavar="STAGE", help=meaning, autocompletion=lambda incomplete: beginning(incomplete, names)
         )
 
-    first = stage("--from", "Begin with this stage; those before it must be fresh.")
+    first = stage("--from", "Start with this stage; the earlier ones must be up to date.")
     last = stage("--to", "End with this stage.")
     session, _, _, *others = inspect.signature(function, eval_str=True).parameters.values()
     ends = [keyword("first", Annotated[str, first], names[0]), keyword("last", Annotated[str, last], names[-1])]
@@ -72,7 +72,7 @@ def run(
     first: str,
     last: str,
     force: Force = False,
-    dry_run: Annotated[bool, flag("--dry-run", help="Say what would run and why, and do nothing.")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Print what would run and why; run nothing.")] = False,
     mirror: Mirror = None,
     offline: Offline = False,
     resume: Resume = None,
@@ -80,11 +80,11 @@ def run(
     frozen: Frozen = False,
     lock: Lock = None,
 ) -> None:
-    """Run the whole pipeline, as far as it is not up to date.
+    """Run the pipeline: every stage that is not up to date.
 
-    The stages are {stages}. A stage is skipped when its version, parameters and inputs are
-    those of its last run and its files are whole. With --frozen every stage has to be run with what pipeline.lock says,
-    and to give what it says: see mnist lock.
+    The stages are {stages}. A stage is skipped if its version, parameters and inputs are
+    those of its last run and its files are intact. With --frozen every stage must have the inputs and give the outputs
+    that pipeline.lock names: see mnist lock.
 
     Example: mnist run --mirror ../mnist-files
     """
@@ -111,10 +111,10 @@ def run(
     _note_what_is_dropped(session, loaded)
     results = run_request(request)
     if not any(result.is_new for result in results):
-        fresh = f"{listed(request.stages)} {'is' if len(results) == 1 else 'are'} fresh"
+        fresh = f"{listed(request.stages)} {'is' if len(results) == 1 else 'are'} up to date"
         busy = at_work(request.artifacts.root)
-        word = f"another run is at work: {busy}; until it is done" if busy else "nothing to do"
-        session.output.line(f"{word}: {fresh}")
+        word = f"another run is in progress ({busy}); until it ends," if busy else "nothing to do:"
+        session.output.line(f"{word} {fresh}")
     print_conclusion(session, results)
     check_gate(session, loaded, results)
     if results[-1].stage == list(session.pipeline.stages)[-1] and is_terminal(sys.stdout):
@@ -123,7 +123,7 @@ def run(
 
 
 def _note_what_is_dropped(session: Session, loaded: LoadedConfig) -> None:
-    """Say that what the last run was given does not hold for this one, where that makes a difference."""
+    """Say which options of the last run do not apply to this one, if that makes a difference."""
     from mnist_cli.pipeline.overrides import as_typed, last_overrides
 
     last = last_overrides(session.artifacts)
@@ -131,7 +131,7 @@ def _note_what_is_dropped(session: Session, loaded: LoadedConfig) -> None:
     dropped = {path: value for path, value in dropped.items() if path not in loaded.overrides}
     if dropped:
         words = as_typed(session.pipeline.declarations, dropped)
-        session.output.note(f"goes by the configuration again; the last run was given {words}")
+        session.output.note(f"using the configuration again; the last run had {words}")
 
 
 def _between(names: list[str], first: str, last: str) -> list[str]:

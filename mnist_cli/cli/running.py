@@ -1,4 +1,4 @@
-"""What the commands that run stages share: their options, the request, and how results are printed."""
+"""What commands that run stages share: options, the request, and printing results."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.pipeline.request import Request, StageResult
 
-Force = Annotated[bool, flag("--force", help="Run it even if nothing changed.")]
+Force = Annotated[bool, flag("--force", help="Run even if nothing changed.")]
 Wait = Annotated[
     float,
     option(
         "--wait",
         metavar="SECONDS",
         min=0,
-        help="Wait that long for another run in the same folder.",
+        help="Wait this long for another run in the same folder.",
     ),
 ]
 Mirror = Annotated[
@@ -36,20 +36,20 @@ Mirror = Annotated[
         help="Try this address or folder first, before $MNIST_MIRRORS and the data set's own; repeatable.",
     ),
 ]
-Offline = Annotated[bool, flag("--offline", help="Ask no mirror on the web: folders, and the cache, only.")]
+Offline = Annotated[bool, flag("--offline", help="Use folders and the cache only, no mirror on the web.")]
 Resume = Annotated[
     bool | None,
     flag(
         "--resume/--restart",
-        help="Insist on going on from a checkpoint, or throw the checkpoints away and train again, also what is fresh; "
-        "without either, go on if possible.",
+        help="Require a checkpoint to resume from, or discard the checkpoints and train again even if up to date; "
+        "without either, resume if possible.",
     ),
 ]
 
 Lock = Annotated[
     Path | None, option("--lock", metavar="FILE", help="The lock file of --frozen, instead of pipeline.lock.")
 ]
-Frozen = Annotated[bool, flag("--frozen", help="Refuse (exit 4) whatever is not as pipeline.lock promises.")]
+Frozen = Annotated[bool, flag("--frozen", help="Fail (exit 4) on any difference from pipeline.lock.")]
 
 
 def make_request(
@@ -64,7 +64,7 @@ def make_request(
     wait: float = 0,
     promise: Promise | None = None,
 ) -> Request:
-    """Put together what is to be run from the command line, the environment and the configuration."""
+    """Make the request from the command line, the environment and the configuration."""
     from mnist_cli.pipeline.request import Request
     from mnist_cli.runs.keeper import RunKeeper
     from mnist_cli.sources.mirrors import listed_mirrors, shared_cache
@@ -76,7 +76,7 @@ def make_request(
         overrides=loaded.overrides,
         stages=stages,
         force=force,
-        # Going on from the last checkpoint would not be doing it again.
+        # --force means training again, so not from the last checkpoint.
         resume={None: "never" if force else "auto", True: "require", False: "never"}[resume],
         mirrors=(*(mirror or ()), *listed_mirrors(os.environ.get("MNIST_MIRRORS", ""))),
         cache=shared_cache(),
@@ -92,9 +92,9 @@ def make_request(
 
 
 def load_frozen(session: Session, path: Path | None = None) -> tuple[LoadedConfig, Promise]:
-    """Read the lock at `path`, or beside the configuration, and the configuration with its overrides.
+    """Read the lock at `path` or beside the configuration, and the configuration with the lock's overrides.
 
-    What the command line sets goes over them, and is refused later where it differs.
+    Settings of the command line replace them, and are refused later if they differ.
 
     Raises:
         ConfigError: there is no lock, or it is damaged; or as `Session.load`.
@@ -109,17 +109,17 @@ def load_frozen(session: Session, path: Path | None = None) -> tuple[LoadedConfi
 
 
 def check_lock_option(frozen: bool, lock: Path | None) -> None:
-    """Refuse a lock that nothing would be held to.
+    """Refuse --lock where it would have no effect.
 
     Raises:
         UsageError: --lock without --frozen.
     """
     if lock is not None and not frozen:
-        raise UsageError("--lock: expected --frozen beside it", hint="add --frozen to hold the run to the lock file")
+        raise UsageError("--lock: expected --frozen too", hint="add --frozen to compare the run with the lock file")
 
 
 def run_request(request: Request) -> list[StageResult]:
-    """Run the stages; each result is printed when it is there; errors as `runner.run`."""
+    """Run the stages and print each result as it comes; errors as `runner.run`."""
     from mnist_cli.pipeline import runner
     from mnist_cli.pipeline.overrides import remember_overrides
 
@@ -127,7 +127,7 @@ def run_request(request: Request) -> list[StageResult]:
         remember_overrides(request.artifacts, request.overrides)
         request.started(status)
 
-    gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
+    gc.freeze()  # the objects made at start-up stay; see mnist_cli/__main__.py
     gc.enable()
     try:
         results = runner.run(replace(request, started=started))
@@ -139,7 +139,7 @@ def run_request(request: Request) -> list[StageResult]:
 
 
 def print_conclusion(session: Session, results: list[StageResult]) -> None:
-    """Print what the last of the results comes to, if it has a conclusion; on GitHub also in the step's summary."""
+    """Print the conclusion of the last result, if it has one; on GitHub also in the step's summary."""
     from mnist_cli.cli.github import append_summary
     from mnist_cli.stages.stage import EVALUATION
 
@@ -154,10 +154,10 @@ def print_conclusion(session: Session, results: list[StageResult]) -> None:
 
 
 def check_gate(session: Session, loaded: LoadedConfig, results: list[StageResult]) -> None:
-    """Compare what the last stage measured to the bound of the configuration, whether just now or before.
+    """Compare what the last stage measured, now or earlier, with the bound in the configuration.
 
     Raises:
-        GateFailed: it misses the bound.
+        GateFailed: it is below the bound.
     """
     if gate := session.pipeline.stages[results[-1].stage].gate:
         gate(loaded.config, results[-1].manifest.metrics)
@@ -173,7 +173,7 @@ def _tell_why(session: Session, status: StageStatus) -> None:
 
 
 def print_result(session: Session, result: StageResult) -> None:
-    """Print what became of one stage."""
+    """Print the result of one stage."""
     if result.ran:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:

@@ -1,4 +1,4 @@
-"""`mnist runs list|show|restore|rm|prune`: the finished trainings that are kept."""
+"""`mnist runs list|show|restore|rm|prune`: the kept trainings."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mnist_cli.runs.runs import Run
     from mnist_cli.stages.stage import Pipeline
 
-Name = Annotated[str, run_argument("RUN", "An id or its beginning, latest, previous or published.")]
-Names = Annotated[list[str], run_argument("RUN…", "Ids, or their beginnings.")]
+Name = Annotated[str, run_argument("RUN", "An id or its beginning; latest, previous or published.")]
+Names = Annotated[list[str], run_argument("RUN…", "Ids or their beginnings.")]
 
 
 def register(app: typer.Typer, pipeline: Pipeline) -> None:
     """Add the group and its commands to the application."""
-    group = new_group("runs", "List, show, restore and remove the trainings that are kept.")
+    group = new_group("runs", "List, show, restore and remove kept trainings.")
     command(group, pipeline, "list")(list_runs)
     command(group, pipeline, "show")(show)
     command(group, pipeline, "restore")(restore)
@@ -37,7 +37,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def list_runs(session: Session) -> None:
     """List the finished trainings, the latest first.
 
-    Each line ends with the parameters that are not the built-in defaults. A star marks the run in artifacts/train.
+    Each line ends with the parameters that differ from the defaults. A star marks the run in artifacts/train.
 
     Example: mnist runs list
     """
@@ -63,14 +63,14 @@ def list_runs(session: Session) -> None:
     for broken in damaged:
         session.output.columns((f"  {broken.id}", 10), ("damaged", 16, "red"), (broken.problem, 0))
     if not whole and not damaged:
-        words = session.following("'mnist run' keeps one")
-        session.output.line(f"{printable(session.artifacts.root)}: no run is kept yet; {words}")
+        words = session.following("'mnist run' makes one")
+        session.output.line(f"{printable(session.artifacts.root)}: no runs yet; {words}")
     listed = [_summary(run) | {"published": run.id == published} for run in reversed(whole)]
     session.output.document(runs=listed, damaged=damaged)
 
 
 def show(session: Session, name: Name) -> None:
-    """Show one run: parameters, metrics, course, digests.
+    """Show one run: parameters, metrics, history, digests.
 
     Example: mnist runs show latest
     """
@@ -104,8 +104,8 @@ def show(session: Session, name: Name) -> None:
 def restore(session: Session, name: Name, *, wait: Wait = 0) -> None:
     """Publish the model of a run again, in artifacts/train, without training.
 
-    The data have to be those that it was trained on. What it was trained with holds for the later commands, as if the
-    last run had been given it; 'mnist eval' then measures the model.
+    The data must be those that it was trained on. Its parameters apply to later commands, as if they were options of
+    the last run. Then 'mnist eval' measures the model.
 
     Example: mnist runs restore previous
     """
@@ -130,7 +130,7 @@ def restore(session: Session, name: Name, *, wait: Wait = 0) -> None:
 def remove(session: Session, names: Names) -> None:
     """Remove runs from artifacts/runs, damaged ones too.
 
-    The one in artifacts/train stays: the next 'mnist run' would keep it again. All are looked up before one is removed.
+    The run in artifacts/train stays: the next 'mnist run' would keep it again. If one RUN is unknown, none is removed.
 
     Example: mnist runs rm 3f9a
     """
@@ -144,7 +144,7 @@ def remove(session: Session, names: Names) -> None:
     models = models_of(session.artifacts)
     found = list(dict.fromkeys(find_id(name, root, models, published) for name in names))
     if published in found:
-        raise UsageError(f"run {published} is the one in artifacts/train; it stays", hint="train another one first")
+        raise UsageError(f"run {published} is in artifacts/train and cannot be removed", hint="train another one first")
     with locked_for_removing(root, session.command):
         for run in found:
             remove_run(root, run)
@@ -153,9 +153,9 @@ def remove(session: Session, names: Names) -> None:
 
 
 def prune(session: Session) -> None:
-    """Remove the oldest runs, so that keep_runs stay.
+    """Remove the oldest runs until keep_runs are left.
 
-    The one in artifacts/train stays. Training removes one run at most, when a new one pushes it out.
+    The run in artifacts/train stays. Training itself removes at most one run, to make room for the new one.
 
     Example: mnist runs prune --set keep_runs=20
     """
@@ -174,16 +174,16 @@ def prune(session: Session) -> None:
 
 
 def _unusual(session: Session, run: Run) -> str:
-    """Return the parameters that are not as by default, as one would type them.
+    """Return the parameters that differ from their defaults, as they are typed.
 
-    An optimizer and a schedule bring defaults of their own.
+    Each optimizer and schedule has its own defaults.
     """
     from mnist_cli.config.template import yaml_value
 
     declared, defaults = session.pipeline.declarations.keys, session.pipeline.declarations.defaults()
     owners = {key.of: run.parameters[key.of] for key in declared.values() if key.of in run.parameters}
     config = defaults
-    with contextlib.suppress(ConfigError):  # of a version with other optimizers
+    with contextlib.suppress(ConfigError):  # from a version with other optimizers
         config = defaults.replaced(owners)
     usual: dict[str, Any] = {}
     for stage in session.pipeline.stages.values():
@@ -205,7 +205,7 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _course(history: tuple[Record, ...]) -> str:
-    """Say in a line how training went."""
+    """Return the course of the training as one line."""
     if not history:
         return "empty"
     text = f"{plural(len(history), 'record')}, loss {history[0].loss:.4f} → {history[-1].loss:.4f}"

@@ -1,7 +1,7 @@
-"""What every command has in common: its options, its configuration, and how it ends.
+"""What every command shares: its options, its configuration, and how it ends.
 
-A command declares its own options. `command` adds those that set configuration keys, from the declarations of the
-parameters, and those that all commands share, and hands them over as one `Session`.
+A command declares its own options. `command` adds the options that set configuration keys, from the parameters'
+declarations, and the options that all commands share, and passes them on as one `Session`.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
 SettingT = TypeVar("SettingT")
 
-_WRITES_CONFIG = "mnist config init"  # to the file that --config names
-_LINE = 2000  # characters of a command line in a hint; cut in its middle it could not be followed
+_WRITES_CONFIG = "mnist config init"  # writes the file that --config names
+_LINE = 2000  # characters of a command line in a hint; a shorter limit would cut commands that should be copied
 
-# What stands behind `mnist` on the command line, for messages that say what to type; set by the application.
+# The words after `mnist` on the command line, for messages that say what to type; set by the application.
 typed: list[str] = []
 
 
 class Session:
-    """One command's common options, and what follows from them.
+    """One command's common options, and what they lead to.
 
     Attributes:
-        pipeline: the stages, and the parameters that there are.
+        pipeline: the stages and their parameters.
         output: where it prints.
         artifacts: the artifacts folder.
         debug: whether errors show their traceback.
@@ -69,16 +69,16 @@ class Session:
         self._set: list[str] = values.pop("settings") or []
         self._key_options = {path: values.pop(key_name(path)) for path in keys}
         self._has_noted = False
-        self._kept: dict[str, Any] = {}  # what an earlier command was given, and holds for this one
+        self._kept: dict[str, Any] = {}  # overrides of an earlier command that also apply to this one
 
     @functools.cached_property
     def project(self) -> Project:
-        """The project of the current folder; where --config names a file, that folder itself."""
+        """The project of the current folder; with --config, the current folder itself."""
         if self._config_file is not None:
             return Project(Path())
         found = find_project()
         if found.foreign:
-            self.output.note(f"{printable(found.foreign)} is not read: it belongs to another user")
+            self.output.note(f"{printable(found.foreign)} was not read: it belongs to another user")
         return found
 
     @functools.cached_property
@@ -87,7 +87,7 @@ class Session:
 
         Raises:
             UsageError: it is a file, or its name is not UTF-8.
-            InputError: it is a link to something that is not there, or lies behind one.
+            InputError: it is a dangling link, or its path goes through one.
         """
         from mnist_cli.files import refuse_dangling
         from mnist_cli.pipeline.artifacts import Artifacts
@@ -96,7 +96,7 @@ class Session:
         root = self._artifacts or (Path(named) if named else self.project.folder / ARTIFACTS)
         try:
             str(root).encode()
-        except UnicodeEncodeError:  # TensorFlow writes checkpoints below it
+        except UnicodeEncodeError:  # TensorFlow cannot write checkpoints below such a folder
             raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
@@ -104,7 +104,7 @@ class Session:
         return Artifacts(root, self.pipeline)
 
     def digest_of(self, path: Path) -> str:
-        """Return the content digest of a file, which the artifacts folder remembers; errors as `DigestCache.digest`."""
+        """Return a file's content digest, cached in the artifacts folder; errors as `DigestCache.digest`."""
         return self.artifacts.digests.digest(path)
 
     @property
@@ -119,41 +119,41 @@ class Session:
 
     @property
     def config_file(self) -> Path | None:
-        """The file that --config names, or that of the project where it is above the current folder."""
+        """The file that --config names, or the project's file if the project is above the current folder."""
         return self._config_file or (self.project.configuration if self.project.folder != Path() else None)
 
     def check(self) -> None:
-        """Refuse what Typer does not check.
+        """Check what Typer does not check.
 
         Raises:
             UsageError: --format is neither text nor json.
-            ConfigError: the file that --config names is not there, whether the command would read it or not.
+            ConfigError: the file that --config names does not exist, even if the command would not read it.
         """
         if self._format not in ("text", "json"):
             raise UsageError(f"--format: expected text or json; received '{printable(self._format)}'")
         file = self._config_file
         # Path.exists would raise an OSError for a name that is too long.
         if file is not None and not os.path.exists(file) and self.command != _WRITES_CONFIG:  # noqa: PTH110
-            raise ConfigError([f"{printable(file)}: there is no such file"], hint="run 'mnist config init'")
+            raise ConfigError([f"{printable(file)}: no such file"], hint="run 'mnist config init'")
 
     def overrides(self) -> tuple[list[Override], list[ConfigError]]:
-        """Return what the command line sets, --set first, and what of it cannot be read."""
+        """Return the settings of the command line, --set first, and the mistakes in them."""
         from mnist_cli.config.loading import read_override
 
         overrides, mistakes = self._read_settings(read_override)
-        if self.project.folder != Path():  # what is remembered of them holds in the other folders too
+        if self.project.folder != Path():  # they are remembered, and must hold in other folders too
             here, keys = Path.cwd(), self.pipeline.declarations.keys
             overrides = [replace(one, value=_located(keys.get(one.path), one.value, here)) for one in overrides]
         return overrides, mistakes
 
     def axes(self) -> tuple[list[Axis], list[ConfigError]]:
-        """Return the same, each key with all the values that it is to take."""
+        """Return the same, with all the values of each key."""
         from mnist_cli.runs.grid import read_axis
 
         return self._read_settings(read_axis)
 
     def _read_settings(self, read: Callable[[str, str, str], SettingT]) -> tuple[list[SettingT], list[ConfigError]]:
-        """Read key, text and option of all that the command line sets."""
+        """Read key, text and option of every setting on the command line."""
         from mnist_cli.config.loading import split_setting
 
         options = [(path, text) for path, text in self._key_options.items() if text is not None]
@@ -172,10 +172,10 @@ class Session:
         return typed, mistakes
 
     def load_as_run(self, say: Callable[[str], None] | None = None) -> LoadedConfig:
-        """Read the configuration as `load`, with what the last run was given between the file and the command line.
+        """Read the configuration as `load` does, with the last run's overrides between file and command line.
 
         Args:
-            say: says so where it makes a difference; by default a note.
+            say: reports overrides that make a difference; by default a note.
         """
         from mnist_cli.pipeline.overrides import as_typed, last_overrides
 
@@ -183,17 +183,18 @@ class Session:
         kept = {path: value for path, value in last_overrides(self.artifacts).items() if path not in typed}
         loaded, plain = self.load(kept), self.load()
         if other := {path: value for path, value in kept.items() if plain.config.value(path) != value}:
-            (say or self.output.note)(f"as run with {as_typed(self.pipeline.declarations, other)}")
+            words = as_typed(self.pipeline.declarations, other)
+            (say or self.output.note)(f"using the options of the last run: {words}")
         return loaded
 
     def load(self, kept: dict[str, Any] | None = None) -> LoadedConfig:
-        """Read the configuration with what the command line sets; errors as `load_config`."""
+        """Read the configuration with the settings of the command line; errors as `load_config`."""
         from mnist_cli.config.loading import load_config
 
         self._kept = kept or self._kept
         other = Path("pipeline.yml")
         if self._config_file is None and other.is_file() and not other.with_suffix(".yaml").exists():
-            self.output.note(f"{other} is not read: expected pipeline.yaml, or --config {other}")
+            self.output.note(f"{other} was not read: rename it to pipeline.yaml, or give --config {other}")
         overrides, mistakes = self.overrides()
         keys, project = self.pipeline.declarations.keys, self.project.folder
         kept = {path: _located(keys.get(path), value, project) for path, value in (kept or {}).items()}
@@ -202,7 +203,7 @@ class Session:
         return loaded
 
     def _note_what_the_file_overrides(self, loaded: LoadedConfig) -> None:
-        """Say once where the configuration file does not do what the recipe says."""
+        """Say once which values of the recipe the configuration file replaces."""
         if not loaded.overridden or self._has_noted:
             return
         from mnist_cli.config.template import yaml_value
@@ -212,7 +213,7 @@ class Session:
         self.output.note(f"{printable(loaded.file)} overrides of the recipe {loaded.config.value('recipe')}: {values}")
 
     def following(self, text: str) -> str:
-        """Let every command that a text quotes repeat what was typed and matters to it.
+        """Add the options that were typed, and matter, to every command that a text quotes.
 
         Args:
             text: such as "run 'mnist run'".
@@ -236,7 +237,7 @@ class Session:
         return _as_typed(again)
 
     def _settings_for(self, name: str) -> list[str]:
-        """Return the words that set, for another command, what was set for this one and can make a difference there."""
+        """Return the words that give another command those settings of this one that matter to it."""
         if self.command == "mnist sweep" or name not in ("run", "status", "lock", *self.pipeline.stages):
             return []
         stages = list(self.pipeline.stages)
@@ -249,7 +250,7 @@ class Session:
             return [word for path, text in found for word in ("--set", f"{path}={text}")]
         from mnist_cli.pipeline.overrides import as_typed
 
-        # The other commands go by what the last run was given anyway.
+        # The other commands use the overrides of the last run anyway.
         kept = {path: value for path, value in self._kept.items() if path not in dict(found)}
         words = shlex.split(as_typed(self.pipeline.declarations, kept))
         for path, text in found:
@@ -259,7 +260,7 @@ class Session:
 
 
 def _located(declared: Parameter | None, value: Any, folder: Path) -> Any:
-    """Return a value whose paths are relative to a folder, as it is from the current one."""
+    """Return a value with its paths, which are relative to `folder`, made relative to the current folder."""
     resolve = declared.kind.resolve if declared else None
     return resolve(value, folder) if resolve and folder != Path() else value
 
@@ -272,12 +273,12 @@ def command(
     Args:
         app: the application or group.
         pipeline: the stages that the command works on.
-        name: what is typed.
-        keys: configuration keys that get an option of their own.
+        name: as it is typed.
+        keys: configuration keys with their own option.
 
     Returns:
-        A decorator; the function gets a `Session` and its own options as keywords. It ends with 0, or with the exit
-        code that it returns after it has reported everything itself.
+        A decorator. The function receives a `Session`, and its own options as keywords. The exit code is 0, or what
+        the function returns after reporting everything itself.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -294,7 +295,7 @@ def command(
                 raise typer.Exit(code)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        del run.__wrapped__  # else Typer reads the inner function's signature
+        del run.__wrapped__  # or Typer would read the inner function's signature
         run.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *added)}
         app.command(name, cls=Command, help=_unwrapped(inspect.getdoc(function) or ""))(run)
@@ -304,13 +305,13 @@ def command(
 
 
 def _run(session: Session, body: Callable[[], int | None]) -> int:
-    """Run a command's body; report what went wrong; print the document; return the exit code."""
+    """Run a command's body, report errors, print the document, and return the exit code."""
     code = 0
     try:
         code = _run_body(session, body)
         session.output.finish()
     except OutputLost as error:
-        code = code or error.exit_code  # a terminal that was closed is lost as well
+        code = code or error.exit_code  # a closed terminal is lost output too
         if not error.closed_pipe:
             say("error:", str(error), fg="red")
     return code
@@ -330,7 +331,7 @@ def _run_body(session: Session, body: Callable[[], int | None]) -> int:
         elif error.hint:
             error.hint = session.following(error.hint)
         return _report(session, error)
-    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like a crash
+    except Exception as error:  # noqa: BLE001  # the last resort: a bug must not look like a crash
         if failure := memory_failure(error):
             return _report(session, failure)
         if isinstance(error, OSError):
@@ -341,7 +342,7 @@ def _run_body(session: Session, body: Callable[[], int | None]) -> int:
 
 
 def _how_to_go_on(error: Interrupted) -> str:
-    """Return the command that was typed; where there is work to go on from, without what would throw that away."""
+    """Return the command to run again, without options that would discard the work to resume."""
     if error.reached is None:
         return f"run '{_as_typed(typed)}' to start it again"
     again = [word for word in typed if word not in ("--restart", "--force")]
@@ -349,21 +350,21 @@ def _how_to_go_on(error: Interrupted) -> str:
 
 
 def _refuse_empty(option: str, text: str) -> None:
-    """Refuse what an unset variable of a shell leaves of `--steps "$STEPS"`: nothing would mean the default."""
+    """Refuse an empty value, such as `--steps "$STEPS"` with the variable unset: it would mean the default."""
     key, equals, value = text.partition("=") if option == "--set" else ("", "=", text)
     if equals and not value.strip():
         place = f"{option} {printable(key)}" if key else option
-        raise ConfigError([f"{place}: expected a value; received an empty one"], hint="null stands for no value")
+        raise ConfigError([f"{place}: expected a value; received an empty one"], hint="for no value, give null")
 
 
 def _as_typed(words: Sequence[str]) -> str:
-    """Return a command line with these words behind `mnist`, without passwords."""
+    """Return a command line with these words after `mnist`, without passwords."""
     shown = [without_secrets(word, is_address=True) if "://" in word else word for word in words]
     return printable(shlex.join(["mnist", *shown]), _LINE)
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:
-    """Report the error that is being handled."""
+    """Report the error being handled."""
     session.output.fail(error)
     if session.debug:
         import traceback
@@ -374,11 +375,11 @@ def _report(session: Session, error: MnistError | Interrupted) -> int:
 
 
 def _storage_error(error: OSError) -> MnistError:
-    name = error.filename2 or error.filename  # of a rename it is the place that matters
+    name = error.filename2 or error.filename  # for a rename, the target
     place = f"{printable(name)}: " if name else ""
-    return MnistError(f"{place}{error.strerror or printable(error)}", hint="what was published before is as it was")
+    return MnistError(f"{place}{error.strerror or printable(error)}", hint="what was published before is unchanged")
 
 
 def _unwrapped(text: str) -> str:
-    """Join the lines of each paragraph, as the terminal's width decides where help wraps."""
+    """Join the lines of each paragraph: help wraps at the terminal's width."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

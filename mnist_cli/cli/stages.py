@@ -1,4 +1,4 @@
-"""A command for every stage: it runs that stage alone, on what the stages before it made."""
+"""A command for each stage: it runs that stage alone, on the outputs of the earlier stages."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 Workers = Annotated[
     int | None,
-    option("--workers", metavar="N", min=1, max=64, help="Try out multiworker: N processes here, on the CPU."),
+    option("--workers", metavar="N", min=1, max=64, help="Try multiworker: N processes on this machine's CPU."),
 ]
-# What a stage's command may take beside its parameters; see `Stage.takes`.
+# Options that a stage's command may take besides its parameters; see `Stage.takes`.
 _TAKEN = {
     "mirror": (Mirror, None),
     "offline": (Offline, False),
@@ -77,14 +77,14 @@ def _command_of(stage: Stage) -> Callable[..., int | None]:
 def _run_workers(session: Session, count: int) -> None:
     from mnist_cli.cli.workers import run_workers
 
-    config = session.load().config  # a mistake in it is reported once, not by every worker
+    config = session.load().config  # reports mistakes once, not once per worker
     if config.value("train.strategy") == "mirrored" or config.value("train.device").startswith("gpu"):
         raise UsageError("--workers: expected processes on the CPU; received another device or strategy")
     run_workers(count, session.output.note, as_json=session.output.as_json)
 
 
 def _evaluate_kept(session: Session, name: str, wait: float) -> None:
-    """Measure a kept run, and add what came out to its record; what is published stays as it is."""
+    """Evaluate a kept run and add the result to its record; published files do not change."""
     from mnist_cli.differences import Reason
     from mnist_cli.pipeline.mutex import locked
     from mnist_cli.pipeline.plan import StageStatus, State
@@ -108,30 +108,30 @@ def _evaluate_kept(session: Session, name: str, wait: float) -> None:
 
 
 def _mention_workers(session: Session, stage: Stage) -> None:
-    """Say that workers trust their network; or that those in TF_CONFIG are not asked, as each would train by itself."""
+    """Warn that workers trust their network, or that the workers in TF_CONFIG will not be used."""
     from mnist_cli.learning.distributed.setting import this_worker
 
     is_shared = stage.is_shared(session.load().config)
     if not is_shared and "TF_CONFIG" not in os.environ:
         return
-    with contextlib.suppress(ConfigError):  # what is wrong with it matters to those who use it
+    with contextlib.suppress(ConfigError):  # reported by the code that uses it
         worker = this_worker()
         if is_shared and worker.is_chief and not worker.is_private:
             session.output.note(
-                "TensorFlow lets everybody who reaches a worker's port read and write files as you: train in a network "
-                "that you trust (docs/distributed.md)"
+                "anyone who can reach a worker's port can read and write files as you, through TensorFlow: train in a "
+                "network that you trust (docs/distributed.md)"
             )
         if not is_shared and worker.count > 1:
             session.output.note(
-                f"TF_CONFIG names {worker.count} workers, and this one trains alone; --strategy multiworker joins them"
+                f"TF_CONFIG names {worker.count} workers, but this one trains alone; --strategy multiworker joins them"
             )
 
 
 def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig, list[StageResult]]:
-    """Run one stage on what the stages before it made, with what the last run was given."""
+    """Run one stage on the outputs of the earlier stages, with the last run's overrides."""
     loaded = session.load_as_run()
     if stage not in session.pipeline.bind(loaded.config):
-        session.output.line(f"nothing to do: '{stage}' has nothing to do with these parameters")
+        session.output.line(f"nothing to do: '{stage}' is not needed with these parameters")
         return loaded, []
     request = make_request(session, loaded, (stage,), **options)
     try:
@@ -142,5 +142,5 @@ def _single(session: Session, stage: str, **options: Any) -> tuple[LoadedConfig,
     if not results:
         session.output.line("done: this worker's share; the chief publishes the model")
     elif not results[0].is_new:
-        session.output.line("nothing to do: it is fresh (--force runs it all the same)")
+        session.output.line("nothing to do: up to date (--force runs it anyway)")
     return loaded, results

@@ -1,4 +1,4 @@
-"""`mnist status`: the state of every stage, with the reason."""
+"""`mnist status`: the state of every stage, with the reasons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mnist_cli.pipeline.plan import StageStatus
     from mnist_cli.stages.stage import Pipeline
 
-_PLACES = 3  # to go on from; more than these is more than one reads
+_PLACES = 3  # checkpoints to resume from that are listed
 _COLOURS = {
     "fresh": "green",
     "unneeded": "green",
@@ -39,18 +39,18 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def status(
     session: Session,
     *,
-    check: Annotated[bool, flag("--check", help="Exit with 4 unless every stage is fresh.")] = False,
+    check: Annotated[bool, flag("--check", help="Exit with 4 unless every stage is up to date.")] = False,
     frozen: Frozen = False,
     lock: Lock = None,
 ) -> None:
-    """Show how each stage stands, and why it would run again.
+    """Show the state of each stage, and why it would run again.
 
-    Before them it says which folder and configuration file it looks at. They are those of the current folder, or of
-    the nearest one above that has a pipeline.yaml.
+    The first line names the artifacts folder and the configuration file: those of the current folder, or of the nearest
+    folder above it with a pipeline.yaml.
 
-    fresh: nothing to do. missing: never run. stale: it would be run with something else now (old → new). pending:
-    waits for a stage before it. incomplete: interrupted. corrupt: a file is not what was written. unneeded: its files
-    were removed, and nothing needs them as long as the stages that read them are fresh.
+    fresh: up to date, nothing to do. missing: never run. stale: something changed (old → new). pending: waits for an
+    earlier stage. incomplete: interrupted. corrupt: a file differs from what was written. unneeded: its files were
+    removed, and no stage needs them while the later stages are up to date.
 
     Example: mnist status --check
     """
@@ -80,15 +80,15 @@ def status(
 
 
 def _print_places(session: Session) -> None:
-    """Print which artifacts folder and which configuration file it is about."""
+    """Print the artifacts folder and the configuration file."""
     folder, file = session.artifacts.root, session.named_config or session.project.configuration
     session.output.document(artifacts=str(folder), config=str(file) if file else None)
-    configured = printable(file) if file else "the defaults, as there is no pipeline.yaml"
+    configured = printable(file) if file else "defaults (no pipeline.yaml)"
     session.output.line(f"artifacts: {printable(folder)}; configuration: {configured}")
 
 
 def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
-    """Print a line for each export that there is; none has to be fresh."""
+    """Print a line for each export; exports need not be up to date."""
     from mnist_cli.export.state import FOLDER, examine_exports
 
     exports = [
@@ -104,7 +104,7 @@ def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:
-    """Print from where interrupted work could go on; what became a run is done."""
+    """Print where interrupted work could resume, without what has become a run."""
     from mnist_cli.runs.names import are_done
 
     for one in statuses:
@@ -116,20 +116,20 @@ def _print_resumable(session: Session, statuses: list[StageStatus], config: Conf
         places = [place for place, is_done in zip(found, done, strict=True) if not is_done]
         for place in places[:_PLACES]:
             session.output.line(
-                f"{one.stage} can go on from step {place.step:,} with {place.words or 'these settings'}"
+                f"{one.stage} can resume from step {place.step:,} with {place.words or 'these settings'}"
             )
         if len(places) > _PLACES:
-            session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to go on from")
+            session.output.line(f"{one.stage} has {plural(len(places) - _PLACES, 'older checkpoint')} to resume from")
 
 
 def print_would_take(session: Session, taken: Mapping[str, str]) -> None:
-    """Say which stages would be published from a kept run instead of running again."""
+    """Print which stages would be published from a kept run instead of running."""
     for stage, run in taken.items():
         session.output.line(f"{stage} would be taken from run {run}")
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
-    """Print a line for each stage: name, state, and the reasons or what it found out."""
+    """Print each stage: name, state, and the reasons or its result."""
     session.output.document(stages=statuses)
     for one in statuses:
         told = one.why("\n")

@@ -35,15 +35,15 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def sweep(
     session: Session,
     *,
-    dry_run: Annotated[bool, flag("--dry-run", help="Say which points would be trained, and do nothing.")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Print which points would be trained; train nothing.")] = False,
     mirror: Mirror = None,
     wait: Wait = 0,
 ) -> None:
     """Train every combination of several values, and compare them on the validation split.
 
-    A key takes several values with commas between them. Each point becomes a run (see 'mnist runs'); artifacts/train
-    stays as it is. A point that is kept already is not trained again, so the same command goes on where a sweep was
-    stopped. The test split is never looked at: it is for the point that is chosen.
+    Separate the values of a key with commas. Each point becomes a run (see 'mnist runs'); artifacts/train does not
+    change. A point that is already kept is not trained again, so the same command continues a stopped sweep. The test
+    split is never used: it is for the point that you choose.
 
     Example: mnist sweep --set train.learning_rate=0.1,0.3,0.5 --set train.batch_size=50,100
     """
@@ -68,7 +68,7 @@ def sweep(
         session.output.append("points", _document(result))
         session.output.note(f"point {len(told)} of {len(points)}: {result.point}: {_outcome(result)}")
 
-    gc.freeze()  # what start-up made stays; see mnist_cli/__main__.py
+    gc.freeze()  # the objects made at start-up stay; see mnist_cli/__main__.py
     gc.enable()
     try:
         results = pipeline.sweep(request, points, tell)
@@ -95,19 +95,20 @@ def _print_table(session: Session, results: list[PointResult]) -> None:
 
 
 def _print_how_to_go_on(session: Session, results: list[PointResult]) -> None:
-    """Say which point is best, how to make it the published one, and how sure it is."""
+    """Print the best point, how to publish it, and how to test the difference."""
     runs = [result.run for result in results if result.run]
     command = _command(session, results[0].point)
     session.output.document(best=runs[0].id, command=command)
-    session.output.line(f"the best is {runs[0].id}; to train and evaluate it: {command}", bold=True)
+    session.output.line(f"the best is {runs[0].id}; to publish and evaluate it: {command}", bold=True)
     if len(runs) > 1:
-        session.output.line(session.following(f"is it better than the next? 'mnist diff {runs[1].id} {runs[0].id}'"))
+        test = session.following(f"'mnist diff {runs[1].id} {runs[0].id}'")
+        session.output.line(f"to see whether it is really better than the next: {test}")
     if lost := len(results) - len(runs):
         session.output.warn(f"{plural(lost, 'point')} diverged")
 
 
 def _command(session: Session, point: Point) -> str:
-    """Return the command that makes a point the published training."""
+    """Return the command that publishes a point."""
     import shlex
 
     from mnist_cli.config.template import yaml_value

@@ -1,4 +1,4 @@
-"""The terminal, or the pipe or file in its place: colours, labelled messages, and output that cannot be written."""
+"""Write to the terminal, pipe or file: colours, labelled messages, lines that fit, lost output."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mnist_cli.text import lines
 PALETTE = 256
 _NARROW = 20  # columns; in fewer, text is left to the terminal
 _QUOTED = re.compile(r"(?<!\w)'[^']+'(?!\w)")
-_CLOSED_PIPE = 128 + 13  # what a shell reports for a program that SIGPIPE ended
+_CLOSED_PIPE = 128 + 13  # the exit code that a shell reports after SIGPIPE
 
 
 class OutputLost(Exception):
-    """Standard output cannot be written; `exit_code` says how that ends the command."""
+    """Standard output cannot be written; the command ends with `exit_code`."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"standard output: {error.strerror}")
@@ -33,7 +33,7 @@ def write(text: str, *, flush: bool = False) -> None:
     """Write to standard output.
 
     Raises:
-        OutputLost: it cannot be written; from then on it leads nowhere, so that nothing fails on it again.
+        OutputLost: it cannot be written; later writes then go nowhere and do not fail.
     """
     try:
         sys.stdout.write(text)
@@ -55,14 +55,14 @@ def say(label: str, text: str, **style: Any) -> None:
 
 
 def wrapped(text: str, stream: TextIO, indent: int = 0) -> list[str]:
-    """Return text as the lines that a terminal shows, broken between words; elsewhere its lines are left whole.
+    """Return the lines of a text; on a terminal, broken between words to fit its width.
 
-    What stands in quotes, such as a command to copy, is not broken.
+    Text in quotes, such as a command to copy, is not broken.
 
     Args:
         text: may hold several lines.
         stream: where it is printed.
-        indent: columns that are not free for it.
+        indent: columns that are already taken.
     """
     width = shutil.get_terminal_size().columns - indent
     found = text.split("\n")
@@ -88,17 +88,17 @@ def _broken(line: str, width: int) -> Iterator[str]:
 
 
 def styled(text: str, stream: TextIO, **style: Any) -> str:
-    """Return `text` with terminal colours if `stream` shows them, and without any control character of its own."""
+    """Return `text` in colour if `stream` shows colours, with its own control characters escaped."""
     return typer.style(lines(text), **style) if style and shows_colour(stream) else lines(text)
 
 
 def shows_colour(stream: TextIO) -> bool:
-    """Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org) or it is a dumb one."""
+    """Whether to use colours: on a terminal that is not dumb, unless NO_COLOR is set (no-color.org)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def colours_of(stream: TextIO) -> int:
-    """Return how many colours pictures may have: 2^24 where COLORTERM says so, the 256 of xterm's palette, or 0."""
+    """Return how many colours pictures may use: 2^24 if COLORTERM says so, xterm's 256, or 0."""
     if not shows_colour(stream):
         return 0
     if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
@@ -107,6 +107,6 @@ def colours_of(stream: TextIO) -> int:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at `stream`: a terminal that can move its cursor, outside of CI."""
+    """Whether `stream` is a terminal that can move its cursor, outside CI."""
     in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not in_ci

@@ -1,4 +1,4 @@
-"""`mnist verify`: are the artifacts what they claim to be, and would training give them again?"""
+"""`mnist verify`: are the artifacts what their manifests say, and does training give them again?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Mirror, Wait
 from mnist_cli.cli.session import Session, command
 from mnist_cli.errors import GateFailed
-from mnist_cli.text import plural, printable
+from mnist_cli.text import listed, plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.audit.verify import Check, Rerun
@@ -26,18 +26,18 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def verify(
     session: Session,
     *,
-    repair: Annotated[bool, flag("--repair", help="Remove or make again what is wrong, and nothing else.")] = False,
+    repair: Annotated[bool, flag("--repair", help="Make again, or remove, what is wrong; nothing else.")] = False,
     rerun: Annotated[
         bool, flag("--rerun", help="Train, and export to web and c, again in a temporary folder; compare every bit.")
     ] = False,
     mirror: Mirror = None,
     wait: Wait = 0,
 ) -> None:
-    """Read every artifact, checkpoint and record of a run again and compare it with its digest.
+    """Read every artifact, checkpoint and run again and compare it with its digest.
 
-    No remembered digest is trusted. Exits with 6 when something is not what its manifest says, or when training again
-    gives other bits; then it says which parameters, data, runtime or environment differ. With --repair it runs the
-    stages again whose files are wrong, as they were run before, and removes damaged checkpoints and records.
+    No cached digest is used. The exit code is 6 if a file differs from its manifest, or if training again gives other
+    bits; then it lists the parameters, data, runtime or environment that differ. --repair reruns the stages whose files
+    are wrong, with the parameters of their last run, and removes damaged checkpoints and runs.
 
     Example: mnist verify --repair
     """
@@ -53,14 +53,14 @@ def verify(
         raise GateFailed(f"{plural(len(wrong), 'file')} not as published: {named}", hint="run 'mnist verify --repair'")
     if any(check.outdated for check in checks):
         words = session.following("'mnist status' says what to run")
-        session.output.note(f"a stage was made from inputs that have changed since; {words}")
+        session.output.note(f"the inputs of a stage have changed since it ran; {words}")
     if rerun:
         _rerun(session)
     session.output.line(_verdict(checks, rerun=rerun), bold=True)
 
 
 def _verdict(checks: list[Check], *, rerun: bool) -> str:
-    """Return the result of a verification that found nothing wrong, in a line."""
+    """Return the result of a verification that found nothing wrong, as one line."""
     from mnist_cli.runs.names import FOLDER
 
     read = [check for check in checks if not check.removed and not check.outdated]
@@ -69,7 +69,7 @@ def _verdict(checks: list[Check], *, rerun: bool) -> str:
     counts = ((len(read) - runs - checkpoints, "file"), (checkpoints, "checkpoint"), (runs, "run"))
     found = [plural(count, what) for count, what in counts if count]
     again = "; training again gives the same bits" if rerun else ""
-    return f"verified: {' and '.join(filter(None, [', '.join(found[:-1]), found[-1]]))} as they were written{again}"
+    return f"verified: {listed(found)} unchanged since they were written{again}"
 
 
 def _checked(session: Session, wait: float) -> list[Check]:
@@ -89,13 +89,13 @@ def _print_checks(session: Session, checks: list[Check]) -> None:
             word, colour = "old", "yellow"
         if check.removed:
             word, colour = "-", "cyan"
-        problem = printable(check.problem) if check.problem else "removed, and not needed" if check.removed else ""
+        problem = printable(check.problem) if check.problem else "removed, not needed" if check.removed else ""
         cells = (check.stage, 11), (word, 6, colour), ((check.sha256 or "-")[:12], 13)
         session.output.columns(*cells, (f"{printable(check.name)} {problem}".rstrip(), 0))
 
 
 def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, wait: float) -> list[Check]:
-    """Repair what is wrong, tell it, and check everything once more."""
+    """Repair what is wrong, report it, and check everything again."""
     from mnist_cli.audit.repair import as_recorded
     from mnist_cli.audit.repair import repair as repair_artifacts
     from mnist_cli.cli.running import make_request
@@ -146,5 +146,5 @@ def _print_rerun(session: Session, report: Rerun) -> None:
         session.output.line(f"differs: {reason}")
     if not report.identical:
         raise GateFailed(
-            "training again gives other bits", hint="what differs is listed above" if report.differences else None
+            "training again gives other bits", hint="the differences are listed above" if report.differences else None
         )

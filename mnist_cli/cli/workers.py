@@ -1,7 +1,7 @@
-"""`mnist train --workers N`: several workers on this machine train together, for trying out `multiworker`.
+"""`mnist train --workers N`: several workers on this machine train together, to try out `multiworker`.
 
-They are processes in a network of their own, which nobody else reaches. Where the system does not allow that, they are
-replicas in one process, as TensorFlow's servers would be open to everybody; the bits are the same.
+They are processes in a network of their own, which nobody else can reach. Where the system does not allow that, they
+are replicas in one process, because TensorFlow's servers would be open to everybody. The bits are the same.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from mnist_cli.errors import Interrupted, WorkerLost
 from mnist_cli.learning.distributed.own_network import close_network, make_network
 from mnist_cli.learning.distributed.setting import CPU_DEVICES_VARIABLE, PATIENCE_VARIABLE, TOKEN_VARIABLE
 
-# For the others to hear of a lost worker by themselves, which takes TensorFlow seconds, and to say so.
-_HEARING = 15.0
-# Then a worker has written its checkpoint, or is hung.
+# Seconds for the other workers to notice a lost worker, which TensorFlow takes its time for, and to report it.
+_NOTICE = 15.0
+# Seconds for a worker to write its checkpoint; after that it hangs.
 _GRACE = 20.0
-_PATIENCE = "60"  # seconds, for processes of one machine to start
+_PATIENCE = "60"  # seconds for the processes of one machine to start
 _SHOW_CURSOR = "\x1b[?25h"
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -43,8 +43,8 @@ class Worker:
     """One of the processes.
 
     Attributes:
-        process: it runs or ran.
-        errors: what it printed on stderr; None for the chief, which prints on this process's.
+        process: running or ended.
+        errors: its stderr; None for the chief, which shares the stderr of this process.
     """
 
     process: Child
@@ -52,11 +52,11 @@ class Worker:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, or minus the number of the signal that ended it; None while it runs."""
+        """Its exit code, or minus the signal number that ended it; None while it runs."""
         return self.process.poll()
 
-    def tell_errors(self) -> None:
-        """Print what it printed on stderr."""
+    def print_errors(self) -> None:
+        """Print its stderr on the stderr of this process."""
         if self.errors is not None:
             self.errors.seek(0)
             with contextlib.suppress(OSError):
@@ -65,23 +65,23 @@ class Worker:
 
 
 def run_workers(count: int, note: Callable[[str], None], *, as_json: bool = False) -> NoReturn:
-    """Run this command by so many workers and leave when all are done; the first one, the chief, tells the results.
+    """Run this command with several workers and exit when all are done; the first, the chief, prints the results.
 
     Args:
-        count: how many.
-        note: says something worth knowing.
-        as_json: whether what the chief tells is one document.
+        count: number of workers.
+        note: prints information.
+        as_json: whether the chief prints one JSON document.
 
     Raises:
-        WorkerLost: one ended before its time; the others were ended too.
-        Interrupted: a signal came before the chief could tell of it.
-        SystemExit: with the chief's exit code, or after a signal, which the workers were given too.
+        WorkerLost: one ended too early; the others were stopped too.
+        Interrupted: a signal came before the chief could report it.
+        SystemExit: with the chief's exit code, or after a signal that was passed on to the workers.
     """
     network = make_network()
     if network is None:
-        note(f"no network of their own for processes here: one process trains as {count} replicas, to the same bits")
+        note(f"this system allows no private network: one process trains as {count} replicas, with the same bits")
     with contextlib.ExitStack() as stack:
-        output = stack.enter_context(_told_by_chief(as_json))
+        output = stack.enter_context(_output_of_chief(as_json))
         workers: list[Worker] = []
         stack.callback(_end, workers)
         for index, (options, variables) in enumerate(_commands(count, is_private=network is not None)):
@@ -95,7 +95,7 @@ def run_workers(count: int, note: Callable[[str], None], *, as_json: bool = Fals
         except Interrupted as stop:
             _signal(workers, stop.exit_code - 128)
             _wait(workers)
-            if (workers[0].code or 0) > 0:  # it has told of it
+            if (workers[0].code or 0) > 0:  # the chief has reported it
                 raise SystemExit(stop.exit_code) from None
             raise
 
@@ -105,16 +105,17 @@ def _end(workers: list[Worker]) -> None:
         if worker.code is None:
             worker.process.kill()
             worker.process.wait()
-    if is_terminal(sys.stderr):  # a chief that was killed had hidden the cursor for its bar
+    if is_terminal(sys.stderr):  # a killed chief has left the cursor hidden
         sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.flush()
 
 
 @contextlib.contextmanager
-def _told_by_chief(as_json: bool) -> Iterator[BinaryIO | None]:
-    """Give where the chief's standard output goes: lines appear at once, a document only if it is the one.
+def _output_of_chief(as_json: bool) -> Iterator[BinaryIO | None]:
+    """Yield where the chief's standard output goes: None for lines, which appear at once, or a file for a document.
 
-    A chief that is ended because another worker was lost tells of an interruption; this process knows better.
+    A chief that is stopped because another worker was lost reports an interruption. This process knows the real cause,
+    so it drops that document.
     """
     if not as_json:
         yield None
@@ -130,7 +131,7 @@ def _told_by_chief(as_json: bool) -> Iterator[BinaryIO | None]:
 
 @contextlib.contextmanager
 def _stopped_together(workers: list[Worker]) -> Iterator[None]:
-    """Let Ctrl-Z, which reaches this process alone, stop the workers too, and `fg` or `bg` let all go on."""
+    """Pass Ctrl-Z, which reaches this process alone, on to the workers; `fg` or `bg` resumes all."""
     if system.JOB_CONTROL is None or signal.getsignal(system.JOB_CONTROL[0]) is signal.SIG_IGN:
         yield
         return
@@ -140,11 +141,11 @@ def _stopped_together(workers: list[Worker]) -> Iterator[None]:
         _signal(workers, stopped)
         os.kill(os.getpid(), stopped)
 
-    def go_on(_number: int, _frame: FrameType | None) -> None:
+    def resume(_number: int, _frame: FrameType | None) -> None:
         _signal(workers, resumed)
 
     numbers = (suspended, resumed)
-    before = [signal.signal(number, handler) for number, handler in zip(numbers, (stop, go_on), strict=True)]
+    before = [signal.signal(number, handler) for number, handler in zip(numbers, (stop, resume), strict=True)]
     try:
         yield
     finally:
@@ -163,27 +164,27 @@ def _watch(workers: list[Worker]) -> NoReturn:
     lost = next((index for index, worker in enumerate(workers) if worker.code), None)
     if lost is None:
         raise SystemExit(0)
-    _wait(workers, _HEARING)
-    # Those that train have heard of the loss and said so; those that still wait for the others would wait on.
+    _wait(workers, _NOTICE)
+    # Workers that train have noticed and reported the loss; those that wait for others would wait forever.
     _signal(workers, signal.SIGTERM)
     _wait(workers)
-    _tell_of_loss(workers, lost)
+    _report_loss(workers, lost)
 
 
-def _tell_of_loss(workers: list[Worker], lost: int) -> NoReturn:
-    """Say once what went wrong: the chief has said what it knows, and others may know more."""
+def _report_loss(workers: list[Worker], lost: int) -> NoReturn:
+    """Report the cause once: the chief has reported what it knows, others may know more."""
     chief, code = workers[0].code, workers[lost].code or 0
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    is_told = chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED)
-    if not is_told or code not in (chief, WorkerLost.exit_code):
-        workers[lost].tell_errors()
-    if is_told:
-        if lost != 0 and code < 0:  # the chief has told of a loss, and did not know whose
-            say("note:", f"it was worker {lost} of {len(workers)}, which ended with {how}")
+    is_reported = chief is not None and chief > 0 and (lost == 0 or chief != _TERMINATED)
+    if not is_reported or code not in (chief, WorkerLost.exit_code):
+        workers[lost].print_errors()
+    if is_reported:
+        if lost != 0 and code < 0:  # the chief did not know which worker was lost
+            say("note:", f"worker {lost} of {len(workers)} ended with {how}")
         raise SystemExit(chief)
     raise WorkerLost(
-        f"worker {lost} of {len(workers)} ended with {how}; the others were ended too",
-        hint="the same command goes on from the newest checkpoint",
+        f"worker {lost} of {len(workers)} ended with {how}; the others were stopped",
+        hint="run the same command to resume from the newest checkpoint",
     )
 
 
@@ -194,7 +195,7 @@ def _wait(workers: list[Worker], seconds: float = _GRACE) -> None:
 
 
 def _commands(count: int, *, is_private: bool) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Yield what each process is given: options, and variables of the environment."""
+    """Yield options and environment variables for each process."""
     if not is_private:
         yield ["--strategy", "mirrored"], {CPU_DEVICES_VARIABLE: str(count), "TF_CONFIG": ""}
         return
@@ -219,7 +220,7 @@ def _start(
     output: BinaryIO | None,
     errors: BinaryIO | None,
 ) -> Child:
-    """Start a process; with `errors`, nobody reads its results."""
+    """Start a process; with `errors`, its results are discarded."""
     return children.start(
         "mnist_cli.cli.local_worker",
         json.dumps(session.typed),
@@ -229,12 +230,12 @@ def _start(
         "--device",
         "cpu",
         env={**os.environ, **variables},
-        # It closes when this process ends, and then the worker does.
+        # It closes when this process ends, and that ends the worker.
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL if errors else output,
         stderr=errors,
         pass_fds=network,
-        # A Ctrl-C reaches them once, through this process, and not a second time from the terminal.
+        # So that Ctrl-C reaches them once, through this process, and not from the terminal too.
         start_new_session=True,
     )
 
@@ -249,7 +250,7 @@ def _without_workers(typed: list[str]) -> list[str]:
 
 
 def _free_addresses(count: int) -> list[str]:
-    """Return addresses on loopback whose ports are free now."""
+    """Return loopback addresses with ports that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

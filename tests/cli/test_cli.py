@@ -56,7 +56,7 @@ def test_a_synthetic_run_needs_no_network_and_learns(synthetic_run: Path) -> Non
 
 def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
     text = mnist("run").out
-    assert "nothing to do: fetch, preprocess, train and eval are fresh" in text
+    assert "nothing to do: fetch, preprocess, train and eval are up to date" in text
     assert "test accuracy" in text
 
 
@@ -97,19 +97,19 @@ def test_restart_trains_again_what_is_fresh(finished: Path, command: str) -> Non
 
 
 def test_what_the_last_run_was_given_holds_for_the_other_commands(synthetic: Path) -> None:
-    assert mnist("status").out.startswith("as run with --dataset synthetic")
+    assert mnist("status").out.startswith("using the options of the last run: --dataset synthetic")
     mnist("status", "--check")
     done = mnist("eval", "--split", "validation")
-    assert "note: as run with --dataset synthetic" in done.err
+    assert "note: using the options of the last run: --dataset synthetic" in done.err
     assert "validation accuracy" in done.out
-    assert "as run with --dataset synthetic --split validation" in mnist("status").out
+    assert "using the options of the last run: --dataset synthetic --split validation" in mnist("status").out
 
 
 def test_a_run_without_them_goes_back_to_the_configuration_and_says_so(finished: Path) -> None:
     mnist("run", "--steps", "30", "--quiet")
-    assert "as run with --steps 30" in mnist("status").out
+    assert "using the options of the last run: --steps 30" in mnist("status").out
     done = mnist("run")
-    assert "note: goes by the configuration again; the last run was given --steps 30" in done.err
+    assert "note: using the configuration again; the last run had --steps 30" in done.err
     assert "as run" not in mnist("status").out
     assert "goes by" not in mnist("run").err
 
@@ -122,7 +122,7 @@ def test_a_lock_of_what_was_typed_is_held_without_typing_it_again(finished: Path
     assert mnist("status", "--frozen", "--lock", "my.lock").out.count("fresh") == 4
     done = mnist("run", "--frozen", "--lock", "my.lock", "--steps", "31", code=4)
     assert "train.steps 30 → 31" in done.err
-    assert "expected --frozen beside it" in mnist("run", "--lock", "my.lock", code=2).err
+    assert "expected --frozen too" in mnist("run", "--lock", "my.lock", code=2).err
 
 
 def test_the_gate_is_checked_also_when_nothing_has_to_run(synthetic: Path) -> None:
@@ -215,7 +215,7 @@ def test_bad_input_is_one_to_four_lines_and_one_document(empty: Path, arguments:
 @pytest.mark.parametrize("words", ["predict a.png", "plot weights", "runs list", "diff", "show 0", "verify", "report"])
 def test_a_configuration_file_that_is_not_there_is_refused_by_every_command(empty: Path, words: str) -> None:
     done = mnist(*words.split(), "--config", "missing.yaml", code=3)
-    assert "error: missing.yaml: there is no such file" in done.err
+    assert "error: missing.yaml: no such file" in done.err
 
 
 def test_config_init_writes_the_file_that_is_not_there_yet(empty: Path) -> None:
@@ -494,6 +494,6 @@ def test_training_alone_beside_named_workers_is_said(empty: Path, monkeypatch: p
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     done = mnist("train", code=5)
-    assert "note: TF_CONFIG names 2 workers, and this one trains alone" in done.err
+    assert "note: TF_CONFIG names 2 workers, but this one trains alone" in done.err
     done = mnist("train", "--strategy", "multiworker", code=5)
     assert "trains alone" not in done.err

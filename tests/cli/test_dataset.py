@@ -61,7 +61,7 @@ def test_check_ends_with_5_where_there_are_problems(here: Path) -> None:
 def test_init_writes_a_description_once(here: Path) -> None:
     done = mnist("dataset", "init", "photos", "--json")
     assert done.document["file"] == "photos/dataset.yaml"
-    assert "is there already" in mnist("dataset", "init", "photos", code=2).err
+    assert "exists already" in mnist("dataset", "init", "photos", code=2).err
     mnist("dataset", "init", "photos", "--force")
 
 

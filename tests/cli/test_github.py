@@ -40,8 +40,8 @@ def test_another_error_is_annotated_without_a_place(actions: Path) -> None:
 
 
 def test_what_an_error_says_cannot_become_a_command(actions: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    github.tell_failure(ConfigError(["a,b:c%\n::error::x.yaml:1:2: no\n::warning::really"]))
-    github.tell_failure(InputError("50 %\n::set-output name=x::y"))
+    github.annotate_failure(ConfigError(["a,b:c%\n::error::x.yaml:1:2: no\n::warning::really"]))
+    github.annotate_failure(InputError("50 %\n::set-output name=x::y"))
     assert capsys.readouterr().err.splitlines() == [
         "::error title=mnist,file=a%2Cb%3Ac%25%0A%3A%3Aerror%3A%3Ax.yaml,line=1,col=2::no%0A::warning::really",
         "::error title=mnist::50 %25%0A::set-output name=x::y",
@@ -89,6 +89,6 @@ def test_elsewhere_there_is_nothing_of_it(
         monkeypatch.delenv("GITHUB_ACTIONS")
     else:
         monkeypatch.setenv("GITHUB_ACTIONS", value)
-    github.tell_failure(InputError("x"))
+    github.annotate_failure(InputError("x"))
     assert github.append_summary(PIPELINE, [], "x") is None
     assert capsys.readouterr().err == "" and not actions.exists()

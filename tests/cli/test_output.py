@@ -51,9 +51,7 @@ def test_json_reads_back_as_it_was_and_holds_no_escapes(capsys: pytest.CaptureFi
     assert json.loads(printed) == {"file": HOSTILE}
 
 
-WORDS = (
-    "1,000 steps, loss 0.3083, validation accuracy 91.62 %, model 99ccfbed4f84; run 'mnist run --a b' now"
-)
+WORDS = "1,000 steps, loss 0.3083, validation accuracy 91.62 %, model 99ccfbed4f84; run 'mnist run --a b' now"
 
 
 @pytest.mark.parametrize("columns", [20, 25, 31, 44, 60, 81, 200])

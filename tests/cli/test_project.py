@@ -32,7 +32,7 @@ def test_status_says_which_folder_and_file_it_looks_at(finished: Path) -> None:
     assert (found["artifacts"], found["config"]) == ("other", os.devnull)
     Path("pipeline.yaml").unlink()
     told = mnist("status", "--set", "dataset=tiny").out.splitlines()[0]
-    assert told == "artifacts: artifacts; configuration: the defaults, as there is no pipeline.yaml"
+    assert told == "artifacts: artifacts; configuration: defaults (no pipeline.yaml)"
     assert mnist("status", "--json").document["config"] is None
 
 
@@ -41,7 +41,7 @@ def test_a_project_is_found_from_below(below: Path) -> None:
     assert status.out.splitlines()[0] == "artifacts: ../../artifacts; configuration: ../../pipeline.yaml"
     mnist("run")
     mnist("train", "--steps", "30")
-    assert "as run with --steps 30" in mnist("status").out
+    assert "using the options of the last run: --steps 30" in mnist("status").out
     mnist("run")
     mnist("lock", "--check")
     mnist("run", "--frozen")
@@ -87,8 +87,8 @@ def test_the_project_of_the_current_folder_comes_first(below: Path) -> None:
 def test_a_project_of_another_user_is_not_read(below: Path, what: str) -> None:
     os.chown(below / "../.." / what, 12345, -1)
     status = mnist("status", "--set", "dataset=synthetic")
-    assert "note: ../../pipeline.yaml is not read: it belongs to another user" in status.err
-    assert status.out.startswith("artifacts: artifacts; configuration: the defaults")
+    assert "note: ../../pipeline.yaml was not read: it belongs to another user" in status.err
+    assert status.out.startswith("artifacts: artifacts; configuration: defaults (no pipeline.yaml)")
 
 
 def test_the_shell_completes_the_runs_of_the_project(below: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_a_mistake_in_the_file_above_is_told_with_its_place(below: Path) -> None
 
 def test_verify_ends_with_its_verdict(finished: Path) -> None:
     last = mnist("verify").out.splitlines()[-1]
-    assert re.fullmatch(r"verified: 12 files, \d+ checkpoints? and 2 runs as they were written", last)
+    assert re.fullmatch(r"verified: 12 files, \d+ checkpoints? and 2 runs unchanged since they were written", last)
     (finished / "artifacts/train/model.h5").write_bytes(b"x")
     assert "verified" not in mnist("verify", code=6).out
     assert mnist("verify", "--repair").out.splitlines()[-1].startswith("verified: ")

@@ -20,8 +20,8 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
         ("run --workers 2", "error: No such option: --workers; 'mnist train' takes it"),
         ("version", "hint: run 'mnist --version'"),
         ("trian", "error: No such command 'trian'. Did you mean 'train'?"),
-        ("--artifacts mine status", "hint: options go behind the command: 'mnist status --artifacts mine'"),
-        ("-q status", "hint: options go behind the command: 'mnist status -q'"),
+        ("--artifacts mine status", "hint: options go after the command: 'mnist status --artifacts mine'"),
+        ("-q status", "hint: options go after the command: 'mnist status -q'"),
     ],
 )
 def test_a_slip_on_the_command_line_is_put_right(empty: Path, words: str, line: str) -> None:
@@ -46,12 +46,12 @@ def test_a_slip_in_a_key_or_value_is_put_right(empty: Path, words: str, meant: s
 def test_an_empty_value_is_refused(empty: Path, words: tuple[str, str]) -> None:
     done = mnist("run", *words, code=3)
     assert "expected a value; received an empty one" in done.err
-    assert "null stands for no value" in done.err
+    assert "for no value, give null" in done.err
 
 
 def test_a_file_with_the_other_ending_is_named(empty: Path) -> None:
     Path("pipeline.yml").write_text("seed: 1\n", encoding="utf-8")
-    words = "note: pipeline.yml is not read: expected pipeline.yaml, or --config pipeline.yml"
+    words = "note: pipeline.yml was not read: rename it to pipeline.yaml, or give --config pipeline.yml"
     assert words in mnist("status").err.splitlines()
     assert not mnist("status", "--config", "pipeline.yml").err
     Path("pipeline.yaml").write_text("seed: 1\n", encoding="utf-8")

@@ -39,7 +39,7 @@ def test_completion_without_a_home_is_refused_in_one_line(empty: Path, home: str
     done = run_process("--install-completion", "bash", cwd=empty, code=1, variables={"HOME": home})
     error, hint = done.err.splitlines()
     assert error.startswith("error: completion cannot be installed: /")
-    assert hint == "hint: put what 'mnist --show-completion' prints into a file that your shell reads"
+    assert hint == "hint: save the output of 'mnist --show-completion' in a file that your shell reads"
     assert done.out == ""
 
 

@@ -283,7 +283,7 @@ def test_without_a_network_of_their_own_workers_are_replicas_of_one_process_with
     assert done.returncode == 0, done.stderr
     notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
     assert notes == [
-        "note: no network of their own for processes here: one process trains as 3 replicas, to the same bits"
+        "note: this system allows no private network: one process trains as 3 replicas, with the same bits"
     ]
     train(prepared / "artifacts" / "preprocess" / "store.h5", tmp_path / "single", steps=60)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "artifacts" / "train")
@@ -430,7 +430,7 @@ def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> N
     shutil.copytree(synthetic / "artifacts", synthetic / "other")
     done = (0, "done: this worker's share; the chief publishes the model")
     assert mnist_pair(synthetic, "artifacts", "other")[1] == done
-    ours = (0, "nothing to do: it is fresh (--force runs it all the same)")
+    ours = (0, "nothing to do: up to date (--force runs it anyway)")
     theirs = (0, "nothing to do: the chief's model is fresh")
     assert mnist_pair(synthetic, "artifacts", "other") == [ours, theirs]
     # What lies in a worker's own folder does not matter.
@@ -584,7 +584,7 @@ def test_a_lost_worker_is_named_where_the_chief_only_tells_of_a_loss(
     stand_ins[1] = LOST
     with pytest.raises(SystemExit, match="9"):
         run_workers(2, unexpected)
-    assert "note: it was worker 1 of 2, which ended with signal SIGKILL" in capfd.readouterr().err
+    assert "note: worker 1 of 2 ended with signal SIGKILL" in capfd.readouterr().err
 
 
 SAYS = (

@@ -72,4 +72,4 @@ def test_it_needs_the_number_of_an_image_and_a_map(folder: Path) -> None:
     assert "received 100,000" in mnist("plot", "features", "100000", code=2).err
     model = Model(np.zeros((784, 10)), np.zeros(10), tuple("0123456789"), 1, 0, "", (28, 28))
     save_model(folder / "artifacts/train/model.h5", model)
-    assert "the model looks at pixels" in mnist("plot", "features", "3", code=2).err
+    assert "the model has no feature map" in mnist("plot", "features", "3", code=2).err

@@ -223,7 +223,7 @@ def test_standard_input_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     first, second = mnist("predict", "-", "-", "--json", code=5).documents
     assert first["class"] == "one"
-    assert second["error"]["message"] == "standard input was read already"
+    assert second["error"]["message"] == "standard input has already been read"
 
 
 def test_predicting_imports_neither_tensorflow_nor_matplotlib(folder: Path) -> None:

@@ -326,9 +326,9 @@ def test_a_fresh_run_says_that_another_one_is_at_work(pipeline: Pipeline, tiny_m
     words = ("run", "--to", "preprocess")
     with locked(pipeline.artifacts.root, "mnist train"):
         busy = tiny_mnist(*words).out.splitlines()[-1]
-    assert busy.startswith(f"another run is at work: 'mnist train', process {os.getpid()}, since ")
-    assert busy.endswith("; until it is done: fetch and preprocess are fresh")
-    assert tiny_mnist(*words).out.splitlines()[-1] == "nothing to do: fetch and preprocess are fresh"
+    assert busy.startswith(f"another run is in progress ('mnist train', process {os.getpid()}, since ")
+    assert busy.endswith("); until it ends, fetch and preprocess are up to date")
+    assert tiny_mnist(*words).out.splitlines()[-1] == "nothing to do: fetch and preprocess are up to date"
 
 
 def test_a_killed_holder_holds_nothing(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:

@@ -146,7 +146,7 @@ def test_a_run_is_restored_with_what_it_was_trained_with(
     assert tiny_mnist("runs", "restore", "previous", "--json").document["stages"][0]["taken_from"] == second
     assert pipeline.states(OTHER)[:3] == ["fresh"] * 3
     status = tiny_mnist("status").out
-    assert "as run with --learning-rate 0.3\n" in status
+    assert "using the options of the last run: --learning-rate 0.3\n" in status
     assert f"run {second} is published already" in tiny_mnist("runs", "restore", second).out
     assert f"run {first} is published again" in tiny_mnist("runs", "restore", first).out
     assert pipeline.states()[:3] == ["fresh"] * 3

@@ -164,12 +164,12 @@ def test_a_full_disk_can_be_verified(listed: Pipeline, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("rate", "step", "line"),
     [
-        (0.3, 22800, "train can go on from step 22,800 with train.learning_rate=0.3"),
-        (0.5, 22800, "train can go on from step 22,800 with these settings"),
+        (0.3, 22800, "train can resume from step 22,800 with train.learning_rate=0.3"),
+        (0.5, 22800, "train can resume from step 22,800 with these settings"),
         (0.5, 1000, None),  # a run ended there
     ],
 )
-def test_status_says_what_can_be_gone_on_with(
+def test_status_says_what_can_be_resumed(
     listed: Pipeline, tiny_mnist: Command, rate: float, step: int, line: str | None
 ) -> None:
     listed.run()
@@ -412,7 +412,7 @@ def test_show_as_json_has_the_whole_record(listed: Pipeline) -> None:
 
 def test_an_empty_list_says_what_to_run(pipeline: Pipeline) -> None:
     done = mnist("runs", "list")
-    assert "'mnist run' keeps one" in done.out
+    assert "'mnist run' makes one" in done.out
 
 
 def test_rm_removes_and_refuses_the_published_one(listed: Pipeline) -> None:

@@ -1,8 +1,8 @@
-"""Every JSON document of the command line and of the artifacts folder, one model each.
+"""One model for each JSON document of the command line and of the artifacts folder.
 
-Commands give `Output` the parts of their document, and with `--json` it prints what the model makes of them; so a
-field that is not described here cannot be printed. `python -m docs.make_schemas` writes the page and the JSON schemas
-from the same models. This room is imported for `--json` alone.
+Commands pass the parts of their document to `Output`; with `--json` it validates them with the model and prints them,
+so a field without a description cannot be printed. `python -m docs.make_schemas` writes the page and the JSON schemas
+from the same models. This package is imported only for `--json`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _MODELS: dict[str, type[BaseModel]] = {
 
 
 def content(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as it is printed, from its parts: dictionaries, or objects with the attributes of the model.
+    """Return a document, ready to print, from its parts: dictionaries or objects with the model's attributes.
 
     Args:
-        name: of the document, as its schema is called.
-        parts: with `error`, any of the others may be missing.
+        name: of the document and its schema.
+        parts: with `error`, any other may be missing.
 
     Raises:
-        MnistError: a field is wrong, missing, or not in the model.
+        MnistError: a field is invalid, missing or unknown.
     """
-    model: type[BaseModel] = _MODELS.get(name, Run)  # the command of a stage that is not in PIPELINE
+    model: type[BaseModel] = _MODELS.get(name, Run)  # for the command of a stage that is not in PIPELINE
     if "error" in parts and "error" not in model.model_fields:
         model = _failed(model)
     try:
@@ -45,14 +45,14 @@ def content(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
             f"internal error: {printable('.'.join(map(str, problem['loc'])))} of the JSON document '{name}': "
             f"{printable(problem['msg'])}"
         ) from error
-    # Without the warnings about what a stage recorded, which was not made a model.
+    # Without warnings about values that a stage recorded: they are not converted to models.
     made: dict[str, Any] = document.model_dump(by_alias=True, exclude_unset=True, warnings=False)
     return made
 
 
 @cache
 def adapter(model: type[BaseModel]) -> TypeAdapter[Any]:
-    """Return a reader of a document; of a command's also as it is when the command fails."""
+    """Return a validator for a document; for a command's document, also in the form after a failure."""
     is_printed = issubclass(model, Printed) or model is ConfigShow
     kinds: Any = model | _failed(model) if is_printed else model
     return TypeAdapter(kinds)
@@ -60,15 +60,15 @@ def adapter(model: type[BaseModel]) -> TypeAdapter[Any]:
 
 @cache
 def _failed(model: type[BaseModel]) -> type[Document]:
-    """Return the model of what a command prints when it fails: an error, and any of its fields."""
+    """Return the model for a failed command: an error, and any of the document's fields."""
     if not issubclass(model, Printed):
         return Failed
     fields: dict[str, Any] = {}
-    # As "Dynamic model creation" in pydantic's documentation makes the fields of a model optional.
+    # Makes the fields optional as "Dynamic model creation" in pydantic's documentation does.
     for name, field in model.model_fields.items():
         described = field.asdict()
         kept = Field(**described["attributes"] | {"default": ABSENT})
         fields[name] = (Annotated[(described["annotation"], *described["metadata"], kept)], ABSENT)  # noqa: F821  # keys of a dictionary, no forward references
-    about = f"{(model.__doc__ or '').splitlines()[0]} The command failed: the results that it had, and why."
+    about = f"{(model.__doc__ or '').splitlines()[0]} The command failed: the results so far, and the error."
     error = (Error, Field(description="What ended the command."))
     return create_model(f"{model.__name__}Failed", __base__=Document, __doc__=about, **fields, error=error)

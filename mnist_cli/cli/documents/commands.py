@@ -1,4 +1,4 @@
-"""What every command prints with `--json`, one model each; the fields are printed in their order here."""
+"""One model for each document that a command prints with `--json`; fields are printed in this order."""
 
 from typing import Any, Literal
 
@@ -41,22 +41,22 @@ from mnist_cli.pipeline.manifest import Digest
 
 
 class Run(Printed):
-    """What became of each stage, in order, and how good the model is."""
+    """The result of each stage, in order, and the accuracy of the model."""
 
-    stages: list[AnyResult] = Field(description="The stages that were asked for.")
+    stages: list[AnyResult] = Field(description="The requested stages.")
     accuracy: Share = Field(
-        default=ABSENT, description="Accuracy on the evaluated split; absent if the last stage measures none."
+        default=ABSENT, description="Accuracy on the evaluated split; absent if the last stage does not measure it."
     )
-    model_digest: Digest = Field(default=ABSENT, description="Digest of the evaluated model; absent as accuracy is.")
+    model_digest: Digest = Field(default=ABSENT, description="Digest of the evaluated model; absent if accuracy is.")
 
 
 class RunPlan(Printed):
     """With `--dry-run`: the state of each stage, and what would run."""
 
-    stages: list[StageStatus] = Field(description="The stages that were asked for.")
+    stages: list[StageStatus] = Field(description="The requested stages.")
     would_run: list[StageName] = Field(description="The stages that would run.")
     would_take: dict[StageName, RunId] = Field(
-        description="The stages that would be published from a kept run instead → its id."
+        description="The stages that would be published from a kept run instead → the run's id."
     )
 
 
@@ -64,7 +64,7 @@ class ExportStatus(Document):
     """The state of an export."""
 
     export: str = Field(description="Its format.", validation_alias="stage")
-    state: State = Field(description="Its state; stale when it was made from another model than the present one.")
+    state: State = Field(description="Its state; stale if it was made from another model.")
     reasons: Listed[Reason] = Field(description="Why it is not fresh; empty if it is.")
     key: Digest | None = Field(description="The key in its manifest; null if there is no readable manifest.")
 
@@ -72,10 +72,10 @@ class ExportStatus(Document):
 class Status(Printed):
     """The state of every stage."""
 
-    artifacts: str = Field(description="The artifacts folder that was looked at.")
+    artifacts: str = Field(description="The artifacts folder.")
     config: str | None = Field(description="The configuration file; null if there is none and the defaults apply.")
     stages: list[StageStatus] = Field(description="All stages, in order.")
-    exports: list[ExportStatus] = Field(description="The exports that there are; they are not needed to be fresh.")
+    exports: list[ExportStatus] = Field(description="The existing exports; they need not be up to date.")
     fresh: bool = Field(description="Whether there is nothing to do.")
     overrides: dict[Key, Any] = Field(
         description="The configuration keys that this command line sets, or that the last run set → values."
@@ -86,7 +86,7 @@ class Status(Printed):
 
 
 class Check(Document):
-    """A file, checkpoint or input that was read again."""
+    """A file, checkpoint or input that was checked."""
 
     stage: StageName | Literal["runs", "export"] = Field(
         description="The stage it belongs to; `runs` for a kept run, `export` for exports."
@@ -96,13 +96,13 @@ class Check(Document):
     )
     sha256: Digest | None = Field(description="SHA-256 of an output's content as it is now; null for anything else.")
     problem: str | None = Field(
-        description="What is wrong with it, or null. For an input: the stage before has published another one since."
+        description="What is wrong with it, or null. For an input: the earlier stage has published another one since."
     )
-    removed: bool = Field(description="Whether it was removed, can be made again, and is not needed meanwhile.")
+    removed: bool = Field(description="Whether it was removed, is not needed, and can be made again.")
 
 
 class Repaired(Document):
-    """What a repair started from."""
+    """What was wrong before the repair."""
 
     found: list[Check] = Field(description="Everything that was wrong.")
     checkpoints: list[str] = Field(description="The damaged checkpoints, which were removed.")
@@ -113,8 +113,8 @@ class Verify(Printed):
 
     stages: list[AnyResult] = Field(default=ABSENT, description="With --repair: the stages that ran again.")
     repaired: Repaired = Field(default=ABSENT, description="With --repair, if something was wrong.")
-    checks: list[Check] = Field(description="Everything that was read; after a repair, read again.")
-    ok: bool = Field(description="Whether all is as published. An input that changed since is not an error.")
+    checks: list[Check] = Field(description="Everything that was checked; after a repair, the new check.")
+    ok: bool = Field(description="Whether everything is as published. An input that has changed since is not an error.")
     identical: bool = Field(default=ABSENT, description="With --rerun: whether training again gives the same bits.")
     differences: Listed[Reason] = Field(
         default=ABSENT, description="With --rerun: the parameters, data, runtime, environment and outputs that differ."
@@ -122,16 +122,16 @@ class Verify(Printed):
 
 
 class Freed(Document):
-    """Files of one kind that were removed."""
+    """Removed files of one kind."""
 
     stage: StageName = Field(description="The stage that made them, and can make them again.")
     kind: str = Field(description="`outputs`, or the name of the folder for unfinished work.")
     files: list[str] = Field(description="Their names, below the stage's folder.")
-    bytes: Count = Field(description="Bytes that they took up.")
+    bytes: Count = Field(description="Their size.")
 
 
 class Clean(Printed):
-    """What was removed, or would be."""
+    """What was or would be removed."""
 
     freed: list[Freed] = Field(description="By stage and kind; empty if there was nothing to remove.")
     bytes: Count = Field(description="Bytes altogether.")
@@ -139,10 +139,10 @@ class Clean(Printed):
 
 
 class Lock(Printed):
-    """What became of pipeline.lock."""
+    """The state of pipeline.lock."""
 
     file: str = Field(description="The lock file.")
-    written: bool = Field(description="Whether it was written; false with --check, and if it was up to date already.")
+    written: bool = Field(description="Whether it was written; false with --check, or if it was already up to date.")
     ok: Literal[True] = Field(description="It describes the artifacts; otherwise the command fails.")
 
 
@@ -163,7 +163,7 @@ class Setting(Document):
     """The value of a configuration key."""
 
     value: Value = Field(description="The value; passwords and queries in addresses are hidden.")
-    origin: str = Field(description='Where it is from: "default", file:line:column, or the option that set it.')
+    origin: str = Field(description='Its origin: "default", file:line:column, or the option that set it.')
 
 
 class ConfigShow(RootModel[dict[Key, Setting]]):
@@ -180,11 +180,11 @@ class ConfigSchema(Printed):
 
 
 class ListedDataset(Document):
-    """A data set that can be named."""
+    """A shipped data set."""
 
     name: str = Field(description="Its name.")
-    title: str = Field(description="What it is.")
-    classes: int = Field(description="How many classes it has.")
+    title: str = Field(description="A short description.")
+    classes: int = Field(description="Number of classes.")
     bytes: int = Field(description="Bytes to download; 0 if it is generated.")
 
 
@@ -195,12 +195,12 @@ class DatasetList(Printed):
 
 
 class Recipe(Document):
-    """A recipe that the package brings."""
+    """A shipped recipe."""
 
-    name: str = Field(description="What --recipe takes.")
+    name: str = Field(description="Its name, for --recipe.")
     title: str = Field(description="What x is, and how it is trained.")
-    accuracy: Share = Field(description="What it reaches on MNIST's test images with seed 0.")
-    seconds: Positive = Field(description="How long the whole pipeline takes on two quiet cores, about.")
+    accuracy: Share = Field(description="Accuracy on MNIST's test images with seed 0.")
+    seconds: Positive = Field(description="Approximate time of the whole pipeline on two quiet cores.")
     why: str = Field(description="What it adds to the one before it.")
     file: str = Field(description="Its file in the folder.")
 
@@ -208,56 +208,57 @@ class Recipe(Document):
 class Recipes(Printed):
     """The recipes."""
 
-    folder: str = Field(description="Where their files are.")
+    folder: str = Field(description="The folder of their files.")
     recipes: list[Recipe] = Field(description="All of them, from the simplest to the best.")
 
 
 class DatasetFile(Document):
-    """One file as its publisher packed it."""
+    """One file, as its publisher packed it."""
 
     name: str = Field(description="Its name on the mirrors, or in the archive.")
-    bytes: int | None = Field(description="Its size; null if it is not known.")
-    sha256: str | None = Field(description="SHA-256 of its bytes; null if it is not known.")
-    content: str | None = Field(description="SHA-256 of its content, unpacked; null if it is not known.")
+    bytes: int | None = Field(description="Its size; null if unknown.")
+    sha256: str | None = Field(description="SHA-256 of its bytes; null if unknown.")
+    content: str | None = Field(description="SHA-256 of its content, unpacked; null if unknown.")
 
 
 class DatasetShow(Printed):
-    """What is known of a data set."""
+    """A data set."""
 
     name: str = Field(description="Its name.")
-    title: str = Field(description="What it is.")
+    title: str = Field(description="A short description.")
     classes: list[str] = Field(description="The name of each label.")
-    shape: list[int] | None = Field(description="Height and width of an image; null if its files alone say so.")
-    folder: str | None = Field(description="The folder of a data set of one's own; else null.")
-    licence: str = Field(description="Under which it may be used.")
+    shape: list[int] | None = Field(description="Height and width of an image; null if only the files tell.")
+    folder: str | None = Field(description="The folder of your own data set; else null.")
+    licence: str = Field(description="The licence for its use.")
     source: str = Field(description="The page that describes it.")
-    mirrors: list[str] = Field(description="Where its files are, in the order in which they are tried.")
-    transpose: bool = Field(description="Whether rows and columns of the images are exchanged in the files.")
+    mirrors: list[str] = Field(description="The sources of its files, in the order in which they are tried.")
+    transpose: bool = Field(description="Whether the files have the rows and columns of the images exchanged.")
     first_label: int = Field(description="The label of the first class in the files.")
-    column: int | None = Field(description="Which of several numbers for each image is the label; else null.")
+    column: int | None = Field(
+        description="The column of the label, if the files have several numbers for each image; else null."
+    )
     archive: DatasetFile | None = Field(description="The archive that holds the files; null if there is none.")
-    files: dict[str, DatasetFile] = Field(description="Role → file; empty if nothing is downloaded.")
+    files: dict[str, DatasetFile] = Field(description="Role → file; empty if there is nothing to download.")
 
 
 class DatasetCheck(Printed):
-    """What a folder of data holds; with problems the command fails."""
+    """The content of a folder of data; with problems the command fails."""
 
     folder: str = Field(description="The folder.")
     kind: Literal["files", "images"] | None = Field(description="IDX files, or pictures by class; null for neither.")
-    classes: dict[str, int] = Field(description="Class → how many images there are.")
-    shape: list[int] | None = Field(description="Height and width of the images; of pictures the most frequent size.")
-    remarks: list[str] = Field(description="What is odd and may be meant.")
-    problems: list[str] = Field(description="What keeps the data from being used; 20 at most.")
+    classes: dict[str, int] = Field(description="Class → number of images.")
+    shape: list[int] | None = Field(description="Height and width of the images; for pictures, the most frequent size.")
+    remarks: list[str] = Field(description="What is unusual but may be intended.")
+    problems: list[str] = Field(description="What prevents the use of the data; at most 20.")
 
 
 class DatasetInit(DatasetCheck):
-    """What a folder of data holds, and the description that was written."""
+    """The content of a folder of data, and the description that was written."""
 
     file: str = Field(description="The description.")
 
 
-# Command → what it may print, by name of the schema. The first is what it prints unless it names another one; predict
-# prints lines.
+# Command → its documents, by the name of their schema. The first is the default; predict prints one in each line.
 COMMANDS: dict[str, dict[str, type[BaseModel]]] = {
     "run": {"run": Run, "run-dry-run": RunPlan},
     **{stage: {stage: model} for stage, model in STAGE_COMMANDS.items()},

@@ -1,4 +1,4 @@
-"""The JSON files of the artifacts folder, one model each."""
+"""One model for each JSON file of the artifacts folder."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,11 +12,11 @@ from mnist_cli.stages import PIPELINE
 
 
 class HistoryLine(HistoryRecord):
-    """One line of history.jsonl: JSON lines, the oldest record first; equal runs give equal bytes."""
+    """One line of history.jsonl: JSON lines, oldest record first; equal runs give equal bytes."""
 
 
 class Average(Document):
-    """Means over the classes for which the value is defined; null if it is defined for none."""
+    """Means over the classes that have the value; null if no class has it."""
 
     precision: Share | None = Field(description="Mean precision.")
     recall: Share | None = Field(description="Mean recall.")
@@ -27,25 +27,25 @@ class ClassMetrics(Document):
     """The metrics of one class; a ratio whose denominator is zero is null."""
 
     name: str = Field(description="The name of the class.")
-    precision: Share | None = Field(description="Of the examples predicted to be of this class, the share that are.")
-    recall: Share | None = Field(description="Of the examples of this class, the share predicted to be.")
+    precision: Share | None = Field(description="Share of the examples predicted as this class that belong to it.")
+    recall: Share | None = Field(description="Share of the examples of this class that are predicted as it.")
     f1: Share | None = Field(description="Harmonic mean of precision and recall.")
     support: Count = Field(description="Number of examples of this class.")
 
 
 class Metrics(EvalMetrics):
-    """artifacts/eval/metrics.json: how good the model is, in full."""
+    """artifacts/eval/metrics.json: the full evaluation of the model."""
 
     schema_: Literal["mnist-metrics/1"] = Field(alias="schema", description="The format of this file.")
-    macro: Average = Field(description="Means over the classes, each counting the same.")
+    macro: Average = Field(description="Unweighted means over the classes.")
     classes: list[ClassMetrics] = Field(description="One entry for each class, by label.")
     confusion: list[list[Count]] = Field(description="Number of examples by [true label][predicted label].")
-    model_step: Count = Field(description="The step after which the model was published.")
-    store_digest: Digest = Field(description="SHA-256 of the content of the store that it was measured on.")
+    model_step: Count = Field(description="The training step of the model.")
+    store_digest: Digest = Field(description="SHA-256 of the content of the evaluated store.")
 
 
 class RunRecord(Document, runs.RunRecord):
-    """artifacts/runs/ID/run.json: a finished training that is kept."""
+    """artifacts/runs/ID/run.json: a kept training."""
 
     schema_: runs.Schema = Field(alias="schema")
     data: dict[Key, Value]
@@ -54,10 +54,10 @@ class RunRecord(Document, runs.RunRecord):
 
 
 class Checkpoint(Document):
-    """artifacts/train/checkpoints/KEY/step-N/state.json: what a checkpoint holds beside TensorFlow's files."""
+    """artifacts/train/checkpoints/KEY/step-N/state.json: what a checkpoint holds besides TensorFlow's files."""
 
     schema_: Literal["mnist-checkpoint/4"] = Field(alias="schema", description="The format of this file.")
-    course: dict[str, Value] = Field(description="What decides the bits of a run, without its length.")
+    course: dict[str, Value] = Field(description="Everything that decides the bits of a run, except its length.")
     step: Positive = Field(description="Steps done.")
     pending: Count = Field(description="Sum of the examples' losses since the last record, in units of 2^-20 nats.")
     files: dict[str, Digest] = Field(description="The other files of the checkpoint → SHA-256 of their bytes.")
@@ -69,22 +69,22 @@ class RememberedDigests(RootModel[dict[str, tuple[Count, Count, Count, Digest]]]
 
 
 class LastOverrides(RootModel[dict[Key, Any]]):
-    """artifacts/.overrides.json: configuration keys that the last run was given on the command line → values."""
+    """artifacts/.overrides.json: configuration keys from the command line of the last run → values."""
 
 
 class LockHolder(Document):
-    """artifacts/.lock-holder.json: the command at work in the folder, while it runs. Only the kernel's lock counts."""
+    """artifacts/.lock-holder.json: the command running in the folder. Only the kernel's lock counts."""
 
     pid: Positive = Field(description="Process number.")
     command: str = Field(description="The command, without options.")
     since: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")] = Field(description="Local time.")
 
 
-_KEPT = {"eval": ("runs/*/eval-*.json",)}  # manifests that the record of a run keeps as files
+_KEPT = {"eval": ("runs/*/eval-*.json",)}  # manifests kept in the folder of a run
 
 
 def _copies(stage: str) -> tuple[str, ...]:
-    """Return where the copy of a manifest is, of a stage whose folder may be emptied."""
+    """Return the place of a manifest's copy, if the stage's folder may be emptied."""
     return (f".{stage}-manifest.json",) if PIPELINE.stages[stage].spare else ()
 
 

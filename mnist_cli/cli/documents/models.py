@@ -1,4 +1,4 @@
-"""What commands print about models: single images, kept runs, comparisons, pictures."""
+"""Documents about models: single images, kept runs, comparisons, pictures."""
 
 from typing import Literal
 
@@ -27,7 +27,7 @@ from mnist_cli.pipeline.manifest import Digest
 
 
 class _Stored(Document):
-    split: Split = Field(description="The split it is from.")
+    split: Split = Field(description="Its split.")
     index: Count = Field(description="Its number in the split, from 0.")
     label: Count = Field(description="Its true class, from 0.")
 
@@ -46,66 +46,66 @@ class SweepPoint(Document):
     """One point of a sweep."""
 
     id: RunId | None = Field(description="The id of its run; null if it has none.")
-    settings: dict[Key, Value] = Field(description="The keys that differ between points → their values here.")
+    settings: dict[Key, Value] = Field(description="The keys that differ between points → their values for this point.")
     state: Literal["trained", "kept", "waiting", "diverged"] = Field(
-        description="Trained now, kept from before, to be trained (with --dry-run), or diverged."
+        description="Trained now, kept from an earlier training, waiting (with --dry-run), or diverged."
     )
     validation_accuracy: Share | None = Field(description="Points are sorted by it; null without a run.")
-    validation_loss: Nats | None = Field(description="Cross-entropy in nats; it decides ties. Null without a run.")
+    validation_loss: Nats | None = Field(description="Cross-entropy in nats; decides ties. Null without a run.")
     loss: float | None = Field(description="Mean training loss in nats at the end; null without a run.")
     model_digest: Digest | None = Field(description="SHA-256 over the bytes of W and b; null without a run.")
     problem: str | None = Field(description="Why it diverged, or null.")
 
 
 class Sweep(Printed):
-    """The points, the best first; after a failure and with `--dry-run`, in the order of the grid."""
+    """The points, best first; after a failure and with `--dry-run`, in the order of the grid."""
 
-    stages: list[AnyResult] = Field(default=ABSENT, description="The stages before training that had to run.")
+    stages: list[AnyResult] = Field(default=ABSENT, description="The stages before training that ran.")
     points: list[SweepPoint] = Field(description="Every point of the grid.")
     best: RunId = Field(default=ABSENT, description="The id of the run of the best point; absent with --dry-run.")
     command: str = Field(default=ABSENT, description="The command that publishes that point; absent with --dry-run.")
 
 
 class RunSummary(Document):
-    """A finished training that is kept."""
+    """A kept training."""
 
     id: RunId = Field(description="The first digits of its key.")
     created: str = Field(description="When it was published, UTC, such as 2026-11-23T21:28:40.123456Z.")
-    parameters: dict[Key, Value] = Field(description="The configuration keys that decided its outputs → values.")
+    parameters: dict[Key, Value] = Field(description="The configuration keys that its outputs depend on → values.")
     metrics: Recorded[RunMetrics] = Field(description="The results of the training.")
     evaluations: dict[Split, Recorded[EvalMetrics]] = Field(description="Split → the metrics on it.")
     model_digest: Recorded[Digest] = Field(description="The same as in metrics.")
 
 
 class ListedRun(RunSummary):
-    """A finished training in the list."""
+    """A kept training in the list."""
 
     published: bool = Field(description="Whether it is the training in artifacts/train.")
 
 
 class DamagedRun(Document):
-    """A record that cannot be used."""
+    """A damaged run."""
 
     id: RunId = Field(description="The name of its folder.")
     problem: str = Field(description="What is wrong with it.")
 
 
 class RunsList(Printed):
-    """The finished trainings, the latest first."""
+    """The kept trainings, latest first."""
 
-    runs: list[ListedRun] = Field(description="Those whose record is complete and undamaged.")
-    damaged: list[DamagedRun] = Field(description="The others.")
+    runs: list[ListedRun] = Field(description="The undamaged ones.")
+    damaged: list[DamagedRun] = Field(description="The damaged ones.")
 
 
 class RunsShow(RunSummary, Printed):
-    """One finished training in full."""
+    """One kept training in full."""
 
-    data: dict[Key, Value] = Field(description="The parameters of its store; `parameters` has them too.")
+    data: dict[Key, Value] = Field(description="The parameters of its store, which are in `parameters` too.")
     train: Recorded[TrainManifest] = Field(description="The manifest of the training.")
-    evaluations: dict[Split, Recorded[EvalManifest]] = Field(  # type: ignore[assignment]  # of which the list has the metrics
+    evaluations: dict[Split, Recorded[EvalManifest]] = Field(  # type: ignore[assignment]  # the list has only their metrics
         description="Split → manifest of the evaluation."
     )
-    history: list[HistoryRecord] = Field(description="The progress of the training, the oldest record first.")
+    history: list[HistoryRecord] = Field(description="The progress of the training, oldest record first.")
 
 
 class RunsRm(Printed):
@@ -117,7 +117,7 @@ class RunsRm(Printed):
 class RunsRestore(Printed):
     """What was published again."""
 
-    stages: list[AnyResult] = Field(description="The training; `taken_from` is null if it was published already.")
+    stages: list[AnyResult] = Field(description="The training; `taken_from` is null if it was already published.")
 
 
 class Difference(Document):
@@ -140,7 +140,7 @@ class Change(Document):
 
 
 class Changes(Document):
-    """The metrics that runs are compared by."""
+    """The metrics to compare runs by."""
 
     loss: Change = Field(description="Training loss, in nats.")
     validation_loss: Change = Field(description="Cross-entropy on the validation split, in nats.")
@@ -163,7 +163,7 @@ class PairedTest(Document):
 class Condition(Document):
     """One --fail-if."""
 
-    condition: str = Field(description="As it was typed.")
+    condition: str = Field(description="As typed.")
     holds: bool = Field(description="Whether it holds; then the exit code is 6.")
 
 
@@ -182,7 +182,7 @@ class Diff(Printed):
 
 
 class _Picture(Document):
-    file: str = Field(description="As it was typed; - is standard input.")
+    file: str = Field(description="As typed; - is standard input.")
 
 
 class _ByModel(Document):
@@ -191,36 +191,38 @@ class _ByModel(Document):
 
 class _Read(_ByModel, _Picture):
     warnings: list[Literal["several-pieces", "ink-all-over", "cut-by-the-edge"]] = Field(
-        description="Why it may not show one whole digit; empty if nothing was noticed."
+        description="Reasons why it may not show one whole digit; empty if there are none."
     )
 
 
 class PartEvidence(Document):
-    """The evidence of a part of the feature map."""
+    """The evidence from one part of the feature map."""
 
-    part: str = Field(description="The operations that make it, such as 'conv → modulus → pool', or 'exemplars'.")
-    evidence: list[float] = Field(description="Of each of its maps, such as directions.")
+    part: str = Field(description="Its operations, such as 'conv → modulus → pool', or 'exemplars'.")
+    evidence: list[float] = Field(description="For each of its maps, such as directions.")
 
 
 class _Answer(Document):
     prediction: Count = Field(description="The most probable class, from 0.")
     class_: str = Field(alias="class", description="The name of that class.")
     probabilities: list[Share] = Field(description="Of each class.")
-    image: Image = Field(default=ABSENT, description="With --show or --explain: the rows of pixels it sees.")
+    image: Image = Field(
+        default=ABSENT, description="With --show or --explain: the rows of pixels that the model sees."
+    )
     evidence: list[list[float]] = Field(
         default=ABSENT,
-        description="With --explain: how each pixel speaks for the prediction (> 0) or against it (< 0); with a "
-        "feature map, each cell of a grid over the image, all maps together.",
+        description="With --explain: each pixel's evidence for (> 0) or against (< 0) the prediction; with a feature "
+        "map, that of each cell of a grid over the image, summed over all maps.",
     )
     evidence_by_map: list[PartEvidence] = Field(
         default=ABSENT,
-        description="With --explain and a feature map: the same evidence by map; its sum and the bias are the logit.",
+        description="With --explain and a feature map: the same evidence by map; it and the bias sum to the logit.",
     )
     seen: Image = Field(
         default=ABSENT,
         description="With --explain and a feature map: the image that features are computed from, shrunk and deskewed.",
     )
-    bias: float = Field(default=ABSENT, description="With --explain: the bias of the class, beside the evidence.")
+    bias: float = Field(default=ABSENT, description="With --explain: the bias of the class.")
     against: Count = Field(
         default=ABSENT,
         description="With --against: the label whose evidence and bias are subtracted; absent if it is the prediction.",
@@ -239,7 +241,7 @@ class Digit(_Answer):
 class RowAnswer(_Read):
     """With --several: a line for a FILE that could be read."""
 
-    text: str = Field(description="The names of the classes from left to right, with spaces if one is longer than 1.")
+    text: str = Field(description="The names of the classes from left to right, with spaces between long names.")
     digits: list[Digit] = Field(description="Each digit from left to right.")
 
 
@@ -267,15 +269,15 @@ class Plot(Printed):
 
 
 class Verified(Document):
-    """What an exported file answered, beside the model's own answers."""
+    """The answers of an exported file, compared with the model's."""
 
-    runtime: str = Field(description="What ran the file.")
-    split: Split = Field(description="The split whose images it was given.")
-    images: Count = Field(description="How many images there are.")
-    same: Count = Field(description="How many got the same answer.")
-    largest: Share = Field(description="The largest difference of a probability.")
-    exact: bool = Field(description="Whether features and logits were compared too, and are equal to the bit.")
-    seconds: Seconds = Field(description="How long it took.")
+    runtime: str = Field(description="The runtime that ran the file.")
+    split: Split = Field(description="The split of the images.")
+    images: Count = Field(description="Number of images.")
+    same: Count = Field(description="Number of images with the same answer.")
+    largest: Share = Field(description="Largest difference of a probability.")
+    exact: bool = Field(description="Whether features and logits were compared too and are equal to the bit.")
+    seconds: Seconds = Field(description="Time it took.")
 
 
 class Export(Printed):
@@ -286,8 +288,8 @@ class Export(Printed):
     bytes: Count = Field(description="Size of the file; of saved-model of saved_model.pb.")
     sha256: Digest = Field(description="SHA-256 of its bytes; those of web and c are the same on every machine.")
     model_digest: Digest = Field(description="Digest of the model in it.")
-    written: bool = Field(description="Whether it was written now; else it was up to date.")
-    verified: Verified | None = Field(description="Null if what runs the format is not installed.")
+    written: bool = Field(description="Whether it was written; else it was up to date.")
+    verified: Verified | None = Field(description="Null if no runtime for the format is installed.")
 
 
 class Report(Printed):
@@ -300,12 +302,12 @@ class Report(Printed):
 
 
 class Lesson(Printed):
-    """What was written, and what the examples in the page train to."""
+    """The page, and the model that its examples train."""
 
     file: str = Field(description="The page's file.")
     bytes: Count = Field(description="Its size.")
     sha256: Digest = Field(description="SHA-256 of its bytes; equal artifacts give an equal page.")
-    train: Count = Field(description="Examples in the page to train on.")
-    test: Count = Field(description="Examples in it that are never trained on.")
+    train: Count = Field(description="Training examples in the page.")
+    test: Count = Field(description="Test examples in the page.")
     model_digest: Digest = Field(description="Digest of W and b after training on them; the page computes the same.")
-    accuracy: Share = Field(description="Accuracy of that model on the others.")
+    accuracy: Share = Field(description="Accuracy of that model on the test examples.")

@@ -1,10 +1,10 @@
-"""The base of every JSON document, and the parts that several of them share: meaning, unit and range of each field.
+"""The base of every JSON document, and the parts that documents share, with meaning, unit and range of each field.
 
-Models are strict: an unknown field, a number for a text or a NaN is refused. A field takes its value from a dictionary,
-or from an object's attribute of the same name; `validation_alias` names the attribute where it is another one.
+Models are strict: they refuse unknown fields, numbers instead of text, and NaN. A field takes its value from a
+dictionary, or from an object's attribute of the same name; `validation_alias` names an attribute of another name.
 """
 
-# This room does without `from __future__ import annotations`: pydantic would evaluate the texts one by one, 15 ms.
+# No `from __future__ import annotations` here: pydantic would evaluate each annotation, which takes 15 ms.
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,7 +16,7 @@ from mnist_cli.errors import Interrupted, MnistError
 from mnist_cli.pipeline import plan
 from mnist_cli.stages import PIPELINE
 
-# The default of a field that may be left out. It does not allow null, unless the type does.
+# The default of an optional field. Null is allowed only if the type allows it.
 ABSENT: Any = None
 CHECKED = "checked"
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class OneOf:
 
 
 def _codes(kind: type[MnistError]) -> Iterator[str]:
-    if kind.exit_code:  # otherwise it is no failure
+    if kind.exit_code:  # 0 is not a failure
         yield kind.code
     for narrower in kind.__subclasses__():
         yield from _codes(narrower)
@@ -47,12 +47,12 @@ Split = Literal["test", "validation", "train"]
 
 
 def recorded(take: Callable[[Any], Any]) -> WrapValidator:
-    """Leave what a stage recorded unchecked, as another version of the stage may have recorded it.
+    """Leave what a stage recorded unchecked, because another version of the stage may have recorded it.
 
-    Only a reader with the context CHECKED, such as a test, holds it to its model.
+    It is validated only with the context CHECKED, as in tests.
 
     Args:
-        take: what is done to the value instead.
+        take: converts the value instead.
     """
 
     def choose(value: Any, check: Callable[[Any], Any], info: ValidationInfo) -> Any:
@@ -62,7 +62,7 @@ def recorded(take: Callable[[Any], Any]) -> WrapValidator:
 
 
 Recorded = Annotated[T, recorded(lambda value: value)]
-Listed = Annotated[list[T], Field(strict=False)]  # a tuple will do
+Listed = Annotated[list[T], Field(strict=False)]  # also accepts a tuple
 Value = str | int | float | bool | Listed[str] | None
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
@@ -75,7 +75,7 @@ Image = list[list[Annotated[int, Field(ge=0, le=255)]]]
 
 
 class Document(BaseModel):
-    """The base of all: nothing unknown, nothing converted, no number that is not finite."""
+    """The base of all models: no unknown fields, no conversions, finite numbers only."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -84,7 +84,7 @@ class Document(BaseModel):
         allow_inf_nan=False,
         from_attributes=True,
         populate_by_name=True,
-        defer_build=True,  # a command pays for its own document only
+        defer_build=True,  # a command builds only its own document
     )
 
 
@@ -93,12 +93,12 @@ class Printed(Document):
 
 
 class Reason(Document):
-    """Why something is not as it was: a value that changed, or a fact."""
+    """Why something changed: an old and a new value, or a fact."""
 
     what: str = Field(description="A configuration key, an input, a file or a fact, such as `never run`.")
-    old: Value = Field(description='The value before; "(not used)" if it did not count then. Null for a fact.')
-    new: Value = Field(description='The value now; "(not used)" if it does not count now. Null for a fact.')
-    text: str = Field(description="The whole reason in words, as the text output has it; long digests are shortened.")
+    old: Value = Field(description='The old value; "(not used)" if it did not matter then. Null for a fact.')
+    new: Value = Field(description='The new value; "(not used)" if it does not matter now. Null for a fact.')
+    text: str = Field(description="The reason in words, as in the text output; long digests are shortened.")
 
 
 class _OfStage(Document):
@@ -106,15 +106,15 @@ class _OfStage(Document):
 
 
 class PromiseBroken(Reason, _OfStage):  # the fields of the last base come first
-    """A way in which a stage differs from pipeline.lock."""
+    """A difference between a stage and pipeline.lock."""
 
 
 class Error(Document):
     """What ended a command."""
 
-    code: ErrorCode = Field(description="The kind of failure. Scripts can rely on it and on the exit code.")
-    message: str = Field(description="What happened, what was expected and what was received; one or more lines.")
-    hint: str | None = Field(description="What to run or change next; null if nothing is known to help.")
+    code: ErrorCode = Field(description="The kind of failure. Scripts can rely on it, as on the exit code.")
+    message: str = Field(description="What happened, what was expected and what was received, in one or more lines.")
+    hint: str | None = Field(description="What to run or change next, or null.")
     problems: Listed[str] = Field(
         default=ABSENT, description="With code config: every mistake, with its place in the file if it has one."
     )
@@ -124,7 +124,7 @@ class Error(Document):
 
 
 class Failed(Document):
-    """All that a command prints when it fails before it has a result."""
+    """The document of a command that fails before it has results."""
 
     error: Error = Field(description="What ended the command.")
 

@@ -1,6 +1,6 @@
-"""What JSON documents say about each stage: what it measured, how it stands, what became of it, and its manifest.
+"""The parts of JSON documents about stages: metrics, state, result and manifest of each.
 
-METRICS and RUNTIME are the only places that name stages. A stage that they do not list may record anything.
+Only METRICS and RUNTIME name stages. A stage that is not in them may record anything.
 """
 
 from collections.abc import Mapping
@@ -63,9 +63,9 @@ class PreprocessMetrics(Document):
 
 
 class FeaturesMetrics(Document):
-    """What the features are, and of how many images."""
+    """The features, and the number of images."""
 
-    map: str = Field(description='The name of the map; "own" for a file of the user\'s.')
+    map: str = Field(description='The name of the map; "own" for the user\'s file.')
     features: Positive = Field(description="Features of an image.")
     train: Count = Field(description="Rows in the training split; warped copies count.")
     validation: Count = Field(description="Rows in the validation split.")
@@ -123,15 +123,15 @@ class EvalMetrics(Document):
 
 
 class NoRuntime(Document):
-    """Empty: the outputs of this stage are the same wherever it runs."""
+    """Empty: the outputs of this stage do not depend on where it runs."""
 
 
 class TrainRuntime(Document):
-    """What can change the bits of a training by an optimizer of Keras; empty for sgd, momentum and nesterov."""
+    """What can change the bits of a training with a Keras optimizer; empty for sgd, momentum and nesterov."""
 
     device: Literal["cpu", "gpu"] = Field(default=ABSENT, description="The kind of device it ran on.")
     tensorflow: str = Field(default=ABSENT, description="TensorFlow's version.")
-    keras: str = Field(default=ABSENT, description="The version of Keras, which has the optimizers.")
+    keras: str = Field(default=ABSENT, description="Keras's version.")
     machine: str = Field(default=ABSENT, description="The processor's architecture, such as x86_64.")
 
 
@@ -155,12 +155,12 @@ class StageStatus(Document):
 
 
 class StageResult(Document):
-    """What became of a stage."""
+    """The result of a stage."""
 
     stage: StageName = Field(description="The stage.")
-    ran: bool = Field(description="Whether it ran; if not, the rest is from an earlier run's manifest.")
+    ran: bool = Field(description="Whether it ran; if not, the other fields are from an earlier run's manifest.")
     taken_from: RunId | None = Field(
-        description="The id of the kept run that it was published from instead of running again; else null."
+        description="The id of the kept run that it was published from instead of running; else null."
     )
     state_before: State = Field(validation_alias=AliasPath("before", "state"), description="Its state before.")
     reasons: Listed[Reason] = Field(
@@ -182,7 +182,7 @@ class StageResult(Document):
 
 
 class Environment(Document):
-    """Where a stage ran, for people who compare; it never decides what is fresh. A missing package is null."""
+    """Where a stage ran, for comparison only: it never makes a stage stale. A missing package is null."""
 
     mnist_cli: str = Field(alias="mnist-cli", description="The version of this tool.")
     python: str = Field(description="Python's version.")
@@ -197,13 +197,13 @@ class Environment(Document):
 
 
 class Manifest(Document, manifest.Manifest):
-    """The manifest of a stage, with the fields that the pipeline itself leaves open."""
+    """The manifest of a stage, with types for the fields that the pipeline leaves open."""
 
     schema_: manifest.Schema = Field(alias="schema")
     version: Positive
     parameters: dict[Key, Value]
     overrides: dict[Key, Value]
-    environment: Environment  # type: ignore[assignment]  # a dictionary to those who only compare
+    environment: Environment  # type: ignore[assignment]  # the pipeline itself only compares it, as a dictionary
     sha256: Digest
 
 
@@ -229,15 +229,15 @@ def _command(stage: str, result: Any) -> type[Printed]:
         absent, about = {"default": ABSENT}, "The stage; absent on a worker that is not the chief."
     one = Field(**absent, description=about, min_length=1, max_length=1)
     fields: dict[str, Any] = {"stages": (list[Annotated[result, _UNCHECKED]], one)}
-    about = "What became of the stage."
+    about = "The result of the stage."
     if "accuracy" in METRICS.get(stage, Document).model_fields:
-        about = "What became of the stage, and how good the model is."
+        about = "The result of the stage, and the accuracy of the model."
         fields["accuracy"] = (Share, Field(description="Accuracy on the evaluated split."))
         fields["model_digest"] = (Digest, Field(description="Digest of the evaluated model."))
     return create_model(_name(stage), __base__=Printed, __doc__=about, **fields)
 
 
-RESULTS = {stage: _of_stage(stage, StageResult, "Result", f"What became of {stage}.") for stage in PIPELINE.stages}
+RESULTS = {stage: _of_stage(stage, StageResult, "Result", f"The result of {stage}.") for stage in PIPELINE.stages}
 MANIFESTS = {
     stage: _of_stage(
         stage,
