@@ -178,7 +178,7 @@ def test_status_says_what_can_be_resumed(
     state = {"course": TrainSettings(learning_rate=rate).course(0) | {"version": 4}, "step": step}
     (place / "state.json").write_text(json.dumps(state), encoding="utf-8")
     (listed.file("train/checkpoints/notes")).mkdir()
-    told = [text for text in tiny_mnist("status").out.splitlines() if "can go on" in text]
+    told = [text for text in tiny_mnist("status").out.splitlines() if "can resume" in text]
     assert told == ([line] if line else [])
 
 
