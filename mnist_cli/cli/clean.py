@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Wait
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.text import file_size
 
 if TYPE_CHECKING:

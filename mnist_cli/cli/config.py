@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.help import new_group
 from mnist_cli.cli.options import flag
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import UsageError
 from mnist_cli.text import HIDDEN, printable, without_secrets
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import option, run_argument
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import GateFailed
 from mnist_cli.runs.names import LATEST, PREVIOUS
 from mnist_cli.text import percent, plural, printable, short

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.completion import beginning
 from mnist_cli.cli.options import flag, option
 from mnist_cli.cli.running import Frozen, Lock, Wait, check_lock_option
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import UsageError
 from mnist_cli.export.targets import TYPED
 from mnist_cli.text import file_size, printable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import flag, option
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import WorkNeeded
 from mnist_cli.text import printable
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, command_for, fitting_store
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
 from mnist_cli.text import listed, plural, printable

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.drawing import print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, fitting_store
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.cli.terminal import say
 from mnist_cli.errors import InputError, UsageError
 from mnist_cli.text import printable, signed

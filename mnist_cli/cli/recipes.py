@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.command import command
+from mnist_cli.cli.session import Session
 from mnist_cli.recipes import FOLDER, RECIPES
 from mnist_cli.text import percent
 

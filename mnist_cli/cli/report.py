@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.pages import show_page
 from mnist_cli.cli.published import Chosen
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.stages.stage import Pipeline
 from mnist_cli.text import file_size, printable
 

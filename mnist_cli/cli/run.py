@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.completion import beginning
 from mnist_cli.cli.options import flag, keyword, option
 from mnist_cli.cli.running import (
@@ -27,7 +28,7 @@ from mnist_cli.cli.running import (
     print_conclusion,
     run_request,
 )
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.cli.terminal import is_terminal
 from mnist_cli.errors import UsageError
 from mnist_cli.text import listed, printable

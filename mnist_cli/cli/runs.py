@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.help import new_group
 from mnist_cli.cli.options import run_argument
 from mnist_cli.cli.running import Wait
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import ConfigError, UsageError
 from mnist_cli.text import percent, plural, printable
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.drawing import print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, option
 from mnist_cli.cli.published import Chosen, command_for, fits, published_store
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import UsageError
 from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import printable

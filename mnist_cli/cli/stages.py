@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import OfRun, keyword, option
 from mnist_cli.cli.running import (
     Force,
@@ -23,7 +24,7 @@ from mnist_cli.cli.running import (
     print_result,
     run_request,
 )
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import ConfigError, NothingToTrain, UsageError
 from mnist_cli.stages.stage import Pipeline, Stage
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Frozen, Lock, check_lock_option, load_frozen
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import WorkNeeded
 from mnist_cli.text import plural, printable
 

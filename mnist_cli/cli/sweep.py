@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Mirror, Wait, make_request
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.stages.stage import MODEL
 from mnist_cli.text import percent, plural, printable, short
 

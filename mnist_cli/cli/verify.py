@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnist_cli.cli.command import command
 from mnist_cli.cli.options import flag
 from mnist_cli.cli.running import Mirror, Wait
-from mnist_cli.cli.session import Session, command
+from mnist_cli.cli.session import Session
 from mnist_cli.errors import GateFailed
 from mnist_cli.text import listed, plural, printable
 
