@@ -30,21 +30,21 @@ _TYPER_INTERRUPTED = 130  # what Typer makes of any KeyboardInterrupt
 _BEFORE = ("run",)
 _AFTER = (
     "status",
-    "verify",
     "clean",
-    "lock",
-    "config",
-    "dataset",
-    "recipes",
-    "show",
     "sweep",
-    "runs",
-    "diff",
+    "show",
     "predict",
     "plot",
     "report",
     "lesson",
     "export",
+    "runs",
+    "diff",
+    "verify",
+    "lock",
+    "recipes",
+    "config",
+    "dataset",
 )
 # The panel of the help that lists each; the others, such as the stages, are in Pipeline.
 _PANELS = {
