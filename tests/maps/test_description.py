@@ -38,7 +38,7 @@ def problems(text: str) -> list[str]:
 MISTAKES = {
     "": "1:1: expected a map: title, program, exemplars; received nothing (null)",
     "7": "1:1: expected a map: title, program, exemplars; received 7",
-    "title: x": "1:1: expected program; received nothing for it",
+    "title: x": "1:1: missing key 'program'",
     "program: relu2": "1:10: program: expected a list of operations; received 'relu2'",
     "program: []": "1:10: program: expected a list of operations; received an empty list",
     "program: [relu3]": "1:11: program[0]: expected one of shrink, deskew, conv, relu2, modulus, pool, cat; received 'relu3'",
@@ -53,11 +53,11 @@ MISTAKES = {
     "program: [{deskew: {position: 8, shear: 3}}]": (
         "1:31: program[0].deskew.position: expected a whole number from 1 to 7; received 8"
     ),
-    "program: [{deskew: {shear: 3}}]": "1:20: program[0].deskew: expected position; received nothing for it",
+    "program: [{deskew: {shear: 3}}]": "1:20: program[0].deskew: missing key 'position'",
     "program: [{conv: {kernels: sobel, shift: 0}}]": (
         "1:28: program[0].conv.kernels: expected differences, morlet, or a list of kernels; received 'sobel'"
     ),
-    "program: [{conv: {kernels: differences}}]": "1:18: program[0].conv: expected shift; received nothing for it",
+    "program: [{conv: {kernels: differences}}]": "1:18: program[0].conv: missing key 'shift'",
     "program: [{conv: {kernels: differences, shift: 24}}]": (
         "1:48: program[0].conv.shift: expected a whole number from 0 to 23; received 24"
     ),
@@ -93,12 +93,12 @@ MISTAKES = {
         "2:25: exemplars.directions: expected a whole number from 1 to 1000; received 0",
         "2:35: exemplars.count: expected a whole number from 1 to 8192; received 9000",
     ),
-    "program: [relu2]\nexemplars: {directions: 3}": "2:12: exemplars: expected count; received nothing for it",
+    "program: [relu2]\nexemplars: {directions: 3}": "2:12: exemplars: missing key 'count'",
     "program: [relu2]\nprogam: 1": "2:9: progam: unknown key; did you mean 'program'?",
     "title: 7\nprogram: [relu2]": "1:8: title: expected a text; received 7",
     "program: [relu2\n": "2:1: not YAML: did not find expected ',' or ']'",
-    "program: [relu2]\nprogram: [relu2]": "2:1: program: duplicate key; it is already set in line 1",
-    "program: &a [*a]": "1:14: aliases (*a) are not used here; write the value itself",
+    "program: [relu2]\nprogram: [relu2]": "2:1: program: duplicate key; it is already set on line 1",
+    "program: &a [*a]": "1:14: aliases (*a) are not supported here; write the value itself",
 }
 
 
