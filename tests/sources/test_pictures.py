@@ -208,7 +208,7 @@ def test_a_folder_that_is_not_one_of_classes_is_refused(
 
 
 def test_classes_that_are_not_the_subfolders_are_named(photos: Path) -> None:
-    with pytest.raises(InputError, match="no subfolder 'bird'; the subfolder 'dog' is no class of the data set"):
+    with pytest.raises(InputError, match="no subfolder 'bird'; the subfolder 'dog' is not a class of the data set"):
         fetched(photos, classes=["cat", "bird"])
 
 
