@@ -23,7 +23,7 @@ def away_from_zero(value: float, bits: int) -> int:
 
 
 def morlet(angle: float) -> list[list[complex]]:
-    """Return a wavelet: a wave along `angle` under an oval Gaussian, minus a multiple of it, so that the sum is zero."""
+    """Return a wavelet: a wave along `angle` under an oval Gaussian, less so much of it that the sum is zero."""
     sigma, slant, frequency = 0.8, 0.5, 3 * math.pi / 4
     window, wave = [], []
     for y in range(-3, 4):
