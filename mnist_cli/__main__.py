@@ -11,20 +11,20 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with its exit code."""
-    # Start-up only makes objects that stay; looking through them for garbage costs a tenth of the time of a short
-    # command. Commands that work on data switch the collector on again.
+    """Run the command line and exit with its code."""
+    # Start-up creates only objects that stay; searching them for garbage takes a tenth of the time of a short command.
+    # Commands that work on data turn the collector on again.
     gc.disable()
     _open_standard_streams()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to tidy up, it simply ends the process
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to clean up yet: Ctrl-C just ends the process
     from mnist_cli.cli.app import main as run
 
     run()
 
 
 def _open_standard_streams() -> None:
-    """Put /dev/null where a daemon or a shell's `>&-` left no standard stream, before a file gets its number."""
+    """Open /dev/null for standard streams that a daemon or a shell's `>&-` closed, before a file gets their numbers."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             with contextlib.suppress(OSError):

@@ -1,9 +1,9 @@
-"""Starting processes: programs of this package, as protected as the console script, and a few of others.
+"""Start processes: modules of this package, protected as the console script is, and a few other programs.
 
-`python -m` looks for modules in the current folder first: a file random.py there would be run in the place of Python's
-own. So a child looks where the console script does (-P), and its `mnist_cli` is the one of this process, wherever that
-was found. Compilers and browsers are named by a path that was searched for, never by one in the current folder. This is
-the one place that starts processes; tests/base/test_children.py looks for others.
+`python -m` searches the current folder first, so a file random.py there would run instead of Python's own. A child
+therefore searches only where the console script does (-P), and uses the same `mnist_cli` as this process, wherever
+that was found. Compilers and browsers run by a path from a search that leaves out the current folder. Only this module
+starts processes; tests/base/test_children.py looks for others.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ importlib.import_module(module).main()
 
 
 def start(module: str, *arguments: str, **options: Any) -> Child:
-    """Start a Python process that calls the function `main` of a module of this package.
+    """Start a Python process that calls `main` of a module of this package.
 
     Args:
         module: its name, such as `mnist_cli.cli.local_worker`.
-        arguments: what `main` finds in `sys.argv` from 1 on.
-        options: of `subprocess.Popen`.
+        arguments: `sys.argv[1:]` as `main` sees it.
+        options: for `subprocess.Popen`.
 
     Raises:
         OSError: the process cannot be started.
     """
-    flags = ["-P"]  # what this process was told to leave alone, its children leave alone
+    flags = ["-P"]  # children ignore what this process was told to ignore
     flags += ["-E"] if sys.flags.ignore_environment else []
     flags += ["-s"] if sys.flags.no_user_site else []
     command = [sys.executable, *flags, "-c", _PROGRAM, _PACKAGE.name, str(_PACKAGE), module, *arguments]
@@ -47,10 +47,10 @@ def start(module: str, *arguments: str, **options: Any) -> Child:
 
 
 def start_other(command: Sequence[str], **options: Any) -> Child:
-    """Start a program that is not ours, such as a browser; arguments as `subprocess.Popen`."""
+    """Start another program, such as a browser; the arguments are those of `subprocess.Popen`."""
     return subprocess.Popen(command, **options)
 
 
 def run_other(command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run such a program to its end, with bytes on its standard input; return its exit code and what it printed."""
+    """Run another program to its end with `given` as standard input; return its exit code and its output."""
     return subprocess.run(command, input=given, capture_output=True, check=False)

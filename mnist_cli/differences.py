@@ -1,5 +1,5 @@
-"""What differs between two dictionaries, old → new: why a stage is stale, why a run is not as locked, what two runs
-do not share."""
+"""Differences between two dictionaries, old → new: why a stage is stale, or how a run differs from the lock or from
+another run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ABSENT = "(not used)"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A difference, or another reason why something is not as it should be.
+    """A difference, or another reason why something is not as expected.
 
     Attributes:
         what: a configuration key, an input, a file or a fact.
-        old: the value before; None where there was none. Both are None where no value changed.
+        old: the value before, or None if there was none. Both are None if no value changed.
         new: the value now.
         note: more about the old value, such as where it came from.
-        follows: whether it follows from another reason, and can be left out where there is one line for all.
+        follows: whether it follows from another reason, so that a one-line summary can omit it.
     """
 
     what: str
@@ -43,11 +43,11 @@ class Reason:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[Reason]:
-    """Give every name whose values differ; a name that one side lacks has None there.
+    """Yield a reason for each name whose values differ; a missing value is None.
 
     Args:
         old, new: name → value.
-        prefix: what stands before the names in the reasons.
+        prefix: put before each name.
     """
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):

@@ -1,10 +1,10 @@
-"""What the libraries read from the environment by themselves, and what is done about each of it.
+"""Environment variables that the libraries read by themselves, and how each is treated.
 
-A variable that could move bits, keep a command from working or let workers wait for ever is cleared or set. The rest is
-the user's business and respected: where to look, how much to use, what to log. tests/base/test_environment.py trains
-with every one of them, and holds docs/environment.md to this table.
+A variable that could change results, break a command or make workers wait for ever is cleared or set. The others are
+the user's choice and respected: where to look, how much to use, what to log. tests/base/test_environment.py trains
+with every variable, and compares docs/environment.md with this table.
 
-The commands prepare their whole process. Called from Python, training prepares what TensorFlow reads and nothing else.
+Commands prepare their whole process. Training that is called from Python prepares only what TensorFlow and Keras read.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Variables:
 
     Attributes:
         reader: the library that reads them.
-        names: a * stands for any characters.
-        treatment: what is done about them.
+        names: a * matches any characters.
+        treatment: how they are treated.
         reason: why.
-        value: what they are set to.
+        value: the value they are set to.
     """
 
     reader: str
@@ -105,7 +105,7 @@ TABLE = (
 
 
 def prepare(*readers: str) -> None:
-    """Set and clear in this process what TABLE says, of these readers or of all; before they are imported."""
+    """Set and clear variables of this process as TABLE says, for some readers or all, before they are imported."""
     for variables in TABLE:
         if readers and variables.reader not in readers:
             continue
@@ -121,7 +121,7 @@ def prepare(*readers: str) -> None:
 
 @contextlib.contextmanager
 def prepared_for_training(*, by_workers: bool) -> Iterator[None]:
-    """Hide what must not be read while workers train together, or while one process trains by itself."""
+    """Remove, inside the block, the variables that must not be read while workers or a single process train."""
     treatment = "cleared for workers" if by_workers else "cleared for one process"
     names = [name for variables in TABLE if variables.treatment == treatment for name in _present(variables)]
     before = {name: os.environ.pop(name) for name in names}
@@ -132,7 +132,7 @@ def prepared_for_training(*, by_workers: bool) -> Iterator[None]:
 
 
 def treatment(name: str) -> Treatment | None:
-    """Return what is done about a variable, by the first line that names it; None for one that nobody reads."""
+    """Return the treatment of a variable from the first line that names it; None if no line does."""
     found = (each for each in TABLE if any(fnmatch.fnmatchcase(name, pattern) for pattern in each.names))
     return next((each.treatment for each in found), None)
 

@@ -6,18 +6,18 @@
     ├── WorkNeeded              4  work-needed     (`status --check`)
     │   └── NotAsLocked         4  not-as-locked   something differs from pipeline.lock
     ├── InputError              5  input           missing, stale or corrupt
-    │   └── FormatError         5  format          a file that does not say what it should
+    │   └── FormatError         5  format          a file that violates its format
     ├── GateFailed              6  gate            a measured number misses its bound
-    ├── TrainingDiverged        6  diverged        the loss is not a finite number any more
+    ├── TrainingDiverged        6  diverged        the loss is no longer finite
     ├── Locked                  7  locked
     ├── FetchError              8  fetch           network or checksum
     ├── WorkerLost              9  worker-lost     another process of the same training
-    └── NothingToTrain          0  nothing-to-do   the chief of a training has told this worker so
+    └── NothingToTrain          0  nothing-to-do   the chief told this worker so
 
-    Interrupted       129/130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` keeps it
+    Interrupted       129/130/143  interrupted     a KeyboardInterrupt, so that no `except Exception` catches it
 
 A message says what happened, what was expected and what was received; `hint` says what to run next.
-Anything that is not a MnistError is a bug of ours and ends with exit code 1.
+Any other exception is a bug of ours and ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class MnistError(Exception):
     """What went wrong, and what to do next.
 
     Args:
-        message: one to three lines, free of control characters, without a trailing full stop needed.
-        hint: the command or change that mends it, or None.
+        message: one to three lines without control characters and without a final full stop.
+        hint: the command or change that fixes it, or None.
     """
 
     exit_code: int = 1
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        # Whatever quotes an address: see mnist_cli/text.py.
+        # A message may quote an address: see mnist_cli/text.py.
         self.message = without_secrets(message)
         self.hint = None if hint is None else without_secrets(hint)
         super().__init__(self.message)
@@ -69,14 +69,14 @@ class ConfigError(MnistError):
 
 
 class WorkNeeded(MnistError):
-    """Something is not fresh, and the caller asked to be told."""
+    """Something is not up to date, and the caller asked for an error in that case."""
 
     exit_code = 4
     code = "work-needed"
 
 
 class NotAsLocked(WorkNeeded):
-    """Something is not, or would not be, what pipeline.lock promises; each difference is in `differences`."""
+    """Something differs, or would differ, from pipeline.lock; `differences` lists how."""
 
     code = "not-as-locked"
 
@@ -93,14 +93,14 @@ class InputError(MnistError):
 
 
 class FormatError(InputError):
-    """A file is not what its format demands.
+    """A file violates its format.
 
     Args:
         path: the file.
-        offset: byte position in the decompressed content at which it goes wrong, or None.
+        offset: byte position of the error in the decompressed content, or None.
         problem: what is wrong there.
-        expected: what the format or the caller demands.
-        received: what stands there.
+        expected: what the format or the caller requires.
+        received: what was found.
     """
 
     code = "format"
@@ -126,7 +126,7 @@ class FormatError(InputError):
 
 
 class GateFailed(MnistError):
-    """A measured number misses the bound that was asked for."""
+    """A measured number misses the required bound."""
 
     exit_code = 6
     code = "gate"
@@ -161,7 +161,7 @@ class WorkerLost(MnistError):
 
 
 class NothingToTrain(MnistError):
-    """The chief has nothing to train, so its workers have not either: no failure, but no result."""
+    """The chief has nothing to train, so neither have its workers: not a failure, but there is no result."""
 
     exit_code = 0
     code = "nothing-to-do"
@@ -172,13 +172,13 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signal_number: the signal, such as `signal.SIGTERM`.
-        reached: from where the same call goes on, such as `step 400`; None where it is the beginning.
+        reached: where the same call resumes, such as `step 400`; None if it starts over.
     """
 
     code: ClassVar[str] = "interrupted"
 
     def __init__(self, signal_number: int, *, reached: str | None = None) -> None:
-        super().__init__("interrupted" + (f" at {reached}; the same call goes on from there" if reached else ""))
+        super().__init__("interrupted" + (f" at {reached}; the same call resumes from there" if reached else ""))
         self.message = "interrupted"
         self.exit_code = 128 + signal_number
         self.reached = reached
@@ -186,7 +186,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error, what caused it, and so on to the first."""
+    """Yield an error, its cause, the cause of that, and so on."""
     seen: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in seen:
@@ -196,5 +196,5 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def in_one_line(error: MnistError | OSError) -> str:
-    """Return what went wrong in one line, without the hint; of an OSError its reason, without the file."""
+    """Return an error in one line, without its hint; for an OSError, the reason without the file name."""
     return error.message.replace("\n", "; ") if isinstance(error, MnistError) else str(error.strerror)

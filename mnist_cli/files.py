@@ -1,11 +1,11 @@
-"""How a file lands in the artifacts folder: whole, or not at all.
+"""Write a file into the artifacts folder whole, or not at all.
 
-Temporary file in the same folder → write → flush → fsync → rename → fsync of the folder. A reader sees the old
-file or the new one, also after a power cut; a writer that dies leaves only a temporary file, which `sweep` removes.
-Where no mutex says that nobody else writes, the next writer of the same file does: a writer holds a lock of the kernel
-on its temporary file, which ends with it.
+Temporary file in the same folder → write → flush → fsync → rename → fsync of the folder. A reader sees the old file or
+the new one, even after a power cut; a writer that dies leaves only a temporary file, which `sweep` removes under the
+mutex. Without the mutex, the next writer of the same file removes it: a writer holds a kernel lock on its temporary
+file, and the lock ends with the writer.
 
-Whatever is removed is removed here: by a name that we gave it, and never through a link.
+Only this module removes anything: by a name that we chose, and never through a link.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from mnist_cli.errors import InputError
 from mnist_cli.text import printable
 
 TEMPORARY_PREFIX = ".tmp-"
-# As `temporary_beside` makes them.
+# Names that `temporary_beside` makes.
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(.+-)?[0-9a-f]{{8}}", re.DOTALL)
 _BLOCK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no room, or no inode
 
 
 def temporary_beside(path: Path) -> Path:
-    """Return a new name in the same folder that no reader takes for the thing itself, and that is swept if left."""
+    """Return a new temporary name in the same folder, which readers ignore and `sweep` removes."""
     return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.urandom(4).hex()}")
 
 
 @contextlib.contextmanager
 def publish(target: Path) -> Iterator[BinaryIO]:
-    """Give a file to write and read (mode "w+b"); when the block ends without an error, it becomes `target`.
+    """Yield a file to write and read (mode "w+b"); it becomes `target` if the block ends without an error.
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
+        OSError: the folder cannot be written, or the disk is full; `target` is then unchanged.
     """
     _sweep_dead(target)
     try:
         temporary, descriptor, is_locked = _open_temporary(target)
     except OSError as error:
-        error.filename = os.fspath(target)  # what was asked for
+        error.filename = os.fspath(target)  # not the temporary name
         raise
     try:
         file = os.fdopen(descriptor, "w+b")
         try:
             yield file
         except BaseException:
-            with contextlib.suppress(OSError):  # a full disk fails once more, on what is still in the buffer
+            with contextlib.suppress(OSError):  # on a full disk, writing the buffer fails again
                 file.close()
             raise
         with naming(target), file:
@@ -64,7 +64,7 @@ def publish(target: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             if is_locked:
                 system.replace(temporary, target)
-        if not is_locked:  # where there are no locks, an open file may not be renamed either
+        if not is_locked:  # systems without locks may not rename an open file either
             system.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -73,13 +73,13 @@ def publish(target: Path) -> Iterator[BinaryIO]:
 
 
 def _open_temporary(target: Path) -> tuple[Path, int, bool]:
-    """Make a temporary file; return its name, its descriptor, and whether it is locked as long as that is open."""
+    """Create a temporary file; return its name, its descriptor, and whether it is locked while that is open."""
     while True:
         temporary = temporary_beside(target)
-        # Not tempfile: it makes files of mode 0600, and artifacts are to be readable as the umask says.
+        # Not tempfile, which creates files of mode 0600: the umask decides who can read artifacts.
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         is_locked = system.lock(descriptor)
-        if is_locked is False or not os.fstat(descriptor).st_nlink:  # somebody sweeps it at this very moment
+        if is_locked is False or not os.fstat(descriptor).st_nlink:  # another process is sweeping it
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
             continue
@@ -87,7 +87,7 @@ def _open_temporary(target: Path) -> tuple[Path, int, bool]:
 
 
 def _sweep_dead(target: Path) -> None:
-    """Remove what writers of `target` that are dead have left, as far as that can be known and is allowed."""
+    """Remove temporary files of writers of `target` that are known to be dead, where that is allowed."""
     beginning = f"{TEMPORARY_PREFIX}{target.name}-"
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():
@@ -96,7 +96,7 @@ def _sweep_dead(target: Path) -> None:
 
 
 def _is_dead(temporary: Path) -> bool | None:
-    """Tell whether the writer of a temporary file is dead; None where that cannot be known."""
+    """Return whether the writer of a temporary file is dead; None if that cannot be determined."""
     try:
         with open_regular(temporary) as file:
             return None if temporary.is_symlink() else system.lock(file.fileno())
@@ -114,20 +114,20 @@ def write_json(target: Path, document: object) -> None:
     """Publish `document` as indented JSON with a final line feed; NaN and infinities are refused.
 
     Raises:
-        ValueError: a number in `document` is not finite, which JSON cannot say.
+        ValueError: a number in `document` is not finite, which JSON cannot represent.
     """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(target, (text + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable (fsync of the directory), where its file system can."""
+    """Make the names in `folder` durable (fsync of the directory), where the file system supports it."""
     system.sync_folder(folder)
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an OSError from the block that names no file name `path`: of a full disk, what did not fit."""
+    """Add the file name `path` to an OSError from the block that has none, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -137,11 +137,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def refuse_links(path: Path, root: Path) -> None:
-    """Refuse a path that leads through a link, or is one: what is behind it is not ours to change.
+    """Refuse a path that is a link or leads through one: what a link points to is not ours to change.
 
     Args:
-        path: something in `root`, which may itself be reached by a link.
-        root: the folder that somebody gave us.
+        path: something in `root`; `root` itself may lie behind a link.
+        root: the folder that the caller named.
 
     Raises:
         InputError: `path`, or a folder between it and `root`, is a link.
@@ -151,14 +151,14 @@ def refuse_links(path: Path, root: Path) -> None:
             return
         if place.is_symlink():
             raise InputError(
-                f"{printable(place)}: expected a folder; received a link, and nothing is changed through a link",
-                hint="replace the link by what it points to",
+                f"{printable(place)}: expected a folder; received a link, and nothing behind a link is changed",
+                hint="replace the link with what it points to",
             )
     raise AssertionError(f"{path} is not in {root}")
 
 
 def refuse_dangling(folder: Path) -> None:
-    """Refuse a link that leads nowhere, such as to a disk that is not mounted: no folder can be made in its place.
+    """Refuse a dangling link, such as one to a disk that is not mounted: no folder can be created there.
 
     Raises:
         InputError: the folder is such a link, or lies behind one.
@@ -166,21 +166,21 @@ def refuse_dangling(folder: Path) -> None:
     for place in (folder, *folder.parents):
         if place.is_symlink() and not place.exists():
             raise InputError(
-                f"{printable(place)}: a link to {printable(place.readlink())}, which is not there",
-                hint="mount or make what it names, or remove the link",
+                f"{printable(place)}: a link to {printable(place.readlink())}, which does not exist",
+                hint="mount or create its target, or remove the link",
             )
 
 
 def remove(path: Path, root: Path) -> None:
-    """Remove a file, a link or a folder with all that is in it; what links in it point to stays.
+    """Remove a file, a link, or a folder with its content; the targets of links stay.
 
     Args:
         path: something in `root` that we made; it may be gone already.
-        root: the folder that somebody gave us.
+        root: the folder that the caller named.
 
     Raises:
         InputError: a folder between `path` and `root` is a link.
-        OSError: it cannot be removed, and names `path`; `shutil.rmtree` would name the file in it without its folder.
+        OSError: it cannot be removed; the error names `path`, where `shutil.rmtree` names a file without its folder.
     """
     refuse_links(path.parent, root)
     if not path.is_dir() or path.is_symlink():
@@ -194,7 +194,7 @@ def remove(path: Path, root: Path) -> None:
 
 
 def remove_at_once(path: Path, root: Path) -> None:
-    """Remove something that readers may be looking at: killed meanwhile, it is whole or gone; otherwise as `remove`."""
+    """Remove something that readers may be using: if we are killed, it is whole or gone. Otherwise as `remove`."""
     refuse_links(path.parent, root)
     doomed = temporary_beside(path)
     try:
@@ -202,12 +202,12 @@ def remove_at_once(path: Path, root: Path) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        doomed = path  # a full disk that does not take even a name
+        doomed = path  # the disk is too full even for a new name
     remove(doomed, root)
 
 
 def temporaries(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Give the temporary files and folders in `folder`, and so many levels below it, but for those behind links."""
+    """Yield the temporary files and folders in `folder` and `depth` levels below it, without following links."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if _TEMPORARY.fullmatch(path.name):
             yield path
@@ -216,9 +216,9 @@ def temporaries(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def sweep(folder: Path, depth: int = 0) -> None:
-    """Remove the temporary files and folders that killed writers left there; call it under the mutex only.
+    """Remove the temporary files and folders that killed writers left; call it only while holding the mutex.
 
-    Commands that need no mutex, such as `mnist report`, may be writing meanwhile: their files stay.
+    Commands that need no mutex, such as `mnist report`, may be writing at the same time: their files stay.
     """
     for leftover in temporaries(folder, depth):
         if _is_dead(leftover) is not False:
@@ -226,12 +226,12 @@ def sweep(folder: Path, depth: int = 0) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a folder has this name; also for a name that is too long or has a null byte, which none has."""
+    """Return whether this is a folder; False for a name that is too long or has a null byte."""
     return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir would raise for such a name
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read its bytes, if it is one: a named pipe would let us wait, and a device never end.
+    """Open a regular file for reading: a named pipe could make us wait, and a device might never end.
 
     Raises:
         OSError: it cannot be read, or is a folder, a pipe, a socket or a device.

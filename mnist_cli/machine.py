@@ -1,4 +1,4 @@
-"""What this process runs on: the processor and the packages that compute."""
+"""Describe what this process runs on: the processor and the packages that do the computing."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def environment() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Return the name that the processor gives itself, or "unknown"."""
+    """Return the processor's own name, or "unknown"."""
     return _first("model name") or platform.processor() or "unknown"
 
 
 def installed_version(package: str) -> str | None:
-    """Return the version of an installed package, or None where none is found; the package is not imported."""
+    """Return the version of a package, or None if it is not installed; the package is not imported."""
     from importlib import metadata  # 7 ms that few commands need
 
     try:
@@ -43,13 +43,13 @@ def installed_version(package: str) -> str | None:
             described = metadata.distribution(package).read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return None
-    # `metadata.version` has the whole file parsed as an e-mail, which takes 10 ms and comes to the same line.
+    # `metadata.version` parses the whole file as an e-mail, which takes 10 ms and finds the same line.
     found = _VERSION.search(described)
     return found[1] if found else metadata.version(package)
 
 
 def _first(field: str) -> str | None:
-    """Return the value of a field for the first processor, where /proc/cpuinfo has it; reading all of them is slow."""
+    """Return a field of the first processor in /proc/cpuinfo, or None; reading all processors is slow."""
     with contextlib.suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""When memory is the cause: errors that say so in other words, and a limit under which a library would crash."""
+"""Recognise errors caused by too little memory, and refuse work that would crash under a memory limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mnist_cli.errors import MnistError, causes
 from mnist_cli.text import file_size
 
 _HINT = "allow this process more memory: 'ulimit -v unlimited', or a larger limit of the container or the job"
-# What the loader of libraries, NumPy, TensorFlow and Python's threads say.
+# Messages of the library loader, NumPy, TensorFlow and Python's threads.
 _WORDS = (
     "failed to map segment from shared object",
     "cannot allocate memory",
@@ -18,41 +18,42 @@ _WORDS = (
     "oom when allocating",
     "can't start new thread",
 )
-# Addresses, not bytes in use. Below about 2 GB TensorFlow 2.21 ends the process with SIGSEGV or SIGABRT on two cores.
+# Bytes of address space, not memory in use. With less than about 2 GB, TensorFlow 2.21 crashes on two cores (SIGSEGV or
+# SIGABRT).
 TENSORFLOW_NEEDS = 2_000_000_000
 
 
 def memory_failure(error: BaseException) -> MnistError | None:
-    """Return what to report for an error whose cause is that memory is not enough; None where the cause is another.
+    """Return the error to report if too little memory is the cause; None if it is not.
 
     Args:
-        error: it, or one that it led to.
+        error: any exception; its causes are checked too.
     """
-    return _failure("") if any(map(_is_of_memory, causes(error))) else None
+    return _failure("") if any(map(_is_memory_error, causes(error))) else None
 
 
 def require_memory(needed: int, purpose: str) -> None:
-    """Refuse to begin what would crash the process.
+    """Refuse work that would crash the process.
 
     Raises:
-        MnistError: the process may not use as many bytes of address space as are needed.
+        MnistError: the process may use less than `needed` bytes of address space.
     """
     limit = system.address_space_limit()
     if limit is not None and limit < needed:
         raise _failure(f"{purpose} needs about {file_size(needed)}")
 
 
-def _is_of_memory(error: BaseException) -> bool:
+def _is_memory_error(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    told = str(error).lower()
-    return isinstance(error, ImportError | RuntimeError | SystemError) and any(words in told for words in _WORDS)
+    message = str(error).lower()
+    return isinstance(error, ImportError | RuntimeError | SystemError) and any(words in message for words in _WORDS)
 
 
 def _failure(needs: str) -> MnistError:
     limit = system.address_space_limit()
     allowed = "" if limit is None else f"this process may use {file_size(limit)} (ulimit -v)"
-    told = "; ".join(filter(None, [needs, allowed]))
-    return MnistError("not enough memory" + (f": {told}" if told else ""), hint=_HINT)
+    details = "; ".join(filter(None, [needs, allowed]))
+    return MnistError("not enough memory" + (f": {details}" if details else ""), hint=_HINT)

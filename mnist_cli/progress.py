@@ -1,28 +1,28 @@
-"""What a long job tells while it works; who prints it, and how, is the caller's business."""
+"""Progress reports of a long job; the caller decides who prints them, and how."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """A listener that hears everything and says nothing: the default, and the base of the ones that print.
+    """A listener that ignores every report: the default, and the base class of those that print.
 
     One task is under way at a time: `start`, any number of `update`, `finish`.
     """
 
     def start(self, label: str, total: int | None, unit: str) -> None:
-        """Begin a task of `total` units (None: not known), such as bytes, images or steps."""
+        """Begin a task of `total` units (None: unknown), such as bytes, images or steps."""
 
     def update(self, done: int, detail: str = "") -> None:
-        """Say how many units are done since `start`, with a short word on how it goes."""
+        """Report how many units are done since `start`, and a short detail such as the loss."""
 
     def finish(self) -> None:
         """End the task under way."""
 
     def note(self, message: str) -> None:
-        """Tell something worth knowing that is no problem."""
+        """Report something worth knowing that is not a problem."""
 
     def warn(self, message: str) -> None:
-        """Tell something that the user may want to act on."""
+        """Report something that the user may want to act on."""
 
 
 SILENT = Progress()

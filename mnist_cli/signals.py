@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: an exception at once where work can be dropped, a request to stop where it cannot."""
+"""Handle SIGINT, SIGTERM and SIGHUP: raise at once where work can be dropped, else request a stop."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import FrameType
 from mnist_cli import system
 from mnist_cli.errors import Interrupted
 
-# A terminal that is closed sends a hang-up, which Windows does not have.
+# Closing a terminal sends a hang-up, which Windows does not have.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *system.HANG_UP)
 
 
 class StopRequest:
-    """Whether a signal has asked the work to stop, and which one."""
+    """Records whether a signal has asked the work to stop, and which one."""
 
     signal_number: int | None = None
 
@@ -25,7 +25,7 @@ _received: list[int] = []
 
 
 def raise_on_signals() -> None:
-    """From now on SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread; for the entry point to call."""
+    """Make SIGINT, SIGTERM and SIGHUP raise `Interrupted` in the main thread; the entry point calls this."""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
             signal.signal(number, _raise_interrupted)
@@ -33,10 +33,10 @@ def raise_on_signals() -> None:
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[StopRequest]:
-    """Inside the block the first of these signals only sets `signal_number`; the second raises `Interrupted`.
+    """Defer signals inside the block: the first one only sets `signal_number`, the second raises `Interrupted`.
 
-    One that is ignored stays so, as for a shell's background job. In a thread other than the main one no handler can
-    be set, and the request stays empty.
+    An ignored signal stays ignored, as in a shell's background job. Only the main thread can set handlers; in other
+    threads the request stays empty.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -48,8 +48,8 @@ def deferred_signals() -> Iterator[StopRequest]:
             raise Interrupted(number)
         request.signal_number = number
 
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, remember) for number in heard}
+    active = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, remember) for number in active}
     try:
         yield request
     finally:
@@ -58,9 +58,9 @@ def deferred_signals() -> Iterator[StopRequest]:
 
 
 def take_signals_back() -> None:
-    """Let this process's handlers hear signals again, where a library has put its own in their place.
+    """Reinstall this process's signal handlers where a library has replaced them.
 
-    TensorFlow does so with SIGTERM when its servers start. In a thread other than the main one nothing happens.
+    TensorFlow replaces that of SIGTERM when its servers start. Outside the main thread this does nothing.
     """
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
@@ -69,7 +69,7 @@ def take_signals_back() -> None:
 
 
 def received_signal() -> int | None:
-    """Return the number of the last signal that raised `Interrupted`, if there was one."""
+    """Return the number of the last signal that raised `Interrupted`, or None."""
     return _received[-1] if _received else None
 
 

@@ -1,7 +1,7 @@
-"""What only some systems and file systems have: each such call stands here, with what happens where it is missing.
+"""Calls that only some systems and file systems support, each with what happens where it is missing.
 
-The rest of the package uses what Python has everywhere. Linux was run; what is said of Windows and macOS was read in
-the documentation of Python and of the systems, and a test runs the commands with the calls below hidden.
+The rest of the package uses what Python has everywhere. Only Linux was tested: statements about Windows and macOS come
+from the documentation of Python and of these systems, and a test runs the commands with the calls below hidden.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import sys
 import time
 from pathlib import Path
 
-# What a file system answers that has no fsync for folders: network file systems and FUSE.
+# Errors of file systems without fsync for folders: network file systems and FUSE.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-# Windows: somebody has the file open, or mapped into memory. Scanners let go of it soon.
+# Errors of Windows if another program has the file open or mapped. Virus scanners release it soon.
 _IN_USE = (5, 32, 33)
-_PATIENCE = 2.0  # seconds
+_RENAME_DEADLINE = 2.0  # seconds
 _PAUSE = 0.05
-# What a terminal sends that is closed.
+# The signal that a closing terminal sends.
 HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
-# What Ctrl-Z sends, what stops a process for certain, and what lets it go on; None where there is no job control.
+# The signals that Ctrl-Z sends, that always stop a process, and that continue it; None without job control.
 JOB_CONTROL = (signal.SIGTSTP, signal.SIGSTOP, signal.SIGCONT) if hasattr(signal, "SIGTSTP") else None
 
 
 def open_without_waiting(path: Path) -> int:
-    """Open a file to read its bytes, and return its descriptor; a named pipe is opened at once, too.
+    """Open a file for reading and return its descriptor; opening a named pipe does not block.
 
-    Without O_NONBLOCK (Windows) there are no pipes among the files.
+    Systems without O_NONBLOCK (Windows) have no pipes among their files.
 
     Raises:
         OSError: it cannot be opened.
@@ -37,9 +37,9 @@ def open_without_waiting(path: Path) -> int:
 
 
 def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """Read bytes of a file from a position on, and return how many there were; 0 at its end.
+    """Fill the buffer from a position in a file, and return the number of bytes read; 0 at the end.
 
-    Without preadv (Windows) the descriptor's own position moves, so no two threads may share it. None do.
+    Without preadv (Windows) this moves the descriptor's own position, so no two threads may share one. None do.
     """
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [buffer], offset)
@@ -50,13 +50,13 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
 
 
 def bytes_at(descriptor: int, count: int, offset: int) -> bytes:
-    """Return at most so many bytes of a file from a position on; none at its end."""
+    """Return up to `count` bytes from a position in a file; none at the end."""
     buffer = bytearray(count)
     return bytes(buffer[: read_at(descriptor, memoryview(buffer), offset)])
 
 
 def write_at(descriptor: int, content: memoryview, offset: int) -> int:
-    """Write bytes to a file from a position on, and return how many were written; without pwrite as `read_at`."""
+    """Write at a position in a file, and return the number of bytes written; without pwrite, see `read_at`."""
     if hasattr(os, "pwrite"):
         return os.pwrite(descriptor, content, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
@@ -66,12 +66,12 @@ def write_at(descriptor: int, content: memoryview, offset: int) -> int:
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable.
 
-    Where a folder cannot be opened (Windows, without O_DIRECTORY), or its file system has no fsync for folders, nothing
-    is done: names become durable when the system writes them, within seconds. A power cut before that brings back the
-    old file, whole; a killed process loses nothing.
+    If the folder cannot be opened (Windows, without O_DIRECTORY) or its file system has no fsync for folders, this does
+    nothing: the system writes the names within seconds. After a power cut before that, the old file is back, whole; a
+    killed process loses nothing.
 
     Raises:
-        OSError: it is not there, or the disk fails.
+        OSError: the folder does not exist, or the disk fails.
     """
     if not hasattr(os, "O_DIRECTORY"):
         return
@@ -87,15 +87,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Give a file or folder the name `target`, in place of a file that has it.
+    """Rename a file or folder to `target`, replacing a file of that name.
 
-    Windows refuses that while anybody has the old file open or mapped. We try for two seconds, then say so; the file is
-    the old one, and what was to replace it is left to the caller.
+    Windows refuses this while a program has the old file open or mapped. We try for two seconds, then raise; the old
+    file stays, and the caller deals with the new one.
 
     Raises:
-        OSError: it cannot be done.
+        OSError: it cannot be renamed.
     """
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _RENAME_DEADLINE
     while True:
         try:
             source.replace(target)
@@ -104,13 +104,13 @@ def replace(source: Path, target: Path) -> None:
             if getattr(error, "winerror", None) not in _IN_USE:
                 raise
             if time.monotonic() > end:
-                reason = "in use by another program, which has to close it first"
+                reason = "in use by another program, which must close it first"
                 raise PermissionError(errno.EACCES, reason, os.fspath(source), None, os.fspath(target)) from None
             time.sleep(_PAUSE)
 
 
 def address_space_limit() -> int | None:
-    """Return how many bytes of addresses this process may use; None without a limit, and where there is none to ask."""
+    """Return how many bytes of address space this process may use; None if there is no limit."""
     try:
         import resource
     except ImportError:
@@ -120,9 +120,9 @@ def address_space_limit() -> int | None:
 
 
 def process_exists(pid: int) -> bool:
-    """Return whether a process of this machine has that number.
+    """Return whether this machine has a process with that ID.
 
-    On Windows `os.kill(pid, 0)` would send it Ctrl-C; its own calls are asked instead.
+    On Windows `os.kill(pid, 0)` would send it Ctrl-C, so the system's own calls are used.
     """
     if sys.platform == "win32":
         return _process_exists_on_windows(pid)
@@ -150,13 +150,13 @@ def _process_exists_on_windows(pid: int) -> bool:
 
 
 def process_identity(pid: int) -> str | None:
-    """Return what tells a process from every other, also on other machines and in other containers.
+    """Return an identity that no other process has, on any machine and in any container.
 
-    It is made of the machine's boot, the namespace of process numbers and the moment of the start, so it never comes
-    again. Without /proc (Windows, macOS) there is nothing of the kind.
+    It consists of the machine's boot, the PID namespace, the PID and the start time, so it never repeats. It needs
+    /proc, which Windows and macOS do not have.
 
     Returns:
-        None where this cannot be known; "" for a process that this machine, in this namespace, does not have.
+        None if it cannot be determined; "" if this machine, in this namespace, has no such process.
     """
     try:
         here = machine_identity()
@@ -167,12 +167,12 @@ def process_identity(pid: int) -> str | None:
         return ""
     except OSError:
         return None
-    # The name, in parentheses, may hold anything; the start, in clock ticks since boot, is the 20th field behind it.
+    # The name, in parentheses, may contain anything; the start, in clock ticks since boot, is the 20th field after it.
     return f"{here}/{pid}/{status.rpartition(b')')[2].split()[19].decode()}"
 
 
 def machine_identity() -> str | None:
-    """Return what tells this boot of this machine, and this namespace of process numbers, from all others."""
+    """Return an identity of this boot of this machine and this PID namespace; None if it cannot be determined."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115  # not a path
@@ -181,17 +181,17 @@ def machine_identity() -> str | None:
 
 
 def is_mine(path: Path) -> bool:
-    """Tell whether a file or folder belongs to this user; where files have no owner, it does."""
+    """Return whether this user owns a file or folder; True on systems where files have no owner."""
     return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
 
 
 def processors() -> int:
-    """Return how many processors this process may use; where nobody says so, how many there are."""
+    """Return how many processors this process may use; if the system does not say, how many there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def lock(descriptor: int) -> bool | None:
-    """Lock an open file; return whether it is locked, False where another process has it, None where nobody can."""
+    """Lock an open file: return True, False if another process holds the lock, or None if locks do not work here."""
     try:
         import fcntl
 
@@ -204,5 +204,5 @@ def lock(descriptor: int) -> bool | None:
 
 
 def is_root() -> bool:
-    """Tell whether this user may do anything."""
+    """Return whether this user is root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0

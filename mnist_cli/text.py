@@ -1,11 +1,11 @@
-"""Text from outside, made safe to print: nothing in it moves a terminal, and no password is shown.
+"""Make text from outside safe to print: it cannot control the terminal, and it shows no password.
 
-File names, URLs, headers and YAML may hold anything: escape sequences that clear a terminal or write its
+File names, URLs, headers and YAML may contain anything: escape sequences that clear a terminal or write its
 clipboard, line feeds that forge a second message, and marks that reverse the reading order. Rich passes raw
-escape characters through, so everything that did not come from our own source goes through here first.
+escape characters through, so every text that is not from our own source passes through here first.
 
-Addresses of mirrors may hold secrets: a user and a password, or a query with a token or a signature. They are taken
-out of every text here, so that it does not matter which library, message or file quoted the address.
+Addresses of mirrors may contain secrets: a user and a password, or a query with a token or a signature. They are
+removed from every text here, whichever library, message or file quoted the address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Sequence
 
 HIDDEN = "***"
-# Generous on purpose. A password that was not percent-encoded may hold any of / ? # : so all before the last @ counts.
+# Broad on purpose: a password that is not percent-encoded may contain / ? # and :, so everything up to the last @ goes.
 _USER = re.compile(r"(?<=://)\S*@")
 _USER_WITHOUT_SCHEME = re.compile(r"[^\s:/@'\"\[(=,]+:(?!//)[^\s@]+@")
 _QUERY = re.compile(r"(://[^\s?#]*)[?#]\S+|(?<=\S)\?[\w.~%-]+=\S*")
@@ -28,7 +28,7 @@ def printable(text: object, limit: int = 300) -> str:
 
     Args:
         text: anything; its `str` is used.
-        limit: length at most, in characters; a longer text is cut in the middle.
+        limit: maximum length in characters; a longer text is cut in the middle.
 
     Returns:
         A string without control (Cc), format (Cf: bidi overrides, zero-width), surrogate, private-use,
@@ -42,9 +42,9 @@ def printable(text: object, limit: int = 300) -> str:
 
 
 def isolated(name: str) -> str:
-    """Return a name that does not reorder the text around it where its letters run from right to left.
+    """Return a name that does not reorder the text around it, even if it is written from right to left.
 
-    Only for pages and pictures: a terminal shows the marks as they are.
+    For pages and pictures only: a terminal would show the marks.
     """
     if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name):
         return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
@@ -52,9 +52,9 @@ def isolated(name: str) -> str:
 
 
 def lines(text: str) -> str:
-    """Return lines of text with every other invisible or control character written as an escape, as JSON does it.
+    """Return text with line feeds kept and every other invisible or control character escaped as in JSON.
 
-    The last thing that happens to what is printed: `printable` made single names and values safe before, and shorter.
+    This is the last step before printing; `printable` has already made single names and values safe and short.
     """
     return _escaped(text, keep="\n")
 
@@ -71,7 +71,7 @@ def _escaped(text: str, keep: str) -> str:
 
 
 def _escape(character: str) -> str:
-    # Beyond 16 bits in two halves, which is how JSON reads it back.
+    # Beyond 16 bits as a surrogate pair, as JSON reads it back.
     units = character.encode("utf-16-be", errors="surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
@@ -80,8 +80,8 @@ def without_secrets(text: str, *, is_address: bool = False) -> str:
     """Return `text` with users, passwords and queries of addresses replaced by ***.
 
     Args:
-        text: any text, in which an address ends at a blank.
-        is_address: whether all of `text` is one address, blanks and all.
+        text: any text; an address in it ends at a blank.
+        is_address: whether all of `text` is one address, including blanks.
     """
     if is_address:
         text = re.sub(r"\s", "_", text)
@@ -99,19 +99,19 @@ def plural(count: int, noun: str) -> str:
 
 
 def first_of(problems: Sequence[str], limit: int = 20) -> list[str]:
-    """Return as many problems as somebody reads, and how many more there are."""
+    """Return the first problems, and a last line that counts the others."""
     more = len(problems) - limit
     return [*problems[:limit], f"and {more} more"] if more > 0 else [*problems]
 
 
 def signed(value: float) -> str:
-    """Return a number with its sign and two digits behind the point; what rounds to nothing is `0.00`, without one."""
+    """Return a number with its sign and two decimals; what rounds to zero is `0.00`, without a sign."""
     text = f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text
 
 
 def file_size(count: float) -> str:
-    """Return a number of bytes as people read it: `812 B`, `28.9 kB`, `9.9 MB` (powers of 1000)."""
+    """Format a number of bytes: `812 B`, `28.9 kB`, `9.9 MB` (powers of 1000)."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
@@ -125,7 +125,7 @@ def percent(fraction: float) -> str:
 
 
 def short(loss: float) -> str:
-    """Return a loss as people read it: `0.3094`, `2.55e+29`."""
+    """Format a loss: `0.3094`, `2.55e+29`."""
     return f"{loss:.4f}" if loss < 1000 else f"{loss:.3g}"
 
 

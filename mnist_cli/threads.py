@@ -1,4 +1,4 @@
-"""The same work on many pieces, by as many threads as there are processors; NumPy lets them run side by side."""
+"""Apply a function to many pieces in one thread per processor; NumPy lets the threads run in parallel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mnist_cli.system import processors
 T = TypeVar("T")
 U = TypeVar("U")
 
-# Results that wait for their turn, for each thread.
+# Results per thread that may wait for their turn.
 _AHEAD = 2
 
 
 def in_order(work: Callable[[T], U], pieces: Iterable[T]) -> Iterator[U]:
-    """Give what a function makes of each piece, in their order; only a few pieces are ahead of the one given."""
+    """Yield a function's result for each piece, in order; the threads work only a few pieces ahead."""
     threads = processors()
     waiting: deque[Future[U]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="features") as pool:

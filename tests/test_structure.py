@@ -143,7 +143,7 @@ def test_importing_the_package_imports_nothing(tmp_path: Path) -> None:
     assert set(result.stdout.split()).isdisjoint(HEAVY)
 
 
-def test_every_public_name_is_there_and_documented() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     for name in mnist_cli.__all__:
         assert getattr(mnist_cli, name).__doc__, name
     assert set(mnist_cli.__all__) <= set(dir(mnist_cli))

@@ -1,1 +1,1 @@
-"""The machinery of parameters: declarations, layers, overrides, places for errors."""
+"""Parameters: declarations, layers, overrides, and the places that errors name."""

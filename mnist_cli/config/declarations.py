@@ -1,4 +1,4 @@
-"""Parameters, declared once: validation, keys, options, the YAML template and the JSON schema follow from that line.
+"""Parameters, declared once: validation, keys, options, the YAML template and the JSON schema follow from that.
 
     @dataclass(frozen=True, kw_only=True)
     class EvalSettings(Section):
@@ -7,8 +7,8 @@
         section = "eval"
         split: str = parameter("test", one_of(SPLITS), "Which split is evaluated", option="--split")
 
-A section's settings can only be made with values that are right. `Declarations` puts the sections of a pipeline's
-stages behind the general parameters; a `Config` has a value for every one of them.
+A section's settings accept only valid values. `Declarations` holds the general parameters, then the sections of a
+pipeline's stages; a `Config` has a value for each parameter.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Parameter:
 
     Attributes:
         path: its key: section and name, such as `train.steps`; a general parameter has no section.
-        default: its value where nobody sets it.
-        kind: the values that it may have.
+        default: its value if nobody sets it.
+        kind: the values that it accepts.
         meaning: what it sets, in a sentence without a full stop.
-        option: its own command-line option, or None where `--set` is enough.
-        counts: whether it can move the outputs of a stage, and so belongs into its key.
-        late: whether keys leave it out at its default, so that what was made before it was there stays up to date.
-        replaces: the path of the parameter that it stands in for when it is set, or None.
+        option: its own command-line option, or None if `--set` is enough.
+        counts: whether it can change the outputs of a stage, and so belongs in the stage's key.
+        late: whether keys omit it at its default, so that artifacts older than the parameter stay up to date.
+        replaces: the path of the parameter that it replaces when it is set, or None.
         of: the path of the parameter that decides whether it is used, or None.
-        layer: gives, for its value, the YAML file whose values lie below those of the configuration file.
+        layer: returns, for its value, a YAML file of values that the configuration file overrides.
     """
 
     path: str
@@ -61,12 +61,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A value that is right by itself and wrong beside others.
+    """A value that is valid by itself but not together with others.
 
     Attributes:
         path: the parameter that is wrong.
         problem: what is wrong with it.
-        owners: the paths of the others; where one of them is wrong by itself, the misfit is not worth reporting.
+        owners: the paths of the others; if one of them is invalid by itself, the misfit is not reported.
     """
 
     path: str
@@ -96,7 +96,7 @@ class Section:
     """The parameters of one stage, or the general ones; the docstring's first line is the section's meaning.
 
     Raises:
-        ConfigError: values are out of range, or do not fit each other; all of them are named.
+        ConfigError: values are out of range or do not fit together; it names all of them.
     """
 
     section: ClassVar[str] = ""
@@ -116,7 +116,7 @@ class Section:
 
     @classmethod
     def parameters(cls) -> Iterator[Parameter]:
-        """Give the declarations, in order, with their paths."""
+        """Yield the declarations, in order, with their paths."""
         prefix = f"{cls.section}." if cls.section else ""
         for field in dataclasses.fields(cls):
             yield dataclasses.replace(field.metadata["parameter"], path=prefix + field.name)
@@ -128,31 +128,31 @@ class Section:
 
     @classmethod
     def of_checked(cls: type[SectionT], values: Mapping[str, Any]) -> SectionT:
-        """Make the settings from values that were checked one by one, whether or not they fit each other.
+        """Make the settings from values that are each valid, whether or not they fit together.
 
         Args:
-            values: name → value; the others are as by default.
+            values: name → value; missing ones get their defaults.
         """
         made = object.__new__(cls)
         for declared in cls.parameters():
             object.__setattr__(made, declared.name, values.get(declared.name, declared.default))
         return made
 
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # some sections look at others
-        """Give the values that do not fit each other, or those of other sections where there is a configuration."""
+    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # some sections check others
+        """Yield the values that do not fit together; with a configuration, also those that misfit other sections."""
         yield from ()
 
     def decisive(self) -> dict[str, Any]:
-        """Return key → value of the section's parameters that can move outputs."""
+        """Return key → value of the section's parameters that can change outputs."""
         found = [(declared, getattr(self, declared.name)) for declared in self.parameters() if declared.counts]
         return {declared.path: value for declared, value in found if value != declared.default or not declared.late}
 
     def counted(self, config: Config) -> dict[str, Any]:  # noqa: ARG002  # some stages count general parameters too
-        """Return key → value of everything that can move the outputs of the section's stage."""
+        """Return key → value of everything that can change the outputs of the section's stage."""
         return self.decisive()
 
 
-# What other programs call a parameter, and many people type.
+# Names from other programs, which many people type.
 SHORT_NAMES = {
     "lr": "learning_rate",
     "lr_schedule": "schedule",
@@ -171,7 +171,7 @@ class Config:
     Attributes:
         general: the general parameters.
         sections: by name, in the order of the stages.
-        digest_of: gives the content digest of a user's file that a value names, or None where each is read anew.
+        digest_of: returns the content digest of a user's file that a value names; None to read each file again.
     """
 
     general: Section
@@ -187,7 +187,7 @@ class Config:
         """Return the value of a key such as `train.steps`.
 
         Raises:
-            KeyError: there is no such key.
+            KeyError: the key does not exist.
         """
         section, _, name = path.rpartition(".")
         owner = self.sections[section] if section else self.general
@@ -204,8 +204,8 @@ class Config:
         """Return the configuration with other values for some keys.
 
         Raises:
-            ConfigError: a value is out of range, or they do not fit each other.
-            KeyError: there is no such key.
+            ConfigError: a value is out of range, or the values do not fit together.
+            KeyError: the key does not exist.
         """
         general, sections = self.general, dict(self.sections)
         for section, of_section in nested(values).items():
@@ -231,23 +231,23 @@ class Declarations:
         self.keys = {found.path: found for kind in (general, *sections) for found in kind.parameters()}
 
     def defaults(self) -> Config:
-        """Return the configuration without any setting."""
+        """Return the configuration with every parameter at its default."""
         return self.of_checked({})
 
     def of_checked(self, values: Mapping[str, Any]) -> Config:
-        """Make a configuration from values that were checked one by one; those that do not fit stay as they are."""
+        """Make a configuration from values that are each valid, whether or not they fit together."""
         by_section = nested(values)
         made = {name: kind.of_checked(by_section.get(name, {})) for name, kind in self.sections.items()}
         return Config(self.general.of_checked(by_section.get("", {})), made)
 
     def misfits(self, config: Config) -> Iterator[Misfit]:
-        """Give every value that does not fit the others."""
+        """Yield every value that does not fit the others."""
         for owner in (config.general, *config.sections.values()):
             yield from owner.misfits(config)
 
     def unknown(self, path: str) -> str:
-        """Return what to say of a key that does not exist, with the nearest one that does."""
-        import difflib  # only a mistake pays for it
+        """Return the message for an unknown key, with the nearest known one."""
+        import difflib  # imported only after a mistake
 
         if path in self.sections:
             first = next(key for key in self.keys if key.startswith(f"{path}."))
@@ -259,7 +259,7 @@ class Declarations:
         if not near:  # `steps` for `train.steps`
             last_names = {name.rpartition(".")[2]: name for name in known}
             near = [last_names[name] for name in difflib.get_close_matches(path, last_names, n=1, cutoff=0.8)]
-        return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key; 'mnist config show' lists them"
+        return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key; 'mnist config show' lists all keys"
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of pipeline.yaml."""
@@ -269,7 +269,7 @@ class Declarations:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return section → name → value of keys and their values; the general parameters' section is ""."""
+    """Group key → value by section, as section → name → value; the general parameters' section is ""."""
     result: dict[str, dict[str, Any]] = {}
     for path, value in values.items():
         section, _, name = path.rpartition(".")
@@ -278,7 +278,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def explained(wrong: Wrong, declared: Parameter, value: Any) -> Iterator[tuple[KeyPath, str]]:
-    """Give where in a value each problem is, and what it is."""
+    """Yield the place of each problem within a value, and its text."""
     for path, problem in wrong.problems:
         received = value
         for part in path if problem is None else ():

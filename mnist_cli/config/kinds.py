@@ -1,4 +1,4 @@
-"""The kinds of values that a parameter may have: what is accepted, how an error says it, and its JSON schema."""
+"""The kinds of values of parameters: what each accepts, how errors describe it, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from mnist_cli.text import printable, without_secrets
 
-# Where something stands in a value: keys of mappings and indexes of lists; empty for the whole value.
+# A place within a value: keys of mappings and indexes of lists; empty for the whole value.
 KeyPath = tuple[str | int, ...]
 
 
 class Wrong(ValueError):
-    """A value is not of its kind.
+    """A value is not of the expected kind.
 
     Args:
-        problems: where in the value each problem is, and what; None says what the kind expects.
+        problems: the place and the text of each problem; None stands for what the kind expects.
     """
 
     def __init__(self, problems: Sequence[tuple[KeyPath, str | None]] = (((), None),)) -> None:
-        super().__init__("not of its kind")
+        super().__init__("not of the expected kind")
         self.problems = problems
 
 
@@ -32,12 +32,12 @@ class Kind:
     """One kind of value.
 
     Attributes:
-        expected: the values that it may have, as an error says it.
+        expected: the accepted values, as an error describes them.
         metavar: the word for the value in `--help`.
-        check: returns the value as it is kept, or raises Wrong.
+        check: returns the value in the form in which it is kept, or raises Wrong.
         schema: its JSON schema.
-        words: values that a shell can complete.
-        resolve: makes relative paths in a value of a file relative to the folder of that file, or None.
+        words: values that shell completion offers.
+        resolve: makes relative paths in a value relative to the folder of the file that sets it, or None.
     """
 
     expected: str
@@ -49,7 +49,7 @@ class Kind:
 
 
 def whole(low: int, high: int | None = None, metavar: str = "N") -> Kind:
-    """Whole numbers from `low` on, up to `high` (included)."""
+    """Whole numbers from `low` to `high`, inclusive; None: no upper bound."""
 
     def check(value: Any) -> int:
         if type(value) is not int or value < low or (high is not None and value > high):
@@ -62,7 +62,7 @@ def whole(low: int, high: int | None = None, metavar: str = "N") -> Kind:
 
 
 def whole_or_share() -> Kind:
-    """Whole numbers from 0 on, or numbers between 0 and 1: a share of what there is."""
+    """Whole numbers from 0 on, or numbers between 0 and 1: a share of the total."""
 
     def check(value: Any) -> int | float:
         if isinstance(value, float) and 0 < value < 1:
@@ -91,7 +91,7 @@ def number(
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Wrong
-        # 10**400 is a number of YAML that no float is.
+        # YAML allows 10**400, which is too large for a float.
         if not abs(value) <= 1.8e308 or not math.isfinite(value):
             raise Wrong
         if (low is not None and value < low) or (above is not None and value <= above):
@@ -109,7 +109,7 @@ def number(
 
 
 def one_of(words: Sequence[str], metavar: str = "NAME") -> Kind:
-    """One of some words."""
+    """One of several words."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in words:
@@ -121,13 +121,13 @@ def one_of(words: Sequence[str], metavar: str = "NAME") -> Kind:
 
 
 def name_or_file(names: Sequence[str], example: str) -> Kind:
-    """One of some names, or a YAML file, such as `example`, which is read when all else is known to be right."""
+    """One of several names, or a YAML file such as `example`, which is read after all else has been checked."""
     expected = f"{', '.join(names)}, or a file such as {example}"
 
     def check(value: Any) -> str:
         if isinstance(value, str) and (value in names or value.endswith((".yaml", ".yml"))):
             return value
-        import difflib  # only a mistake pays for it
+        import difflib  # imported only after a mistake
 
         near = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) else []
         meant = f"; did you mean '{near[0]}'?" if near else ""
@@ -141,10 +141,10 @@ def name_or_file(names: Sequence[str], example: str) -> Kind:
 
 
 def matching(pattern: str, expected: str, metavar: str, words: tuple[str, ...] = (), *, describe: bool = True) -> Kind:
-    """Texts that match a regular expression as a whole."""
+    """Texts that fully match a regular expression."""
 
     def check(value: Any) -> str:
-        import re  # only a value that is set pays for it
+        import re  # imported only for a value that is set
 
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise Wrong
@@ -171,7 +171,7 @@ def listed(
     metavar: str,
     resolve: Callable[[Any, Path], Any] | None = None,
 ) -> Kind:
-    """Lists of texts, kept as tuples; `check_item` raises ValueError for an item that is wrong."""
+    """Lists of texts, kept as tuples; `check_item` raises ValueError for a wrong item."""
 
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
@@ -189,7 +189,7 @@ def listed(
 
 
 def table(kinds: Mapping[str, Kind], expected: str, required: Sequence[str] = ()) -> Kind:
-    """Mappings with some known keys, each with a kind of value; kept as dicts of the keys that are there."""
+    """Mappings with known keys, each with a kind of value; kept as dicts of the keys that are present."""
 
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -206,7 +206,7 @@ def table(kinds: Mapping[str, Kind], expected: str, required: Sequence[str] = ()
                 ours = f"expected {kinds[key].expected}; received {shown(item)}"
                 problems += [((key, *path), problem or ours) for path, problem in wrong.problems]
         absent = [key for key in required if key not in value]
-        problems += [((), f"expected {key}; received nothing for it") for key in absent]
+        problems += [((), f"missing key '{key}'") for key in absent]
         if problems:
             raise Wrong(problems)
         return right
@@ -235,13 +235,13 @@ def or_word(kind: Kind, word: str) -> Kind:
 
 
 def located(value: Any, folder: Path) -> Any:
-    """Make a path relative to the file that names it; addresses and paths below a home folder stay as they are."""
+    """Make a path relative to the file that names it; addresses and paths below a home folder are unchanged."""
     is_relative = isinstance(value, str) and "://" not in value and value[:1] != "~"
     return str(folder / value) if is_relative else value
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """Return a path as a message names it: `train.steps`, `fetch.mirrors[1]`."""
+    """Return a path as messages show it: `train.steps`, `fetch.mirrors[1]`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -249,7 +249,7 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error message says it."""
+    """Return a value as error messages show it."""
     if value is None or isinstance(value, bool):
         return {None: "nothing (null)", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -261,7 +261,7 @@ def shown(value: Any) -> str:
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
-    import difflib  # only a mistake pays for it
+    import difflib  # imported only after a mistake
 
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; expected one of {', '.join(known)}"
@@ -276,7 +276,7 @@ def _range(low: float | None, above: float | None, high: float | None, below: fl
 
 
 def _power(high: int) -> str:
-    """Return 10^9 for 1000000000, and 2^63 - 1 for what is one below a power of two."""
+    """Return 10^9 for 1000000000, and 2^63 - 1 for one less than a power of two."""
     text = str(high)
     if len(text) > 4 and text.strip("0") == "1":
         return f"10^{len(text) - 1}"

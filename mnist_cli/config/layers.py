@@ -1,4 +1,4 @@
-"""The layers of a configuration as they pile up: values, where each was set, and everything that is wrong."""
+"""The layers of a configuration: their values, where each was set, and all problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_cli.config.kinds import KeyPath, Wrong, dotted
 from mnist_cli.config.yaml_document import Place
 from mnist_cli.errors import ConfigError
 
-PROBLEM_LIMIT = 20  # more than a screen of problems helps nobody
+PROBLEM_LIMIT = 20  # about a screenful
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Origin:
 
     Attributes:
         source: the file's name, or an option such as `--set`.
-        place: line and column from 1, or None where there are none.
+        place: line and column from 1, or None outside a file.
     """
 
     source: str
@@ -32,21 +32,21 @@ class Origin:
 
 @dataclass
 class Layers:
-    """The values so far, where each was set, and everything that is wrong."""
+    """The values so far, where each was set, and all problems."""
 
     declarations: Declarations
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
-    inner_origins: dict[KeyPath, Origin] = field(default_factory=dict)  # of what stands in a value, after its path
+    inner_origins: dict[KeyPath, Origin] = field(default_factory=dict)  # of parts of a value, by its path and theirs
     problems: list[tuple[Origin, str]] = field(default_factory=list)
 
     def put(self, path: str, value: Any, origin: Origin) -> None:
-        """Set a value over those of the layers below."""
+        """Set a value, overriding the layers below."""
         self.values[path] = value
         self.origins[path] = origin
 
     def put_below(self, other: Layers) -> dict[str, Any]:
-        """Add a layer below all others; return its values that are overridden by another, by key."""
+        """Add a layer below all others; return key → value of what others override."""
         self.problems += other.problems
         overridden = {}
         for path, value in other.values.items():
@@ -60,7 +60,7 @@ class Layers:
         return overridden
 
     def settle_replaced(self, typed: set[str]) -> None:
-        """Let the typed one of two parameters count: `--steps` also where the file says `epochs`."""
+        """Let the typed one of two parameters win: `--steps` even if the file sets `epochs`."""
         for path, declared in self.declarations.keys.items():
             if declared.replaces is None or declared.replaces not in typed:
                 continue
@@ -71,10 +71,9 @@ class Layers:
                 self.put(path, None, self.origins[declared.replaces])
 
     def config(self) -> Config:
-        """Return the configuration that the layers make; what is wrong with it is added to the problems.
+        """Return the configuration that the layers make, and add its problems to the others.
 
-        A value that is wrong by itself is left out where the others are compared, and nothing that depends on it is
-        judged.
+        An invalid value is left out when the others are compared, and nothing is reported that depends on it.
         """
         right: dict[str, Any] = {}
         wrong = set()
@@ -97,30 +96,30 @@ class Layers:
     def _invalid(self, path: str, mistake: Wrong) -> Iterator[tuple[Origin, str]]:
         declared, origin = self.declarations.keys[path], self.origins[path]
         for inner, problem in explained(mistake, declared, self.values[path]):
-            # An option of its own names the key already.
+            # The parameter's own option already names the key.
             name = dotted(inner if origin.source == declared.option else (path, *inner))
             yield self._nearest(path, inner), f"{name}: {problem}" if name else problem
 
     def _nearest(self, path: str, inner: KeyPath) -> Origin:
-        """Return where a part of a value was set, or the nearest one around it."""
+        """Return where a part of a value was set, or the nearest part around it."""
         origin = self.origins[path]
         while inner and (path, *inner) not in self.inner_origins:
             inner = inner[:-1]
-        # What was typed over a value of the file has no place there.
+        # A typed value that overrides the file has no place in it.
         return origin if origin.place is None else self.inner_origins.get((path, *inner), origin)
 
     def error(self, mistakes: Sequence[ConfigError] = ()) -> ConfigError:
         """Return one error with all problems: those of the file by place, then those of the command line.
 
         Args:
-            mistakes: what was typed and could not be read at all.
+            mistakes: typed settings that could not be read at all.
         """
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
         return cut_to_a_screen([f"{origin}: {message}" for origin, message in ordered], mistakes)
 
 
 def cut_to_a_screen(problems: Sequence[str], mistakes: Sequence[ConfigError] = ()) -> ConfigError:
-    """Return one error with as many problems as somebody reads, those of `mistakes` last."""
+    """Return one error with at most PROBLEM_LIMIT problems, those of `mistakes` last."""
     typed = [problem for mistake in mistakes for problem in mistake.problems]
     lines = list(dict.fromkeys([*problems, *typed]))
     if len(lines) > PROBLEM_LIMIT:

@@ -1,7 +1,7 @@
-"""From pipeline.yaml, earlier overrides and the command line to one validated configuration.
+"""Merge pipeline.yaml, earlier overrides and the command line into one validated configuration.
 
-Layers, each over the one before: defaults, the recipe, the file, overrides kept from earlier commands, the command
-line. All problems of all layers are reported at once, each with the place that it came from.
+The layers, each overriding the one before: defaults, the recipe, the file, overrides kept from earlier commands, the
+command line. All problems of all layers are reported at once, each with its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mnist_cli.errors import ConfigError
 from mnist_cli.text import printable
 
 DEFAULT_FILE = Path("pipeline.yaml")
-# The customary name of a file without anything in it; no other device is read.
+# The usual name for an empty file; no other device is read.
 NO_FILE = Path(os.devnull)
 
 
@@ -31,8 +31,8 @@ class Override:
 
     Attributes:
         path: the key, as typed.
-        value: the value, already read.
-        source: what was typed to give it, such as `--set` or `--steps`.
+        value: the parsed value.
+        source: the option that set it, such as `--set` or `--steps`.
     """
 
     path: str
@@ -47,9 +47,9 @@ class LoadedConfig:
     Attributes:
         config: the validated values.
         origins: key → `default`, `pipeline.yaml:14:3`, `--set` or the like.
-        overrides: the keys that were set by neither the file nor the defaults, with their values.
-        file: the configuration file that was read, if there was one.
-        overridden: key → value of what a recipe says and the file says otherwise.
+        overrides: key → value of what was set neither by the file nor by default.
+        file: the configuration file that was read, or None.
+        overridden: key → the recipe's value, where the file sets another.
     """
 
     config: Config
@@ -63,7 +63,7 @@ def split_setting(text: str, source: str = "--set") -> tuple[str, str]:
     """Return key and value of `KEY=VALUE`, both as text.
 
     Raises:
-        ConfigError: there is no `=`.
+        ConfigError: `=` is missing.
     """
     path, separator, value = text.partition("=")
     if not separator:
@@ -75,7 +75,7 @@ def split_setting(text: str, source: str = "--set") -> tuple[str, str]:
 
 
 def read_override(path: str, text: str, source: str) -> Override:
-    """Read the value of one key from the text that was typed for it.
+    """Parse the text that was typed as the value of a key.
 
     Raises:
         ConfigError: the text is not YAML.
@@ -99,20 +99,20 @@ def load_config(
     """Read, merge and validate the configuration.
 
     Args:
-        declarations: the parameters that there are.
+        declarations: all parameters.
         file: the YAML file; None means `pipeline.yaml` in the current folder, if there is one.
-        overrides: from the command line; of two for one key the later counts.
-        kept: key → value, overrides that earlier stages were run with.
-        mistakes: what was typed and could not be read as an override; reported with all the others.
+        overrides: from the command line; the last one for a key wins.
+        kept: key → value of the overrides of earlier stages.
+        mistakes: typed overrides that could not be parsed; reported with the other problems.
         digest_of: as in `Config`.
 
     Raises:
-        ConfigError: with every problem there is.
+        ConfigError: with every problem.
     """
     layers = Layers(declarations)
     found = _read_file(layers, file)
     for path, value in (kept or {}).items():
-        layers.put(path, value, Origin("the earlier command"))
+        layers.put(path, value, Origin("an earlier command"))
     layers.settle_replaced(set(kept or {}))
     for override in overrides:
         if override.path in declarations.keys:
@@ -136,13 +136,13 @@ def load_config(
 
 
 def _is_of_file(layers: Layers, path: str) -> bool:
-    """Tell whether a value, or the one that it would replace, was set in the configuration file."""
+    """Return whether the configuration file sets a value, or the one that it would replace."""
     found = (layers.origins.get(each or "") for each in (path, layers.declarations.keys[path].replaces))
     return any(origin is not None and origin.place is not None for origin in found)
 
 
 def _put_recipes_below(layers: Layers) -> dict[str, Any]:
-    """Add the files that values name as layers below all others; return what of them is overridden."""
+    """Add the files that values name as layers below all others; return key → value of what others override."""
     overridden: dict[str, Any] = {}
     for path, declared in layers.declarations.keys.items():
         value = layers.values.get(path, declared.default)
@@ -153,8 +153,9 @@ def _put_recipes_below(layers: Layers) -> dict[str, Any]:
         _read_file(layer, file)
         if path in layer.values:
             del layer.values[path]
-            layer.problems.append((layer.origins[path], f"{path}: a {path} names no other; remove it"))
-        if file != Path(value):  # one that the package brings is known by its name
+            problem = f"{path}: a {path} cannot name another {path}; remove it"
+            layer.problems.append((layer.origins[path], problem))
+        if file != Path(value):  # one of the package is shown by its name
             layer.origins = dict.fromkeys(layer.origins, Origin(f"{path} {value}"))
             layer.inner_origins = {}
         overridden |= layers.put_below(layer)
@@ -185,7 +186,7 @@ def _read_file(layers: Layers, file: Path | None) -> Path | None:
 
 
 class _FileLayer:
-    """Adds what a YAML document says to the layers, key by key."""
+    """Adds the keys of a YAML document to the layers."""
 
     def __init__(self, layers: Layers, document: Document, name: str, folder: Path) -> None:
         self._layers = layers
@@ -223,7 +224,7 @@ class _FileLayer:
         section, _, name = path[-1].partition(".")
         if len(path) == 1 and path[0] in self._declared.keys:
             return f"unknown key; write '{name}:' under '{section}:'"
-        # The nearest key takes a while to find, and further problems than these are not shown.
+        # Finding the nearest key is slow, and further problems are not shown.
         self._unknown_keys += 1
         is_shown = self._unknown_keys <= PROBLEM_LIMIT
         return self._declared.unknown(".".join(path)) if is_shown else "unknown key"

@@ -1,4 +1,4 @@
-"""A configuration written out as the commented pipeline.yaml that people edit."""
+"""Write a configuration as the commented pipeline.yaml that people edit."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _line(declared: Parameter, section: Section, *, all_set: bool) -> str:
 
 
 def yaml_value(value: Any) -> str:
-    """Return one value as YAML in one line; JSON is YAML, so strings and lists are written as JSON where needed."""
+    """Return one value as YAML in one line. JSON is YAML, so strings and lists are written as JSON where needed."""
     if isinstance(value, str) and value.isalpha() and read_scalar(value) == value:
         return value
     if isinstance(value, float):
-        # 600.0 and 30.0 are typed as whole numbers; both read back as the same number.
+        # 600.0 is written as 600, which reads back as the same number.
         return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     text = json.dumps(value, ensure_ascii=False)
-    # JSON lets some control characters stand that YAML does not.
+    # JSON allows some control characters that YAML does not.
     return "".join(character if character.isprintable() else f"\\U{ord(character):08x}" for character in text)

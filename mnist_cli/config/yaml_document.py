@@ -1,8 +1,8 @@
-"""YAML, as much of it as a configuration needs, with the line and column of every key and value.
+"""Read the part of YAML that a configuration needs, with the line and column of every key and value.
 
-Built from the parser's events rather than `yaml.safe_load`, because a configuration deserves what that does not do:
-duplicate keys are found, `1e-3` is a number (YAML 1.2's rules for plain words), every value knows its place, and
-aliases, tags and deep nesting are refused before anything is built from them. Nothing in a document is executed.
+It uses the parser's events rather than `yaml.safe_load`, which lacks four things: duplicate keys are errors, `1e-3` is
+a number (YAML 1.2's rules for plain scalars), every value has its place, and aliases, tags and deep nesting are
+refused before anything is built from them. Nothing in a document is executed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZE_LIMIT = 256 * 1024  # bytes; the shipped pipeline.yaml has about 3,000
 _DEPTH_LIMIT = 8  # the configuration needs 3
 _DIGIT_LIMIT = 400  # characters of one number; int() of more than 4,300 digits raises
 
-# The plain words of YAML 1.2's core schema (section 10.3.2).
+# The plain scalars of YAML 1.2's core schema (section 10.3.2).
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -32,14 +32,14 @@ _NOT_FINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 _CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |\Z)")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_NO_BREAK_PROBLEM = "a no-break space, as web pages and word processors write it: expected a space"
+_NO_BREAK_PROBLEM = "expected a space; received a no-break space, as web pages and word processors write it"
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
 class Document:
-    """What a YAML text says, and where.
+    """The content of a YAML text, and the place of each part.
 
     Attributes:
         content: nested dicts, lists and scalars; None for an empty text.
@@ -54,7 +54,7 @@ class Document:
     problems: list[tuple[Place, str]] = field(default_factory=list)
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
-        """Return where the value at a path stands, or its key, or the nearest one around it that is there."""
+        """Return the place of the value at a path, or of its key; if it has none, that of the nearest one around it."""
         places = self.key_places if of_key else self.places
         while path and path not in places:
             path = path[:-1]
@@ -70,11 +70,11 @@ class _Refused(Exception):
 
 
 def read_yaml(text: bytes, *, depth: int = _DEPTH_LIMIT) -> Document:
-    """Read one YAML document; whatever is wrong with it is in the result's `problems`.
+    """Read one YAML document; the result's `problems` list what is wrong with it.
 
     Args:
         text: UTF-8, at most SIZE_LIMIT bytes.
-        depth: how many keys and lists may lie in each other.
+        depth: how deep mappings and lists may be nested.
     """
     document = Document()
     if len(text) > SIZE_LIMIT:
@@ -105,7 +105,7 @@ def read_yaml(text: bytes, *, depth: int = _DEPTH_LIMIT) -> Document:
 
 
 def read_scalar(text: str) -> Any:
-    """Return what a plain word of YAML means: None, a bool, an int, a float or the text itself."""
+    """Return the value of a plain YAML scalar: None, a bool, an int, a float or the text itself."""
     if text in _NULL:
         return None
     if text in _BOOL:
@@ -140,10 +140,10 @@ class _Builder:
         place = _place(event)
         self._document.places[path] = place
         if isinstance(event, yaml.AliasEvent):
-            self._problem(place, f"aliases (*{printable(event.anchor)}) are not used here; write the value itself")
+            self._problem(place, f"aliases (*{printable(event.anchor)}) are not supported here; write the value itself")
             return None
         if event.tag is not None and event.tag != "!":
-            self._problem(place, f"tags ({printable(event.tag)}) are not used here; write the value itself")
+            self._problem(place, f"tags ({printable(event.tag)}) are not supported here; write the value itself")
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0] and event.tag is None  # neither quoted nor a block
             if plain:
@@ -160,7 +160,7 @@ class _Builder:
                 break
             place = _place(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise _Refused(place, "expected a key that is a word")
+                raise _Refused(place, "expected a word as a key")
             if event.implicit[0]:
                 self._check_blanks(event)
             key = event.value
@@ -168,7 +168,7 @@ class _Builder:
             first = self._document.key_places.get(value_path)
             if first is not None:
                 name = printable(".".join(map(str, value_path)))
-                self._problem(place, f"{name}: duplicate key; it is already set in line {first[0]}")
+                self._problem(place, f"{name}: duplicate key; it is already set on line {first[0]}")
                 self._node(next(self._events), (*value_path, "duplicate"))
                 continue
             self._document.key_places[value_path] = place
@@ -194,13 +194,13 @@ class _Builder:
 
 
 def _cause(lines: list[str]) -> tuple[Place, str] | None:
-    """Return what makes these lines no YAML, where the parser noticed it too late or cannot say it well."""
+    """Return why these lines are not YAML, where the parser notices too late or explains badly."""
     for number, line in enumerate(lines, start=1):
         if _CONFLICT.match(line):
-            return (number, 1), f"a merge conflict marker ({line[:7]}): keep one of the two sides"
+            return (number, 1), f"a merge conflict marker ({line[:7]}): keep one of the two versions"
         blank = line[: len(line) - len(line.lstrip(f" \t{_NO_BREAK}"))]
         if "\t" in blank:
-            return (number, blank.index("\t") + 1), "a tab: expected spaces at the beginning of a line"
+            return (number, blank.index("\t") + 1), "expected spaces at the beginning of a line; received a tab"
         if _NO_BREAK in line.partition("#")[0]:
             return (number, line.index(_NO_BREAK) + 1), _NO_BREAK_PROBLEM
     return None

@@ -1,7 +1,7 @@
-"""What a data set is: its classes, its files and their digests, and where they come from.
+"""Data sets: their classes, their files with digests, and where the files come from.
 
 Each shipped data set is a YAML file in this folder; nothing else in the package names its files or counts its classes.
-A file is read when its data set is asked for, so that a command pays for one at most.
+A file is read when its data set is requested, so a command reads at most one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mnist_cli.errors import ConfigError
 
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
-# The names under which the four files of every data set are published; MNIST's own.
+# The names under which the four files of every data set are published: those of MNIST.
 FILE_NAMES = {
     "train-images": "train-images-idx3-ubyte.gz",
     "train-labels": "train-labels-idx1-ubyte.gz",
@@ -29,7 +29,7 @@ FILE_NAMES = {
 MOST_CLASSES = 256
 _HINT = "'mnist dataset init FOLDER' writes a description; 'mnist dataset show mnist' is an example"
 
-# Which bytes a seed gives in `synthetic`; part of the key of fetch. Bump it with every change of them.
+# The version of the bytes that `synthetic` makes from a seed; part of fetch's key. Raise it whenever they change.
 GENERATOR = 2
 
 
@@ -42,9 +42,9 @@ class DataFile:
 
     Attributes:
         name: its name on every mirror, or in the archive.
-        size: in bytes; 0 where it is not known, as of a member of an archive.
-        sha256: of its bytes, 64 hexadecimal digits; empty where it is not known.
-        content: SHA-256 of what is in it, unpacked; empty where it is not known.
+        size: in bytes; 0 if unknown, as for a member of an archive.
+        sha256: of its bytes, 64 hexadecimal digits; empty if unknown.
+        content: SHA-256 of its unpacked content; empty if unknown.
     """
 
     name: str
@@ -55,14 +55,14 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A folder with one subfolder of pictures for each class, and how they become images.
+    """A folder with one subfolder of pictures for each class, and how the pictures become images.
 
     Attributes:
-        folder: where they are; with the subfolders `train` and `test` in it, those hold the classes.
-        size: height and width of the images, or None where all pictures have one size.
-        fit: `resize` scales a picture; `normalise` finds its digit and centres it, as MNIST was made.
-        test_share: the share of each class that becomes the test images, where no folder says which.
-        seed: of that choice, and of the order of the images.
+        folder: contains the classes' subfolders, directly or in `train` and `test`.
+        size: height and width of the images, or None if all pictures have the same size.
+        fit: `resize` scales a picture; `normalise` finds its digit and centres it as in MNIST.
+        test_share: the share of each class that becomes the test images, if there is no `test` folder.
+        seed: for that choice, and for the order of the images.
     """
 
     folder: Path
@@ -77,21 +77,21 @@ class Dataset:
     """A data set.
 
     Attributes:
-        name: what `dataset:` in the configuration says, and what is written into the store.
-        files: role (one of ROLES) → the file; empty for a data set that is generated or of one's own.
+        name: the value of `dataset:` in the configuration, also written into the store.
+        files: role (one of ROLES) → the file; empty for a data set that is generated or the user's own.
         mirrors: base URLs, tried in order; each ends with a slash.
-        classes: the name of each label, by index; empty where the subfolders of `pictures` name them.
+        classes: the name of each label, by index; empty if the subfolders of `pictures` name them.
         title: what it is, in a few words.
-        shape: height and width of an image, or None where its files alone say so.
-        archive: the file that holds `files` as its members, or None where each is downloaded by itself.
-        licence: under which the data may be used.
+        shape: height and width of an image, or None if only its files state it.
+        archive: the file that holds `files` as its members, or None if each is downloaded separately.
+        licence: the licence of the data.
         source: the address of the page that describes it.
-        transpose: whether rows and columns of the images are exchanged in the files.
+        transpose: whether rows and columns of the images are swapped in the files.
         first_label: the label of the first class in the files.
-        column: where a label file has several numbers for each image, which of them is the label.
+        column: which number is the label, if a label file has several for each image; else None.
         folder: the user's folder with four IDX files, or None.
         pictures: the user's folder of pictures, or None.
-        is_own: whether a user described it, so that its name alone does not say what is in it.
+        is_own: whether a user described it, so that its name does not determine its content.
     """
 
     name: str
@@ -121,10 +121,10 @@ class Dataset:
         return self.pictures.fit if self.pictures else "normalise"
 
     def class_names(self) -> tuple[str, ...]:
-        """Return the name of each label; for pictures that of each subfolder, unless the description names them.
+        """Return the name of each label; for pictures, of each subfolder unless the description names the classes.
 
         Raises:
-            InputError: the folder of pictures is not there, or not one of pictures by class.
+            InputError: the folder of pictures is missing, or its subfolders are not the classes.
         """
         if self.classes or self.pictures is None:
             return self.classes
@@ -133,16 +133,16 @@ class Dataset:
         return list_pictures(self.pictures).classes
 
     def identity(self, digest_of: Callable[[Path], str]) -> str:
-        """Return what says in a manifest's key which data these are.
+        """Return the text that identifies the data in a manifest's key.
 
         Args:
-            digest_of: gives the content digest of a file of the user's: of a packed one, of what is in it.
+            digest_of: returns the content digest of a user's file; of a packed one, that of its unpacked content.
 
         Returns:
-            The name of a shipped data set; of one's own the name and a digest of the content, in which no path counts.
+            The name of a shipped data set; for a user's own, the name and a digest of the content, without paths.
 
         Raises:
-            InputError: a folder of the user's is not there, or not what a data set needs.
+            InputError: a user's folder is missing, or is not a data set.
             OSError: a file cannot be read.
         """
         if not self.is_own:
@@ -168,12 +168,12 @@ class Dataset:
             content["archive"] = self.archive.sha256 if self.archive else ""
         rules = [self.classes, self.shape, self.transpose, self.first_label, self.column]
         canonical = json.dumps([self.name, content, rules], sort_keys=True)
-        # 64 bits tell a user's data sets apart; what is in the files is digested in full by whoever reads them.
+        # 64 bits distinguish a user's data sets; whoever reads the files computes their full digests.
         return f"{self.name}@{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
 class _Registry(UserDict[str, Dataset]):
-    """The shipped data sets by name; each file is read when its data set is first asked for."""
+    """The shipped data sets by name; each file is read when its data set is first requested."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -200,11 +200,11 @@ def find_dataset(value: object, folder: Path | None = None) -> Dataset:
 
     Args:
         value: the name of a shipped data set, the path of a YAML file, a mapping such as
-            `{files: FOLDER, classes: [a, b]}` or `{images: FOLDER}`, or a Dataset, which is returned as it is.
-        folder: what relative paths are relative to; the current folder by default.
+            `{files: FOLDER, classes: [a, b]}` or `{images: FOLDER}`, or a Dataset, which is returned unchanged.
+        folder: the base of relative paths; the current folder by default.
 
     Raises:
-        ConfigError: with everything that is wrong with it.
+        ConfigError: with every problem in it.
     """
     if isinstance(value, Dataset):
         return value

@@ -1,4 +1,4 @@
-"""A data set's description in YAML, read and checked: everything that is wrong with it is reported at once."""
+"""Read and check a data set's description in YAML; all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnist_cli.config.yaml_document import SIZE_LIMIT, Document, read_yaml
 from mnist_cli.datasets import DATASETS, MOST_CLASSES, ROLES, DataFile, Dataset, Pictures
 from mnist_cli.text import printable
 
-# An image of more pixels would make blocks of the store, and so the memory of whoever reads it, large.
+# Larger images would make the blocks of the store too large, and with them the memory of its readers.
 MOST_PIXELS = 1 << 16
 OWN_NAME = "own"
 _SUFFIXES = (".yaml", ".yml")
@@ -22,7 +22,7 @@ Problem = tuple[KeyPath, str | None]
 
 
 def read_shipped(path: Path) -> Dataset:
-    """Read a data set of the package's own."""
+    """Read a shipped data set."""
     return _dataset(read_yaml(path.read_bytes()).content, path.parent, is_own=False)
 
 
@@ -30,7 +30,7 @@ def read_own(value: object, folder: Path) -> Dataset:
     """Read a data set that a user describes; arguments as `datasets.find_dataset`.
 
     Raises:
-        Wrong: with everything that is wrong with it.
+        Wrong: with every problem in it.
     """
     if isinstance(value, Mapping):
         return _dataset(value, folder)
@@ -59,7 +59,7 @@ def _with_place(document: Document, path: KeyPath, problem: str | None) -> str:
 
 
 def _expected_name(value: object, folder: Path) -> str:
-    import difflib  # only a mistake pays for it
+    import difflib  # imported only after a mistake
 
     near = difflib.get_close_matches(value.lower(), DATASETS, n=1) if isinstance(value, str) else []
     meant = f"; did you mean '{near[0]}'?" if near else ""
@@ -113,7 +113,7 @@ def _check_classes(value: Any) -> tuple[str, ...]:
         if not name.strip() or len(name) > 100 or "\0" in name:
             problems.append(((index,), f"expected a name of 1 to 100 characters; received {shown(item)}"))
         elif name in names:
-            problems.append(((index,), f"'{printable(name, 60)}' is classes[{names.index(name)}] too"))
+            problems.append(((index,), f"'{printable(name, 60)}' is already classes[{names.index(name)}]"))
         names.append(name)
     if problems:
         raise Wrong(problems)
@@ -123,7 +123,7 @@ def _check_classes(value: Any) -> tuple[str, ...]:
 _TEXT = Kind("text", "TEXT", _check_text)
 _FOLDER = Kind("a folder", "FOLDER", _check_folder)
 _PAIR = Kind(f"[height, width], together 1 to {MOST_PIXELS:,} pixels", "[H, W]", _check_pair)
-_CLASSES = Kind(f"2 to {MOST_CLASSES} names, or how many there are", "NAMES", _check_classes)
+_CLASSES = Kind(f"2 to {MOST_CLASSES} names, or their number", "NAMES", _check_classes)
 _FILE = {
     "name": kinds.matching(r"(?!\.{1,2}\Z)[^/\\\0]{1,200}", "the name of a file, without folders", "NAME"),
     "size": kinds.whole(0, 10**15),
@@ -191,14 +191,14 @@ def _dataset(content: object, folder: Path, *, is_own: bool = True) -> Dataset:
 
 
 def _misfits(content: Mapping[str, Any], *, is_own: bool) -> list[Problem]:
-    """Return the keys that do not go together, whatever their values are."""
+    """Return the problems of keys that do not go together, whatever their values."""
     problems: list[Problem] = []
     is_generated = content.get("generated") is True and not is_own
     named = [key for key in ("files", "images") if content.get(key) is not None]
     if len(named) != 1 and not is_generated:
         problems.append(((), f"expected either files: or images:; received {'both' if named else 'neither'}"))
     if "images" not in named and "classes" not in content:
-        problems.append(((), f"expected classes: {_CLASSES.expected}; received nothing for it"))
+        problems.append(((), f"missing key 'classes': expected {_CLASSES.expected}"))
     if is_own and content.get("name") in DATASETS:
         problems.append((("name",), f"expected a name that no shipped data set has; received '{content['name']}'"))
     for keys, fits, only_for in (

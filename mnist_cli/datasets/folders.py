@@ -1,4 +1,4 @@
-"""What lies in a folder of data: IDX files under their usual names, and pictures in one subfolder per class."""
+"""Find the data in a folder: IDX files by their usual names, or pictures in one subfolder per class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mnist_cli.text import plural, printable
 Part = Literal["train", "test"]
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp")
-# `images-idx3-ubyte.gz`: what is in the file, a hyphen or (as some unpackers leave it) a dot, and the IDX type.
+# `images-idx3-ubyte.gz`: the content, a hyphen or (from some unpackers) a dot, and the IDX type.
 _IDX_NAME = re.compile(r"(?P<stem>.+)[-.](?P<kind>idx\d-\w+?)(?P<packed>\.gz)?\Z")
 _USUAL = {
     "train-images": ("train-images-idx3-ubyte",),
@@ -29,7 +29,7 @@ _HINT = "run 'mnist dataset check FOLDER'"
 
 
 def usual_names(name: str) -> tuple[str, ...]:
-    """Return the names that a file goes by: packed or not, with a hyphen or a dot; its own name first."""
+    """Return the usual names of a file: packed or not, with a hyphen or a dot; its own name first."""
     match = _IDX_NAME.match(name)
     if match is None:
         return (name,)
@@ -39,14 +39,14 @@ def usual_names(name: str) -> tuple[str, ...]:
 
 
 def places(folder: Path) -> tuple[Path, ...]:
-    """Return where in a folder the files may lie: there, or in `raw` and `NAME/raw` as torchvision leaves them."""
+    """Return where in a folder the files may be: there, or in torchvision's `raw` and `NAME/raw`."""
     if not os.path.isdir(folder):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
         return (folder,)
     return (folder, folder / "raw", *sorted(path for path in folder.glob("*/raw") if path.parent.name != "raw"))
 
 
 def idx_candidates(folder: Path, role: str) -> Iterator[Path]:
-    """Give the files in a folder that may be what a role names, the likeliest first."""
+    """Yield the files in a folder that may have a role, the likeliest first."""
     for place in places(folder):
         for usual in _USUAL[role]:
             yield from (place / name for name in usual_names(f"{usual}.gz") if (place / name).is_file())
@@ -56,7 +56,7 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
     """Return role → file of a user's four IDX files.
 
     Raises:
-        InputError: there is no such folder, or files are missing in it.
+        InputError: the folder does not exist, or files are missing from it.
     """
     if not is_folder(folder):
         raise InputError(f"{printable(folder)}: no such folder")
@@ -73,7 +73,7 @@ class Picture:
 
     Attributes:
         path: the file.
-        part: `train` or `test`; all are `train` where the folder does not say.
+        part: `train` or `test`; all are `train` if the folder is not divided.
         label: index of its class.
     """
 
@@ -89,8 +89,8 @@ class PictureList:
     Attributes:
         classes: the name of each label, by index.
         pictures: all pictures.
-        is_split: whether the subfolders say which are test pictures.
-        others: files that are not pictures by their names; they are left out.
+        is_split: whether subfolders separate training and test pictures.
+        others: files that are not pictures by their names, and are ignored.
     """
 
     classes: tuple[str, ...]
@@ -104,10 +104,10 @@ def list_pictures(source: Pictures, classes: Sequence[str] = ()) -> PictureList:
 
     Args:
         source: the folder.
-        classes: the classes in their order; without them the subfolders' names in alphabetical order.
+        classes: the classes in order; if empty, the subfolders' names in alphabetical order.
 
     Raises:
-        InputError: there is no such folder; or its subfolders are not classes, or hold no pictures.
+        InputError: the folder does not exist, or its subfolders are not the classes or contain no pictures.
     """
     folder = source.folder
     if not is_folder(folder):
@@ -137,11 +137,11 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Give the files below a folder, without the hidden ones of file managers."""
+    """Yield the files below a folder, except the hidden ones of file managers."""
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__"))]
         for name in names:
-            path = os.path.join(place, name)  # noqa: PTH118  # a fifth of the time that pathlib takes
+            path = os.path.join(place, name)  # noqa: PTH118  # takes a fifth of pathlib's time
             if not name.startswith((".", "__")) and os.path.isfile(path):  # noqa: PTH113
                 yield Path(path)
 
@@ -165,5 +165,5 @@ def _check_classes(folder: Path, names: list[str], classes: tuple[str, ...]) -> 
     if sorted(classes) != names:
         missing, excess = sorted({*classes} - {*names}), sorted({*names} - {*classes})
         problems = [f"no subfolder '{printable(name, 60)}'" for name in missing[:10]]
-        problems += [f"the subfolder '{printable(name, 60)}' is no class of the data set" for name in excess[:10]]
+        problems += [f"the subfolder '{printable(name, 60)}' is not a class of the data set" for name in excess[:10]]
         raise InputError(f"{printable(folder)}: " + "; ".join(problems), hint=_HINT)

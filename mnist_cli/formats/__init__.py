@@ -1,4 +1,4 @@
-"""Files and their contents: IDX, the store, the model file. The names that they are published under import nothing."""
+"""Files and their contents: IDX, the store, the model file. Importing their names here imports nothing else."""
 
 STORE_NAME = "store.h5"
 MODEL_NAME = "model.h5"

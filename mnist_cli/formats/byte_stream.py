@@ -1,7 +1,7 @@
-"""The content of a file that may be gzip-compressed, read once, from the start to a verified end.
+"""Read the content of a file that may be gzip-compressed once, from the start to a verified end.
 
-Python's gzip accepts an empty file, trailing zeros and concatenated members without a word, so zlib is driven here:
-one member, its checksum and length verified, and not a byte behind it.
+Python's gzip silently accepts an empty file, trailing zeros and concatenated members, so this module uses zlib: it
+reads one member, verifies its checksum and length, and allows nothing after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mnist_cli.errors import FormatError, InputError
 from mnist_cli.text import printable
 
 GZIP_MAGIC = b"\x1f\x8b"
-# Two bits of deflate can stand for 258 bytes at most: https://zlib.net/zlib_tech.html
+# Two bits of deflate can encode at most 258 bytes: https://zlib.net/zlib_tech.html
 MAX_DEFLATE_RATIO = 1032
 _BLOCK = 1 << 16
 _CONTENT_BLOCK = 1 << 20
@@ -25,16 +25,16 @@ _AS_GZIP = 31
 
 
 class ByteStream:
-    """The content of one file, plain or (by its first two bytes, not by its name) gzip.
+    """The content of one file, plain or gzip, as its first two bytes tell, not its name.
 
     Attributes:
         path: the file.
-        file_size: its size in bytes, as it lies there.
+        file_size: its size on disk, in bytes.
         compressed: whether it is gzip.
 
     Raises:
-        InputError: there is no such file, it is no regular file, or the system does not let it be read.
-        FormatError: it is empty; later, from `read` and `finish`: it is damaged.
+        InputError: the file does not exist, is not a regular file, or must not be read.
+        FormatError: it is empty. `read` and `finish` raise this too, for a damaged file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class ByteStream:
         self._digest = hashlib.sha256()
         self._taken = 0
         self.file_size = os.fstat(self._file.fileno()).st_size
-        # Bytes of the file that were read and not yet consumed.
+        # Bytes of the file that were read but not yet consumed.
         self._pending = b""
         try:
             self._pending = self._next_block()
@@ -57,7 +57,7 @@ class ByteStream:
 
     @property
     def capacity(self) -> int:
-        """The most content, in bytes, that a file of this size can hold."""
+        """The most bytes of content that a file of this size can hold."""
         return self.file_size * MAX_DEFLATE_RATIO if self.compressed else self.file_size
 
     @property
@@ -70,7 +70,7 @@ class ByteStream:
         self._file.close()
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes of content; fewer only where the content ends.
+        """Return the next `count` bytes of content; fewer only at the end.
 
         Raises:
             FormatError: the gzip data are damaged or end too early.
@@ -86,26 +86,26 @@ class ByteStream:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def finish(self, offset: int) -> None:
-        """Verify that the content ends here, and the file with it.
+        """Verify that the content ends here, and that the file ends with it.
 
         Args:
-            offset: how much content has been read, for the error.
+            offset: bytes of content read so far, for the error.
 
         Raises:
-            FormatError: there is more content; or, behind gzip data, there is more in the file.
+            FormatError: there is more content, or something follows the gzip data in the file.
         """
         if self.read(1):
             raise FormatError(
                 self.path,
-                "there is more content than the header declares",
+                "more content than the header declares",
                 expected=f"{offset} bytes",
                 received="more",
                 offset=offset,
             )
         if self._inflate is not None:
-            behind = self._inflate.unused_data or self._next_block()
-            if behind:
-                raise self._trailing(behind)
+            trailing = self._inflate.unused_data or self._next_block()
+            if trailing:
+                raise self._unexpected(trailing)
 
     def _plain_piece(self, count: int) -> bytes:
         if not self._pending:
@@ -117,7 +117,7 @@ class ByteStream:
         assert self._inflate is not None
         while not self._inflate.eof:
             try:
-                # Called without input too: zlib may hold back content that the last limit cut off.
+                # Called even without input: zlib may hold back content that the last limit cut off.
                 piece = self._inflate.decompress(self._pending, count)
             except zlib.error as error:
                 raise self._damaged(str(error)) from error
@@ -144,36 +144,36 @@ class ByteStream:
         return block
 
     def _damaged(self, reason: str) -> FormatError:
-        # zlib says what is wrong, not where; the block that it was given is as near as one can tell.
+        # zlib says what is wrong, not where; the block that it was given is the best known position.
         start = self._taken - len(self._pending)
         return FormatError(
             self.path,
-            f"the gzip data are damaged between the bytes {start} and {self._taken} of the file",
+            f"the gzip data are damaged between bytes {start} and {self._taken} of the file",
             expected="gzip data with a matching checksum",
             received=printable(reason.rpartition(": ")[2]),
         )
 
-    def _trailing(self, behind: bytes) -> FormatError:
-        start = self._taken - len(behind)
-        if behind.startswith(GZIP_MAGIC):
+    def _unexpected(self, trailing: bytes) -> FormatError:
+        start = self._taken - len(trailing)
+        if trailing.startswith(GZIP_MAGIC):
             what = "a second gzip member"
-        elif not behind.strip(b"\0"):
+        elif not trailing.strip(b"\0"):
             what = "zeros"
         else:
-            what = f"0x{behind[:4].hex()}…"
+            what = f"0x{trailing[:4].hex()}…"
         return FormatError(
             self.path,
-            f"there is something behind the gzip data, at byte {start} of the file",
+            f"unexpected data after the gzip data, at byte {start} of the file",
             expected=f"the end of the file after {start} bytes",
-            received=f"{self.file_size - start} more: {what}",
+            received=f"{self.file_size - start} more bytes: {what}",
         )
 
 
 def content_sha256(path: Path) -> str:
-    """Return the SHA-256 of what is in a file: of a packed one, of its content.
+    """Return the SHA-256 of the content of a file, unpacked if it is packed.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: the file does not exist, or cannot be read.
         FormatError: it is empty, or its gzip data are damaged.
     """
     stream = ByteStream(path)
@@ -188,11 +188,11 @@ def content_sha256(path: Path) -> str:
 
 
 def content_digest(path: Path) -> str:
-    """Return the digest of what a file says: of an HDF5 or a gzip file, by its name, that of its content.
+    """Return the digest of a file's content; for the names .h5 and .gz, of the HDF5 or unpacked content.
 
     Raises:
         OSError: the file is missing or cannot be read.
-        FormatError: it is an HDF5 file by its name and not by its content, or a damaged gzip file.
+        FormatError: it has the name but not the content of an HDF5 file, or is a damaged gzip file.
     """
     if path.suffix == ".h5":
         from mnist_cli.formats import hdf5

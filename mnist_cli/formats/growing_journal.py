@@ -1,4 +1,4 @@
-"""What a growing store leaves behind in its folder, and how far it says that it came; reading it imports nothing."""
+"""The journal of a growing store: how far it has come. Reading it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PART_NAME, JOURNAL_NAME = "store.part", "journal.json"
 
 @dataclass(frozen=True)
 class Journal:
-    """What is safe on the disk.
+    """The rows that are safe on the disk.
 
     Attributes:
-        key: what decides every byte.
-        arrays: name of an array, such as `/train/inputs` → its rows that are written, and the SHA-256 of their bytes.
+        key: identifies everything that determines the bytes.
+        arrays: name of an array, such as `/train/inputs` → number of rows written, and the SHA-256 of their bytes.
     """
 
     key: str
@@ -25,12 +25,12 @@ class Journal:
 
     @property
     def rows(self) -> int:
-        """Rows of all splits together."""
+        """Number of rows of all splits together."""
         return sum(rows for name, (rows, _) in self.arrays.items() if name.endswith("/inputs"))
 
 
 def read_journal(folder: Path) -> Journal | None:
-    """Return the journal in a folder; None where there is none that makes sense."""
+    """Return the journal in a folder; None if there is no valid one."""
     try:
         content = json.loads(files.read_regular(folder / JOURNAL_NAME))
         arrays = {name: (int(rows), str(sha256)) for name, (rows, sha256) in content["arrays"].items()}

@@ -1,7 +1,7 @@
-"""A store that grows over several runs: killed at any moment, the next run goes on from the rows that are safe.
+"""A store that grows over several runs: after a kill at any moment, the next run resumes from the rows that are safe.
 
-The file has its final size and places from the beginning, and rows are written where they belong. A journal beside it
-says how many rows of which bytes are on the disk; nothing else of the file is believed.
+The file has its final size and layout from the start, and rows are written in place. A journal beside it records how
+many rows are on the disk and their digests; the rest of the file is not trusted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOCK = 1 << 22
 
 @dataclass
 class _Array:
-    """Where an array lies in the file, how long its rows are, and what of it is written."""
+    """The offset of an array in the file, the length of its rows, and how many of them are written."""
 
     offset: int
     row: int
@@ -38,7 +38,7 @@ class _Array:
     digest: Any = field(default_factory=hashlib.sha256)
 
     def resume(self, descriptor: int, rows: int, sha256: str) -> bool:
-        """Read the rows that an earlier run has written; False where their bytes have another digest."""
+        """Read the rows that an earlier run wrote; return False if their digest differs."""
         if not 0 <= rows <= self.rows:
             return False
         position, end = self.offset, self.offset + rows * self.row
@@ -50,13 +50,13 @@ class _Array:
 
 
 class GrowingStore:
-    """A store that is being written, split by split, each from its first row on.
+    """A store that is being written, split by split, each from its first row.
 
     Args:
-        folder: of the file and its journal; made when it is not there.
-        key: what decides every byte; of another key nothing is kept.
+        folder: for the file and its journal; created if it does not exist.
+        key: identifies everything that determines the bytes; rows of another key are dropped.
         counts: split → rows.
-        width: of a row, D.
+        width: length of a row, D.
 
     Attributes:
         path: the file.
@@ -90,13 +90,13 @@ class GrowingStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was written stays for the next run as far as the journal says so."""
+        """Close the file; rows in the journal stay for the next run."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def rows(self, split: str) -> int:
-        """Return how many rows of a split are written."""
+        """Return the number of rows of a split that are written."""
         return self._arrays[f"/{split}/inputs"].written
 
     def append(self, split: str, inputs: Bytes, labels: Bytes) -> None:
@@ -119,7 +119,7 @@ class GrowingStore:
             array.written += len(rows)
 
     def save(self) -> None:
-        """Make what was written safe: a run that is killed from now on is gone on with from here."""
+        """Make the written rows safe: if the run is killed from now on, the next one resumes here."""
         with files.naming(self.path):
             os.fsync(self._file)
         state = {name: (array.written, array.digest.hexdigest()) for name, array in self._arrays.items()}
@@ -138,15 +138,15 @@ class GrowingStore:
             digest = describe(self.path, file, facts, sha256)
         system.replace(self.path, target)
         files.remove(self._folder / JOURNAL_NAME, self._folder)
-        with contextlib.suppress(OSError):  # something else is in it
+        with contextlib.suppress(OSError):  # it contains something else
             self._folder.rmdir()
         return digest
 
     def _resumed(self, layout: Path) -> int:
-        """Open the file of an earlier run if its rows are what the journal says; return its descriptor, or −1.
+        """Open the file of an earlier run if its rows match the journal; return its descriptor, or −1.
 
-        What HDF5 wrote around the arrays is put back to what it was in the beginning: a run may have been killed while
-        it was finishing.
+        Everything around the arrays is reset to its initial state, as a run may have been killed while it was
+        finishing.
         """
         journal = read_journal(self._folder)
         if journal is None or journal.key != self._key or sorted(journal.arrays) != sorted(self._arrays):
@@ -158,7 +158,7 @@ class GrowingStore:
             if all(array.resume(descriptor, *journal.arrays[name]) for name, array in self._arrays.items()) and all(
                 self._arrays[f"/{split}/inputs"].written == self._arrays[f"/{split}/labels"].written for split in SPLITS
             ):
-                _put_back(descriptor, layout, self._arrays)
+                _reset_around(descriptor, layout, self._arrays)
                 return descriptor
         os.close(descriptor)
         return -1
@@ -172,8 +172,8 @@ def _place_of(array: h5py.Dataset) -> _Array:
     return _Array(array.id.get_offset() or 0, math.prod(array.shape[1:]), len(array))
 
 
-def _put_back(descriptor: int, layout: Path, arrays: Mapping[str, _Array]) -> None:
-    """Copy everything but the arrays from an empty file with the same arrays."""
+def _reset_around(descriptor: int, layout: Path, arrays: Mapping[str, _Array]) -> None:
+    """Copy everything except the arrays from an empty file of the same layout."""
     with layout.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         position = 0

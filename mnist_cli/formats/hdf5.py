@@ -1,4 +1,4 @@
-"""HDF5 files, read with suspicion and named by their content; hdf5_writing.py writes them."""
+"""Read HDF5 files without trusting them, and identify them by their content; hdf5_writing.py writes them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from mnist_cli import files
 from mnist_cli.errors import FormatError, InputError
 from mnist_cli.text import printable
 
-# What h5py raises for a damaged file: OSError and RuntimeError from the library, KeyError for a name it cannot
-# resolve, the others from turning what it found into NumPy's terms.
+# What h5py raises for a damaged file: OSError and RuntimeError from the library, KeyError for a name that it cannot
+# resolve, the others from converting what it found to NumPy types.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
-# Booleans, integers, floats and strings of fixed length: their bytes stand where the header says, all of them.
+# Booleans, integers, floats and strings of fixed length: all their bytes are where the header says.
 _PLAIN_KINDS = "biufS"
-# Far above what any attribute of ours needs; a header that declares more is not believed.
+# Far more than our attributes need; a header that declares more is refused.
 _MAX_ATTRIBUTE_BYTES = 1 << 20
 _HASH_BLOCK = 1 << 22
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+), .*stored_eof = (\d+)")
-# Part of what HDF5 says → what it found; the first that fits counts.
+# Part of HDF5's message → what it found; the first match wins.
 _MEANINGS = {
-    "file signature not found": "something else: it does not begin as HDF5 files do",
-    "metadata checksum": "names, types or attributes whose checksum does not match",
-    "filter returned failure": "data whose checksum does not match",
+    "file signature not found": "a file that does not begin as HDF5 files do",
+    "metadata checksum": "names, types or attributes with a wrong checksum",
+    "filter returned failure": "data with a wrong checksum",
 }
-_OTHERWISE = "a structure that makes no sense"
+_OTHERWISE = "an invalid structure"
 
 
 def read_text(path: Path, holder: h5py.Group, name: str) -> str:
     """Return the text attribute `name` of an object in the file `path`.
 
     Raises:
-        FormatError: there is no such attribute, or it is not text of a bearable length.
+        FormatError: the attribute does not exist, is not text, or is too long.
     """
     if name not in holder.attrs:
         raise FormatError(path, f"{holder.name} has no attribute '{name}'", expected="a text", received="nothing")
@@ -49,7 +49,7 @@ def read_text(path: Path, holder: h5py.Group, name: str) -> str:
     if value.dtype.kind != "S" or value.shape != ():
         raise FormatError(
             path,
-            f"attribute '{name}' of {holder.name} is of another type",
+            f"attribute '{name}' of {holder.name} has the wrong type",
             expected="one text of fixed length",
             received=f"{value.dtype} {list(value.shape)}",
         )
@@ -58,14 +58,14 @@ def read_text(path: Path, holder: h5py.Group, name: str) -> str:
 
 @contextlib.contextmanager
 def open_hdf5(path: Path, *, hint: str | None = None) -> Iterator[h5py.File]:
-    """Give the HDF5 file `path` to read; what h5py raises inside the block becomes an error of ours.
+    """Yield the HDF5 file `path`, open for reading; errors of h5py inside the block become ours.
 
     Args:
         path: the file.
-        hint: what to run when the file is missing or damaged.
+        hint: what to run if the file is missing or damaged.
 
     Raises:
-        InputError: there is no such file, or the system does not let it be read.
+        InputError: the file does not exist, or must not be read.
         FormatError: it is not an HDF5 file, or it is damaged.
     """
     try:
@@ -91,7 +91,7 @@ def open_hdf5(path: Path, *, hint: str | None = None) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def reading(path: Path, name: str) -> Iterator[None]:
-    """Name the object of a file that turns out to be damaged while the block reads it.
+    """Name the object in the error if it turns out to be damaged while the block reads it.
 
     Raises:
         FormatError: it is damaged.
@@ -107,13 +107,13 @@ def reading(path: Path, name: str) -> Iterator[None]:
 
 
 def content_digest(path: Path) -> str:
-    """Return the SHA-256 that names the content of an HDF5 file: names, types, shapes, data and attributes.
+    """Return the SHA-256 that identifies an HDF5 file's content: names, types, shapes, data and attributes.
 
-    How the data are laid out in the file (chunks, checksums, byte order) does not count.
+    The layout of the data in the file (chunks, checksums, byte order) does not count.
 
     Raises:
-        InputError: there is no such file.
-        FormatError: it is damaged, or holds what `walk` refuses.
+        InputError: the file does not exist.
+        FormatError: it is damaged, or contains something that `walk` refuses.
     """
     with open_hdf5(path) as file:
         return digest_of(path, file)
@@ -125,8 +125,8 @@ def digest_of(path: Path, file: h5py.File, known: Mapping[str, str] | None = Non
     Args:
         path: the file's name, for errors.
         file: open for reading or writing.
-        known: name of a data set (such as `/train/inputs`) → the SHA-256 of its bytes, where it need not be
-            computed again.
+        known: name of a data set (such as `/train/inputs`) → the SHA-256 of its bytes, if it need not
+            be computed again.
     """
     known = known or {}
     description = []
@@ -159,8 +159,8 @@ def walk(path: Path, file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
     """Return every group and data set of the file by its full name, in sorted order, without reading data.
 
     Raises:
-        FormatError: a link leaves the file or is symbolic, an object has two names, a data set keeps its data
-            elsewhere, compresses them, is of a type without a fixed length, or declares more than the file holds.
+        FormatError: a link leaves the file or is symbolic, an object has two names, or a data set keeps its data
+            elsewhere, compresses them, has a type without a fixed length, or declares more than the file holds.
     """
     size = path.stat().st_size if file.mode == "r" else None
     found: dict[str, h5py.Group | h5py.Dataset] = {"/": file["/"]}
@@ -228,12 +228,12 @@ def _attribute(path: Path, item: h5py.Group | h5py.Dataset, name: str) -> npt.ND
 
 
 def _damage_of(path: Path, error: Exception, name: str | None = None) -> FormatError:
-    """Return the error for a file on which HDF5 stumbled; HDF5's own words are for `--debug`, as its cause.
+    """Return the error for a file that HDF5 could not read; `--debug` shows HDF5's own message as the cause.
 
     Args:
         path: the file.
         error: what h5py raised.
-        name: the object in it that could not be read, such as `/train/inputs`; None where it is the file itself.
+        name: the object that could not be read, such as `/train/inputs`; None for the file itself.
     """
     text = str(error)
     if truncated := _TRUNCATED.search(text):
@@ -241,5 +241,5 @@ def _damage_of(path: Path, error: Exception, name: str | None = None) -> FormatE
     else:
         received = next((meaning for words, meaning in _MEANINGS.items() if words in text), _OTHERWISE)
     if name is None:
-        return FormatError(path, "not a valid HDF5 file", expected="a whole HDF5 file", received=received)
-    return FormatError(path, f"{name} is damaged", expected="what was written", received=received)
+        return FormatError(path, "not a valid HDF5 file", expected="a complete HDF5 file", received=received)
+    return FormatError(path, f"{name} is damaged", expected="undamaged data", received=received)

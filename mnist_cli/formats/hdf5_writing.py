@@ -1,8 +1,7 @@
-"""Writing HDF5 files: whole or not at all, and equal content as equal bytes.
+"""Write HDF5 files whole or not at all; equal content gives equal bytes.
 
-Files are written in the format of HDF5 1.10 whatever library writes them: its metadata carry checksums, so a
-flipped bit in a header is found, and both bounds are fixed, so that a newer library writes the same bytes.
-No object stores times.
+Every version of the library writes the format of HDF5 1.10: its metadata have checksums, which reveal a flipped bit in
+a header, and both version bounds are fixed, so a newer library writes the same bytes. No object stores times.
 """
 
 from __future__ import annotations
@@ -23,47 +22,47 @@ from mnist_cli.signals import deferred_signals
 
 @contextlib.contextmanager
 def safe_hdf5_file(target: Path, *, alignment: int = 1) -> Iterator[h5py.File]:
-    """Give an empty HDF5 file to fill; when the block ends without an error, it becomes `target` at once.
+    """Yield an empty HDF5 file to fill; it becomes `target` at once if the block ends without an error.
 
-    The content goes to a temporary file as it is written, so memory does not grow with it. Make groups with
-    `create_group` and text attributes with `write_text`, or the bytes will depend on the time or the address.
+    The content is written to a temporary file right away, so memory does not grow with it. Create groups with
+    `create_group` and text attributes with `write_text`; otherwise the bytes depend on times or addresses.
 
-    SIGINT and SIGTERM wait until the end of the block; a long one asks `deferred_signals` inside it now and then.
+    SIGINT and SIGTERM are deferred to the end of the block; a long block checks `deferred_signals` now and then.
 
     Args:
         target: the file.
-        alignment: bytes; every array begins at a multiple of it.
+        alignment: in bytes; every array begins at a multiple of it.
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
+        OSError: the folder cannot be written, or the disk is full; `target` is then unchanged.
     """
-    with _signals_held_back(), files.publish(target) as raw:
+    with _signals_deferred(), files.publish(target) as raw:
         guarded = _GuardedFile(raw)
-        with _failures_told(guarded, target), contextlib.closing(_create(guarded, alignment)) as file:
+        with _write_errors_raised(guarded, target), contextlib.closing(_create(guarded, alignment)) as file:
             yield file
 
 
 @contextlib.contextmanager
 def change_hdf5_file(path: Path) -> Iterator[h5py.File]:
-    """Give an HDF5 file to add to, in place: only for one that nobody reads yet. Otherwise as `safe_hdf5_file`.
+    """Yield an HDF5 file to extend in place, which nobody may be reading yet; otherwise as `safe_hdf5_file`.
 
     Raises:
         OSError: the file cannot be written, or the disk is full.
     """
-    with _signals_held_back(), path.open("r+b") as raw:
+    with _signals_deferred(), path.open("r+b") as raw:
         guarded = _GuardedFile(raw)
-        with _failures_told(guarded, path), contextlib.closing(_open(guarded)) as file:
+        with _write_errors_raised(guarded, path), contextlib.closing(_open(guarded)) as file:
             yield file
         with files.naming(path):
             os.fsync(raw.fileno())
 
 
 @contextlib.contextmanager
-def _failures_told(guarded: _GuardedFile, target: Path) -> Iterator[None]:
+def _write_errors_raised(guarded: _GuardedFile, target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as problem:
-        # Whatever HDF5 stumbled over afterwards, the failed write is the cause.
+        # Whatever failed in HDF5 afterwards, the failed write is the cause.
         if guarded.error is None:
             raise
         raise _named(guarded.error, target) from problem
@@ -72,7 +71,7 @@ def _failures_told(guarded: _GuardedFile, target: Path) -> Iterator[None]:
 
 
 def create_group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Make the group `name` in `parent` without the times that h5py's own `create_group` may store."""
+    """Create the group `name` in `parent` without the times that h5py's own `create_group` may store."""
     properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
     properties.set_obj_track_times(False)
     return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=properties))
@@ -81,8 +80,8 @@ def create_group(parent: h5py.Group, name: str) -> h5py.Group:
 def write_text(holder: h5py.Group, name: str, text: str) -> None:
     """Store `text` as an attribute of fixed length in UTF-8.
 
-    h5py stores a `str` with variable length, in a heap that has no checksum; a fixed length stays in the object's
-    header, which has one.
+    h5py stores a `str` with variable length in a heap without a checksum; a fixed length stays in the object's header,
+    which has one.
     """
     encoded = text.encode()
     dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
@@ -90,24 +89,24 @@ def write_text(holder: h5py.Group, name: str, text: str) -> None:
 
 
 class _GuardedFile:
-    """A file that never tells HDF5 of a failed read or write.
+    """A file that hides failed reads and writes from HDF5.
 
-    HDF5 cannot close a file whose last writes fail: it keeps it open and crashes when the process ends. So the
-    first error is kept for the caller, and from then on every operation seems to succeed.
+    HDF5 cannot close a file whose last writes fail: it keeps it open and crashes when the process ends. So this keeps
+    the first error for the caller, and from then on every operation seems to succeed.
 
     Attributes:
         error: the first failure, or None.
     """
 
     def __init__(self, raw: BinaryIO) -> None:
-        # Below Python's buffer, which would report a failed write at some later seek.
+        # Bypasses Python's buffer, which would report a failed write only at a later seek.
         self._descriptor = raw.fileno()
         self._position = 0
         self._size = os.fstat(self._descriptor).st_size
         self.error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, counted from the start or from the end of what was written."""
+        """Go to a position, relative to the start or the end of the file."""
         self._position = offset if whence == os.SEEK_SET else self._size + offset
         return self._position
 
@@ -127,7 +126,7 @@ class _GuardedFile:
         return len(buffer)
 
     def write(self, content: memoryview) -> int:
-        """Write all of it at the position, or remember why not."""
+        """Write all of the content at the position, or keep the error."""
         end = self._position + len(content)
         while self._position < end and self.error is None:
             try:
@@ -140,7 +139,7 @@ class _GuardedFile:
         return len(content)
 
     def truncate(self, size: int) -> int:
-        """Set the size, or remember why not."""
+        """Set the size, or keep the error."""
         self._size = size
         if self.error is None:
             try:
@@ -150,7 +149,7 @@ class _GuardedFile:
         return size
 
     def flush(self) -> None:
-        """Do nothing: no byte is held back here."""
+        """Do nothing: there is no buffer."""
 
 
 def _create(guarded: _GuardedFile, alignment: int) -> h5py.File:
@@ -174,7 +173,7 @@ def _access(guarded: _GuardedFile, alignment: int) -> h5py.h5p.PropFAID:
 
 
 @contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
+def _signals_deferred() -> Iterator[None]:
     # An exception that a signal handler raises while HDF5 calls `_GuardedFile` reaches the caller as a SystemError.
     with deferred_signals() as request:
         yield

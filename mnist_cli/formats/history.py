@@ -1,6 +1,6 @@
-"""The course of a training run: `history.jsonl`, one JSON object a line.
+"""The course of a training run: `history.jsonl`, one JSON object per line.
 
-It holds no times, and floats are written so that reading gives the same bits; equal runs give equal bytes.
+It contains no times, and floats read back with the same bits; equal runs give equal bytes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mnist_cli import files
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How far training had come after some step.
+    """The state of training after some step.
 
     Attributes:
         step: steps done, from 1 on.
-        loss: mean training loss, in nats, over the steps since the record before.
-        validation_loss: mean cross-entropy of the validation split, in nats; None when the split is empty.
-        validation_accuracy: share of it that the model gets right; None when it is empty.
+        loss: mean training loss, in nats, over the steps since the previous record.
+        validation_loss: mean cross-entropy of the validation split, in nats; None if the split is empty.
+        validation_accuracy: share of the split that the model gets right; None if it is empty.
     """
 
     step: int
@@ -51,5 +51,5 @@ def history_line(record: Record) -> bytes:
 
 
 def parse_history(content: bytes) -> tuple[Record, ...]:
-    """Return the records of lines that `history_line` wrote."""
+    """Return the records from lines that `history_line` wrote."""
     return tuple(Record(**json.loads(line)) for line in content.splitlines())

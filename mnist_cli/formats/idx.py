@@ -1,4 +1,4 @@
-"""The IDX format, in which MNIST is published: read strictly, block by block.
+"""Read the IDX format, in which MNIST is published, strictly and block by block.
 
     byte 0, 1    zero
     byte 2       type: 08 ubyte, 09 byte, 0B short, 0C int, 0D float, 0E double
@@ -27,7 +27,7 @@ from mnist_cli.formats.byte_stream import ByteStream
 
 Array = npt.NDArray[Any]
 
-# Type byte → dtype as it stands in the file.
+# Type byte → dtype in the file.
 IDX_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
@@ -36,13 +36,13 @@ IDX_TYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-# What an array can have in NumPy 1; the format itself allows 255.
+# The limit of NumPy 1; the format itself allows 255.
 _MAX_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class IdxHeader:
-    """What an IDX file says of itself.
+    """The header of an IDX file.
 
     Attributes:
         dtype: type of the elements, in the byte order of this machine.
@@ -54,7 +54,7 @@ class IdxHeader:
 
     @property
     def size(self) -> int:
-        """Bytes of the header, which is where the data begin."""
+        """Bytes of the header; the data begin after them."""
         return 4 + 4 * len(self.shape)
 
     @property
@@ -69,16 +69,16 @@ class IdxHeader:
 
 
 class IdxReader:
-    """An IDX file, open for reading its rows in order; use it with `with`.
+    """An IDX file, open for reading its rows in order; use it in a `with` statement.
 
     Attributes:
         path: the file.
         header: its type and shape, checked against the size of the file.
-        rows_left: how many rows have not been read.
+        rows_left: number of rows not yet read.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
-        FormatError: the header is wrong, or cannot be true for a file of this size.
+        InputError: the file does not exist, or cannot be read.
+        FormatError: the header is wrong, or impossible for a file of this size.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,12 +113,12 @@ class IdxReader:
         self._stream.close()
 
     def read_rows(self, count: int) -> Array:
-        """Return the next `count` rows, or as many as are left; read-only where nothing had to be converted.
+        """Return the next `count` rows, or as many as are left; read-only if nothing had to be converted.
 
-        The last row is given out only after the end of the file has been verified.
+        The last row is returned only after the end of the file has been verified.
 
         Raises:
-            FormatError: the data end too early, go on too long, or are damaged.
+            FormatError: the data are too short, too long, or damaged.
         """
         count = min(count, self.rows_left)
         expected = count * self.header.row_bytes
@@ -163,8 +163,8 @@ def _parse_header(stream: ByteStream) -> IdxHeader:
 
 
 def _check_size(stream: ByteStream, header: IdxHeader) -> None:
-    """Refuse a header that this file cannot fulfil, before anything is allocated for it."""
-    # NumPy multiplies the dimensions that are not zero, also when one is.
+    """Refuse a header that does not fit the size of the file, before anything is allocated for it."""
+    # NumPy multiplies the nonzero dimensions, even if one is zero.
     elements = math.prod(size for size in header.shape if size)
     if elements * header.dtype.itemsize > sys.maxsize - header.size:
         raise FormatError(
@@ -188,7 +188,7 @@ def _check_size(stream: ByteStream, header: IdxHeader) -> None:
 
 
 def _wrong_length(path: Path, header: IdxHeader, received: int, offset: int) -> FormatError:
-    problem = "the IDX data end too early" if received < header.data_bytes else "there are bytes behind the IDX data"
+    problem = "the IDX data end too early" if received < header.data_bytes else "extra bytes after the IDX data"
     return FormatError(
         path,
         problem,

@@ -1,7 +1,7 @@
 """A feature map in an HDF5 file, a store or a model: the group `/map`.
 
 attributes of /map      document (JSON, as `feature_map.document_of` makes it) and digest, as text
-/map/000, /map/001, …   int32, the arrays that the document names by their numbers
+/map/000, /map/001, …   int32, the arrays that the document refers to by number
 """
 
 from __future__ import annotations
@@ -39,31 +39,33 @@ def without_map(names: Collection[str]) -> list[str]:
 
 
 def read_map(path: Path, file: h5py.File) -> FeatureMap | None:
-    """Return the feature map of an open file, verified and its bounds proved; None where it has none.
+    """Return the feature map of an open file, verified and with its bounds proved; None if it has none.
 
     Raises:
-        FormatError: it is damaged, or no map whose arithmetic is exact.
+        FormatError: it is damaged, or not a map with exact arithmetic.
     """
     if GROUP not in file:
         return None
     group = file[GROUP]
     if not isinstance(group, h5py.Group) or len(group) > _MOST_ARRAYS:
-        raise FormatError(path, f"{GROUP} is of another kind", expected="a feature map", received="something else")
+        raise FormatError(path, f"{GROUP} has the wrong type", expected="a feature map", received="something else")
     arrays = []
     for number in range(len(group)):
         name = f"{number:03}"
         item = group.get(name)
         if not isinstance(item, h5py.Dataset) or item.dtype != np.dtype("<i4"):
             received = str(item.dtype) if isinstance(item, h5py.Dataset) else "something else"
-            raise FormatError(path, f"{GROUP}/{name} is of another kind", expected="int32", received=received)
+            raise FormatError(path, f"{GROUP}/{name} has the wrong type", expected="int32", received=received)
         with reading(path, f"{GROUP}/{name}"):
             arrays.append(np.asarray(item[()], np.int64))
     try:
         made = from_document(json.loads(read_text(path, group, "document")), arrays)
     except (OutOfBounds, ValueError, RecursionError) as problem:
         raise FormatError(
-            path, f"{GROUP} is no feature map", expected="exact operations", received=problem
+            path, f"{GROUP} is not a feature map", expected="exact operations", received=problem
         ) from problem
     if (stated := read_text(path, group, "digest")) != made.digest:
-        raise FormatError(path, f"{GROUP} is not what was written", expected=f"SHA-256 {stated}", received=made.digest)
+        raise FormatError(
+            path, f"{GROUP} does not match its digest", expected=f"SHA-256 {stated}", received=made.digest
+        )
     return made

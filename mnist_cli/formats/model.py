@@ -1,17 +1,17 @@
-"""The model file: W and b of a softmax regression, and how an image becomes what they are multiplied with.
+"""The model file: W and b of a softmax regression, and how an image becomes their input.
 
     /W                 float64 [D, K], whole numbers times 2^-24
     /b                 float64 [K], the same
-    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text; fit where pictures
-                       are resized and not normalised;
+    attributes of /    schema, input, shape and classes (JSON), digest, store_digest, each as text; fit if pictures
+                       are resized instead of normalised;
                        step, seed, input_zero, input_step as int64
 
-    /map               the feature map that makes the rows of images (map_group.py); not where they are pixels
+    /map               the feature map that makes rows of images (map_group.py); missing if rows are pixels
 
-x = (q − input_zero) / input_step of a row q of the store. In files of the schemas mnist-model/1 and 2, W and b are
+For a row q of the store, x = (q − input_zero) / input_step. In files of the schemas mnist-model/1 and 2, W and b are
 float32; those of mnist-model/1 have no shape and no input_*.
 
-Using a model needs NumPy only. The logits of bytes are exact, hence the same on every machine.
+Using a model needs only NumPy. The logits of bytes are exact, hence the same on every machine.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ INPUT = "x = (uint8 - input_zero) / input_step, the rows of an image after each 
 INPUT_OF_MAP = "x = (uint8 - input_zero) / input_step, the features that /map makes of an image; y = softmax(x W + b)"
 _HINT = "run 'mnist train'"
 _BLOCK = 1000
-# Of larger images so many fewer that a block of bytes takes 4 MB at most.
+# Blocks of larger images have fewer rows, so that a block takes at most 4 MB as bytes.
 _BLOCK_VALUES = 1 << 22
-# A product of so many multiplications OpenBLAS does without its other threads
-# (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c). They would keep their processors busy for
-# milliseconds after a product, waiting for the next one, and a busy machine gets ten times slower. In pieces of
-# this size the bytes also become float64 near the processor.
+# OpenBLAS computes a product of at most this many multiplications in one thread
+# (SMP_THRESHOLD_MIN · GEMM_MULTITHREAD_THRESHOLD in its interface/gemm.c). Its other threads would keep their
+# processors busy for milliseconds after a product, waiting for the next one, which makes a busy machine ten times
+# slower. In pieces of this size, converting bytes to float64 also stays in the processor's caches.
 _ONE_THREAD = 2**18
 
 Floats = npt.NDArray[np.float64]
@@ -61,20 +61,20 @@ T = TypeVar("T", bound=npt.NDArray[Any])
 class Model:
     """A trained softmax regression.
 
-    An image is uint8, 0 = background, or float32 in [0, 1]. Images come as [n, P], P = height · width, [n, height,
-    width], or a single one as [P] or [height, width], which counts as n = 1. What is neither raises InputError. A
-    feature map takes bytes: float32 is rounded to them, halves up.
+    An image is uint8, 0 = background, or float32 in [0, 1]. Images have the shape [n, P], P = height · width, or [n,
+    height, width]; a single one may be [P] or [height, width] and counts as n = 1. Anything else raises InputError. A
+    feature map takes bytes, so float32 is rounded to bytes, halves up.
 
     Attributes:
         weights: W, float64 [D, K].
         bias: b, float64 [K].
         classes: name of each label, K of them.
-        step: training steps that made it.
-        seed: seed of the order of its examples.
+        step: number of training steps that made it.
+        seed: of the order of its examples.
         store_digest: content digest of the store it was trained on.
         shape: height and width of an image, D pixels together.
-        fit: how a picture becomes an image: `normalise` as MNIST was made, or `resize`.
-        feature_map: what makes the D inputs of an image; None where they are its pixels.
+        fit: how a picture becomes an image: `normalise` as in MNIST, or `resize`.
+        feature_map: makes the D inputs from an image; None if they are its pixels.
     """
 
     weights: Floats
@@ -93,31 +93,31 @@ class Model:
 
     @property
     def pixels(self) -> int:
-        """Of an image."""
+        """Number of pixels of an image."""
         return math.prod(self.shape)
 
     @property
     def zero(self) -> int:
-        """What is subtracted from a row q: x = (q − zero) / step."""
+        """Zero of x = (q − zero) / step, for a row q."""
         return self.feature_map.zero if self.feature_map else ZERO
 
     @property
     def input_step(self) -> int:
-        """What is divided by then."""
+        """Step of x = (q − zero) / step."""
         return self.feature_map.step if self.feature_map else STEP
 
     @cached_property
     def layout(self) -> Layout:
-        """How the D inputs lie over an image, and how they are shown as a picture."""
+        """The layout of the D inputs over an image and in a picture."""
         return layout_of(self.feature_map, self.shape)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the little-endian bytes of W, then of b, −0 made 0: what "the same model" means."""
+        """SHA-256 over the little-endian bytes of W, then of b, with −0 as 0: equal digests mean the same model."""
         return _digest(self.weights, self.bias, "float64")
 
     def logits(self, images: npt.ArrayLike) -> Floats:
-        """Return xW + b; exact for bytes, before one division.
+        """Return xW + b; for bytes, exact up to one final division.
 
         Returns:
             float64 [n, K].
@@ -132,7 +132,7 @@ class Model:
         """Return softmax(xW + b); errors as `logits`.
 
         Returns:
-            float64 [n, K], each row sums to 1.
+            float64 [n, K], where each row sums to 1.
         """
         rows = self.rows(images)
         result = np.empty((len(rows), len(self.bias)))
@@ -148,7 +148,7 @@ class Model:
         return self._by_blocks(rows, lambda scores: scores.argmax(axis=1), np.empty(len(rows), np.uint8))
 
     def rows(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return what an image is to W: its features, uint8 [n, D], or its pixels as they came; errors as `logits`."""
+        """Return the inputs of W: an image's features, uint8 [n, D], or its unchanged pixels; errors as `logits`."""
         checked = self._checked(images)
         if self.feature_map is None:
             return checked
@@ -157,13 +157,13 @@ class Model:
         return self.feature_map.rows(checked)
 
     def seen(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return the image that its inputs are computed from: shrunk and deskewed, where the feature map does that.
+        """Return the image from which the inputs are computed: shrunk and deskewed if the feature map does that.
 
         Args:
             image: uint8 [height, width].
 
         Returns:
-            uint8 [height, width], smaller where large images are shrunk.
+            uint8 [height, width], smaller if large images are shrunk.
         """
         return image if self.feature_map is None else self.feature_map.seen(image[np.newaxis])[0]
 
@@ -171,7 +171,7 @@ class Model:
         return in_units(scores, self.input_step)
 
     def _by_blocks(self, rows: npt.NDArray[Any], function: Callable[[Floats], Any], result: T) -> T:
-        """Fill an array with what a function makes of the scores; of no more of them than a block at once."""
+        """Fill an array with a function of the scores, block by block."""
         for start, scores in score_blocks(self.weights, self.bias, rows, self.zero, self.input_step):
             result[start : start + len(scores)] = function(scores)
         return result
@@ -185,7 +185,9 @@ class Model:
         single = array.ndim == 1 or (array.ndim == 2 and array.shape[1] != pixels)
         rows = array[np.newaxis] if single else array
         if rows.ndim not in (2, 3) or int(np.prod(rows.shape[1:])) != pixels:
-            raise InputError(f"images: expected [n, {pixels}] or as much in two dimensions; received {[*array.shape]}")
+            raise InputError(
+                f"images: expected [n, {pixels}], or [n, height, width] of {pixels} pixels; received {[*array.shape]}"
+            )
         # Written so that NaN fails too.
         if rows.dtype == np.float32 and rows.size and not (rows.min() >= 0 and rows.max() <= 1):
             raise InputError(f"images: expected float32 in [0, 1]; received {rows.min():g} to {rows.max():g}")
@@ -195,7 +197,7 @@ class Model:
 def score_blocks(
     weights: Floats, bias: Floats, images: npt.NDArray[Any], zero: int = ZERO, step: int = STEP
 ) -> Iterator[tuple[int, Floats]]:
-    """Give the logits of rows in units of 2^-24 / step, block by block: whole numbers for bytes.
+    """Yield the logits of rows in units of 2^-24 / step, block by block: whole numbers for bytes.
 
     Args:
         weights: W, float64 [D, K].
@@ -229,7 +231,7 @@ def in_units(scores: Floats, step: int = STEP) -> Floats:
 def _digest(weights: npt.NDArray[Any], bias: npt.NDArray[Any], kind: str) -> str:
     digest = hashlib.sha256()
     for array in (weights, bias):
-        # + 0 makes −0 a 0, which older digests kept apart.
+        # + 0 turns −0 into 0; older digests distinguish them.
         values = array + 0.0 if kind == "float64" else array
         digest.update(np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).data)
     return digest.hexdigest()
@@ -272,12 +274,12 @@ def save_model(path: Path, model: Model) -> None:
 def load_model(path: Path | str) -> Model:
     """Read a model and verify it: schema, names, shapes, types, finite values and the digest of W and b.
 
-    Older schemas are read too; W and b become float64, and the digest that of these. A file of schema mnist-model/1
-    does not say what shape its images have: square, where D is a square number, else (1, D).
+    Older schemas are read too; W and b become float64, and the digest is that of the float64 values. A file of schema
+    mnist-model/1 does not state the shape of its images: it is square if D is a square number, else (1, D).
 
     Raises:
-        InputError: there is no such file.
-        FormatError: it is damaged, or no model.
+        InputError: the file does not exist.
+        FormatError: it is damaged, or not a model.
     """
     path = Path(path)
     with open_hdf5(path, hint=_HINT) as file:
@@ -292,7 +294,7 @@ def load_model(path: Path | str) -> Model:
         classes = _read_classes(path, file)
         if not (weights.size and weights.shape[1] == len(bias) == len(classes)):
             received = f"W {list(weights.shape)}, b {list(bias.shape)}, {len(classes)} classes"
-            raise _wrong(path, "W, b and the classes do not fit", "W [D, K], b [K], K classes", received)
+            raise _wrong(path, "W, b and the classes do not fit together", "W [D, K], b [K], K classes", received)
         step, seed = (_read_count(path, file, name) for name in ("step", "seed"))
         feature_map = read_map(path, file)
         shape = _likely_shape(len(weights)) if schema == "mnist-model/1" else _read_shape(path, file)
@@ -302,18 +304,18 @@ def load_model(path: Path | str) -> Model:
         model = Model(weights, bias, classes, step, seed, store, shape, fit, feature_map)
         stated = read_text(path, file, "digest")
     if (received := _digest(weights, bias, kind)) != stated:
-        raise _wrong(path, "W and b are not what was written", f"SHA-256 {stated}", received)
+        raise _wrong(path, "W and b do not match their digest", f"SHA-256 {stated}", received)
     return model
 
 
 def _read_array(path: Path, item: h5py.Group | h5py.Dataset, kind: str, dimensions: int) -> Floats:
     received = f"{item.dtype}, {item.ndim} dimensions" if isinstance(item, h5py.Dataset) else "a group"
     if received != f"{kind}, {dimensions} dimensions":
-        raise _wrong(path, f"{item.name} is of another kind", f"{kind}, {dimensions} dimensions", received)
+        raise _wrong(path, f"{item.name} has the wrong type", f"{kind}, {dimensions} dimensions", received)
     with reading(path, item.name):
         array: Floats = np.asarray(item[()], np.float64)
     if not np.isfinite(array).all():
-        raise _wrong(path, f"{item.name} is of no use", "finite numbers", "infinities or NaN")
+        raise _wrong(path, f"{item.name} is not finite", "finite numbers", "infinities or NaN")
     array.flags.writeable = False
     return array
 
@@ -328,7 +330,7 @@ def _read_shape(path: Path, file: h5py.File) -> tuple[int, int]:
 def _check_inputs(
     path: Path, file: h5py.File | None, inputs: int, shape: tuple[int, int], feature_map: FeatureMap | None
 ) -> None:
-    """Refuse a model whose inputs are not what its map, or an image without one, gives."""
+    """Refuse a model whose inputs do not fit its map or, without a map, its images."""
     expected = (feature_map.zero, feature_map.step) if feature_map else (ZERO, STEP)
     stated = expected
     if file is not None:
@@ -342,8 +344,6 @@ def _check_inputs(
     if (len(feature_map) if feature_map else math.prod(shape)) != inputs:
         given = f"{len(feature_map)} features" if feature_map else f"height and width, {inputs} pixels together"
         raise _wrong(path, "attribute 'shape' is wrong", given, f"{[*shape]}, W of {inputs} rows")
-    if feature_map and feature_map.shape != shape:
-        raise _wrong(path, "attribute 'shape' is wrong", f"{[*feature_map.shape]}, as its map takes", [*shape])
 
 
 def _likely_shape(pixels: int) -> tuple[int, int]:
@@ -368,7 +368,7 @@ def _read_json(path: Path, file: h5py.File, name: str) -> Any:
 def _read_count(path: Path, file: h5py.File, name: str) -> int:
     value = np.asarray(file.attrs.get(name, -1.0))
     if value.dtype.kind not in "iu" or value.shape != () or value < 0:
-        raise _wrong(path, f"attribute '{name}' is wrong", "a whole number from 0 on", value)
+        raise _wrong(path, f"attribute '{name}' is wrong", "a whole number from 0 up", value)
     return int(value)
 
 

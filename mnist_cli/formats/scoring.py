@@ -1,6 +1,6 @@
-"""How good a model's answers are: confusion matrix, cross-entropy, the interval of the accuracy, remarkable examples.
+"""Score a model's answers: confusion matrix, cross-entropy, the interval of the accuracy, extreme examples.
 
-NumPy only. All of it goes through the examples block by block, so memory does not grow with them.
+It needs only NumPy, and works block by block, so memory does not grow with the examples.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mnist_cli.formats.model import Floats, Model, score_blocks
 from mnist_cli.formats.store import STEP, ZERO
 from mnist_cli.maps.softmax import LOSS_UNIT, losses
 
-# Examples at once.
+# Examples per block.
 _BLOCK = 1000
 # The 97.5 % point of the standard normal distribution.
 _Z95 = 1.959963984540054
@@ -24,7 +24,7 @@ _Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Score:
-    """What a model gets right and wrong on some examples.
+    """The results of a model on some examples.
 
     Attributes:
         confusion: int64 [K, K], examples by [true label][predicted label].
@@ -36,12 +36,12 @@ class Score:
 
     @property
     def examples(self) -> int:
-        """How many examples were counted."""
+        """Number of examples."""
         return int(self.confusion.sum())
 
     @property
     def correct(self) -> int:
-        """How many of them were predicted right."""
+        """Number of examples that were predicted right."""
         return int(np.trace(self.confusion))
 
     @property
@@ -60,7 +60,7 @@ def score(
     *,
     report: Callable[[int], object] = lambda _done: None,
 ) -> Score:
-    """Measure the softmax regression with these parameters: in whole numbers, so the same everywhere.
+    """Score the softmax regression with these parameters, in whole numbers, so equal everywhere.
 
     Args:
         weights: W, float64 [D, K].
@@ -68,7 +68,7 @@ def score(
         images: rows, uint8 [n, D]; n > 0.
         labels: uint8 [n], below K.
         zero, step: of x = (q − zero) / step.
-        report: is called with the number of images that are done.
+        report: called with the number of images done.
     """
     classes = len(bias)
     confusion = np.zeros(classes * classes, np.int64)
@@ -85,7 +85,7 @@ def score(
 def answers(
     model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[int, Floats, npt.NDArray[np.uint8]]]:
-    """Give a model's answers to examples, block by block.
+    """Yield a model's answers to examples, block by block.
 
     Args:
         model: K classes.
@@ -101,18 +101,18 @@ def answers(
 
 
 class Lowest:
-    """The examples with the lowest values of something; of equal ones the earlier.
+    """The examples with the lowest values; of equal ones the earlier.
 
     Attributes:
-        positions: intp [k], where they are among all examples, the lowest value first.
-        probabilities: float64 [k, K], what the model answers to each.
+        positions: intp [k], their positions among all examples, the lowest value first.
+        probabilities: float64 [k, K], the model's answer to each.
     """
 
     def __init__(self, limit: int, classes: int) -> None:
-        """Start with none.
+        """Start without examples.
 
         Args:
-            limit: how many to keep at most.
+            limit: the most examples to keep.
             classes: K.
         """
         self._limit = limit
@@ -121,7 +121,7 @@ class Lowest:
         self.probabilities: Floats = np.empty((0, classes), np.float64)
 
     def add(self, values: npt.NDArray[np.floating], positions: npt.NDArray[np.intp], probabilities: Floats) -> None:
-        """Look at more examples, which come after all those before.
+        """Consider more examples, which follow all previous ones.
 
         Args:
             values: floats [m].
@@ -140,7 +140,7 @@ def confused_pairs(confusion: npt.NDArray[np.int64], limit: int) -> list[tuple[i
 
     Args:
         confusion: int64 [K, K], examples by [true label][predicted label].
-        limit: how many at most.
+        limit: the most confusions to return.
     """
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
@@ -166,7 +166,7 @@ def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
     spread = _Z95 * sqrt(proportion * (1 - proportion) / examples + z_squared / (4 * examples * examples))
     center = proportion + z_squared / (2 * examples)
     scale = 1 + z_squared / examples
-    # Rounding may leave the ends a hair outside, or not quite at 0 and 1.
+    # Rounding may move the ends slightly outside, or off 0 and 1.
     low = 0.0 if correct == 0 else (center - spread) / scale
     high = 1.0 if correct == examples else (center + spread) / scale
     return low, high

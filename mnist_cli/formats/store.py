@@ -1,16 +1,15 @@
 """The store: the examples of a data set in one HDF5 file, split into training, validation and test.
 
-    /{train,validation,test}/inputs    uint8 [n, D], one example a row: pixels, of which 0 is background, or features
+    /{train,validation,test}/inputs    uint8 [n, D], one example per row: pixels, 0 = background, or features
     /{train,validation,test}/labels    uint8 [n], index into the classes
-    /map                               what made the features of images (map_group.py); not where rows are pixels
+    /map                               the feature map that made the rows (map_group.py); missing if rows are pixels
     attributes of /                    schema, dataset, split, shape, classes, zero, step, sources, sha256, each as text
 
-A row q becomes what a model multiplies, x = (q − zero) / step: for pixels zero is 0 and step 255, for features 80
-and 32.
+A row q becomes the model's input x = (q − zero) / step: for pixels zero is 0 and step 255, for features 80 and 32.
 
-Each array lies in one piece at a multiple of 4,096 bytes, so it is mapped instead of read: memory stays the same
-however many examples there are. HDF5 keeps no checksum of such arrays. `sha256` holds the SHA-256 of each array, and
-`Split` checks it before it gives an array out. No time and no path is stored: equal inputs give equal bytes.
+Each array is contiguous and starts at a multiple of 4,096 bytes, so it is mapped instead of read: memory does not grow
+with the number of examples. HDF5 keeps no checksum of such arrays, so `sha256` holds the SHA-256 of each, and `Split`
+verifies it before it returns an array. No times or paths are stored: equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class StoreHeader:
-    """What a store says of itself.
+    """The attributes of a store.
 
     Attributes:
         dataset: name of the data set.
@@ -62,7 +61,7 @@ class StoreHeader:
         classes: name of each label, by index.
         sources: role of an input file → SHA-256 of its bytes.
         array_sha256: name of an array, such as `/train/inputs` → SHA-256 of its bytes.
-        fit: how a picture becomes such an image: `normalise` as MNIST was made, or `resize`.
+        fit: how a picture becomes such an image: `normalise` as in MNIST, or `resize`.
         zero, step: of x = (q − zero) / step.
     """
 
@@ -89,7 +88,7 @@ def scaled(pixels: Bytes) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an array lies in the file; `offset` is in bytes and means nothing for an empty array."""
+    """Where an array is in the file; `offset` is in bytes and meaningless for an empty array."""
 
     name: str
     offset: int
@@ -97,9 +96,9 @@ class _Place:
 
 
 class Split:
-    """The examples of one split; each array is verified and mapped when it is first asked for.
+    """The examples of one split; each array is verified and mapped when it is first used.
 
-    The properties raise FormatError when the bytes in the file are not those that were written.
+    The properties raise FormatError if the bytes in the file do not match their digest.
     """
 
     def __init__(self, path: Path, name: str, places: Mapping[str, _Place], header: StoreHeader) -> None:
@@ -113,20 +112,20 @@ class Split:
 
     @property
     def width(self) -> int:
-        """Bytes of a row, D."""
+        """Bytes per row, D."""
         return self._places["inputs"].shape[1]
 
     @property
     def num_examples(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self)
 
     @cached_property
     def inputs(self) -> Bytes:
-        """uint8 [n, D], read-only, mapped: what is not looked at takes no memory.
+        """uint8 [n, D], read-only, mapped: rows that are not used take no memory.
 
-        The toolkit replaces files and never changes them; one that somebody else cuts short while an array of it is in
-        use ends the process (SIGBUS).
+        The toolkit replaces files and never changes them. If another program truncates the file while an array of it
+        is in use, the process ends (SIGBUS).
         """
         return self._map("inputs")
 
@@ -159,7 +158,7 @@ class Split:
         return np.eye(len(self._header.classes), dtype=np.float32)[self.labels]
 
     def blocks(self) -> Iterator[tuple[int, Bytes, Bytes]]:
-        """Give the examples block by block: the position of the first, `inputs` and `labels` of the block."""
+        """Yield the examples block by block: the position of the first, `inputs` and `labels` of the block."""
         rows = max(1, _BLOCK_BYTES // self.inputs.shape[1])
         for start in range(0, len(self), rows):
             yield start, self.inputs[start : start + rows], self.labels[start : start + rows]
@@ -176,13 +175,13 @@ class Split:
 
 
 def _map_verified(path: Path, descriptor: int, place: _Place, expected: str) -> Bytes:
-    """Return an array as a read-only map of the file, after its bytes have been compared with their SHA-256."""
+    """Return an array as a read-only map of the file, after comparing its bytes with their SHA-256."""
     size = math.prod(place.shape)
     received = _sha256_at(descriptor, place.offset, size)
     if received != expected:
         raise FormatError(
             path,
-            f"{place.name} is not what was written",
+            f"{place.name} does not match its digest",
             expected=f"SHA-256 {expected}",
             received=received or "a file that ends within it",
             hint=_HINT,
@@ -199,7 +198,7 @@ def _map_verified(path: Path, descriptor: int, place: _Place, expected: str) -> 
 def _sha256_at(descriptor: int, offset: int, size: int) -> str | None:
     """Return the SHA-256 of a part of a file, or None if the file ends before the part does.
 
-    The part is read, not mapped: a look at a page of a map that the file no longer has would end the process (SIGBUS).
+    The part is read, not mapped: touching a mapped page that the file no longer has would end the process (SIGBUS).
     """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(min(size, _BLOCK_BYTES)))
@@ -214,11 +213,11 @@ def _sha256_at(descriptor: int, offset: int, size: int) -> str | None:
 
 
 class Store:
-    """An open store; its file stays open for as long as an array of it is in use.
+    """An open store; its file stays open while an array of it is in use.
 
     Attributes:
         path: the file.
-        digest: its content digest, from the SHA-256 that it states for each array.
+        digest: its content digest, computed from the SHA-256 that it states for each array.
         train, validation, test: the splits.
     """
 
@@ -258,29 +257,29 @@ class Store:
 
     @property
     def fit(self) -> str:
-        """How a picture becomes such an image: `normalise` as MNIST was made, or `resize`."""
+        """How a picture becomes such an image: `normalise` as in MNIST, or `resize`."""
         return self._header.fit
 
     @property
     def zero(self) -> int:
-        """What is subtracted from a row: x = (q − zero) / step."""
+        """Zero of x = (q − zero) / step, for a row q."""
         return self._header.zero
 
     @property
     def step(self) -> int:
-        """What is divided by then."""
+        """Step of x = (q − zero) / step."""
         return self._header.step
 
     @cached_property
     def feature_map(self) -> FeatureMap | None:
-        """What made the rows of images, verified; None where they are pixels. Errors as `read_map`."""
+        """The verified map that made the rows from images; None if they are pixels. Errors as `read_map`."""
         with open_hdf5(self.path, hint=_HINT) as file:
             found = read_map(self.path, file)
         width = self.train.width
         if found and (found.shape, len(found)) != (self.image_shape, width):
             expected = f"{width} features of images {[*self.image_shape]}"
             received = f"{len(found)} of {[*found.shape]}"
-            raise FormatError(self.path, f"{GROUP} is not of these rows", expected=expected, received=received)
+            raise FormatError(self.path, f"{GROUP} does not fit the rows", expected=expected, received=received)
         return found
 
     @property
@@ -293,7 +292,7 @@ def open_store(path: Path | str) -> Store:
     """Open a store after verifying its schema and the names, types and shapes in it, without reading the arrays.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         FormatError: it is damaged, or not a store.
     """
     path = Path(path)
@@ -305,8 +304,9 @@ def open_store(path: Path | str) -> Store:
             raise FormatError(path, "not the arrays of a store", expected=expected, received=list(items)[:20])
         pixels = GROUP not in items
         if pixels != ((header.zero, header.step) == (ZERO, STEP)):
+            expected_rows = f"{ZERO} and {STEP} without a map, other values with one"
             received = f"{header.zero} and {header.step}, with{'out' * pixels} a map"
-            raise FormatError(path, "rows of another kind", expected="zero and step of its rows", received=received)
+            raise FormatError(path, "zero and step do not fit the rows", expected=expected_rows, received=received)
         width = header.pixels if pixels else _columns(items["/train/inputs"])
         places = {}
         for split in SPLITS:
@@ -329,9 +329,9 @@ def _find_array(path: Path, name: str, item: h5py.Group | h5py.Dataset, shape: t
     received = f"{item.dtype} {list(item.shape)}" if isinstance(item, h5py.Dataset) else "something else"
     if received != f"uint8 {list(shape)}":
         raise FormatError(
-            path, f"{name} is of another kind", expected=f"uint8 {list(shape)}", received=received, hint=_HINT
+            path, f"{name} has the wrong type", expected=f"uint8 {list(shape)}", received=received, hint=_HINT
         )
-    # HDF5 gives the place of an array that lies in one piece and has been written, and of no other.
+    # HDF5 returns the offset only of a contiguous array that has been written.
     offset = item.id.get_offset()
     if offset is None and item.size:
         raise FormatError(

@@ -1,4 +1,4 @@
-"""Writing the store, block by block, so that memory does not grow with the data set."""
+"""Write the store block by block, so that memory does not grow with the data set."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mnist_cli.maps.feature_map import FeatureMap
 
 @dataclass(frozen=True, kw_only=True)
 class StoreFacts:
-    """What a store says of itself beside its arrays; `StoreHeader` says what it means.
+    """The attributes of a store that is written; `StoreHeader` documents them.
 
     Attributes:
-        feature_map: what made its rows of images; None where they are pixels.
+        feature_map: made the rows from images; None if they are pixels.
     """
 
     dataset: str
@@ -69,7 +69,7 @@ class StoreWriter:
 
 
 def create_arrays(file: h5py.File, counts: Mapping[str, int], width: int) -> None:
-    """Make the arrays of a store, at their final places, for rows of `width` bytes."""
+    """Create the arrays of a store, at their final offsets, for rows of `width` bytes."""
     for split, count in counts.items():
         group = create_group(file, split)
         _create_array(group, "inputs", (count, width))
@@ -82,7 +82,7 @@ def describe(path: Path, file: h5py.File, facts: StoreFacts, sha256: Mapping[str
     Args:
         path: the file's name, for errors.
         file: open for writing.
-        facts: what it says of itself.
+        facts: the attributes.
         sha256: name of an array → SHA-256 of its bytes.
 
     Returns:
@@ -103,9 +103,9 @@ def describe(path: Path, file: h5py.File, facts: StoreFacts, sha256: Mapping[str
 
 
 def _create_array(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
-    """Create a uint8 array in one piece, at a place that is settled now, whose bytes are not filled with zeros first.
+    """Create a contiguous uint8 array at an offset that is fixed now, without filling it with zeros first.
 
-    h5py's own `create_dataset` leaves the place open until the first write.
+    h5py's own `create_dataset` chooses the offset only at the first write.
     """
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
@@ -117,15 +117,15 @@ def _create_array(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
 
 @contextlib.contextmanager
 def write_store(target: Path, counts: Mapping[str, int], width: int) -> Iterator[StoreWriter]:
-    """Give a store to fill; when the block ends without an error, it becomes `target` at once.
+    """Yield a store to fill; it becomes `target` at once if the block ends without an error.
 
     Args:
         target: the file.
         counts: split → number of examples that will be appended; 0 is allowed.
-        width: bytes of a row, D: the pixels of an image.
+        width: bytes per row, D, such as the pixels of an image.
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full; `target` is then what it was before.
+        OSError: the folder cannot be written, or the disk is full; `target` is then unchanged.
     """
     with safe_hdf5_file(target, alignment=ALIGNMENT) as file:
         yield StoreWriter(target, file, counts, width)

@@ -1,17 +1,17 @@
-"""A feature map's description in YAML, read and checked: everything that is wrong with it is reported at once.
+"""Read and check a feature map's description in YAML; all problems are reported at once.
 
-    title: two directions                    # what it is, in a few words
-    program:                                 # operations, the first one first
-      - deskew: {position: 6, shear: 10}     # or the word alone; bits behind the point
-      - shrink: 2                            # mean over 2 × 2 pixels
+    title: two directions                    # a short description
+    program:                                 # operations, in order
+      - deskew: {position: 6, shear: 10}     # or the word alone; fractional bits
+      - shrink: 2                            # means over 2 × 2 pixels
       - conv: {kernels: differences, shift: 0}    # or morlet, or lists of odd squares of whole numbers
       - relu2
       - modulus                              # of pairs of maps: the first half and the second
       - pool: {box: 4, shift: 8}             # or gauss: 2, every: 4; or rows: [[…]], columns: [[…]]
-      - cat: [[…], […]]                      # programs side by side; the last operation
+      - cat: [[…], […]]                      # programs side by side; must be last
     exemplars: {directions: 300, count: 4000}     # optional
 
-The maps that the package brings are such files, in this folder.
+The shipped maps are such files, in this folder.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _FOLDER = Path(__file__).parent
 _NAME_OR_FILE = kinds.name_or_file(MAPS, "map.yaml")
 _LARGEST = 2**23  # of a weight
 _MOST_KERNELS, _WIDEST_KERNEL, _MOST_WINDOWS = 256, 31, 256
-_DEPTH = 20  # of lists and keys in each other
+_DEPTH = 20  # of nested lists and keys
 _MOST_OPS = 400  # of a map: a file names at most 1,000 arrays
 
-# An operation as it is described: its name, and its values.
+# An operation as described: its name and its values.
 DescribedOp = tuple[str, Mapping[str, Any]]
 Problem = tuple[KeyPath, str | None]
 
 
 @dataclass(frozen=True)
 class Description:
-    """A feature map, before it meets the images of a certain size.
+    """A feature map, not yet fitted to a size of images.
 
     Attributes:
-        name: of a shipped one; of a user's own, `own`.
-        title: what it is, in a few words.
-        program: its operations; that of `cat` holds programs under `programs`.
+        name: of a shipped map; `own` for a user's own.
+        title: a short description.
+        program: its operations; `cat` holds its programs under `programs`.
         exemplars: `directions` and `count`, or nothing.
-        identity: what stands for it in a key: the name of a shipped one, or a digest of what a user's says.
+        identity: what identifies it in a key: the name of a shipped map, or a digest of the user's description.
     """
 
     name: str
@@ -64,14 +64,14 @@ class Description:
 
 
 def find_map(value: str, folder: Path = Path()) -> Description:
-    """Return the map of a name, or of a user's YAML file.
+    """Return the map of that name, or from a user's YAML file.
 
     Args:
-        value: one of MAPS but `pixels`, or the name of a file.
-        folder: what the name of a file is relative to.
+        value: one of MAPS except `pixels`, or the path of a file.
+        folder: the base of a relative path.
 
     Raises:
-        ConfigError: with everything that is wrong with it, each with line and column.
+        ConfigError: with every problem, each with line and column.
     """
     try:
         return read_map(value, folder)
@@ -80,14 +80,14 @@ def find_map(value: str, folder: Path = Path()) -> Description:
 
 
 def read_map(value: object, folder: Path = Path()) -> Description:
-    """Do the same; raises Wrong."""
+    """Return the same map, but raise Wrong for problems."""
     name = _NAME_OR_FILE.check(value)
     if name == PIXELS:
         raise Wrong([((), f"expected a map that computes something; received {shown(name)}")])
     return _shipped(name) if name in MAPS else _read(folder / name, None)
 
 
-@cache  # every look at a stage's parameters asks for it
+@cache  # every use of a stage's parameters needs it
 def _shipped(name: str) -> Description:
     return _read(_FOLDER / f"{name}.yaml", name)
 
@@ -120,7 +120,7 @@ def _read(path: Path, name: str | None) -> Description:
 
 
 def _check_matrix(value: Any, *, low: int, rows: int, is_square: bool) -> Any:
-    """Check rows of whole numbers of one length; raises Wrong."""
+    """Check that these are rows of whole numbers, all of one length; raises Wrong."""
     is_list = isinstance(value, list) and value and all(isinstance(row, list) and row for row in value)
     if not is_list or len(value) > rows or any(len(row) != len(value[0]) for row in value):
         raise Wrong
@@ -165,7 +165,7 @@ def _check_windows(value: Any) -> Any:
 
 
 def _outline(value: Any) -> str:
-    """Return what rows of numbers look like, for an error."""
+    """Describe the shape of rows of numbers, for an error."""
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
         return shown(value)
     lengths = sorted({len(row) for row in value})
@@ -199,8 +199,11 @@ def _check_program(value: Any) -> Any:
         ((index,), f"{name}: {why}")
         for index, (name, _) in enumerate(program)
         for wrong, why in (
-            (name == "cat" and index < len(program) - 1, "expected nothing after it"),
-            (name in _FIRST and any(other not in _FIRST[name] for other, _ in program[:index]), "expected it first"),
+            (name == "cat" and index < len(program) - 1, "expected it to be the last operation"),
+            (
+                name in _FIRST and any(other not in _FIRST[name] for other, _ in program[:index]),
+                "expected it to be the first operation",
+            ),
         )
         if wrong
     ]
@@ -228,7 +231,7 @@ def _check_length(value: Any, expected: str) -> None:
 
 
 def _each(check: Callable[[Any], Any]) -> Callable[[list[Any]], tuple[Any, ...]]:
-    """Check every item of a list; the problems of all of them are raised together."""
+    """Check every item of a list; raises the problems of all items together."""
 
     def check_all(items: list[Any]) -> tuple[Any, ...]:
         right, problems = [], []
@@ -298,7 +301,7 @@ def _check_shrink(value: Any) -> Any:
     return {"factor": kinds.whole(1, 64).check(value)}
 
 
-# Operation → the values that it takes, and those where the word stands alone (None: it cannot).
+# Operation → the values that it takes, and its defaults if only its name is given (None: it needs values).
 _OPS: dict[str, tuple[Kind, Mapping[str, Any] | None]] = {
     "shrink": (_kind("a factor, a whole number from 1 to 64", _check_shrink), None),
     "deskew": (
@@ -318,7 +321,7 @@ _OPS: dict[str, tuple[Kind, Mapping[str, Any] | None]] = {
     "pool": (_kind(_POOL.expected, _check_pool), None),
     "cat": (_kind("a list of programs", _check_cat), None),
 }
-# What takes the bytes of an image → what may stand before it.
+# Operations on the bytes of an image → the operations that may precede them.
 _FIRST = {"shrink": ("shrink",), "deskew": ("shrink",)}
 DESKEW: DescribedOp = ("deskew", _OPS["deskew"][1] or {})
 

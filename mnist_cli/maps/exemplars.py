@@ -1,9 +1,9 @@
-"""The layer of exemplars: how near a row is to each of some thousand training rows, fitted without labels.
+"""The layer of exemplars: the similarity of a row to each of several thousand training rows, fitted without labels.
 
     z = whitened row, 300 numbers; u = z / |z|; feature of exemplar e: max(0, u·e − 0.1)
 
-No LAPACK: subspace iteration, Gram-Schmidt and whitening are written with products of whole numbers that are exact,
-each rounded at once; so the fit, too, has the same bits on every machine.
+No LAPACK: subspace iteration, Gram-Schmidt and whitening use exact products of whole numbers and round each result at
+once, so the fit also has the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mnist_cli.maps.ops import EXACT, Integers, OutOfBounds, State, rounded
 from mnist_cli.maps.permutation import mixed, permuted
 from mnist_cli.maps.quantising import ZERO, Quantiser
 
-# Rows that a fit looks at, at most, and features of a row: then all sums stay below 2^53.
+# The most rows for a fit, and the most features of a row: within both, all sums stay below 2^53.
 FIT_ROWS, MOST_INPUTS = 8192, 4096
 _UNIT_BITS = 11  # of a unit vector
 _THRESHOLD = 419_430  # a tenth of 2^22, the square of one
@@ -37,7 +37,7 @@ class Exemplars:
     Attributes:
         projection: P, int64 [D, p].
         centre: c, int64 [p].
-        shift: of what is projected.
+        shift: of the projected rows.
         exemplars: E, int64 [p, M], unit vectors in 2^-11.
         quantiser: of the M features.
     """
@@ -50,7 +50,7 @@ class Exemplars:
 
     @property
     def largest(self) -> Integers:
-        """int64 [M], what each feature stays at or below."""
+        """int64 [M], the upper bound of each feature."""
         return np.full(self.exemplars.shape[1], 2**12, np.int64)
 
     def check(self) -> None:
@@ -61,7 +61,7 @@ class Exemplars:
         """
         directions = self.projection.shape[1]
         if len(self.centre) != directions or len(self.exemplars) != directions:
-            raise OutOfBounds(f"exemplars: expected {directions} directions of all parts")
+            raise OutOfBounds(f"exemplars: expected {directions} directions in every part")
         reach = int(np.abs(self.projection).sum(axis=0).max()) * (255 - ZERO)
         if reach >= EXACT:
             raise OutOfBounds("exemplars: expected projections below 2^24")
@@ -93,7 +93,7 @@ class Exemplars:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """What whitens a row, before exemplars are chosen; as in `Exemplars`."""
+    """The whitening projection, before exemplars are chosen; attributes as in `Exemplars`."""
 
     projection: Integers
     centre: Integers
@@ -106,7 +106,7 @@ class Projection:
 
 
 def start_of(inputs: int, directions: int, seed: int) -> Floats:
-    """Return where the subspace iteration begins, float64 [inputs, directions] of ±1, from a seed below 2^63."""
+    """Return the start of the subspace iteration, float64 [inputs, directions] of ±1, from a seed below 2^63."""
     low, high = (np.array([word], np.uint32) for word in (seed & 0xFFFFFFFF, seed >> 32))
     numbers = np.arange(inputs * directions, dtype=np.uint32) + mixed(low + mixed(high))
     return ((mixed(numbers) >> np.uint32(31)).astype(np.float64) * 2 - 1).reshape(inputs, directions)
@@ -152,7 +152,7 @@ def fit_projection(rows: Bytes, start: Floats) -> Projection:
     centre = np.floor((means @ projection) / 16 + 0.5)
     largest = np.abs(shifted @ projection - centre).max()
     shift = max(0, int(np.frexp(largest)[1]) - 12)
-    # Other rows may reach further than these, 2^24 at most: their squares must be exact too.
+    # Other rows may reach further than these, up to 2^24: their squares must be exact too.
     reach = int(np.abs(projection).sum(axis=0).max()) * (255 - ZERO) + int(np.abs(centre).max())
     while directions * (_shifted_whole(reach, shift) + 1) ** 2 >= 2**53:
         shift += 1
@@ -169,7 +169,7 @@ def _units(rows: Bytes, projection: State, centre: Integers, shift: int) -> Floa
 
 
 def _orthonormal(vectors: Floats, bits: int = 18) -> Floats:
-    """Return orthonormal columns, up to rounding, of whole numbers in 2^-bits: Gram-Schmidt, twice.
+    """Return columns that are orthonormal up to rounding, whole numbers in 2^-bits: Gram-Schmidt, twice.
 
     By Cauchy-Schwarz any partial sum stays below 2^(bits + 26).
     """

@@ -1,8 +1,8 @@
-"""A fitted feature map: bytes of images in, bytes of features out, the same on every machine.
+"""A fitted feature map turns bytes of images into bytes of features, the same on every machine.
 
     q = bytes of (program(image)), then of its exemplars;  x = (q − 80) / 32
 
-It is made of data alone, so a store and a model carry it with them, and whoever reads one can compute features.
+It consists only of data, so a store and a model contain it, and whoever reads one can compute features.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from mnist_cli.maps.ops import (
 from mnist_cli.maps.quantising import STEP, ZERO, Quantiser
 from mnist_cli.threads import in_order
 
-# Images at once: their states stay near the processor.
+# Images per block: their states fit into the processor's caches.
 BLOCK = 100
 _OPS: dict[str, type[Op]] = {kind.name: kind for kind in (Shrink, Deskew, Conv, Relu2, Modulus, Pool)}
 
@@ -52,11 +52,11 @@ class FeatureMap:
     """A feature map for images of one shape.
 
     Attributes:
-        name: of the description that it was made from.
+        name: of its description.
         shape: height and width of an image.
-        program: from the image to whole numbers.
-        quantiser: from those to bytes.
-        exemplars: the layer after it, whose bytes stand behind the others; or None.
+        program: turns an image into whole numbers.
+        quantiser: turns these into bytes.
+        exemplars: the layer after it, whose bytes follow the others; or None.
         zero, step: of x = (q − zero) / step.
     """
 
@@ -80,10 +80,10 @@ class FeatureMap:
         return len(self.quantiser) + (len(self.exemplars.quantiser) if self.exemplars else 0)
 
     def check(self) -> None:
-        """Prove that all arithmetic is exact, before an image is seen.
+        """Prove, without any image, that all arithmetic is exact.
 
         Raises:
-            OutOfBounds: it is not, or the parts do not fit each other.
+            OutOfBounds: it is not, or the parts do not fit together.
         """
         largest = np.concatenate([np.full(end.features, end.top, np.int64) for end in self.ends])
         self.quantiser.check(largest)
@@ -107,13 +107,13 @@ class FeatureMap:
 
         Args:
             images: n of them.
-            change: what is done to the bytes after shrinking and deskewing.
+            change: applied to the bytes after shrinking and deskewing.
         """
         rows = self.quantiser.bytes_of(whole_features(self.program, images, change))
         return rows if self.exemplars is None else np.concatenate([rows, self.exemplars.rows(rows)], axis=1)
 
     def seen(self, images: Bytes) -> Bytes:
-        """Return what the rest of the program looks at: images uint8 [n, height, width] shrunk and deskewed."""
+        """Return the images that the rest of the program works on, uint8 [n, height, width]: shrunk and deskewed."""
         state = as_state(images)
         for op in self.program[: _straightening(self.program)]:
             state = op.apply(state)
@@ -121,7 +121,7 @@ class FeatureMap:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything that decides a feature."""
+        """SHA-256 of everything that determines a feature."""
         document, arrays = document_of(self)
         digest = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
         for array in arrays:
@@ -133,9 +133,9 @@ def whole_features(program: Program, images: Bytes, change: Callable[[Bytes], By
     """Return the whole-number features of images uint8 [n, height, width], float32 [n, D].
 
     Args:
-        program: whose bounds hold.
+        program: one whose bounds were proved.
         images: n of them.
-        change: what is done to the bytes after shrinking and deskewing.
+        change: applied to the bytes after shrinking and deskewing.
     """
     state = as_state(images)
     first = _straightening(program)
@@ -147,12 +147,12 @@ def whole_features(program: Program, images: Bytes, change: Callable[[Bytes], By
 
 
 def _straightening(program: Program) -> int:
-    """Return how many operations at the start of a program make bytes of an image from bytes of an image."""
+    """Return how many operations at the start of a program turn bytes of an image into bytes of an image."""
     return sum(1 for _ in takewhile(lambda op: isinstance(op, Shrink | Deskew), program))
 
 
 def document_of(feature_map: FeatureMap) -> tuple[dict[str, Any], list[Integers]]:
-    """Return a map as JSON, and the arrays that it names by their numbers: {"array": 0}."""
+    """Return a map as JSON, and the arrays that it refers to by number: {"array": 0}."""
     arrays: list[Integers] = []
 
     def named(array: Integers) -> dict[str, int]:
@@ -185,14 +185,14 @@ def document_of(feature_map: FeatureMap) -> tuple[dict[str, Any], list[Integers]
 
 
 def from_document(document: Any, arrays: Sequence[Integers]) -> FeatureMap:
-    """Return the map that `document_of` described, after its bounds have been proved.
+    """Return the map that `document_of` described, after proving its bounds.
 
     Args:
-        document: as read from JSON; nothing in it is taken for granted.
+        document: as read from JSON; it is not trusted.
         arrays: int64, of any shape.
 
     Raises:
-        OutOfBounds: it is no map, or its arithmetic would not be exact.
+        OutOfBounds: it is not a map, or its arithmetic would not be exact.
     """
     try:
         shape = tuple(document["shape"])
@@ -211,7 +211,7 @@ def from_document(document: Any, arrays: Sequence[Integers]) -> FeatureMap:
         made.check()
         written, named = document_of(made)
         if written != document or len(named) != len(arrays):
-            raise OutOfBounds("expected what is written of a map, and nothing else")
+            raise OutOfBounds("expected exactly the fields and arrays of a map")
     except OutOfBounds:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
@@ -221,7 +221,7 @@ def from_document(document: Any, arrays: Sequence[Integers]) -> FeatureMap:
 
 def _program(document: Any, arrays: Sequence[Integers], depth: int = 0) -> Program:
     if depth > _DEPTH:
-        raise OutOfBounds(f"expected programs in each other at most {_DEPTH} deep")
+        raise OutOfBounds(f"expected programs nested at most {_DEPTH} deep")
     program: list[Op] = []
     for entry in document:
         if entry["op"] == "cat":
@@ -232,7 +232,7 @@ def _program(document: Any, arrays: Sequence[Integers], depth: int = 0) -> Progr
     return tuple(program)
 
 
-# Field → how many dimensions its array has.
+# Field → number of dimensions of its array.
 _DIMENSIONS = {
     "kernels": 3,
     "rows": 2,
@@ -244,7 +244,7 @@ _DIMENSIONS = {
     "exemplars": 2,
 }
 _LARGEST_NUMBER = 64  # of a shift, a factor or bits
-_DEPTH = 16  # of programs in each other
+_DEPTH = 16  # of nested programs
 
 
 def _part(kind: type[Any], values: Mapping[str, Any], arrays: Sequence[Integers]) -> Any:

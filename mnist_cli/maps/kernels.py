@@ -1,4 +1,4 @@
-"""Kernels and windows of feature maps: whole numbers that lie in `kernels.json`, never computed on a user's machine.
+"""Kernels and windows of feature maps: whole numbers from `kernels.json`, never computed on a user's machine.
 
     differences   [4, 3, 3]    central differences in four directions, in 2^-8
     morlet        [16, 7, 7]   eight complex Morlet wavelets (σ 0.8, slant 0.5, ξ 3π/4), real parts before imaginary
@@ -6,7 +6,7 @@
     gaussians                  σ → exp(−x²/2σ²) / (σ √2π) in 2^-6, at x = 0, ½, 1, … until it rounds to zero
 
 The wavelets are those of J. Bruna and S. Mallat, "Invariant scattering convolution networks" (arXiv 1203.1513),
-section 2. `tests/maps/test_kernels.py` computes all of them again.
+section 2. `tests/maps/test_kernels.py` recomputes all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIGEST = "184a6429509c4335b10b44a96c50dc27760d729649e88316faaf001519c774d9"
 def _tables() -> Any:
     content = _FILE.read_bytes()
     if hashlib.sha256(content).hexdigest() != _DIGEST:
-        raise RuntimeError(f"{_FILE.name} is not the file that belongs to this version; install mnist-cli again")
+        raise RuntimeError(f"{_FILE.name} is not the file of this version; reinstall mnist-cli")
     return json.loads(content)
 
 
@@ -50,10 +50,10 @@ def gaussians(side: int, sigma: int, every: int, count: int | None = None) -> In
     """Return Gaussian windows in 2^-6, symmetric about the middle, int64 [count, side].
 
     Args:
-        side: how many values they go over.
+        side: number of values that a window covers.
         sigma: one of `maps.GAUSSIANS`.
-        every: distance of their centres.
-        count: how many, by default ⌈side / every⌉.
+        every: distance between their centres.
+        count: number of windows, by default ⌈side / every⌉.
     """
     count = -(-side // every) if count is None else count
     table = _tables()["gaussians"][str(sigma)]

@@ -1,6 +1,6 @@
-"""How the D numbers of a model are laid out for people: the grids of a map beside each other, cells over the image.
+"""Lay out the D numbers of a model for people: the grids of a map side by side, and cells over the image.
 
-Pixels are one grid of the image's size. A feature map has one for each part of its program and each direction; the
+Pixels are one grid of the image's size. A feature map has a grid for each part of its program and each direction; the
 exemplars after it have no place in the image.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mnist_cli.maps.feature_map import FeatureMap
 from mnist_cli.maps.ops import Cat, Deskew, Program, Shrink
 
-# Grids in a row of the picture; where there are few, half as many: eight directions then make two rows.
+# Grids in a row of the picture. If there are few, half as many: eight directions then make two rows.
 _IN_A_ROW, _FEW = 8, 8
 
 Floats = npt.NDArray[np.float64]
@@ -30,8 +30,8 @@ class Part:
 
     Attributes:
         name: the operations that make them, such as `conv → modulus → pool`; `pixels` or `exemplars`.
-        start: the first of them among all D.
-        maps: grids, such as directions.
+        start: index of the first of them among all D.
+        maps: number of grids, such as directions.
         height, width: of a grid.
         is_local: whether a grid lies over the image.
     """
@@ -45,7 +45,7 @@ class Part:
 
     @property
     def numbers(self) -> slice:
-        """Where they are among all D."""
+        """Their indices among all D."""
         return slice(self.start, self.start + self.maps * self.height * self.width)
 
 
@@ -66,13 +66,13 @@ class Layout:
         return max(part.height for part in local), max(part.width for part in local)
 
     def cells(self, values: Floats) -> Floats:
-        """Add up what belongs to the same cell of the image, over all maps.
+        """Add up the numbers of each cell of the image, over all maps.
 
         Args:
             values: float64 [D].
 
         Returns:
-            float64, `cells_shape`; with exemplars it lacks theirs.
+            float64, `cells_shape`; without the numbers of exemplars.
         """
         rows, columns = self.cells_shape
         count = len(self._cell_of)
@@ -87,11 +87,11 @@ class Layout:
         ]
 
     def picture(self, values: npt.NDArray[Any], widest: int | None = None) -> npt.NDArray[Any]:
-        """Lay numbers out as a picture: each part begins a row of grids, with a line of NaN between two grids.
+        """Lay numbers out as a picture: each part begins a row of grids, with a line of NaN between grids.
 
         Args:
             values: floats [D].
-            widest: columns that the picture should not have more of, if grids can be moved.
+            widest: the most columns that the picture should have, if grids can be moved.
 
         Returns:
             floats [height, width].
@@ -100,7 +100,7 @@ class Layout:
         return np.where(places < 0, np.nan, values[np.maximum(places, 0)])
 
     def places(self, widest: int | None = None) -> Places:
-        """Return which number stands where in the picture, intp [height, width]; −1: none. As `picture`."""
+        """Return the index of the number at each place of the picture, intp [height, width], or −1. As `picture`."""
         grids = [part for part in self.parts if part.is_local]
         in_a_row = min(_IN_A_ROW if sum(part.maps for part in grids) > _FEW else _IN_A_ROW // 2, _most_maps(grids))
         while widest and in_a_row > 1 and _width(grids, in_a_row) > widest:
@@ -112,7 +112,7 @@ class Layout:
 
     @cached_property
     def _cell_of(self) -> Places:
-        """Intp, the cell of each number but those of exemplars, which come last."""
+        """Intp, the cell of each number, without those of exemplars, which come last."""
         rows, columns = self.cells_shape
         indices = []
         for part in self.parts:
@@ -123,7 +123,7 @@ class Layout:
 
 
 def layout_of(feature_map: FeatureMap | None, shape: tuple[int, int]) -> Layout:
-    """Return the layout of a feature map's numbers, or of an image's pixels where there is no map.
+    """Return the layout of a feature map's numbers, or of an image's pixels if there is no map.
 
     Args:
         feature_map: what makes D numbers of an image.
@@ -142,7 +142,7 @@ def layout_of(feature_map: FeatureMap | None, shape: tuple[int, int]) -> Layout:
 
 
 def over_image(cells: Floats, shape: tuple[int, int]) -> Floats:
-    """Return the value of the cell that each pixel lies in, float64 [height, width].
+    """Return the value of the cell of each pixel, float64 [height, width].
 
     Args:
         cells: float64 [rows, columns].
@@ -154,7 +154,7 @@ def over_image(cells: Floats, shape: tuple[int, int]) -> Floats:
 
 
 def _spread(count: int, onto: int) -> Places:
-    """Return in which of `onto` equal pieces the middles of `count` equal pieces lie."""
+    """Return which of `onto` equal pieces contains the middle of each of `count` equal pieces."""
     return (2 * np.arange(count) + 1) * onto // (2 * count)
 
 
@@ -178,7 +178,7 @@ def _width(parts: list[Part], in_a_row: int) -> int:
 
 
 def _rows(part: Part, in_a_row: int, width: int) -> Iterator[Places]:
-    """Give the rows of grids of a part, each as wide as the picture."""
+    """Yield the rows of grids of a part, each as wide as the picture."""
     numbers = np.arange(part.numbers.start, part.numbers.stop)
     if not part.is_local:
         yield np.pad(numbers, (0, -len(numbers) % width), constant_values=-1).reshape(-1, width)

@@ -1,14 +1,14 @@
-"""The operations of a feature map: whole numbers in, whole numbers out, so the same on every machine.
+"""The operations of a feature map, from whole numbers to whole numbers, so the same on every machine.
 
 A state is float32 [B, height, M, width] of whole numbers. B is images times the maps of earlier convolutions, M the
-maps of the last one. Every sum stays below 2^24, where float32 holds every whole number; so neither the order of
-summation nor the library, the threads or the size of a block can move a value. `bound` proves that from the kernels
-alone, before an image is seen. "v rounded ≫ s" is ⌊(v + 2^(s−1)) / 2^s⌋: halves go up.
+maps of the last one. Every sum stays below 2^24, where float32 represents every whole number, so no value depends on
+the order of summation, the library, the threads or the size of a block. `bound` proves this from the kernels alone,
+without any image. "v rounded ≫ s" is ⌊(v + 2^(s−1)) / 2^s⌋: halves go up.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: D102  # Op says what bound and apply are
+# ruff: noqa: D102  # Op documents bound and apply
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ import numpy.typing as npt
 EXACT = 2**24
 # Up to here the float32 root of a whole number rounds to the same whole number as the exact root.
 ROOT = 2**22
-# Of one image: numbers that an operation may make of it, and features. A block of images stays within some 400 MB.
+# The most numbers of one image after an operation, and its most features. A block of images takes at most about 400 MB.
 MOST_VALUES, MOST_FEATURES = 2**20, 2**16
 _MOST_SHEAR, _MOST_SHRINK = 16, 64
-# Columns of a convolution that one row of the banded matrix makes; 14 was fastest of those tried.
+# Columns of a convolution that one row of the banded matrix makes; 14 was the fastest value that we tried.
 _BAND = 14
 
 State = npt.NDArray[np.float32]
@@ -32,17 +32,17 @@ Integers = npt.NDArray[np.int64]
 
 
 class OutOfBounds(ValueError):
-    """An operation cannot be exact, or does not suit what it is applied to; the message says why."""
+    """An operation cannot be exact, or does not suit its input; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Extent:
-    """What is known of a state without any image.
+    """What is known about a state without any image.
 
     Attributes:
         height, width: of a map.
-        earlier: maps of earlier convolutions that an image has become.
-        largest: int64 [M], what the absolute values of each map stay at or below.
+        earlier: number of maps of an image from earlier convolutions.
+        largest: int64 [M], upper bound of the absolute values of each map.
         signed: whether values may be negative.
     """
 
@@ -54,12 +54,12 @@ class Extent:
 
     @property
     def maps(self) -> int:
-        """Maps of one image."""
+        """Number of maps of one image."""
         return self.earlier * len(self.largest)
 
     @property
     def features(self) -> int:
-        """Numbers that one image has become."""
+        """Number of values of one image."""
         return self.maps * self.height * self.width
 
     @property
@@ -76,13 +76,13 @@ class Op:
     """An operation.
 
     Attributes:
-        name: as files and documents call it.
+        name: its name in files and documents.
     """
 
     name: ClassVar[str]
 
     def bound(self, extent: Extent) -> Extent:
-        """Return what the operation makes of an extent.
+        """Return the extent after the operation.
 
         Raises:
             OutOfBounds: a sum could leave the exact range, or the operation does not suit the extent.
@@ -90,7 +90,7 @@ class Op:
         raise NotImplementedError
 
     def apply(self, state: State) -> State:
-        """Return the state after the operation; the given one may be changed."""
+        """Return the state after the operation, which may change the given one."""
         raise NotImplementedError
 
 
@@ -105,7 +105,7 @@ def rounded(values: State, shift: int) -> State:
 
 @dataclass(frozen=True, eq=False)
 class Shrink(Op):
-    """Mean over boxes of factor × factor pixels, zeros beyond the edge; for large images, first."""
+    """Mean over boxes of factor × factor pixels, zeros beyond the edge; for large images, as the first operation."""
 
     name = "shrink"
     factor: int
@@ -130,11 +130,11 @@ class Shrink(Op):
 
 @dataclass(frozen=True, eq=False)
 class Deskew(Op):
-    """Shear by cov(x, y) / var(y), and the centre of mass to the middle; bilinear, bytes to bytes.
+    """Shear by cov(x, y) / var(y) and move the centre of mass to the middle; bilinear, bytes to bytes.
 
     Attributes:
-        position: bits behind the point of positions and bilinear weights.
-        shear: bits behind the point of the shear.
+        position: fractional bits of positions and bilinear weights.
+        shear: fractional bits of the shear.
     """
 
     name = "deskew"
@@ -144,13 +144,13 @@ class Deskew(Op):
     def bound(self, extent: Extent) -> Extent:
         _need_image(extent)
         height, width = extent.height, extent.width
-        # Of white images, whose moments are the largest: Σx, Σy and Σy², and the largest product of two moments.
+        # For white images, which have the largest moments: Σx, Σy and Σy², and the largest product of two moments.
         sum_x, sum_y = width * (width - 1) // 2, height * (height - 1) // 2
         sum_yy = sum_y * (2 * height - 1) // 3
         product = 255 * height * width * 255 * max(sum_x * sum_y, width * sum_yy)
         if product >= 2**53 or 255 * sum_x >= EXACT:
             raise OutOfBounds(
-                f"expected images no larger than 86 × 86 or so; received {height} × {width}: shrink them first"
+                f"expected images of at most about 86 × 86; received {height} × {width}: shrink them first"
             )
         if not 1 <= self.position <= self.shear + 1 <= _MOST_SHEAR + 1:
             raise OutOfBounds(f"expected position from 1 to shear + 1, and shear up to {_MOST_SHEAR}")
@@ -170,7 +170,7 @@ class Deskew(Op):
         x = (centre_x - (width - 1) / 2 * unit)[:, np.newaxis, np.newaxis] + slide[:, :, np.newaxis] + columns * unit
         x = np.clip(x, -unit, width * unit).astype(np.int32)
         y = y.astype(np.int32)
-        # A column and row of zeros around, and one more for the neighbour of a weight of zero.
+        # A border of zeros, and one more row and column for neighbours with a weight of zero.
         padded = np.zeros((count, height + 3, width + 3), np.float32)
         padded[:, 1 : height + 1, 1 : width + 1] = images
         top = (y >> self.position) + 1
@@ -183,7 +183,7 @@ class Deskew(Op):
         return rounded(mixed[left] * (unit - right) + mixed[left + 1] * right, 2 * self.position)[:, :, np.newaxis]
 
     def _moments(self, images: State) -> tuple[npt.NDArray[np.float64], ...]:
-        """Return shear, and centre of mass by row and by column, float64 [n], on their grids.
+        """Return the shear, and the row and column of the centre of mass, float64 [n], on their grids.
 
         All sums are exact; each result is one correctly rounded division of whole numbers.
         """
@@ -212,7 +212,7 @@ class Conv(Op):
 
     Attributes:
         kernels: int64 [m, k, k], k = 2r + 1.
-        shift: see there.
+        shift: number of bits.
     """
 
     name = "conv"
@@ -240,7 +240,7 @@ class Conv(Op):
         padded = padded.reshape(count * maps, height + 2 * radius, -1)
         banded = self._banded[band] if band in self._banded else self._make_banded(band)
         result = np.empty((count * maps, height, kernels, pieces * band), np.float32)
-        # One product per row and piece: the rows that it reads lie side by side then.
+        # One product per row and piece, so that the rows that it reads lie side by side.
         for y in range(height):
             for start in range(0, pieces * band, band):
                 rows = padded[:, y : y + size, start : start + band + 2 * radius].reshape(count * maps, -1)
@@ -256,7 +256,7 @@ class Conv(Op):
         return {}
 
     def _make_banded(self, band: int) -> State:
-        """Return the matrix that makes `band` columns of every kernel's map from the rows that they depend on."""
+        """Return the matrix that computes `band` columns of every kernel's map from the rows that they depend on."""
         kernels, size = self.kernels.shape[:2]
         matrix = np.zeros((size, band + size - 1, kernels, band), np.float32)
         for column in range(band):
@@ -290,7 +290,7 @@ class Modulus(Op):
             raise OutOfBounds(f"expected pairs of maps; received {len(extent.largest)}")
         squares = extent.largest[:half] ** 2 + extent.largest[half:] ** 2
         if squares.max() >= ROOT:
-            raise OutOfBounds(f"squares up to {squares.max():,}: expected sums below 2^22; use a larger shift before")
+            raise OutOfBounds(f"squares up to {squares.max():,}: expected sums below 2^22; use a larger shift earlier")
         roots = np.floor(np.sqrt(squares.astype(np.float64)) + 0.5).astype(np.int64)
         return Extent(extent.height, extent.width, extent.earlier, roots)
 
@@ -306,12 +306,12 @@ class Modulus(Op):
 
 @dataclass(frozen=True, eq=False)
 class Pool(Op):
-    """Weighted sums over windows, rows u columnsᵀ, rounded ≫ shift: boxes, Gaussians, strides and halving are such.
+    """Weighted sums over windows, rows u columnsᵀ, rounded ≫ shift: boxes, Gaussians, strides and halving.
 
     Attributes:
         rows: int64 [h, height], from 0 on.
         columns: int64 [w, width], from 0 on.
-        shift: see there.
+        shift: number of bits.
     """
 
     name = "pool"
@@ -348,29 +348,29 @@ class Cat(Op):
     name = "cat"
     programs: tuple[Program, ...]
 
-    def bound(self, extent: Extent) -> Extent:  # noqa: ARG002  # it has no end of its own
-        raise OutOfBounds("expected nothing after it")
+    def bound(self, extent: Extent) -> Extent:  # noqa: ARG002  # `ends` handles it
+        raise OutOfBounds("expected it to be the last operation")
 
 
 Program = tuple[Op, ...]
 
 
 def bounds(program: Program, extent: Extent) -> Integers:
-    """Return int64 [D], what each feature stays at or below; proves that all arithmetic is exact.
+    """Return the upper bound of each feature, int64 [D]; this proves that all arithmetic is exact.
 
     Raises:
-        OutOfBounds: of the first operation that is not exact, with its name and place.
+        OutOfBounds: for the first operation that is not exact, with its name and place.
     """
     return np.concatenate([np.full(end.features, end.top, np.int64) for end in ends(program, extent)])
 
 
 def ends(program: Program, extent: Extent) -> Iterator[Extent]:
-    """Give the extent of each part of the features, in order; errors as `bounds`."""
+    """Yield the extent of each part of the features, in order; errors as `bounds`."""
     features = 0
     for end in _ends(program, extent, ""):
         features += end.features
         if features > MOST_FEATURES:
-            raise OutOfBounds(f"expected at most {MOST_FEATURES:,} features of an image; received more")
+            raise OutOfBounds(f"expected at most {MOST_FEATURES:,} features per image; received more")
         yield end
 
 
@@ -386,11 +386,11 @@ def _ends(program: Program, extent: Extent, place: str) -> Iterator[Extent]:
 
 
 def bounded(op: Op, extent: Extent, place: str) -> Extent:
-    """Return what an operation makes of an extent; errors say its place in the program, such as 2.1.3, and its name."""
+    """Return the extent after an operation; errors name the operation and its place in the program, such as 2.1.3."""
     try:
         after = op.bound(extent)
         if after.features > MOST_VALUES:
-            raise OutOfBounds(f"expected at most {MOST_VALUES:,} values of an image; received {after.features:,}")
+            raise OutOfBounds(f"expected at most {MOST_VALUES:,} values per image; received {after.features:,}")
     except OutOfBounds as problem:
         raise OutOfBounds(f"operation {place}, {op.name}: {problem}") from None
     return after
@@ -400,13 +400,13 @@ def apply(program: Program, state: State, images: int) -> State:
     """Return the features of some images, float32 [images, D] of whole numbers: map by map, row by row.
 
     Args:
-        program: whose bounds hold.
+        program: one whose bounds were proved.
         state: float32 [B, height, M, width]; it may be changed.
         images: n; B is a multiple of it.
     """
     for op in program:
         if isinstance(op, Cat):
-            # Each but the last gets a copy, as operations work in place.
+            # Operations work in place, so each program but the last gets a copy.
             parts = [*(state.copy() for _ in op.programs[1:]), state]
             results = [apply(inner, part, images) for inner, part in zip(op.programs, parts, strict=True)]
             return np.concatenate(results, axis=1)
@@ -429,7 +429,7 @@ def _shifted(values: Integers, shift: int) -> Integers:
 
 
 def _check_weights(weights: Integers, low: int) -> None:
-    """Refuse weights whose sums int64 might not hold, and negative ones where `low` is 0."""
+    """Refuse weights whose sums may overflow int64, and negative ones if `low` is 0."""
     if weights.min() < low or weights.max() > EXACT:
         raise OutOfBounds(f"expected weights from {'-2^24' if low else 0} up to 2^24")
 
@@ -440,13 +440,13 @@ def _check_sum(largest: int, shift: int) -> None:
     if largest + (1 << shift >> 1) >= EXACT:
         raise OutOfBounds(
             f"sums up to 2^{math.log2(largest):.1f}: expected less than 2^24; "
-            "use smaller weights, or a larger shift before"
+            "use smaller weights, or a larger shift earlier"
         )
 
 
 def _need_image(extent: Extent) -> None:
     if not extent.is_image():
-        raise OutOfBounds("expected the bytes of an image: it comes first")
+        raise OutOfBounds("expected the bytes of an image: it must be the first operation")
 
 
 def _times(height: int, width: int) -> str:

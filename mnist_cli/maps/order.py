@@ -1,8 +1,8 @@
 """The order of the training examples: a pure function of the seed and the position, the same in any language.
 
 Position p counts examples from the start of training: step s of batch size B takes positions s·B … s·B+B−1.
-Epoch e = p // n, and the row is where the permutation of (seed, e) takes p % n. So a resumed run needs to know only its
-step, any number of workers sees the same global batches, and no array of n is needed.
+Epoch e = p // n, and the row is where the permutation of (seed, e) takes p % n. So a resumed run needs only its step,
+any number of workers sees the same global batches, and no array of length n is needed.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import numpy.typing as npt
 
 from mnist_cli.maps.permutation import permuted
 
-# So many positions at once: their arrays take some megabytes.
+# Positions at a time: their arrays take a few megabytes.
 _BLOCK = 1 << 16
 
 
 def rows_at(seed: int, position: int, length: int, count: int) -> npt.NDArray[np.int32]:
-    """Return the rows of `count` examples that stand at `length` positions from `position` on.
+    """Return the rows of `count` examples at the `length` positions from `position` on.
 
     Args:
         seed: below 2^63.
         position: of the first example, from 0 on.
-        length: how many rows.
+        length: number of rows.
         count: examples in an epoch, 1 to 2^31.
 
     Returns:
-        int32 [length]; where the positions run over the end of an epoch, they continue in the next one.
+        int32 [length]; positions past the end of an epoch continue in the next one.
 
     Raises:
         ValueError: a number is out of range.

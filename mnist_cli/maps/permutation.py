@@ -1,7 +1,8 @@
 """A keyed bijection on 0 … n−1: a shuffle without an array, the same in any language and with any library.
 
-A Feistel network of 8 rounds on 2k bits, 4^k ≥ n, whose rounds are a 32-bit hash. A result of n or more goes through it
-again (cycle walking, less than four times on average). All arithmetic is on unsigned 32-bit integers; n ≤ 2^31.
+A Feistel network of 8 rounds on 2k bits, 4^k ≥ n, with a 32-bit hash as its round function. A result of n or more goes
+through it again (cycle walking, fewer than four times on average). All arithmetic uses unsigned 32-bit integers;
+n ≤ 2^31.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def permuted(seed: int, stream: int, positions: npt.NDArray[np.int64], count: in
     """Return where the permutation of (seed, stream) takes each position.
 
     Args:
-        seed, stream: below 2^63; each pair has a permutation of its own.
+        seed, stream: below 2^63; each pair has its own permutation.
         positions: integers [m] from 0 to count−1.
         count: n, 1 to 2^31.
 
@@ -59,7 +60,7 @@ def _keys(seed: int, stream: int) -> list[np.uint32]:
 def mixed(values: UInt32) -> UInt32:
     """Return a hash of each number: lowbias32 of C. Wellons (https://nullprogram.com/blog/2018/07/31/)."""
     values = values ^ (values >> np.uint32(16))
-    # In place: new arrays would take a third of the time.
+    # In place: allocating new arrays would take a third of the time.
     values *= np.uint32(0x7FEB352D)
     values ^= values >> np.uint32(15)
     values *= np.uint32(0x846CA68B)

@@ -1,6 +1,6 @@
 """A fitted map as one JSON document, for programs in other languages: page/templates/features.js runs it.
 
-It is what `document_of` gives, each array where it is used: {"shape": [16, 7, 7], "int32": "base64, little-endian"}.
+It is the result of `document_of` with each array in its place: {"shape": [16, 7, 7], "int32": "base64, little-endian"}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def portable_document(feature_map: FeatureMap) -> dict[str, Any]:
     """Return a map as one document; equal maps give equal documents.
 
     Args:
-        feature_map: the map; all its numbers fit into int32, as `check` proved.
+        feature_map: the map; `check` proved that all its numbers fit into int32.
     """
     document, arrays = document_of(feature_map)
 
@@ -43,5 +43,5 @@ def portable_array(array: npt.NDArray[Any]) -> dict[str, Any]:
 
 
 def portable_size(feature_map: FeatureMap) -> int:
-    """Return how many characters the document takes as JSON."""
+    """Return the length of the document as JSON, in characters."""
     return len(json.dumps(portable_document(feature_map), separators=(",", ":")))

@@ -1,4 +1,4 @@
-"""From a description to a program for images of a certain size: grids, windows and factors follow the size."""
+"""Make a program from a description, for images of a given size: grids, windows and factors depend on the size."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ LARGEST_SIDE = 64
 
 
 def make_program(description: Description, shape: tuple[int, int], *, deskew: bool = False) -> Program:
-    """Return a description's program for images of a shape, shrunk first where they are large.
+    """Return a description's program for images of a shape; large images are shrunk first.
 
     Args:
         description: the map.
         shape: height and width of an image.
-        deskew: whether images are deskewed first, if the description does not say so itself.
+        deskew: whether to deskew images first, if the description does not.
 
     Raises:
         OutOfBounds: the windows of an operation do not suit the size, or its sums could leave the exact range.

@@ -1,7 +1,7 @@
-"""From whole-number features to bytes: q = clip(⌊(a f + c) / 2^s⌋, 0, 255), and (q − 80) / 32 is standardised.
+"""Turn whole-number features into bytes: q = clip(⌊(a f + c) / 2^s⌋, 0, 255), where (q − 80) / 32 is standardised.
 
-Fitted once. The spread that a feature is divided by is its own plus a tenth of the mean spread: features that hardly
-ever differ from zero would become noise otherwise.
+It is fitted once. A feature is divided by its own spread plus a tenth of the mean spread: otherwise features that are
+almost always zero would become noise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mnist_cli.maps.ops import EXACT, Integers, OutOfBounds, State
 
 ZERO, STEP = 80, 32
-# So many examples a fit takes at most, and so large a feature may be: then all its sums stay below 2^53.
+# Examples of a fit, and the limits within which all its sums stay below 2^53.
 FIT_EXAMPLES = 3000
 _MOST_EXAMPLES, _LARGEST = 4096, 2**14
 _FINEST = 24  # shift
@@ -29,7 +29,7 @@ class Quantiser:
 
     Attributes:
         factors: a, int64 [D], from 0 on.
-        offsets: c, int64 [D]; they contain zero and the half.
+        offsets: c, int64 [D]; they include the zero of q and the half for rounding.
         shift: s.
     """
 
@@ -44,20 +44,20 @@ class Quantiser:
         """Prove that features up to `largest`, int64 [D], become bytes exactly.
 
         Raises:
-            OutOfBounds: they do not.
+            OutOfBounds: they do not, or the parts do not fit together.
         """
         if not len(self.factors) == len(self.offsets) == len(largest):
             raise OutOfBounds(
-                f"the way to bytes: expected {len(largest)} factors and offsets; "
+                f"quantiser: expected {len(largest)} factors and offsets; "
                 f"received {len(self.factors)} and {len(self.offsets)}"
             )
         if self.factors.min() < 0 or not 0 <= self.shift <= _FINEST:
-            raise OutOfBounds(f"the way to bytes: expected factors from 0 up, and a shift from 0 to {_FINEST}")
+            raise OutOfBounds(f"quantiser: expected factors from 0 up, and a shift from 0 to {_FINEST}")
         if (self.factors * largest + np.abs(self.offsets)).max() >= EXACT:
-            raise OutOfBounds("the way to bytes: expected sums below 2^24")
+            raise OutOfBounds("quantiser: expected sums below 2^24")
 
     def bytes_of(self, features: State) -> Bytes:
-        """Return the bytes of float32 [n, D] whole numbers, uint8 [n, D]; the features are overwritten."""
+        """Return whole numbers, float32 [n, D], as bytes, uint8 [n, D]; this overwrites the features."""
         factors, offsets = self._floats
         features *= factors
         features += offsets
@@ -71,13 +71,13 @@ class Quantiser:
 
 
 def fit_quantiser(features: State, largest: Integers) -> Quantiser:
-    """Return the finest map to bytes that is exact, from the features of some examples.
+    """Return the finest exact map to bytes, fitted to the features of some examples.
 
-    One root and three divisions, each rounded at once: the same integers on every machine.
+    One root and three divisions, each rounded at once, give the same integers on every machine.
 
     Args:
         features: float32 [n, D] of whole numbers, 1 ≤ n ≤ 4,096.
-        largest: int64 [D], what each stays at or below.
+        largest: int64 [D], the upper bound of each feature.
 
     Raises:
         OutOfBounds: a feature may be 2^14 or more.
@@ -100,4 +100,4 @@ def fit_quantiser(features: State, largest: Integers) -> Quantiser:
         offsets = ZERO * unit + np.floor(unit / 2) - np.floor(factors * sums / count + 0.5)
         if (factors * largest + np.abs(offsets)).max() < EXACT:
             return Quantiser(factors.astype(np.int64), offsets.astype(np.int64), shift)
-    raise OutOfBounds("features that differ too little to become bytes exactly; pool with a smaller shift")
+    raise OutOfBounds("the features differ too little to become bytes exactly; pool with a smaller shift")

@@ -1,4 +1,4 @@
-"""The softmax in whole numbers: no exp and no ln at run time, so the same bits on every machine.
+"""The softmax in whole numbers: without exp or ln at run time, so with the same bits on every machine.
 
     q                                         uint8, a stored row; x = (q − zero) / step
     V, b                                      integers in float64; W = V · 2^-24
@@ -35,7 +35,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Tables(NamedTuple):
-    """The tables in the form in which they are used.
+    """The tables in the form that the computation uses.
 
     Attributes:
         high: float64 [65,536], the rounded A B · 2^-24 at t ≫ 8.
@@ -50,14 +50,14 @@ class Tables(NamedTuple):
 
 @cache
 def tables() -> Tables:
-    """Return the tables, read and compared to their digest once."""
+    """Return the tables; they are read and compared with their digest once."""
     a, b, c = (table.astype(np.float64) for table in powers())
     high = np.floor(np.outer(a, b).ravel() * UNIT + 0.5)
     return Tables(high, c * UNIT, np.array(_read()["ln"], np.int64))
 
 
 def powers() -> tuple[Integers, Integers, Integers]:
-    """Return A, B and C as they are written, int64 [256] each."""
+    """Return A, B and C as in the file, int64 [256] each."""
     a, b, c = (np.array(_read()[name], np.int64) for name in "ABC")
     return a, b, c
 
@@ -66,7 +66,7 @@ def powers() -> tuple[Integers, Integers, Integers]:
 def _read() -> dict[str, list[int]]:
     content = _TABLES.read_bytes()
     if hashlib.sha256(content).hexdigest() != _DIGEST:
-        raise RuntimeError(f"{_TABLES.name} is not the file that belongs to this version; install mnist-cli again")
+        raise RuntimeError(f"{_TABLES.name} is not the file of this version; reinstall mnist-cli")
     read: dict[str, list[int]] = json.loads(content)
     return read
 
@@ -112,8 +112,8 @@ def losses(scores: Floats, labels: npt.NDArray[np.intp], step: int) -> Integers:
 def logarithms(sums: Floats) -> Integers:
     """Return ln(s · 2^-24) in units of 2^-20 for each whole number s from 2^24 to 2^33 − 1.
 
-    The exponent of a float64 and its first ten binary places choose a pair of entries; the 22 places after them, which
-    are all there are, interpolate.
+    The exponent of a float64 and its first ten binary places select a pair of entries; the other 22 places, which are
+    all that remain, interpolate between them.
     """
     bits = sums.view(np.int64)
     exponents, places, rest = (bits >> 52) - 1047, bits >> 42 & 1023, bits >> 20 & 0x3FFFFF

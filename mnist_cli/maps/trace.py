@@ -1,4 +1,4 @@
-"""What becomes of one image, operation by operation: for pictures that explain a map."""
+"""Trace one image through a map, operation by operation, for pictures that explain the map."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Step:
     """The maps after one operation.
 
     Attributes:
-        op: its name; `image` for what comes before all of them.
-        branch: which programs of `cat` lead here, such as (2, 1); () before the first one.
+        op: its name; `image` before the first operation.
+        branch: the programs of `cat` that lead here, such as (2, 1); () before the first `cat`.
         maps: float32 [m, height, width] of whole numbers.
         is_signed: whether they may be negative.
     """

@@ -1,7 +1,7 @@
 """Warped copies of images, the same bytes everywhere: hashed integers instead of a generator, fixed point throughout.
 
-A copy is turned (up to 10°), scaled and sheared (up to a tenth) and shifted (up to a pixel), and its points are moved
-by a smooth random field (0.7 pixels, root mean square). Positions are in 1/256 of a pixel, the matrix in 1/4096.
+A copy is rotated (up to 10°), scaled and sheared (up to a tenth), shifted (up to a pixel), and bent by a smooth random
+field (0.7 pixels, root mean square). Positions are in 1/256 of a pixel, the matrix in 1/4096.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _GOLDEN = np.uint32(0x9E3779B9)
 def warped(
     images: Bytes, positions: npt.NDArray[np.int64], copy: int, *, seed: int = 0, strength: float = 1.0
 ) -> Bytes:
-    """Return a warped copy of each image; it depends on image, position, copy, seed and strength alone.
+    """Return a warped copy of each image; it depends only on image, position, copy, seed and strength.
 
     Args:
         images: uint8 [n, height, width].
-        positions: [n], the images' numbers in their split.
+        positions: [n], the images' positions in their split.
         copy: 1 to `maps.MOST_COPIES`.
         seed: below 2^63.
         strength: 1 for the ranges above, 0 for none.
@@ -61,7 +61,7 @@ def warped(
 
 
 def _offset(seed: int) -> np.uint32:
-    """Return what a seed adds to all keys; seed 0 adds nothing."""
+    """Return the number that a seed adds to all keys; 0 for seed 0."""
     low, high = (np.array([word], np.uint32) for word in (seed & 0xFFFFFFFF, seed >> 32))
     return np.uint32(mixed(low + mixed(high))[0])
 
@@ -73,13 +73,13 @@ def _uniform(keys: npt.NDArray[np.uint32], streams: npt.NDArray[np.int64], large
 
 
 def _field(keys: npt.NDArray[np.uint32], height: int, width: int, strength: float) -> Integers:
-    """Return how far each point is moved in y and x, int64 [n, 2, height, width], in 1/256 of a pixel."""
+    """Return how far each point moves in y and x, int64 [n, 2, height, width], in 1/256 of a pixel."""
     across, down = (gaussians(side, _FIELD_SIGMA, _FIELD_EVERY, _knots(side)) for side in (width, height))
     cells = 2 * len(down) * len(across)
     streams = [100 + cells * index + np.arange(cells) for index in range(_FIELD_SUMMANDS)]
     drawn = np.stack([_uniform(keys, each, _FIELD_RANGE) for each in streams])
     knots = drawn.sum(axis=0).reshape(-1, 2, len(down), len(across))
-    # One constant instead of each field's own spread: what a sum of uniform numbers spreads to behind both windows.
+    # One constant instead of each field's own spread: the spread of a sum of uniform numbers after both windows.
     spread = math.sqrt(_FIELD_SUMMANDS * _FIELD_RANGE * (_FIELD_RANGE + 1) / 3)
     windows = math.sqrt(int((down * down).sum()) * int((across * across).sum()) / (height * width))
     gain = math.floor(_FIELD_PIXELS * 256 * 2**16 / spread / windows + 0.5)
@@ -87,7 +87,7 @@ def _field(keys: npt.NDArray[np.uint32], height: int, width: int, strength: floa
 
 
 def _knots(side: int) -> int:
-    """Return how many knots of the field a side has: they reach beyond both its ends."""
+    """Return the number of knots along a side; they extend beyond both ends."""
     return -(-(side - 1) // _FIELD_EVERY) + 1
 
 

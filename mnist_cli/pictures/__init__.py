@@ -1,1 +1,1 @@
-"""Pictures: read from files, normalised as the images of MNIST are, and drawn."""
+"""Read pictures from files, normalise them as MNIST's images are, and draw plots."""

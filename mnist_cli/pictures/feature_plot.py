@@ -1,4 +1,4 @@
-"""The plot of a digit on its way through a feature map."""
+"""Plot a digit on its way through a feature map."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from mnist_cli.maps.trace import Step
 
-_MOST = 16  # maps in a row; of more, the first ones
+_MOST = 16  # maps in a row; if there are more, the first ones
 _TILE, _LABEL = 0.62, 2.35  # inches
 _WORDS = {
     "image": "the image",
-    "shrink": "made smaller",
+    "shrink": "shrunk",
     "deskew": "deskewed and centred",
     "conv": "convolved",
-    "relu2": "both signs apart",
+    "relu2": "both signs, separated",
     "modulus": "strength of the waves",
     "pool": "pooled",
 }
@@ -25,10 +25,10 @@ _WORDS = {
 def features(steps: list[Step], title: str) -> Figure:
     """Return one row for each step, with its maps side by side.
 
-    Ink is black; where values have a sign, blue is above zero and red below. Each row has a scale of its own.
+    Ink is black. Signed values are blue above zero and red below. Each row has its own scale.
 
     Args:
-        steps: of an image, as `maps.trace` gives them.
+        steps: the steps of an image from `maps.trace`.
         title: of the figure.
     """
     columns = max(min(_MOST, len(step.maps)) for step in steps)

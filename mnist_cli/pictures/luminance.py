@@ -1,4 +1,4 @@
-"""Every kind of picture becomes grey levels: colour, palette, 16 bits, transparency."""
+"""Turn every kind of picture into grey levels: colour, palette, 16 bits, transparency."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-# A longer picture is averaged down to this first: more pixels add nothing to an image of MNIST's size.
+# Longer pictures are first averaged down to this: more pixels add nothing to an image of MNIST's size.
 _LONGEST = 1024
-_STRIP = 1_000_000  # pixels that become floats at a time
+_STRIP = 1_000_000  # pixels converted to floats at a time
 # Weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -28,7 +28,7 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
         image: as `normalize` takes it.
 
     Returns:
-        float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to 1,024 pixels at most.
+        float32 [height, width] in [0, 1], 0 = black; a large picture is averaged down to at most 1,024 pixels a side.
 
     Raises:
         InputError: it is not a picture.
@@ -39,11 +39,11 @@ def luminance(image: Image | npt.ArrayLike) -> Floats:
         grey, alpha = _planes_of_array(image)
         return _on_background(*_averaged_planes(grey, alpha, -(-max(grey.shape) // _LONGEST)))
     except MemoryError as error:
-        raise InputError("the picture is too large for the memory that is left") from error
+        raise InputError("the picture is too large for the free memory") from error
 
 
 def area_average(image: npt.NDArray[Any], height: int, width: int) -> Floats:
-    """Return the image in another size, each pixel the mean of the area that it covers.
+    """Return the image in another size; each pixel is the mean of the area that it covers.
 
     Args:
         image: numbers [rows, columns].
@@ -54,7 +54,7 @@ def area_average(image: npt.NDArray[Any], height: int, width: int) -> Floats:
 
 
 def shrunk(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
-    """Return the image in its own proportions with at most this many rows and columns; a small one as it is.
+    """Return the image, shrunk in proportion to at most this many rows and columns; a small one unchanged.
 
     Args:
         image: numbers [rows, columns] of any sign.
@@ -78,17 +78,17 @@ def reduced(plane: npt.NDArray[Any], factor: int) -> Floats:
 
 
 def _averaged_rows(image: npt.NDArray[Any], count: int) -> npt.NDArray[np.float64]:
-    """Return float64 [count, columns]: from the sums of all that is above each edge, and the row that it cuts."""
+    """Return float64 [count, columns], from the sum of all rows above each edge and the row that the edge cuts."""
     above = np.cumsum(image, axis=0, dtype=np.float64) - image
     edges = np.linspace(0, len(image), count + 1)
     cut = np.minimum(edges.astype(np.intp), len(image) - 1)
     sums = above[cut] + image[cut] * (edges - cut)[:, np.newaxis]
     means: npt.NDArray[np.float64] = np.diff(sums, axis=0) * (count / len(image))
-    return np.clip(means, image.min(), image.max())  # the difference of two sums may miss them by a last bit
+    return np.clip(means, image.min(), image.max())  # the difference of two sums may be off in the last bit
 
 
 def _luminance_of_image(image: Image) -> Floats:
-    """Return the grey levels of a picture, taken strip by strip: as floats a large one takes four times the memory."""
+    """Return the grey levels of a picture, strip by strip: as floats, a large one takes four times the memory."""
     white = _white(image.getextrema()[1]) if image.mode.startswith("I") else 0
     factor = -(-max(image.size) // _LONGEST)
     rows = max(1, _STRIP // (image.width * factor)) * factor
@@ -107,7 +107,7 @@ def _averaged_planes(
     """Return the grey levels times their visibility, and the visibility; both averaged down."""
     if alpha is None:
         return reduced(grey, factor), None
-    # An invisible pixel may have any colour, so colours are averaged by how visible they are.
+    # An invisible pixel may have any colour, so colours are weighted by their visibility.
     return reduced(_unit(grey) * _unit(alpha), factor), reduced(alpha, factor)
 
 
@@ -149,7 +149,7 @@ def _planes_of_array(image: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArra
 
 
 def _unit(plane: npt.NDArray[Any]) -> Floats:
-    """Return integers of a range from 0, or floats, as float32 in [0, 1]."""
+    """Return unsigned integers, scaled, or floats as float32 in [0, 1]."""
     if plane.dtype.kind == "u":
         plane = np.divide(plane, np.float32(_white(plane.max(initial=0))), dtype=np.float32)
     floats: Floats = plane.astype(np.float32, copy=False)
@@ -157,7 +157,7 @@ def _unit(plane: npt.NDArray[Any]) -> Floats:
 
 
 def _white(greatest: Any) -> int:
-    """Return the value of white: many programs write 8, 12 or 14 bits into files of 16, which look black otherwise."""
+    """Return the value of white: many programs write 8, 12 or 14 bits into files of 16, which would look black."""
     return (1 << max(8, int(greatest).bit_length())) - 1
 
 
@@ -170,8 +170,8 @@ def _background(seen: Floats, visible: Floats) -> np.float32:
     """
     border = np.ones(seen.shape, np.bool_)
     border[1:-1, 1:-1] = False
-    if visible[border].mean() > 0.5:  # paper with holes or round corners
+    if visible[border].mean() > 0.5:  # paper with holes or rounded corners
         opaque = border & (visible > 0.5)
         return np.float32(np.median(seen[opaque] / visible[opaque]))
-    # A drawing on nothing: behind dark ink belongs white, behind light ink black.
+    # A drawing without a background: white belongs behind dark ink, black behind light ink.
     return np.float32(seen.sum() < 0.5 * visible.sum())

@@ -1,4 +1,4 @@
-"""Matplotlib where it cannot keep its files below the home folder, as in many containers."""
+"""Use Matplotlib where it cannot keep its files below the home folder, as in many containers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mnist_cli import files
 
 @contextlib.contextmanager
 def tidy_matplotlib() -> Iterator[None]:
-    """Import and use Matplotlib in the block: it says nothing of its folder, and leaves none behind.
+    """Import and use Matplotlib in the block, without a warning about its folder and without leaving one behind.
 
-    Without a home folder that it can write, it makes a temporary one, lets MPLCONFIGDIR name it, and removes it when
-    the interpreter is taken apart, which a command of ours never is. For a process that ends after the block.
+    Without a writable home folder, it creates a temporary folder, sets MPLCONFIGDIR to it, and removes it when the
+    interpreter shuts down, which our commands skip. Only for a process that ends after the block.
     """
     logger, is_named = logging.getLogger("matplotlib"), "MPLCONFIGDIR" in os.environ
     level = logger.level

@@ -1,4 +1,4 @@
-"""The images that a model gets wrong, first those whose label it gave the least probability."""
+"""Find the images that a model gets wrong, those with the least probability for their label first."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Mistake:
     """One image that the model gets wrong.
 
     Attributes:
-        index: its place among the images.
+        index: its position among the images.
         label: the true one.
-        prediction: the most probable one.
-        probability: that of the prediction.
+        prediction: the most probable label.
+        probability: of the prediction.
     """
 
     index: int
@@ -32,15 +32,15 @@ class Mistake:
 def worst_mistakes(
     model: Model, inputs: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], count: int
 ) -> tuple[list[Mistake], int]:
-    """Return the mistakes that gave the label the least probability, and how many mistakes there are in all.
+    """Return the mistakes with the least probability for the label, and the total number of mistakes.
 
-    They are the ones that cost most: each adds −ln of that probability to the cross-entropy.
+    These cost the most: each adds −ln of that probability to the sum of the cross-entropy.
 
     Args:
         model: D inputs, K classes.
         inputs: uint8 [n, D].
         labels: uint8 [n], below K.
-        count: how many to return at most; of equal ones the first.
+        count: the most mistakes to return; of equal ones the first.
     """
     wrong, worst = 0, Lowest(count, len(model.bias))
     for start, probabilities, truth in answers(model, inputs, labels):
@@ -55,8 +55,8 @@ def worst_mistakes(
 
 
 def mistakes_title(split: str, shown: int, wrong: int, examples: int) -> str:
-    """Return what the mistakes shown are, such as `test: the 24 worst of 843 mistakes among 10,000 images`."""
+    """Describe the mistakes shown, such as `test: the 24 worst of 843 mistakes among 10,000 images`."""
     if not wrong:
-        return f"{split}: no mistake among {plural(examples, 'image')}"
+        return f"{split}: no mistakes among {plural(examples, 'image')}"
     counted = f"the {shown} worst of {plural(wrong, 'mistake')} among {plural(examples, 'image')}"
     return f"{split}: {counted} (true → predicted)"

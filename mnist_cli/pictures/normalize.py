@@ -1,4 +1,4 @@
-"""A picture becomes an image of the model's shape, made as the images of MNIST were made.
+"""Turn a picture into an image of the model's shape, made as the images of MNIST were made.
 
 "The original black and white images from NIST were size normalized to fit in a 20x20 pixel box while preserving their
 aspect ratio. The resulting images contain grey levels as a result of the anti-aliasing technique used by the
@@ -6,9 +6,9 @@ normalization algorithm. The images were centered in a 28x28 image by computing 
 translating the image so as to position this point at the center of the 28x28 field." (LeCun, Cortes and Burges,
 http://yann.lecun.com/exdb/mnist/)
 
-An image of another shape gets the same shares of its height and width. A scan or photograph has to become black and
-white first: the border shows the paper, what stands out from the paper's own unevenness is ink, and the darkest ink
-becomes 1. A "digit" below is whatever the picture shows.
+For another shape, the box has the same share of its height and width. A scan or photograph must become black and white
+first: the border shows the paper, whatever stands out from its unevenness is ink, and the darkest ink becomes 1. Below,
+"digit" means whatever the picture shows.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-_BOX = 20 / 28  # share of the image's sides that MNIST gives to the digit's longer side
-# The digit is found in a coarse copy with this many pixels a side: a speck of dust is paper there, a thin line ink.
+_BOX = 20 / 28  # share of the image's side that the digit's longer side takes in MNIST
+# Pixels a side of the coarse copy in which the digit is found: there a speck of dust is paper, and a thin line is ink.
 _COARSE = 128
-_FAINTEST = 0.05  # ink must differ at least so much from its paper, of 1 between black and white
-# How many standard deviations of the paper ink stands out of it at least. The largest of 16,384 normal numbers, which
-# is what a coarse look at textured paper gives, is 4 on average, and 5 once in a few hundred times.
+_FAINTEST = 0.05  # least difference of ink from its paper, where black and white differ by 1
+# Ink stands out from the paper by at least this many standard deviations of the paper. A coarse copy of textured paper
+# has 16,384 normal numbers; the largest of them is 4 on average, and 5 once in a few hundred times.
 _BLANK_DEVIATIONS = 5
-_UNEVEN = 0.25  # what differs so much from the paper is there, even if it cannot be told from the rest
-_PAPER_DEVIATIONS = 4  # what is closer to the paper is paper
-_EDGE = 0.1  # ink that counts for where the digit begins; its anti-aliased fringe may reach a little further
+_UNEVEN = 0.25  # what differs this much from the paper is visible, even if it cannot be separated from the rest
+_PAPER_DEVIATIONS = 4  # what is closer to the paper than this is paper
+_EDGE = 0.1  # darker ink decides where the digit begins; its anti-aliased fringe may reach a little further
 _NORMAL_MAD = 1.4826  # standard deviation of normal numbers over their median absolute deviation
 
 
 def fitted(picture: Image, shape: tuple[int, int], fit: str) -> Bytes:
-    """Return a picture as the images of a data set were made: by `normalize`, or with `resize` as a whole.
+    """Return a picture as the images of a data set were made: by `normalize`, or resized as a whole.
 
     Returns:
         uint8 [*shape].
 
     Raises:
-        InputError: there is nothing in a picture that is to be normalised.
+        InputError: the picture is to be normalised and shows nothing.
     """
     if fit == "normalise":
         return normalize(picture, shape)
@@ -61,8 +61,8 @@ def fitted(picture: Image, shape: tuple[int, int], fit: str) -> Bytes:
 def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
     """Return a picture of one digit, or of anything drawn, as MNIST would hold it.
 
-    It may be dark on light or light on dark, anywhere, of any size. What already is a normalised image of the shape is
-    returned as it is.
+    The digit may be dark on light or light on dark, anywhere, and of any size. A picture that already is a normalised
+    image of the shape is returned unchanged.
 
     Args:
         image: a Pillow image, or an array [height, width] or [height, width, channels] with 1 to 4 channels (grey,
@@ -74,21 +74,21 @@ def normalize(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> Bytes:
         height or of the width; its centre of mass lies in the middle as far as whole pixels and the edge allow.
 
     Raises:
-        InputError: there is nothing in the picture, or it is not a picture.
+        InputError: the picture shows nothing, or it is not a picture.
     """
     ink, in_place = find_ink(image, shape)
     return _bytes(ink) if in_place else placed(ink, shape)
 
 
 def find_ink(image: Image | npt.ArrayLike, shape: tuple[int, int]) -> tuple[Floats, bool]:
-    """Return a picture's ink, float32 [height, width] in [0, 1], and whether it is an image of the shape already.
+    """Return a picture's ink, float32 [height, width] in [0, 1], and whether it already is an image of the shape.
 
     Args:
         image: as `normalize` takes it.
-        shape: height and width of the image that it is to become.
+        shape: height and width of the target image.
 
     Raises:
-        InputError: there is nothing in the picture, or it is not a picture.
+        InputError: the picture shows nothing, or it is not a picture.
     """
     grey = luminance(image)
     distance = distance_from_paper(grey if grey.shape == shape else sheet(grey))
@@ -105,7 +105,7 @@ def placed(ink: Floats, shape: tuple[int, int]) -> Bytes:
         shape: height and width of the result.
 
     Raises:
-        InputError: there are only specks.
+        InputError: the ink is only specks.
     """
     digit = _cropped(ink)
     box = [max(1, round(side * _BOX)) for side in shape]
@@ -135,8 +135,8 @@ def distance_from_paper(grey: Floats) -> Floats:
 def _paper_plane(grey: Floats) -> Floats:
     """Return the background's grey level at each pixel, as float32 that broadcasts to [height, width].
 
-    Light that falls from one side makes paper a slope: the medians of opposite sides say how steep. Where they differ
-    by half of all that is seen, one of the sides is ink, and the paper is level.
+    Light from one side gives the paper a slope, which the medians of opposite sides measure. If they differ by half of
+    the whole contrast, one of the sides is ink, and the paper is level.
     """
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     contrast = float(grey.max() - grey.min())
@@ -150,16 +150,16 @@ def _paper_plane(grey: Floats) -> Floats:
 
 
 def centre_of_mass(image: npt.NDArray[np.number], axis: int) -> float:
-    """Return the mean index of a pixel along an axis, each weighted by its value."""
+    """Return the mean index of the pixels along an axis, weighted by their values."""
     profile = image.sum(axis=1 - axis, dtype=np.float64)
     return float(profile @ np.arange(len(profile)) / profile.sum())
 
 
 def _is_normalized(distance: Floats, shape: tuple[int, int]) -> bool:
-    """Whether an image of the shape is to stay as it is, on its clean background.
+    """Return whether an image of the shape, on its clean background, must stay unchanged.
 
     Its digit is in the box and in the middle; or its ink is larger than the box and reaches the edge. Such an image is
-    cut or speckled, and where its digit begins cannot be known.
+    cut or speckled, so where its digit begins cannot be known.
     """
     if distance.shape != shape or distance.min() < 0 or distance.max() < 0.5:
         return False
@@ -177,7 +177,7 @@ def _ink(distance: Floats) -> Floats:
     if darkest < _FAINTEST or darkest - level < _BLANK_DEVIATIONS * deviation:
         if darkest > _UNEVEN:
             raise InputError("the background is too uneven: crop the picture to the digit")
-        raise InputError("the picture is blank: nothing stands out from its background")
+        raise InputError("the picture is blank: nothing stands out from the background")
     level, deviation = _paper(distance, darkest)
     lowest = min(level + _PAPER_DEVIATIONS * deviation, darkest / 2)
     ink: Floats = np.clip((distance - lowest) / (darkest - lowest), 0, 1).astype(np.float32)
@@ -185,7 +185,7 @@ def _ink(distance: Floats) -> Floats:
 
 
 def _paper(distance: Floats, darkest: float) -> tuple[float, float]:
-    """Return the level of the paper and its standard deviation, from medians, which a few lines do not move."""
+    """Return the level of the paper and its standard deviation, from medians, which a few lines do not change."""
     paper = distance[distance < darkest / 2]
     if not paper.size:
         return 0.0, 0.0
@@ -194,15 +194,15 @@ def _paper(distance: Floats, darkest: float) -> tuple[float, float]:
 
 
 def _cropped(ink: Floats) -> Floats:
-    """Return the part of the ink that the digit takes up.
+    """Return the part of the ink that the digit covers.
 
-    A coarse look leaves specks out; then the edges are found to the pixel, in what lies next to it too: a digit may
-    reach a pixel into a coarse one that is nearly empty.
+    A coarse copy ignores specks. Then the edges are found to the pixel, also in the neighbouring coarse pixels: a digit
+    may reach slightly into a coarse pixel that is nearly empty.
     """
     factor = _coarse_factor(ink)
     coarse = reduced(ink, factor)
     if coarse.max() <= _EDGE:
-        raise InputError("the picture is blank: only specks stand out from its background")
+        raise InputError("the picture is blank: only specks stand out from the background")
     rows, columns = _bounds(coarse > _EDGE)
     top, left = (max(0, side.start - 1) * factor for side in (rows, columns))
     part = ink[top : (rows.stop + 1) * factor, left : (columns.stop + 1) * factor]
@@ -215,13 +215,13 @@ def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def _coarse_factor(image: Floats) -> int:
-    """Return how many pixels a side make one of the coarse look."""
+    """Return the side of a coarse pixel, in pixels."""
     longest: int = max(image.shape)
     return -(-longest // _COARSE)
 
 
 def _offset(digit: Floats, axis: int, side: int) -> int:
-    """Return where the digit begins along an axis, for its centre of mass to come to the middle.
+    """Return where the digit must begin along an axis so that its centre of mass is in the middle.
 
     The middle of 28 pixels is pixel 14: in all but two of MNIST's 70,000 images the mean index is 13.5 to 14.5.
     """

@@ -1,4 +1,4 @@
-"""What a photograph shows beside the digit: the table below the paper, and the lines that are printed on it."""
+"""Remove what a photograph shows besides the digit: the table under the paper, and the lines printed on it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from mnist_cli.pictures.pieces import labelled
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-_COARSE = 128  # pixels a side in which the paper is looked for
-_CONTRAST = 0.15  # of paper and table, of 1 between black and white
-_SMALLEST, _LARGEST = 0.1, 0.95  # share of the picture that a sheet of paper takes up
-_MARKS = (0.002, 0.2)  # share of the sheet that its ink takes up: a white ring, or a B, is no sheet
-# Share of the narrowest box around it that a sheet fills, askew or in perspective; an ellipse fills 0.79.
+_COARSE = 128  # pixels a side of the copy in which the paper is found
+_CONTRAST = 0.15  # least difference between paper and table, where black and white differ by 1
+_SMALLEST, _LARGEST = 0.1, 0.95  # share of the picture that a sheet of paper covers
+_MARKS = (0.002, 0.2)  # share of the sheet that its ink covers: a white ring, or a B, is not a sheet
+# Share of the smallest box around it that a sheet fills, even askew or in perspective; an ellipse fills 0.79.
 _RECTANGULAR = 0.82
-_SAME, _FLAT = 0.05, 0.01  # difference of two levels that are one, and unevenness that a drawing has and no photograph
-_LINES = 3  # at least so many lines in a direction are ruled; fewer may be strokes
-_LINE = 0.6  # share of the picture's width over which a line can be seen
-_LINE_END = 0.05  # share of the width at both ends in which a line can be seen too: it leaves the picture
-_SLOPES = np.linspace(-0.04, 0.04, 17)  # rows for each column: paper that lies askew by up to 2 degrees
+_SAME, _FLAT = 0.05, 0.01  # difference of two equal levels; unevenness below which it is a drawing and no photograph
+_LINES = 3  # least number of parallel lines on ruled paper; fewer may be strokes
+_LINE = 0.6  # share of the picture's width over which a line is visible
+_LINE_END = 0.05  # share of the width at both ends in which a line is visible too, as it leaves the picture
+_SLOPES = np.linspace(-0.04, 0.04, 17)  # rows per column: the paper may lie askew by up to 2 degrees
 _SMALLEST_RULED = 100  # pixels a side; in smaller pictures strokes are as thin as lines
 
 
 def sheet(grey: Floats) -> Floats:
-    """Return the part of a photograph that shows a light sheet of paper with ink on it; all of it if there is none.
+    """Return the part of a photograph that shows a light sheet of paper with ink on it; without one, all of it.
 
     Args:
         grey: float32 [height, width], 0 = black, 1 = white.
 
     Returns:
-        float32 [rows, columns]; where the box around the sheet shows the table, the paper goes on.
+        float32 [rows, columns]; where the box around the sheet shows the table, it is filled with paper.
     """
     factor = -(-max(grey.shape) // _COARSE)
     coarse = reduced(grey, factor)
@@ -96,7 +96,7 @@ def _without_rows(ink: Floats) -> Floats:
         seen &= _near(np.bincount(levels[at_end], minlength=size)) >= end / 2
     if np.count_nonzero(np.diff(np.pad(seen, 1).astype(np.int8)) == 1) < _LINES:
         return ink
-    # Now that the paper is known to be ruled, a line that leaves the picture at a corner is one too.
+    # The paper is ruled, so lines that leave the picture at a corner count too.
     inside = np.cumsum(np.bincount(shift, minlength=size) - np.bincount(shift + height, minlength=size))
     lines = _near(profile) >= np.maximum(1, _LINE * inside)
     of_lines = np.convolve(lines, np.ones(2 * thickest + 1), "same")[levels] > 0
@@ -106,12 +106,12 @@ def _without_rows(ink: Floats) -> Floats:
 
 
 def _near(counts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Return the counts of three rows together, as a line may not be quite straight."""
+    """Return the counts summed over three rows, as a line may not be quite straight."""
     return np.convolve(counts, np.ones(3, np.intp), "same")
 
 
 def _thin(mask: Mask, thickest: int) -> Mask:
-    """Return the pixels with no more than so many others above and below them without a gap."""
+    """Return the pixels in vertical runs of at most `thickest` pixels."""
     window = thickest + 1
     if len(mask) < window:
         return mask
@@ -135,7 +135,7 @@ def _threshold(grey: Floats) -> float:
 
 
 def _narrowest_box(mask: Mask) -> float:
-    """Return the area of the smallest box of any direction around the pixels."""
+    """Return the area of the smallest box around the pixels, in any orientation."""
     rows, columns = np.nonzero(mask ^ _eroded(mask))
     angles = np.deg2rad(np.arange(0, 90, 3))[:, np.newaxis]
     across, along = (
@@ -145,7 +145,7 @@ def _narrowest_box(mask: Mask) -> float:
 
 
 def _eroded(mask: Mask) -> Mask:
-    """Return the pixels all of whose neighbours belong to the mask; what lies outside the picture does not count."""
+    """Return the pixels all of whose neighbours belong to the mask; pixels outside the picture do not count."""
     padded = np.pad(mask, 1, mode="edge")
     rows = padded[:-2] & padded[1:-1] & padded[2:]
     result: Mask = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
@@ -153,7 +153,7 @@ def _eroded(mask: Mask) -> Mask:
 
 
 def _plane(coarse: Floats, paper: Mask, factor: int, shape: tuple[int, ...]) -> Floats:
-    """Return the grey levels of the paper, as light falls on it, for a picture of the shape."""
+    """Return the grey levels of the evenly lit paper, as a plane, for a picture of the shape."""
     rows, columns = np.nonzero(paper)
     places = np.column_stack([np.ones(len(rows)), (rows + 0.5) * factor, (columns + 0.5) * factor])
     level, down, across = np.linalg.lstsq(places, coarse[paper], rcond=None)[0]

@@ -1,4 +1,4 @@
-"""The connected pieces of a picture: how many digits it shows, and whether it shows one digit at all."""
+"""Find the connected pieces of a picture: how many digits it shows, and whether it shows one digit at all."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Labels = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float32]
 Doubt = Literal["several-pieces", "ink-all-over", "cut-by-the-edge"]
 
-_COARSE = 256  # pixels a side in which pieces are told apart
-_FAINT = 0.1  # as in normalize: fainter ink decides nothing
-_SPECK = 1 / 8  # share of the largest piece's side; what is smaller is dust
-_TALL = 0.4  # share of the tallest piece's height; what is lower is a part of the digit beside it
-_TOGETHER = 0.5  # share of the narrower piece that lies above or below the other: both are of one digit
-_CROWD = 20  # so many pieces are no row of digits
-_COVERED = 0.5  # share of the picture; more than that is no drawing
+_COARSE = 256  # pixels a side of the copy in which pieces are separated
+_FAINT = 0.1  # as in normalize: fainter ink does not count
+_SPECK = 1 / 8  # share of the largest piece's side; smaller pieces are dust
+_TALL = 0.4  # share of the tallest piece's height; lower pieces are parts of the digit beside them
+_TOGETHER = 0.5  # share of the narrower piece above or below the other that makes both one digit
+_CROWD = 20  # more pieces are not a row of digits
+_COVERED = 0.5  # share of the picture; more ink is not a drawing
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """Where pieces are that belong together, in coarse pixels; each end is one too far."""
+    """The box around pieces that belong together, in coarse pixels; the ends are exclusive."""
 
     top: int
     bottom: int
@@ -44,7 +44,7 @@ class _Box:
 
 
 def doubts(ink: Floats) -> list[Doubt]:
-    """Return why a picture may not show one whole digit; nothing if it looks as if it did.
+    """Return why a picture may not show one whole digit; empty if it seems to.
 
     Args:
         ink: float32 [height, width] in [0, 1], 0 = paper.
@@ -66,13 +66,13 @@ def doubts(ink: Floats) -> list[Doubt]:
 
 
 def row_of_digits(ink: Floats) -> list[Floats]:
-    """Return the ink of each digit in a row, from left to right, without that of the others.
+    """Return the ink of each digit in a row of digits, from left to right, without that of the others.
 
     Args:
         ink: float32 [height, width] in [0, 1], 0 = paper.
 
     Returns:
-        float32 [rows, columns] of each; the ink itself if there is none to tell apart.
+        float32 [rows, columns] of each; the ink itself if no digits can be separated.
     """
     factor, labels, boxes = _boxes(ink)
     digits = []
@@ -88,7 +88,7 @@ def row_of_digits(ink: Floats) -> list[Floats]:
 
 
 def _boxes(ink: Floats) -> tuple[int, Labels, list[_Box]]:
-    """Return the pixels that make a coarse one, the piece of each coarse pixel, and all pieces but specks."""
+    """Return the side of a coarse pixel, the piece of each coarse pixel, and all pieces but specks."""
     factor = -(-max(ink.shape) // _COARSE)
     labels, count = labelled(reduced(ink, factor) > _FAINT)
     rows, columns = np.nonzero(labels)
@@ -113,7 +113,7 @@ def _boxes(ink: Floats) -> tuple[int, Labels, list[_Box]]:
 
 
 def _groups(boxes: list[_Box]) -> list[_Box]:
-    """Return the pieces of each digit from left to right: those above each other, and low ones with the next digit."""
+    """Return the pieces of each digit from left to right; low pieces belong to the nearest digit."""
     merged = _merged(boxes)
     digits = _tall(merged)
     for box in merged:
@@ -129,7 +129,7 @@ def _tall(boxes: list[_Box]) -> list[_Box]:
 
 
 def _merged(boxes: list[_Box]) -> list[_Box]:
-    """Return boxes from left to right, those joined that share most of the columns of the narrower one."""
+    """Return boxes from left to right, joining those that share most columns of the narrower one."""
     merged: list[_Box] = []
     for box in sorted(boxes, key=lambda one: one.left):
         now = box
@@ -143,13 +143,13 @@ def _merged(boxes: list[_Box]) -> list[_Box]:
 
 
 def labelled(mask: npt.NDArray[np.bool_]) -> tuple[Labels, int]:
-    """Return which piece each pixel belongs to, and how many pieces there are; corners connect.
+    """Return the piece of each pixel, and the number of pieces; pixels connect at corners too.
 
     Args:
         mask: bool [height, width].
 
     Returns:
-        Integers [height, width], 0 = no piece, and the pieces from 1 on.
+        Integers [height, width], 0 = no piece, pieces from 1 on.
     """
     change = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     (rows, starts), (_, ends) = np.nonzero(change == 1), np.nonzero(change == -1)

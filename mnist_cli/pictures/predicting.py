@@ -1,4 +1,4 @@
-"""Predictions in one call: from arrays, pictures or the names of files."""
+"""Predict in one call, from arrays, pictures or the names of files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Predictions:
     """A model's answers to n images.
 
     Attributes:
-        labels: uint8 [n], the most probable one of each image, the lower one of two that tie.
+        labels: uint8 [n], the most probable label of each image; of two equal ones, the lower.
         probabilities: float64 [n, K], each row sums to 1.
         classes: name of each label, K of them.
     """
@@ -42,8 +42,8 @@ def predict(
     """Predict the class of each image.
 
     Args:
-        images: arrays as `Model` takes them, which are used as they are; or a picture or several, Pillow's or names
-            of files, which first become images as the model's data set was made: normalised, or resized.
+        images: arrays as `Model` takes them, which are used unchanged; or one or several Pillow images or names of
+            files, which are first normalised or resized as the images of the model's data set were.
         model: a model or its file.
 
     Raises:
@@ -58,15 +58,15 @@ def predict(
 
 
 def evidence(model: Model, pixels: Bytes, label: int) -> Floats:
-    """Return the evidence of each input for a label (positive) or against it: the terms of the sum x·W.
+    """Return the evidence of each input for (positive) or against a label: the terms of the sum x·W.
 
     Args:
-        model: D inputs, which are pixels, or what its feature map makes of them.
+        model: D inputs, which are pixels or features.
         pixels: uint8 [P], one image.
         label: the column of W.
 
     Returns:
-        float64 [D]; its sum and the label's bias are the label's logit, exactly where there is a feature map.
+        float64 [D]; its sum plus the label's bias is the label's logit, exactly if there is a feature map.
     """
     x = (model.rows(pixels)[0].astype(np.float64) - model.zero) / model.input_step
     terms: Floats = x * model.weights[:, label]

@@ -1,5 +1,5 @@
 """Where the four files come from: web servers, folders, or a generator."""
 
-# What a file is from where no mirror gave it.
+# The source of a file that no mirror provided.
 ALREADY_THERE = "already there"
 GENERATED = "generated"

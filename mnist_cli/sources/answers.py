@@ -1,4 +1,4 @@
-"""What a web server's answer, or the lack of one, means for a download."""
+"""Interpret a web server's answer, or the lack of one, for a download."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mnist_cli.sources.mirrors import shown_address
 from mnist_cli.text import printable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# OpenSSL's numbers: a certificate that nobody known has signed, and one that is not valid yet or any more.
+# OpenSSL's numbers for a certificate of an unknown authority, and for one that is not yet or no longer valid.
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 _WRONG_TIME = (9, 10)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 
 
 def failure(error: Exception, timeout: float) -> Exception:
-    """Return what an error of the HTTP library means; an error that is not about the network is returned as it is.
+    """Return the failure that an error of the HTTP library means; other errors are returned unchanged.
 
-    The library's own texts are not used: they quote addresses with their queries, which may be secrets, and bytes
-    from the server.
+    The library's own texts are not used: they quote bytes from the server, and addresses with queries that may be
+    secrets.
     """
     known = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
     if not isinstance(error, known):
@@ -48,15 +48,15 @@ def failure(error: Exception, timeout: float) -> Exception:
 
 
 def silence(timeout: float) -> MirrorError:
-    """Return the failure of a server that does not say anything; it is not asked again, which would cost as long."""
+    """Return the failure of a server that stays silent; a second try would take as long, so there is none."""
     return MirrorError(f"no answer within {timeout:g} s", down=True)
 
 
 def redirect_target(url: str, answer: requests.Response) -> str | None:
-    """Return where an answer to `url` sends us, or None when it is no redirect.
+    """Return the target of a redirect in an answer to `url`, or None if it is not a redirect.
 
     Raises:
-        MirrorError: it is one that must not be followed: from https to http, or to anything but the web.
+        MirrorError: the redirect must not be followed: from https to http, or to anything but the web.
     """
     if answer.status_code not in _REDIRECTS:
         return None
@@ -66,9 +66,9 @@ def redirect_target(url: str, answer: requests.Response) -> str | None:
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
-        scheme, _port = parts.scheme, parts.port  # a bad port shows only when it is read
+        scheme, _port = parts.scheme, parts.port  # a bad port raises only when it is read
     except ValueError:
-        raise MirrorError("redirects to an address that is not well formed") from None
+        raise MirrorError("redirects to a malformed address") from None
     if scheme not in ("http", "https"):
         raise MirrorError(f"redirects to {printable(scheme, 20)}://, which is not followed")
     if scheme == "http" and urlsplit(url).scheme == "https":
@@ -77,19 +77,19 @@ def redirect_target(url: str, answer: requests.Response) -> str | None:
 
 
 def first_byte(answer: requests.Response, offset: int, size: int) -> int:
-    """Return the position in the file of the first byte of the body, when the answer is a good one.
+    """Return the position in the file of the first byte of the body, if the answer is a good one.
 
     Args:
         answer: the answer, redirects followed.
-        offset: from where on the file was asked for; 0 when the request had no Range.
+        offset: the requested start in the file; 0 if the request had no Range.
         size: the length of the whole file in bytes.
 
     Returns:
-        `offset`, or 0 when the server sends the whole file.
+        `offset`, or 0 if the server sends the whole file.
 
     Raises:
-        RangeError: the server cannot or does not send what was asked for from `offset` on.
-        TransientError: the server asks to come back.
+        RangeError: the server cannot or does not send the file from `offset` on.
+        TransientError: the server asks to retry later.
         MirrorError: any other refusal.
     """
     status = answer.status_code
@@ -109,10 +109,10 @@ def first_byte(answer: requests.Response, offset: int, size: int) -> int:
 
 
 def check_length(answer: requests.Response, expected: int) -> None:
-    """Refuse a body that declares another length than `expected` bytes.
+    """Check that a body does not declare another length than `expected` bytes.
 
     Raises:
-        MirrorError: it does.
+        MirrorError: it declares another length.
     """
     declared = answer.headers.get("Content-Length", "").strip()
     if declared.isascii() and declared.isdigit() and declared.lstrip("0") != str(expected):
@@ -120,19 +120,19 @@ def check_length(answer: requests.Response, expected: int) -> None:
 
 
 def wrong_length(answer: requests.Response, received: str, expected: int) -> MirrorError:
-    """Return the failure of a body that has `received` bytes."""
+    """Return the failure of a body of the wrong length, `received` bytes."""
     encoding = answer.headers.get("Content-Encoding", "identity")
     why = "" if encoding == "identity" else f" (Content-Encoding: {printable(encoding, 40)})"
     return MirrorError(f"sends {received} bytes, expected {expected:,}{why}")
 
 
 def declares_its_end(answer: requests.Response) -> bool:
-    """Return whether the end of the body can be told from a connection that broke."""
+    """Return whether the end of the body can be distinguished from a broken connection."""
     return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
 
 
 def status_text(status: int) -> str:
-    """Return `HTTP 404 Not Found`, in the words of the standard and never in the server's own."""
+    """Return `HTTP 404 Not Found`, in the words of the standard, never the server's."""
     try:
         return f"HTTP {status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -140,9 +140,9 @@ def status_text(status: int) -> str:
 
 
 def retry_after(answer: requests.Response) -> float | None:
-    """Return how many seconds a server asks to wait, or None when it does not say so clearly.
+    """Return how many seconds a server asks to wait, or None if it gives no clear number.
 
-    A date is compared with the server's own, so that it does not matter whether our clock is right.
+    A date is compared with the server's own, so our clock need not be right.
     """
     value = answer.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
@@ -164,14 +164,14 @@ def _refuse(answer: requests.Response) -> NoReturn:
 
 
 def _cause(error: BaseException) -> str:
-    """Return what was at the bottom of a chain of errors, in words that hold no address."""
+    """Return the root cause of an error, in words without an address."""
     for cause in reversed(list(causes(error))):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return printable(cause.verify_message.rstrip("."))
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return printable(cause.reason.replace("_", " ").lower())
         if isinstance(cause, socket.gaierror):
-            return "the host name is not found"
+            return "host name not found"
         if isinstance(cause, OSError) and cause.errno and cause.strerror:
             return printable(cause.strerror)
     return "the connection broke off"

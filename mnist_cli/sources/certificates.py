@@ -1,7 +1,7 @@
-"""Whose certificates are believed: the usual authorities, or those that the environment names.
+"""The trusted certificate authorities: the usual ones, or those that the environment names.
 
-A company's network that inspects TLS shows certificates of an authority of its own. curl, OpenSSL and Python each have
-a variable for it, and all of them hold here.
+A company's network that inspects TLS presents certificates of its own authority. curl, OpenSSL and Python each have a
+variable for this, and all of them work here.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 from mnist_cli.sources.failures import MirrorError
 from mnist_cli.text import printable
 
-HINT = "if your network inspects TLS, let REQUESTS_CA_BUNDLE name the file with its certificate (PEM)"
-# Either may name a file or a folder; they come first, as they are meant for programs like this one.
+HINT = "if your network inspects TLS, set REQUESTS_CA_BUNDLE to the file with its certificate (PEM)"
+# Either may name a file or a folder. They come first because they are meant for programs like this one.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Where the certificates of trusted authorities are; without a file and a folder, the usual ones.
+    """The certificates of trusted authorities; without a file and a folder, the usual ones.
 
     Attributes:
         file: certificates in PEM.
-        folder: folders of certificates, as OpenSSL wants them, joined by `os.pathsep`.
+        folder: folders of certificates in OpenSSL's layout, joined by `os.pathsep`.
     """
 
     file: str | None = None
@@ -38,10 +38,10 @@ class Authorities:
 
 
 def authorities() -> Authorities:
-    """Return whose certificates the environment says are to be believed.
+    """Return the authorities that the environment says to trust.
 
     Raises:
-        MirrorError: a variable names something that holds no certificates.
+        MirrorError: a variable names something without certificates.
     """
     for name in _BUNDLES:
         if value := os.environ.get(name):
@@ -61,6 +61,6 @@ def _checked(name: str, file: str | None, folder: str | None) -> Authorities:
     except OSError as error:  # ssl.SSLError is one
         reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
         place = printable(folder if missing else file or folder)
-        hint = f"let {name} name a file with certificates (PEM), or unset it"
+        hint = f"set {name} to a file with certificates (PEM), or unset it"
         raise MirrorError(f"{name}: {place}: {reason}", down=True, hint=hint) from None
     return Authorities(file, folder)

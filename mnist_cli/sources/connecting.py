@@ -1,7 +1,7 @@
-"""A connection to the first address of a host that answers: dead ones beside it cost a fraction of a second.
+"""Connect to the first address of a host that answers, so that dead ones cost only a fraction of a second.
 
-A host often has IPv6 and IPv4 addresses, and one network or the other leads nowhere. Tried one after the other, each
-dead address costs a whole time-out. Here they race, as RFC 8305 ("Happy Eyeballs") says.
+A host often has IPv6 and IPv4 addresses, and one of the networks may not work. Tried one after the other, each dead
+address costs a whole time-out. Here they race, as RFC 8305 ("Happy Eyeballs") describes.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from mnist_cli.sources.certificates import Authorities, authorities
 # Family, type, protocol, canonical name and socket address, as `socket.getaddrinfo` gives them.
 Address = tuple[int, int, int, str, Any]
 
-# Seconds until the next address is tried beside those that have not answered yet: what RFC 8305 recommends.
+# Seconds before the next address is tried as well, as RFC 8305 recommends.
 HEAD_START = 0.25
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Sends requests over connections that race, and believes the authorities that the environment names."""
+    """Sends requests over connections that race, and trusts the authorities that the environment names."""
 
     @functools.cached_property
     def authorities(self) -> Authorities:
-        """Whose certificates are believed; looked up only where there is one to check."""
+        """The trusted authorities; looked up only when there is a certificate to check."""
         return authorities()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -54,23 +54,23 @@ class Adapter(requests.adapters.HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Set whose certificates a connection believes."""
+        """Set the authorities that a connection trusts."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         if url.lower().startswith("https:") and not self.authorities.are_usual:
             conn.ca_certs, conn.ca_cert_dir = self.authorities.file, self.authorities.folder
 
 
 def race(addresses: Sequence[Address], timeout: float, options: Iterable[tuple[int, int, int | bytes]] = ()) -> Any:
-    """Return a socket that is connected to the address that answers first.
+    """Return a socket connected to the address that answers first.
 
     Args:
-        addresses: of one host, the preferred first.
-        timeout: seconds for all of them together; the socket has it afterwards, too.
-        options: socket options to be set before connecting.
+        addresses: those of one host, the preferred one first.
+        timeout: seconds for all of them together; also set on the socket.
+        options: socket options to set before connecting.
 
     Raises:
         TimeoutError: none answers in time.
-        OSError: all refuse; the reason of the last one.
+        OSError: all refuse; with the reason of the last one.
     """
     waiting = _by_turns(addresses)
     refused: OSError = OSError("the host has no address")
@@ -101,7 +101,7 @@ def race(addresses: Sequence[Address], timeout: float, options: Iterable[tuple[i
 
 
 def _by_turns(addresses: Sequence[Address]) -> list[Address]:
-    """Return the addresses with the families by turns, so that a dead network costs one head start and not many."""
+    """Return the addresses with alternating families, so that a dead network costs only one head start."""
     families: dict[int, list[Address]] = {}
     for address in addresses:
         families.setdefault(address[0], []).append(address)
@@ -109,7 +109,7 @@ def _by_turns(addresses: Sequence[Address]) -> list[Address]:
 
 
 def _begin(address: Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
-    """Return a socket that has begun to connect."""
+    """Return a socket that has started to connect."""
     family, kind, protocol, _, place = address
     connection = socket.socket(family, kind, protocol)
     try:
@@ -126,7 +126,7 @@ def _begin(address: Address, options: Iterable[tuple[int, int, int | bytes]]) ->
 
 
 def _kept(connection: socket.socket) -> socket.socket:
-    """Return the same connection as another object, since the one that raced is closed with the losers."""
+    """Return the same connection as a new object, because the one that raced is closed with the losers."""
     timeout = connection.gettimeout()
     kept = socket.socket(connection.family, connection.type, connection.proto, fileno=connection.detach())
     kept.settimeout(timeout)

@@ -1,4 +1,4 @@
-"""One file over the mirrors: the first that gives the right bytes."""
+"""Download one file from the first mirror that provides the right bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
 from mnist_cli.sources.folder import copy_from_folder
 from mnist_cli.sources.mirrors import FolderMirror, Mirror, WebMirror
 from mnist_cli.sources.partial import PartialFile
-from mnist_cli.sources.patience import Patience
+from mnist_cli.sources.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from mnist_cli.sources.web import WebClient
@@ -24,20 +24,20 @@ _WRONG_ANSWER_HINT = "name another mirror: --mirror URL or --mirror FOLDER; --da
 
 
 class Downloader:
-    """Brings the files of one fetch, with what it learns about the mirrors on the way.
+    """Downloads the files of one fetch, and remembers which mirrors fail.
 
     Args:
-        mirrors: in the order in which to try them.
-        patience: how long to wait, for each and for all; an attribute too.
-        progress: hears of each file, and of each mirror that is given up.
-        cache: asked before the mirrors, and given what they gave; None for none.
-        offline: ask no mirror on the web.
+        mirrors: in the order of the tries.
+        time_limits: the time limits, for each answer and in all; also an attribute.
+        progress: receives each file, and a note for each mirror that fails.
+        cache: tried before the mirrors, and keeps what they provide; or None.
+        offline: use no mirror on the web.
     """
 
     def __init__(
         self,
         mirrors: Sequence[Mirror],
-        patience: Patience,
+        time_limits: TimeLimits,
         progress: Progress,
         *,
         cache: Cache | None = None,
@@ -48,19 +48,19 @@ class Downloader:
         self._offline = offline
         self._cache = cache
         self._keeps = True
-        self.patience = patience
+        self.time_limits = time_limits
         self._progress = progress
         self._down: set[Mirror] = set()
         self._web: WebClient | None = None
 
     @property
     def requests(self) -> int:
-        """How many HTTP requests were sent."""
+        """Number of HTTP requests sent."""
         return self._web.requests if self._web else 0
 
     @property
     def bytes_received(self) -> int:
-        """How many bytes came from web servers."""
+        """Number of bytes received from web servers."""
         return self._web.bytes_received if self._web else 0
 
     def close(self) -> None:
@@ -69,10 +69,10 @@ class Downloader:
             self._web.close()
 
     def get(self, partial: PartialFile) -> str:
-        """Make `partial` complete and right, and return the name of the mirror, or the cache, that completed it.
+        """Complete `partial` and verify it; return the name of the mirror, or the cache, that completed it.
 
         Raises:
-            FetchError: no mirror does it, or not before the deadline.
+            FetchError: no mirror provides the file before the deadline.
             OSError: the partial file cannot be written.
         """
         wanted = partial.wanted
@@ -88,7 +88,7 @@ class Downloader:
 
     def _from_cache(self, partial: PartialFile, cache: Cache) -> bool:
         try:
-            return cache.give(partial, self.patience, self._progress.update)
+            return cache.give(partial, self.time_limits, self._progress.update)
         except DeadlineExceeded:
             raise self._too_late(partial, {}) from None
         except (MirrorError, FileNotFoundError) as error:
@@ -96,7 +96,7 @@ class Downloader:
             return False
 
     def _keep(self, partial: PartialFile) -> None:
-        """Put a file into the cache; that this fails is worth a note, and nothing more."""
+        """Put a file into the cache; a failure is only noted."""
         if self._cache and self._keeps:
             try:
                 self._cache.keep(partial)
@@ -108,7 +108,7 @@ class Downloader:
         name = partial.wanted.name
         failed: list[MirrorError] = []
         reasons: dict[str, str] = {}
-        # One that does not answer costs a time-out: for the files that follow it is the last resort.
+        # A mirror that does not answer costs a time-out, so the following files try it last.
         order = sorted(self._mirrors, key=self._down.__contains__)
         for mirror, following in itertools.zip_longest(order, order[1:]):
             self._progress.update(min(partial.size(), partial.wanted.size))
@@ -119,40 +119,40 @@ class Downloader:
                 raise self._too_late(partial, reasons) from None
             except MirrorError as error:
                 reasons[mirror.name] = error.reason
-                failed.append(error.with_traceback(None))  # with it, its connection would stay open
+                failed.append(error.with_traceback(None))  # the traceback would keep the connection open
                 if error.down:
                     self._down.add(mirror)
             if following:
                 self._progress.note(f"{name}: {mirror.name}: {reasons[mirror.name]}; trying {following.name}")
-        head = f"no mirror gives {name}" if order else f"no mirror is known for {name}"
+        head = f"no mirror provided {name}" if order else f"no mirror is known for {name}"
         if self._offline:
-            head = f"{name} is not there, and --offline asks no mirror on the web"
+            head = f"{name} is missing, and --offline uses no mirror on the web"
         raise FetchError("\n".join([head, *_lines(reasons)]), hint=_NO_ANSWER_HINT if self._offline else _hint(failed))
 
     def _from(self, mirror: Mirror, partial: PartialFile, *, is_last: bool) -> None:
         if isinstance(mirror, FolderMirror):
-            found = copy_from_folder(mirror, partial, self.patience, self._progress.update)
+            found = copy_from_folder(mirror, partial, self.time_limits, self._progress.update)
             if found:
                 name = partial.wanted.name
-                self._progress.note(f"{name}: {mirror.name}: found in {found}; the content is right")
+                self._progress.note(f"{name}: {mirror.name}: found in {found}; the content is verified")
         else:
             self._from_web(mirror, partial, is_last=is_last)
 
     def _from_web(self, mirror: WebMirror, partial: PartialFile, *, is_last: bool) -> None:
-        # Here, because a fetch from a folder takes no longer than the import of requests.
+        # Imported here, because importing requests takes as long as a whole fetch from a folder.
         from mnist_cli.sources.web import WebClient, WebDownload
 
         if self._web is None:
-            self._web = WebClient(self.patience)
+            self._web = WebClient(self.time_limits)
         WebDownload(self._web, mirror, partial, self._progress.update, is_last=is_last).run()
 
     def _too_late(self, partial: PartialFile, reasons: dict[str, str]) -> FetchError:
         wanted: DataFile = partial.wanted
         head = (
-            f"the deadline of {self.patience.deadline:g} s has passed: "
-            f"{partial.size():,} of {wanted.size:,} bytes of {wanted.name} are there"
+            f"the deadline of {self.time_limits.deadline:g} s has passed: "
+            f"received {partial.size():,} of {wanted.size:,} bytes of {wanted.name}"
         )
-        hint = "run the same command again: it goes on where it stopped; fetch.deadline gives it more time"
+        hint = "run the same command again: it resumes where it stopped; fetch.deadline allows more time"
         return FetchError("\n".join([head, *_lines(reasons)]), hint=hint)
 
 
@@ -161,7 +161,7 @@ def _lines(reasons: dict[str, str]) -> list[str]:
 
 
 def _hint(failed: list[MirrorError]) -> str:
-    """Return what to do about mirrors that all failed: what mends the cause, where that is known."""
+    """Return what to do if all mirrors failed: the fix for the causes, if they are known."""
     known = dict.fromkeys(error.hint for error in failed if error.hint)
     if known:
         return "; ".join(known)

@@ -1,4 +1,4 @@
-"""The examples in four IDX files: checked, and given block by block as the data set says that they lie there."""
+"""Read the examples in four IDX files, checked and block by block, in the layout that the data set describes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Examples:
     """The training or the test images of a data set, and their labels.
 
     Attributes:
-        images: uint8 [n, height, width], as they lie in the file.
+        images: uint8 [n, height, width], as in the file.
         labels: whole numbers [n], or [n, columns].
-        dataset: says how they lie there.
-        classes: how many classes there are, K.
+        dataset: describes their layout.
+        classes: number of classes, K.
     """
 
     images: IdxReader
@@ -49,7 +49,7 @@ class Examples:
         return (width, height) if self.dataset.transpose else (height, width)
 
     def blocks(self) -> Iterator[tuple[Bytes, Bytes]]:
-        """Give images as uint8 [k, pixels], upright, and their labels as uint8 [k], 0 to K - 1.
+        """Yield upright images, uint8 [k, pixels], and their labels, uint8 [k], 0 to K - 1.
 
         Raises:
             FormatError: a file is damaged, or a label is out of range.
@@ -57,11 +57,11 @@ class Examples:
         while self.images.rows_left:
             block = self.images.read_rows(max(1, BLOCK_BYTES // self.images.header.row_bytes))
             upright = block.swapaxes(1, 2) if self.dataset.transpose else block
-            # In rows, a copy where it was turned.
+            # One row per image; this copies transposed images.
             yield upright.reshape(len(block), -1), self._next_labels(self.labels, len(block))
 
     def class_counts(self) -> npt.NDArray[np.int64]:
-        """Return int64 [K], how many examples of each class there are; the labels are read for it once more."""
+        """Return the number of examples of each class, int64 [K]; this reads the labels once more."""
         counts = np.zeros(self.classes, np.int64)
         with IdxReader(self.labels.path) as reader:
             while reader.rows_left:
@@ -85,11 +85,11 @@ class Examples:
 
 @contextlib.contextmanager
 def open_examples(paths: Mapping[str, Path], dataset: Dataset, classes: int) -> Iterator[tuple[Examples, Examples]]:
-    """Give the training and the test examples in the files of the four roles.
+    """Yield the training and the test examples in the files of the four roles.
 
     Raises:
         InputError: a file cannot be read.
-        FormatError: a file is damaged, is not what its role says, or does not fit the others.
+        FormatError: a file is damaged, does not have the content of its role, or does not fit the others.
     """
     with contextlib.ExitStack() as stack:
         readers = {role: stack.enter_context(IdxReader(path)) for role, path in paths.items()}
@@ -101,15 +101,13 @@ def open_examples(paths: Mapping[str, Path], dataset: Dataset, classes: int) -> 
             _check_part(part)
         first, second = train.images.header, test.images.header
         if first.shape[1:] != second.shape[1:]:
-            problem = (
-                f"test and training images differ in size: those in {printable(train.images.path.name)} have another"
-            )
+            problem = f"test and training images differ in size: compare {printable(train.images.path.name)}"
             raise _wrong(test.images, problem, size_text(first.shape[1:]), size_text(second.shape[1:]), 8)
         if not 0 < first.row_bytes <= MAX_PIXELS:
             expected = f"1 to {MAX_PIXELS:,} pixels each"
             raise _wrong(train.images, "images too large or empty", expected, size_text(first.shape[1:]), 8)
         if dataset.is_own and dataset.shape and train.shape != dataset.shape:
-            problem = "images of another size than the data set says"
+            problem = "the images do not have the size in the data set's description"
             raise _wrong(train.images, problem, size_text(dataset.shape), size_text(train.shape), 8)
         yield train, test
 

@@ -1,4 +1,4 @@
-"""One HTTP request whose every step can be waited for with a limit."""
+"""One HTTP request, with a time limit for each step."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import requests
 
 from mnist_cli.sources.answers import failure
 
-# As much as one read from a socket usually gives; small, so that a slow server is seen to be slow.
+# About the size of one read from a socket; small, so that a slow server is noticed.
 _BLOCK = 1 << 16
-# 4 MB: enough for a disk that pauses now and then. Then the mirror waits, too.
+# 4 MB: enough for a disk that pauses now and then. Beyond that, the mirror waits too.
 _MAX_WAITING = 64
 
 
 class Exchange:
-    """A request that is sent and read in a thread of its own.
+    """A request that is sent and read in its own thread.
 
-    The library's time-outs bound the silence between two packets, and not at all a name look-up, a TLS handshake or
-    headers that drip. Here the one who waits decides how long, and leaves the thread behind if need be: it is a
-    daemon, which ends with its connection or with the process. It also keeps errors of the network apart from errors
-    of the disk, which are raised where the file is written.
+    The library's time-outs limit the silence between two packets, but not name look-up, a TLS handshake or headers
+    that drip. Here the caller decides how long to wait, and abandons the thread if necessary: it is a daemon, which
+    ends with its connection or with the process. The thread also separates errors of the network from errors of the
+    disk, which are raised where the file is written.
 
     Args:
-        send: sends the request and returns when the headers are there.
-        limit: how many bytes of the body to read at most.
-        timeout: seconds that `send` waits for a packet, for the message when it does so in vain.
-        explain: says what an error means, where it is not for `answers.failure` to say.
+        send: sends the request and returns when the headers have arrived.
+        limit: the most bytes of the body to read.
+        timeout: seconds that `send` waits for a packet, for its error message.
+        explain: returns the failure that an error means, or None to use `answers.failure`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Exchange:
         threading.Thread(target=self._work, name="mnist-http", daemon=True).start()
 
     def head(self, timeout: float) -> requests.Response:
-        """Return the status and the headers; the body is only to be had through `block`.
+        """Return the status and the headers; only `block` reads the body.
 
         Raises:
             TimeoutError: they do not come within `timeout` seconds.
@@ -66,7 +66,7 @@ class Exchange:
         return arrived
 
     def block(self, timeout: float) -> bytes:
-        """Return the next bytes of the body, as they were sent (no decoding); empty at the end.
+        """Return the next bytes of the body, not decoded; empty at the end.
 
         Raises:
             TimeoutError: none come within `timeout` seconds.
@@ -87,7 +87,7 @@ class Exchange:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._abandoned = True
-        # Make room: the thread may be waiting for it, and puts two more blocks at most.
+        # Make room: the thread may be waiting for it, and adds at most two more blocks.
         with contextlib.suppress(queue.Empty):
             while True:
                 self._blocks.get_nowait()
@@ -100,7 +100,7 @@ class Exchange:
                 self._heads.put(response)
                 arrivals = self._blocks
                 self._read(response)
-        except Exception as error:  # noqa: BLE001 - it is raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             arrivals.put(self._explain(error) or failure(error, self._timeout))
 
     def _read(self, response: requests.Response) -> None:

@@ -1,15 +1,15 @@
-"""How getting a file from one mirror can fail; `download` turns these into the `FetchError` that a user sees."""
+"""Failures of getting a file from one mirror; `download` turns them into the `FetchError` that a user sees."""
 
 from __future__ import annotations
 
 
 class MirrorError(Exception):
-    """One mirror does not give the file.
+    """One mirror does not provide the file.
 
     Args:
         reason: why, on one line, printable, without secrets.
-        down: the mirror as a whole is at fault, so that the files that follow try it last.
-        hint: what mends it, where the reason says so much.
+        down: whether the whole mirror is at fault, so that the following files try it last.
+        hint: how to fix it, if the reason is known well enough.
     """
 
     def __init__(self, reason: str, *, down: bool = False, hint: str | None = None) -> None:
@@ -20,11 +20,11 @@ class MirrorError(Exception):
 
 
 class TransientError(MirrorError):
-    """The same mirror may well answer at the next try.
+    """The same mirror may answer at the next try.
 
     Args:
         reason: as for MirrorError.
-        retry_after: seconds that the server asks to wait before that, or None.
+        retry_after: seconds that the server asks to wait first, or None.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -33,12 +33,12 @@ class TransientError(MirrorError):
 
 
 class ProxyError(MirrorError):
-    """The proxy on the way to a mirror is at fault; to ask it again at once would not help.
+    """The proxy on the way to a mirror is at fault; retrying at once would not help.
 
     Args:
         reason: as for MirrorError.
         hint: as for MirrorError.
-        for_all: it would refuse every other mirror as well.
+        for_all: whether it would refuse every other mirror too.
     """
 
     def __init__(self, reason: str, hint: str, *, for_all: bool = False) -> None:
@@ -47,8 +47,8 @@ class ProxyError(MirrorError):
 
 
 class RangeError(MirrorError):
-    """The mirror cannot continue what was begun: only a download from the first byte can help."""
+    """The mirror cannot resume the download: only one from the first byte can help."""
 
 
 class DeadlineExceeded(Exception):
-    """The time for the whole fetch is over."""
+    """The time for the whole fetch is up."""

@@ -1,4 +1,4 @@
-"""One file from a folder into a partial file."""
+"""Copy one file from a folder into a partial file."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from mnist_cli.sources.failures import MirrorError
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import FolderMirror
 from mnist_cli.sources.partial import PartialFile
-from mnist_cli.sources.patience import Patience
+from mnist_cli.sources.time_limits import TimeLimits
 
 _BLOCK = 1 << 20
 
 
 def copy_from_folder(
-    mirror: FolderMirror, partial: PartialFile, patience: Patience, report: Callable[[int], None]
+    mirror: FolderMirror, partial: PartialFile, time_limits: TimeLimits, report: Callable[[int], None]
 ) -> str:
-    """Copy the file that `partial` is to become, from whatever wrapper its content lies in.
+    """Copy a file into `partial`, whatever wrapper its content is in.
 
     Args:
-        mirror: where it is.
-        partial: where it goes; what was there is lost once the source has the right size.
-        patience: the deadline; a folder may be on a slow network.
-        report: is told how many bytes are there.
+        mirror: the folder.
+        partial: the target; its content is lost once a source of the right size is found.
+        time_limits: the time limits; a folder may be on a slow network.
+        report: called with the number of bytes copied.
 
     Returns:
-        What was found instead of the file as it is published, such as `mnist.npz (x_train)`; empty for the file itself.
+        What was found instead of the published file, such as `mnist.npz (x_train)`; empty for the file itself.
 
     Raises:
-        MirrorError: the folder does not have the file, or has another one.
-        DeadlineExceeded: the time is over.
+        MirrorError: the folder lacks the file, or has another one.
+        DeadlineExceeded: the time is up.
         OSError: the partial file cannot be written.
     """
     try:
-        _copy(mirror, partial, patience, report)
+        _copy(mirror, partial, time_limits, report)
     except MirrorError as error:
-        if found := rewrapped(mirror.folder, partial, patience):
+        if found := rewrapped(mirror.folder, partial, time_limits):
             return found
         raise error from None
     return ""
 
 
-def rewrapped(folder: Path, partial: PartialFile, patience: Patience) -> str:
-    """Make `partial` from another wrapper of its content in a folder, and say from which; empty where there is none.
+def rewrapped(folder: Path, partial: PartialFile, time_limits: TimeLimits) -> str:
+    """Make `partial` from another wrapper of its content in a folder; return which, or nothing if there is none.
 
     Raises:
-        DeadlineExceeded: the time is over.
+        DeadlineExceeded: the time is up.
         OSError: the partial file cannot be written.
     """
     wanted = partial.wanted
@@ -63,26 +63,26 @@ def rewrapped(folder: Path, partial: PartialFile, patience: Patience) -> str:
         partial.path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(wrappers.WrongContent):
             limit = wanted.size * MAX_DEFLATE_RATIO
-            wrappers.save(wrapped, partial.path, wanted.content, limit, lambda _done: patience.check())
+            wrappers.save(wrapped, partial.path, wanted.content, limit, lambda _done: time_limits.check())
             return wrapped.what
     return ""
 
 
-def _copy(mirror: FolderMirror, partial: PartialFile, patience: Patience, report: Callable[[int], None]) -> None:
+def _copy(mirror: FolderMirror, partial: PartialFile, time_limits: TimeLimits, report: Callable[[int], None]) -> None:
     names = [place / partial.wanted.name for place in places(mirror.folder)]
     source = next((path for path in names if os.path.lexists(path)), names[0])
     try:
-        copy_file(source, partial, patience, report)
+        copy_file(source, partial, time_limits, report)
     except FileNotFoundError:
         there = mirror.folder.is_dir()
         raise MirrorError("the folder does not have this file" if there else "there is no such folder") from None
 
 
-def copy_file(source: Path, partial: PartialFile, patience: Patience, report: Callable[[int], None]) -> None:
-    """Copy a file into a partial file, and verify the copy; arguments and other errors as `copy_from_folder`.
+def copy_file(source: Path, partial: PartialFile, time_limits: TimeLimits, report: Callable[[int], None]) -> None:
+    """Copy a file into a partial file and verify the copy; arguments and other errors as `copy_from_folder`.
 
     Raises:
-        FileNotFoundError: the source is not there.
+        FileNotFoundError: the source does not exist.
         MirrorError: it is not the right file, or cannot be read.
     """
     wanted = partial.wanted
@@ -97,7 +97,7 @@ def copy_file(source: Path, partial: PartialFile, patience: Patience, report: Ca
     with file, partial.append_from(0) as target:
         done = 0
         while done <= wanted.size:
-            patience.remaining()
+            time_limits.remaining()
             try:
                 block = file.read(_BLOCK)
             except OSError as error:
@@ -115,7 +115,7 @@ def copy_file(source: Path, partial: PartialFile, patience: Patience, report: Ca
 
 def _size(path: Path) -> int:
     status = path.stat()
-    # A pipe or a device is not even opened: that, or reading it, may never end.
+    # A pipe or a device is not even opened: opening or reading it might never end.
     if not stat.S_ISREG(status.st_mode):
-        raise MirrorError("has something under this name that is no file")
+        raise MirrorError("has something of this name that is not a file")
     return status.st_size

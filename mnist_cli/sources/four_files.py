@@ -1,4 +1,4 @@
-"""The four files of a data set: downloaded, brought together from a user's folder, or generated."""
+"""Get the four files of a data set: download them, collect them from a user's folder, or generate them."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Place:
     """Where files are fetched to.
 
     Attributes:
-        folder: where the files go; made when it is missing.
-        partial: where unfinished ones stay until the next call, on the same file system.
-        existing: where files that were fetched before stand, or None for `folder`.
-        pins: name of a published file → SHA-256 of its content as it was fetched before.
-        progress: hears of each file, each mirror that is given up, and each wrong file that was there.
+        folder: where the files go; created if missing.
+        partial: where unfinished files stay until the next call; on the same file system.
+        existing: where files from earlier fetches are, or None for `folder`.
+        pins: name of a published file → SHA-256 of its content from an earlier fetch.
+        progress: receives each file, each mirror that fails, and each wrong file found.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ class Place:
     progress: Progress
 
     def published(self, role: str) -> Path:
-        """Return where the file of a role stands if it was fetched before."""
+        """Return the path of a role's file from an earlier fetch."""
         return (self.existing or self.folder) / FILE_NAMES[role]
 
 
@@ -64,7 +64,7 @@ def make(table: Dataset, place: Place, seed: int) -> list[FetchedFile]:
     """Make the files of a data set that is not downloaded.
 
     Raises:
-        InputError: a file of the user's own is missing, or not what it should be.
+        InputError: a file of the user's own is missing or wrong.
         ConfigError: a share for testing leaves a class without pictures.
         OSError: a file cannot be written.
     """
@@ -82,8 +82,8 @@ def make(table: Dataset, place: Place, seed: int) -> list[FetchedFile]:
 
 
 def _write(table: Dataset, place: Place, seed: int) -> str:
-    """Write the files into the partial folder, and return what they are from."""
-    # Imported here, because the generators bring NumPy and Pillow, which a download does not need.
+    """Write the files into the partial folder, and return their source."""
+    # Imported here, because the generators import NumPy and Pillow, which a download does not need.
     if table.folder is not None:
         from mnist_cli.datasets.folders import find_idx_files
         from mnist_cli.sources.wrappers import pack_file
@@ -103,10 +103,10 @@ def _write(table: Dataset, place: Place, seed: int) -> str:
 
 
 def download(table: Dataset, place: Place, downloader: Downloader) -> list[FetchedFile]:
-    """Download what is missing; nothing in the folder changes before everything is complete and right.
+    """Download what is missing; nothing in the folder changes until all files are complete and verified.
 
     Raises:
-        FetchError: no mirror gives a file, or the deadline passed.
+        FetchError: no mirror provides a file, or the deadline passed.
         OSError: a file cannot be written.
     """
     wanted = {
@@ -119,14 +119,14 @@ def download(table: Dataset, place: Place, downloader: Downloader) -> list[Fetch
         if table.archive is not None and parts:
             sources |= dict.fromkeys(parts, _unpack(table.archive, place, parts.values(), downloader))
         for role, part in parts.items() if table.archive is None else ():
-            # Complete since an earlier call that failed later on: that needs no mirror.
-            if not part.is_right() and not _is_beside(part, place, downloader):
+            # An earlier call may have completed it and failed later: then it needs no mirror.
+            if not part.is_right() and not _is_rewrapped(part, place, downloader):
                 place.partial.mkdir(parents=True, exist_ok=True)
                 sources[role] = downloader.get(part)
     paths = {role: parts[role].path if role in parts else place.published(role) for role in ROLES}
     files = []
     for role, path in paths.items():
-        # A shipped description's two digests belong together: no need to unpack what was verified by the first.
+        # A shipped description's two digests belong together: no need to unpack a file that the first one verified.
         trusted = "" if table.is_own else wanted[role].content
         content = trusted or content_sha256(path)
         _check_content(wanted[role], content, "one of the two digests in the data set's description is wrong")
@@ -137,7 +137,7 @@ def download(table: Dataset, place: Place, downloader: Downloader) -> list[Fetch
 
 
 def _missing(wanted: Mapping[str, DataFile], place: Place) -> list[str]:
-    """Return the roles whose files are not there, or wrong, and warn of the wrong ones."""
+    """Return the roles whose files are missing or wrong, and warn about the wrong ones."""
     missing = []
     for role, file in wanted.items():
         path = place.published(role)
@@ -145,24 +145,24 @@ def _missing(wanted: Mapping[str, DataFile], place: Place) -> list[str]:
             try:
                 if is_right(path, file):
                     continue
-                problem = f"is {what_it_is(path, file)}" if file.size else "is not known to be right"
+                problem = f"is {what_it_is(path, file)}" if file.size else "cannot be verified"
             except OSError as error:
                 problem = f"cannot be read ({error.strerror})"
-            place.progress.warn(f"{printable(path)} {problem}; it is replaced when all files are verified")
+            place.progress.warn(f"{printable(path)} {problem}; it will be replaced once all files are verified")
         missing.append(role)
     return missing
 
 
-def _is_beside(part: PartialFile, place: Place, downloader: Downloader) -> bool:
+def _is_rewrapped(part: PartialFile, place: Place, downloader: Downloader) -> bool:
     """Take a file from another wrapper in the folder itself, such as `raw/` or `mnist.npz`."""
-    if place.existing is not None or not (found := rewrapped(place.folder, part, downloader.patience)):
+    if place.existing is not None or not (found := rewrapped(place.folder, part, downloader.time_limits)):
         return False
-    place.progress.note(f"{part.wanted.name}: {printable(place.folder)}: found in {found}; the content is right")
+    place.progress.note(f"{part.wanted.name}: {printable(place.folder)}: found in {found}; the content is verified")
     return True
 
 
 def _unpack(archive: DataFile, place: Place, parts: Iterable[PartialFile], downloader: Downloader) -> str:
-    """Fetch the archive, take the files out of it, and return where it came from."""
+    """Fetch the archive, extract the files from it, and return its source."""
     from mnist_cli.sources.wrappers import extract
 
     whole = PartialFile(place.partial, archive)
@@ -170,13 +170,13 @@ def _unpack(archive: DataFile, place: Place, parts: Iterable[PartialFile], downl
     source = ALREADY_THERE if whole.is_right() else downloader.get(whole)
     for part in parts:
         extract(whole.path, part.wanted.name, part.path)
-        _check_content(part.wanted, content_sha256(part.path), "run 'mnist fetch --force' to take the new one")
+        _check_content(part.wanted, content_sha256(part.path), "run 'mnist fetch --force' to accept the new content")
     return source
 
 
 def _check_content(wanted: DataFile, content: str, hint: str) -> None:
     if wanted.content and content != wanted.content:
-        message = f"{wanted.name}: not the content that is known\n"
+        message = f"{wanted.name}: unexpected content\n"
         message += f"expected content {wanted.content[:12]}…; received {content[:12]}…"
         raise FetchError(message, hint=hint)
 

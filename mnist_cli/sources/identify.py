@@ -1,4 +1,4 @@
-"""What a file that is not the expected one seems to be, in words for a message."""
+"""Guess what an unexpected file is, for a message."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _HEAD = 4096
 _GZIP_MAGIC = b"\x1f\x8b"
 _IDX_ITEM_BYTES = {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
 
-# A bigger file than this is none of those above, and is not read to the end for a message.
+# A larger file is none of those above, so it is not read to the end for a message.
 _LARGEST_LOOKALIKE = 64 << 20
 
 
 def page_or_pointer(head: bytes) -> str | None:
-    """Say what stands in for a file that is not there, such as an error page, from its first bytes; else None."""
+    """Return what replaces a missing file, such as an error page, judging by its first bytes; else None."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:512].lower()
     if start.startswith(b"version https://git-lfs.github.com/spec/"):
         return "a git-LFS pointer instead of the file"
@@ -33,14 +33,14 @@ def page_or_pointer(head: bytes) -> str | None:
 
 
 def what_it_is(path: Path, wanted: DataFile) -> str:
-    """Say in a few words what the wrong file at `path` seems to be.
+    """Return in a few words what the wrong file at `path` seems to be.
 
     Args:
         path: a regular file.
         wanted: what was expected there.
 
     Returns:
-        One printable line that goes on from "is" or "has".
+        One printable line that continues after "is" or "has".
 
     Raises:
         OSError: the file cannot be read.
@@ -57,9 +57,9 @@ def what_it_is(path: Path, wanted: DataFile) -> str:
     if guess:
         return guess
     if header := _idx_header(head):
-        return f"an IDX file that is not compressed ({header.shape})"
+        return f"an uncompressed IDX file ({header.shape})"
     if head.startswith(_GZIP_MAGIC):
-        # A gzip file ends with the length of its content: where that is what the header says, the file is whole.
+        # A gzip file ends with the length of its content: if that matches the header, the file is complete.
         header = _idx_header(_inflated(head))
         if size != wanted.size and header and header.length % 2**32 == int.from_bytes(tail, "little"):
             return f"another IDX file ({header.shape})"

@@ -1,4 +1,4 @@
-"""What is in a folder of data, looked at as fetch and preprocess would read it, and the description that suits it."""
+"""Inspect a folder of data as fetch and preprocess would read it, and describe it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from mnist_cli.text import first_of, plural, printable
 
 @dataclass
 class Findings:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         folder: the folder.
         kind: `files` for IDX files, `images` for pictures, or None for neither.
-        classes: class → how many training and test images; of IDX files the labels as text.
-        shape: height and width of the images, or None where they differ.
+        classes: class → number of training and test images; for IDX files, the labels as text.
+        shape: height and width of the images, or None if they differ.
         first_label: the smallest label in IDX files.
-        column: 0 where IDX labels have several numbers each, else None.
-        is_split: whether the folder says which images are for testing.
-        remarks: what is odd and may be meant.
-        problems: what keeps the data from being used, at most 20 of them.
+        column: 0 if IDX labels have several numbers each, else None.
+        is_split: whether the folder separates the images for testing.
+        remarks: oddities that may be intended.
+        problems: why the data cannot be used, at most 20.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ class Findings:
         }
 
     def description(self) -> str:
-        """Return the YAML that describes the data, with the folder as `./`, for a file in the folder itself."""
+        """Return the description of the data in YAML, for a file in the folder itself."""
         own = re.sub(r"[^A-Za-z0-9._-]+", "-", self.folder.resolve().name).strip("-._")[:60]
         lines = [
             f"# {plural(sum(self.classes.values()), 'image')}",
@@ -76,22 +76,22 @@ class Findings:
             lines += [f"shape: [{self.shape[0]}, {self.shape[1]}]"] if self.shape else []
             lines += [f"first_label: {self.first_label}"] if self.first_label else []
             lines += [f"column: {self.column}"] if self.column is not None else []
-            lines.append("transpose: false         # true where rows and columns are exchanged, as in EMNIST")
+            lines.append("transpose: false         # true if rows and columns are swapped, as in EMNIST")
         else:
             height, width = self.shape or (28, 28)
             lines.append(f"size: [{height}, {width}]")
-            lines.append("fit: resize              # or normalise: find the digit and centre it, as MNIST was made")
+            lines.append("fit: resize              # or normalise: find the digit and centre it as in MNIST")
             if not self.is_split:
                 lines.append("test_share: 0.2          # of each class, chosen by the seed")
-            lines.append("seed: 0                  # of the order of the images")
+            lines.append("seed: 0                  # for the order of the images")
         return "\n".join(lines) + "\n"
 
 
 def inspect_folder(folder: Path, progress: Progress = SILENT) -> Findings:
-    """Look at a folder of IDX files or of pictures, and read all that is in it.
+    """Inspect a folder of IDX files or of pictures, and read all of them.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder does not exist.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(folder)}: no such folder")
@@ -127,13 +127,13 @@ def _inspect_files(findings: Findings) -> None:
         with open_examples(paths, described, len(findings.classes)) as parts:
             findings.shape = parts[0].shape
             for _ in itertools.chain(*(part.blocks() for part in parts)):
-                pass  # only to see that all can be read
+                pass  # only to check that all can be read
     except MnistError as error:
         findings.problems.append(in_one_line(error))
 
 
 def _labels(path: Path, findings: Findings, *, is_training: bool) -> Iterator[int]:
-    """Give all labels in a file; of labels with several numbers each the first ones."""
+    """Yield all labels in a file; if they have several numbers each, the first ones."""
     with IdxReader(path) as reader:
         header = reader.header
         if header.dtype.kind not in "ui" or len(header.shape) > 2 or not header.shape[0]:
@@ -156,13 +156,13 @@ def _inspect_pictures(findings: Findings, progress: Progress) -> None:
     try:
         listed = list_pictures(Pictures(findings.folder))
     except InputError as error:
-        findings.problems.append(f"no IDX files under a usual name; {in_one_line(error)}")
+        findings.problems.append(f"no IDX files with the usual names; {in_one_line(error)}")
         return
     findings.kind = "images"
     findings.is_split = listed.is_split
     findings.classes = dict.fromkeys(listed.classes, 0)
     sizes: Counter[tuple[int, int]] = Counter()
-    progress.start("look at pictures", len(listed.pictures), "images")
+    progress.start("check pictures", len(listed.pictures), "images")
     for done, picture in enumerate(listed.pictures, 1):
         try:
             opened = open_picture(picture.path)
@@ -180,16 +180,16 @@ def _inspect_pictures(findings: Findings, progress: Progress) -> None:
         if len(sizes) > 1:
             share = f"{count:,} of {sum(sizes.values()):,}"
             findings.remarks.append(
-                f"{len(sizes):,} sizes, the most frequent {height} × {width} ({share}); size: scales all to one"
+                f"{len(sizes):,} sizes, most often {height} × {width} ({share}); 'size:' scales all to one"
             )
         elif findings.shape is None:
-            findings.remarks.append(f"pictures of {height} × {width} pixels: size: must say a smaller one")
+            findings.remarks.append(f"pictures of {height} × {width} pixels are too large: set a smaller 'size:'")
     if listed.others:
-        findings.remarks.append(f"left out, by their names not pictures: {plural(len(listed.others), 'file')}")
+        findings.remarks.append(f"ignored {plural(len(listed.others), 'file')} by suffix")
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML: as it is, unless it would be read as something else, such as `true`."""
+    """Return a text as YAML: unquoted, unless it would be read as something else, such as `true`."""
     if text.isascii() and text.isalpha() and read_scalar(text) == text:
         return text
     quoted = json.dumps(text, ensure_ascii=False)

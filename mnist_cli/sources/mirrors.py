@@ -1,4 +1,4 @@
-"""A mirror as the user wrote it: a web address, a file:// address or a folder, and what of it may be shown."""
+"""Parse mirrors: web addresses, file:// addresses or folders, and the part of them that may be shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mnist_cli.errors import UsageError
 from mnist_cli.text import printable
 
 _HINT = "a mirror is http://…, https://…, file:///… or a folder"
-# A folder may be called `a:b`; what has :// after a word, or begins with one of ours, is meant as an address.
+# A folder may be called `a:b`; text with :// after a word, or with one of our schemes first, is an address.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(?:https?|file):", re.IGNORECASE)
 
-# In quotes of one kind or the other, or without spaces; a backslash is one, as in the paths of Windows.
+# In single or double quotes, or without spaces; a backslash is itself, as in the paths of Windows.
 _LISTED = re.compile(r"""'([^']+)'(?!\S)|"([^"]+)"(?!\S)|(\S+)""")
 
 
@@ -24,8 +24,8 @@ class FolderMirror:
     """A folder that holds the files.
 
     Attributes:
-        name: how it is shown.
-        folder: where it is.
+        name: its name in messages.
+        folder: its path.
     """
 
     name: str
@@ -34,10 +34,10 @@ class FolderMirror:
 
 @dataclass(frozen=True, slots=True)
 class WebMirror:
-    """A web address below which the files stand.
+    """A web address below which the files are.
 
     Attributes:
-        name: how it is shown: without user, password and query, which may be secrets.
+        name: its name in messages: without user, password and query, which may be secrets.
         base: scheme, host and path, ending with a slash.
         query: what comes after `?` for every file (a signature, for example), or empty.
         auth: user and password, or None.
@@ -57,7 +57,7 @@ Mirror = FolderMirror | WebMirror
 
 
 def listed_mirrors(text: str) -> tuple[str, ...]:
-    """Return the mirrors in a value of MNIST_MIRRORS: between spaces, or in quotes where a folder's name has spaces.
+    """Return the mirrors in a value of MNIST_MIRRORS: separated by spaces, with quotes around names with spaces.
 
     Raises:
         UsageError: a quote is not closed.
@@ -69,7 +69,7 @@ def listed_mirrors(text: str) -> tuple[str, ...]:
 
 
 def shared_cache() -> Path | None:
-    """Return the folder of downloads that projects share, which MNIST_CACHE names; None where it names none.
+    """Return the folder of shared downloads that MNIST_CACHE names, or None if it is not set.
 
     Raises:
         UsageError: it names a home folder that does not exist.
@@ -85,7 +85,7 @@ def parse_mirror(text: str) -> Mirror:
         text: http://…, https://…, file://…, or the path of a folder, where `~` is the home folder.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is not one of these.
     """
     if not text.strip() or "\0" in text:
         received = "a null character" if "\0" in text else "nothing"  # the rest may be a secret
@@ -97,7 +97,7 @@ def parse_mirror(text: str) -> Mirror:
         host, port = parts.hostname, parts.port
     except ValueError:
         # The reason that urlsplit gives may quote the password, and so may the address.
-        raise UsageError("mirror: the address is not well formed (host or port)", hint=_HINT) from None
+        raise UsageError("mirror: the address is malformed (host or port)", hint=_HINT) from None
     if parts.scheme == "file":
         return _file_mirror(parts)
     shown = _shown(parts, host, port)
@@ -118,7 +118,7 @@ def shown_address(url: str) -> str:
         parts = urlsplit(url)
         return _shown(parts, parts.hostname, parts.port)
     except ValueError:
-        return "an address that is not well formed"
+        return "a malformed address"
 
 
 def _file_mirror(parts: SplitResult) -> FolderMirror:
@@ -136,7 +136,7 @@ def _file_mirror(parts: SplitResult) -> FolderMirror:
 
 def _home_expanded(text: str, what: str = "mirror") -> Path:
     if not text.startswith("~"):
-        return Path(text)  # `./~x` too, which a Path forgets to be anything else than `~x`
+        return Path(text)  # also `./~x`, which Path would turn into `~x`
     try:
         return Path(text).expanduser()
     except RuntimeError:

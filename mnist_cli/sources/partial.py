@@ -1,4 +1,4 @@
-"""Unfinished downloads: kept apart from published files, and moved to them only when all are right."""
+"""Unfinished downloads, kept apart from published files and moved there only when all are verified."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}-.+{re.escape(_SUFFIX)}", re.DOTALL)
 
 
 class PartialFile:
-    """The first bytes of one pinned file, as far as they have come; its name begins with the pinned digest.
+    """The bytes of one pinned file received so far; its name begins with the pinned digest.
 
-    What a folder had in another wrapper stands here only as a whole: other bytes, with the pinned content.
+    A file from another wrapper is only ever here as a whole: other bytes with the pinned content.
 
-    Since the digest is part of the name, the bytes may come from several mirrors, in several runs, and can never be
-    taken for the published file or for the beginning of another one.
+    As the digest is part of the name, the bytes may come from several mirrors in several runs, and cannot be mistaken
+    for the published file or for the beginning of another one.
     """
 
     def __init__(self, folder: Path, wanted: DataFile, role: str = "") -> None:
@@ -34,7 +34,7 @@ class PartialFile:
         self.path = folder / f"{wanted.sha256[:_DIGITS]}-{wanted.name}{_SUFFIX}"
 
     def size(self) -> int:
-        """Return how many bytes are there; 0 when there is no file."""
+        """Return the number of bytes; 0 if there is no file."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
@@ -42,23 +42,23 @@ class PartialFile:
 
     @contextlib.contextmanager
     def append_from(self, offset: int) -> Iterator[BinaryIO]:
-        """Give the file to write behind its first `offset` bytes; what comes after them is lost."""
+        """Yield the file for writing after its first `offset` bytes; the bytes after them are dropped."""
         self.cut(offset)
         with files.naming(self.path), self.path.open("ab") as file:
             yield file
 
     def is_right(self) -> bool:
-        """Return whether all bytes are there and have the pinned SHA-256, or their content has."""
+        """Return whether the file is complete and it or its content has the pinned SHA-256."""
         return is_right(self.path, self.wanted) if self.size() else False
 
     def cut(self, size: int) -> None:
-        """Keep the first `size` bytes only, because those after them are not to be trusted."""
+        """Keep only the first `size` bytes, because the others cannot be trusted."""
         if self.size() > size:
             os.truncate(self.path, size)
 
 
 def is_partial(path: Path) -> bool:
-    """Tell whether something is a partial file, by its name."""
+    """Return whether something is a partial file, judging by its name."""
     return bool(_NAME.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
@@ -81,12 +81,12 @@ def is_right(path: Path, wanted: DataFile) -> bool:
 def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
     """Rename complete files to their places in `folder`, durably.
 
-    Every file is on disk before the first one gets its name, so that the moment in which some names are new and some
-    are old is as short as can be.
+    Every file is on disk before the first one is renamed, so that the time during which some names are new and some are
+    old is as short as possible.
 
     Args:
-        moves: where each file is, and its place in `folder`, which is on the same file system.
-        folder: the folder of all the places.
+        moves: the path of each file and its target in `folder`, which is on the same file system.
+        folder: the folder of all targets.
     """
     moves = tuple(moves)
     for source, _ in moves:
@@ -99,13 +99,13 @@ def publish_all(moves: Iterable[tuple[Path, Path]], folder: Path) -> None:
 
 
 def partial_files(folder: Path) -> Iterator[Path]:
-    """Give the partial downloads in `folder`."""
+    """Yield the partial downloads in `folder`."""
     yield from folder.glob(f"{'[0-9a-f]' * _DIGITS}-*{_SUFFIX}")
 
 
 @contextlib.contextmanager
 def drop_empty(partial: Path) -> Iterator[None]:
-    """Remove partial files without a byte at the end, and a folder without a file: nothing can go on from them."""
+    """After the block, remove empty partial files and the folder if it is empty: nothing can resume from them."""
     try:
         yield
     finally:
@@ -117,7 +117,7 @@ def drop_empty(partial: Path) -> Iterator[None]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove the partial downloads in `folder`, and the folder too unless something else is in it."""
+    """Remove the partial downloads in `folder`, and the folder unless it contains something else."""
     files.sweep(folder)
     for leftover in partial_files(folder):
         files.remove(leftover, folder)

@@ -1,4 +1,4 @@
-"""A folder of pictures, one subfolder per class, becomes four IDX files."""
+"""Turn a folder of pictures, one subfolder per class, into four IDX files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mnist_cli.sources.wrappers import packing
 from mnist_cli.text import first_of, plural, printable
 
 _IDX_UINT8 = 0x0800
-# Streams of the permutation: stream 1 + label divides a class, these order the images of a part.
+# Streams of the permutation: stream 1 + label divides a class; these two order the images of a part.
 _ORDER: dict[Part, int] = {"train": 1000, "test": 1001}
 
 Bytes = npt.NDArray[np.uint8]
@@ -34,26 +34,26 @@ def write_pictures(
 ) -> tuple[str, ...]:
     """Write the pictures of a folder as four IDX files under the names in FILE_NAMES.
 
-    Training and test images are each mixed by a fixed order of the seed, so that the first ones are of all classes.
+    Training and test images are each shuffled by the seed, so that the first ones are of all classes.
 
     Args:
         folder: an existing folder for the files.
         source: the pictures and how they become images.
-        classes: the classes in their order; without them the subfolders' names in alphabetical order.
-        progress: hears how many pictures are done.
+        classes: the classes in order; if empty, the subfolders' names in alphabetical order.
+        progress: receives the number of pictures done.
 
     Returns:
         The names of the classes.
 
     Raises:
-        InputError: the folder is not one of pictures by class, or pictures in it cannot be used; they are named.
+        InputError: the folder does not contain pictures by class, or some cannot be used; it names them.
         ConfigError: the test share leaves a class without a training or a test picture.
         OSError: a file cannot be written.
     """
     listed = list_pictures(source, classes)
     if listed.others:
         shown = ", ".join(printable(path.name, 60) for path in listed.others[:3])
-        progress.warn(f"{printable(source.folder)}: left out {plural(len(listed.others), 'file')} by name: {shown}")
+        progress.warn(f"{printable(source.folder)}: ignored {plural(len(listed.others), 'file')} by suffix: {shown}")
     parts = divided(listed, source)
     size = source.size or _first_size(parts["train"])
     problems: list[str] = []
@@ -72,20 +72,20 @@ def write_pictures(
         progress.finish()
     if problems:
         lines = [f"{plural(len(problems), 'picture')} cannot be used", *(f"  {line}" for line in first_of(problems))]
-        raise InputError("\n".join(lines), hint="mend or remove them, then run 'mnist fetch'")
+        raise InputError("\n".join(lines), hint="fix or remove them, then run 'mnist fetch'")
     return listed.classes
 
 
 @contextlib.contextmanager
 def _idx_file(folder: Path, role: str, shape: tuple[int, ...]) -> Iterator[gzip.GzipFile]:
-    """Give a file of bytes [*shape] to fill, with its header written."""
+    """Yield a file of bytes [*shape] to fill, with its header written."""
     with files.publish(folder / FILE_NAMES[role]) as file, packing(file) as packed:
         packed.write(struct.pack(f">{1 + len(shape)}I", _IDX_UINT8 | len(shape), *shape))
         yield packed
 
 
 def divided(listed: PictureList, source: Pictures) -> dict[Part, list[Picture]]:
-    """Return training and test pictures, each in a mixed order that depends on the seed and their names alone.
+    """Return training and test pictures, each in a shuffled order that depends only on the seed and their names.
 
     Raises:
         ConfigError: the test share leaves a class without a training or a test picture.
@@ -108,17 +108,17 @@ def divided(listed: PictureList, source: Pictures) -> dict[Part, list[Picture]]:
             places = permuted(source.seed, 1 + label, np.arange(len(own)), len(own))
             for picture, place in zip(own, places, strict=True):
                 parts["test" if place < count else "train"].append(picture)
-    return {part: _mixed(pictures, source.seed, _ORDER[part]) for part, pictures in parts.items()}
+    return {part: _shuffled(pictures, source.seed, _ORDER[part]) for part, pictures in parts.items()}
 
 
-def _mixed(pictures: list[Picture], seed: int, stream: int) -> list[Picture]:
+def _shuffled(pictures: list[Picture], seed: int, stream: int) -> list[Picture]:
     return [pictures[place] for place in permuted(seed, stream, np.arange(len(pictures)), len(pictures))]
 
 
 def _images(
     pictures: Sequence[Picture], source: Pictures, size: tuple[int, int], problems: list[str]
 ) -> Iterator[Bytes]:
-    """Give each picture's image, uint8 [height, width]; of one that cannot be used, the problem instead."""
+    """Yield each picture's image, uint8 [height, width]; add the problems of pictures that cannot be used."""
     for picture in pictures:
         try:
             yield _image(picture.path, source, size)
@@ -131,14 +131,14 @@ def _image(path: Path, source: Pictures, size: tuple[int, int]) -> Bytes:
     picture = open_picture(path)
     if source.size is None and (picture.height, picture.width) != size:
         raise InputError(
-            f"expected {size[0]} × {size[1]} pixels, as the first picture has; "
-            f"received {picture.height} × {picture.width} (with size: in the description all are scaled to one)"
+            f"expected {size[0]} × {size[1]} pixels, like the first picture; "
+            f"received {picture.height} × {picture.width} ('size:' in the description scales all pictures)"
         )
     return fitted(picture, size, source.fit)
 
 
 def _first_size(pictures: Sequence[Picture]) -> tuple[int, int]:
-    """Return the size of the first picture that can be opened; of none, one that is never used."""
+    """Return the size of the first picture that can be opened; if there is none, a size that is never used."""
     for picture in pictures:
         with contextlib.suppress(InputError):
             opened = open_picture(picture.path)

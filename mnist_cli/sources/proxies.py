@@ -1,4 +1,4 @@
-"""The proxy on the way to a mirror: which one the environment names, and what its refusals mean."""
+"""The proxy on the way to a mirror: which one the environment names, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mnist_cli.sources.mirrors import shown_address
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _KINDS = ("http", "https", *_SOCKS)
-# What http.client says when a proxy does not connect us; the text behind the number is the proxy's own.
+# The message of http.client if a proxy does not connect us; the text after the number is the proxy's own.
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
-# What a proxy answers in its own name. Any other answer, over plain HTTP, may as well be the mirror's.
+# Answers of the proxy itself. Over plain HTTP, any other answer may be the mirror's.
 _REFUSALS = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.FORBIDDEN, HTTPStatus.BAD_GATEWAY)
 _WITHOUT = "--mirror FOLDER, where FOLDER holds the four files, needs no network"
 
@@ -32,7 +32,7 @@ class Proxy:
 
     Attributes:
         address: with user and password.
-        name: how it is shown: without them.
+        name: its name in messages: without them.
     """
 
     address: str = field(repr=False)
@@ -40,15 +40,15 @@ class Proxy:
 
     @property
     def is_tls(self) -> bool:
-        """Whether the way to the proxy itself is under TLS."""
+        """Whether the connection to the proxy itself uses TLS."""
         return self.address.lower().startswith("https:")
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """Return the proxy that the environment, or the system's settings, name for an address; None for none.
+    """Return the proxy that the environment or the system's settings name for an address, or None.
 
     Raises:
-        ProxyError: it is of a kind that cannot be used.
+        ProxyError: its kind is not supported.
     """
     address = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if not address:
@@ -64,12 +64,12 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def refusal(proxy: Proxy, status: int) -> ProxyError | None:
-    """Return what an answer means that came through a proxy over plain HTTP, or None where it is not a refusal."""
+    """Return the failure if an answer through a proxy over plain HTTP is the proxy's refusal, else None."""
     return _refused(proxy, status) if status in _REFUSALS else None
 
 
 def failure(error: BaseException, proxy: Proxy) -> ProxyError | None:
-    """Return what an error means that is the proxy's, or None where it is not."""
+    """Return the failure that an error of the proxy means, or None if the error is not the proxy's."""
     chain = list(causes(error))
     for cause in chain:
         if found := _TUNNEL.match(str(cause)):
@@ -80,7 +80,7 @@ def failure(error: BaseException, proxy: Proxy) -> ProxyError | None:
     if not any(isinstance(cause, kinds) for cause in chain):
         return None
     if proxy.is_tls:
-        hint = f"most proxies speak plain HTTP themselves: write the proxy as {proxy.name.replace('https:', 'http:')}"
+        hint = f"most proxies use plain HTTP themselves: write the proxy as {proxy.name.replace('https:', 'http:')}"
     else:
         hint = f"{_CHECK}; {_WITHOUT}"
     reason = next((cause.strerror for cause in reversed(chain) if isinstance(cause, OSError) and cause.strerror), None)
@@ -88,7 +88,7 @@ def failure(error: BaseException, proxy: Proxy) -> ProxyError | None:
 
 
 def _shown(address: str) -> str:
-    """Return kind, host and port alone."""
+    """Return only kind, host and port."""
     return "/".join(shown_address(address).split("/")[:3])
 
 
@@ -107,6 +107,6 @@ def _socks(proxy: Proxy, error: BaseException) -> ProxyError:
         return ProxyError(f"the proxy {proxy.name} refuses user and password", hint, for_all=True)
     if kind == "ProxyConnectionError":
         return ProxyError(f"the proxy {proxy.name} does not answer", f"{_CHECK}; {_WITHOUT}", for_all=True)
-    told = re.search(r"0x0[1-8]: ([A-Za-z ]+)", str(error))
-    reason = f"the proxy {proxy.name} does not connect" + (f": {told[1]}" if told else "")
+    message = re.search(r"0x0[1-8]: ([A-Za-z ]+)", str(error))
+    reason = f"the proxy {proxy.name} does not connect" + (f": {message[1]}" if message else "")
     return ProxyError(reason, f"ask for that host to be allowed, or name another mirror; {_WITHOUT}")

@@ -1,7 +1,7 @@
-"""The skeletons of the synthetic digits: the ways of a pen, several for each digit, as data.
+"""The skeletons of the synthetic digits as data: the paths of a pen, several for each digit.
 
-A skeleton is written as points "x,y" on a grid about 14 wide and 20 high, y downwards. The pen goes through them on a
-Catmull-Rom curve. "|" after a point makes a corner of it; ";" lifts the pen. The number before a skeleton is its share
+A skeleton is written as points "x,y" on a grid about 14 wide and 20 high, y downwards. The pen follows them on a
+Catmull-Rom curve. "|" after a point makes it a corner; ";" lifts the pen. The number before a skeleton is its share
 among those of its digit.
 """
 
@@ -16,9 +16,9 @@ from math import isqrt
 import numpy as np
 import numpy.typing as npt
 
-NODES = 72  # points at which a curve is computed: less than a pixel apart in nearly all images
+NODES = 72  # computed points of a curve: less than a pixel apart in nearly all images
 UNIT = 256  # integers to a step of the grid
-ONE = 1 << 12  # what the coefficients of a curve are integers over
+ONE = 1 << 12  # denominator of the coefficients of a curve
 
 _MIDDLE = (7, 10)
 
@@ -122,13 +122,13 @@ SKELETONS: tuple[tuple[tuple[int, str], ...], ...] = (
 
 @dataclass(frozen=True)
 class Skeletons:
-    """All S skeletons as arrays, K points each; points that a skeleton does not have are 0, as their coefficients are.
+    """All S skeletons as arrays of K points each; missing points and their coefficients are 0.
 
     Attributes:
         points: int32 [2, S, K], x and y from the middle of the grid, in 1/256 of a step.
         curve: int32 [S, NODES, K]: the nodes on the curve are curve @ points / 4096.
         down: int64 [S, NODES - 1]: 0 where the pen is lifted between two nodes, else 1.
-        choice: for each digit the numbers of its skeletons, each as often as its share says.
+        choice: for each digit the indices of its skeletons, each repeated as often as its share.
     """
 
     points: npt.NDArray[np.int32]
@@ -163,7 +163,7 @@ _Points = list[tuple[int, int]]
 
 
 def _parsed(text: str) -> tuple[_Points, list[list[int]]]:
-    """Return the points of a skeleton, and for each stroke the numbers of its points; a corner stands there twice."""
+    """Return the points of a skeleton, and for each stroke the indices of its points; a corner is there twice."""
     points: _Points = []
     strokes = []
     for part in text.split(";"):
@@ -183,14 +183,14 @@ def _spans(points: _Points, stroke: list[int]) -> list[int]:
 
 
 def _shares(points: _Points, strokes: list[list[int]]) -> list[int]:
-    """Return how many nodes each stroke gets, by its length; the first one gets what rounding leaves."""
+    """Return the number of nodes of each stroke, by its length; the first one gets the remainder."""
     lengths = [sum(_spans(points, stroke)) for stroke in strokes]
     later = [NODES * length // sum(lengths) for length in lengths[1:]]
     return [NODES - sum(later), *later]
 
 
 def _curve(points: _Points, stroke: list[int], count: int) -> Iterator[list[tuple[int, int]]]:
-    """Give for each of `count` nodes, evenly along a stroke, four points and their coefficients over 4096."""
+    """Yield, for each of `count` nodes spread evenly along a stroke, four points and their coefficients over 4096."""
     spans = _spans(points, stroke)
     for node in range(count):
         way, span = sum(spans) * node // (count - 1), 0

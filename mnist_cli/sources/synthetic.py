@@ -1,12 +1,12 @@
-"""The data set `synthetic`: digits as hands write them, so that a first run needs no network.
+"""The data set `synthetic`: digits that look handwritten, so that a first run needs no network.
 
-An image is a skeleton from mnist_cli/sources/strokes.py. Chance moves its points a little, bends, slants and stretches
-it; a pen of random width follows the curve. Then it is normalised as MNIST's digits are: scaled to a box of 20×20, and
-moved by whole pixels until its centre of mass is in the middle of 28×28.
+An image starts as a skeleton from mnist_cli/sources/strokes.py. Random numbers move its points slightly, and bend,
+slant and stretch it; a pen of random width follows the curve. Then it is normalised as MNIST's digits are: scaled to a
+box of 20×20, and moved by whole pixels until its centre of mass is in the middle of 28×28.
 
-The bytes are the same on every machine and with every version of Python and NumPy. Chance is a hash of the seed and the
-number of the image. All else is integer arithmetic, except for square roots, which are correctly rounded, and sums of
-integers held in float64, which are exact in any order.
+The bytes are the same on every machine and with every version of Python and NumPy. The random
+numbers are hashes of the seed and the number of the image. All else is integer arithmetic, except for square roots,
+which are correctly rounded, and sums of integers in float64, which are exact in any order.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _BLOCK = 1000  # images made at a time: about 30 MB of working memory
 _IDX_UINT8 = 0x0800
 _STORED = 65_535  # bytes in a block of a gzip file at most, where it is not compressed
 
-# How much chance moves, as multiples of a bell: an integer from -510 to 510 with a standard deviation of 148. The
-# values were chosen by eye, and by what a model that learned from the digits makes of MNIST's training images.
+# Random changes, as multiples of a bell: an integer from -510 to 510 with a standard deviation of 148. The values were
+# chosen by eye, and by the accuracy on MNIST's training images of a model that was trained on the digits.
 _TREMBLE = 36  # a point by itself, 1/128 of a grid unit
 _DRIFT = 75  # a point together with its neighbours, 1/128 of a grid unit
 _BEND = 33  # the quadratic part of a smooth warp: at 10 grid units from the middle, mostly below one unit
 _CURL = 17  # the cubic part
 _TURN = 350  # rotation, 2^-19
-_SLANT, _LEAN = 350, 850  # shear: the mean of all hands, 2^-12, and what each adds to it, 2^-19
+_SLANT, _LEAN = 350, 850  # shear: the mean of all images, 2^-12, and the change of each, 2^-19
 _STRETCH = 550  # width against height, 2^-19
-_STREAMS = 3  # the first hashes of an image are no bells: they order the labels, choose the skeleton and the pen
+_STREAMS = 3  # the first hashes of an image are not bells: they order the labels, choose the skeleton and the pen
 
-# The pens, from thin to thick. The profile of a stroke: its middle, then 1 and 2 pixels beside it; how dark it is; and
-# how far its ink reaches from its middle, in 1/256 pixel. A stroke loses _FADE and is cut off at 255: that makes a
-# plateau with short edges, as in MNIST.
+# The pens, from thin to thick. Each has the profile of a stroke (its middle, then 1 and 2 pixels beside it), its
+# darkness, and how far its ink reaches from the middle, in 1/256 pixel. A stroke loses _FADE and is cut off at 255,
+# which makes a plateau with short edges, as in MNIST.
 _PENS = (
     (64, 9, 0, 7643, 293),
     (64, 9, 0, 10827, 325),
@@ -100,7 +100,7 @@ def write_synthetic(folder: Path, *, seed: int, progress: Progress = SILENT) -> 
 
 
 def write_splits(folder: Path, splits: tuple[Split, ...], *, seed: int, progress: Progress = SILENT) -> None:
-    """Write the images and labels of each split; `write_synthetic` with the sizes to choose.
+    """Write the images and labels of each split: `write_synthetic` with a choice of sizes.
 
     Raises:
         OSError: as `write_synthetic`.
@@ -132,7 +132,7 @@ def labels_of(split: Split, seed: int) -> UInt8:
 def draw(labels: UInt8, seed: int, first: int) -> UInt8:
     """Return one image of each label: uint8 [m, 28, 28].
 
-    An image depends on its label, the seed and its number alone: `first` is the number of the first one.
+    An image depends only on its label, the seed and its number; `first` is the number of the first one.
     """
     keys = _keys(seed, first, len(labels))
     skeleton, pen = _chosen(labels, _hashes(keys, 1, 2))
@@ -141,9 +141,9 @@ def draw(labels: UInt8, seed: int, first: int) -> UInt8:
 
 
 class _StoredGzip:
-    """A gzip file whose content is stored as it is: what a compressor writes depends on its version.
+    """A gzip file with uncompressed content: the output of a compressor depends on its version.
 
-    It has neither a name nor a time in it.
+    It contains neither a name nor a time.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -164,14 +164,14 @@ class _StoredGzip:
 
 @contextlib.contextmanager
 def _gzip_file(target: Path) -> Iterator[_StoredGzip]:
-    # Two are written at once, and an error passes through both: `naming` keeps the name of the one that it is about.
+    # Two are written at once, and an error passes through both: `naming` keeps the name of the file that failed.
     with publish(target) as file, naming(target.parent):
         packed = _StoredGzip(file)
         yield packed
         packed.end()
 
 
-# Chance.
+# Random numbers.
 
 
 def _mix(words: UInt32) -> UInt32:
@@ -191,7 +191,7 @@ def _keys(seed: int, first: int, count: int) -> UInt32:
 
 
 def _hashes(keys: UInt32, stream: int, count: int) -> UInt32:
-    """Return `count` independent hashes of each key, from a stream on: uint32 [m, count]."""
+    """Return `count` independent hashes of each key, starting at a stream: uint32 [m, count]."""
     streams = np.arange(stream + 1, stream + count + 1, dtype=np.uint32)
     return _mix(keys[:, None] + _mix(streams) * np.uint32(0x9E3779B9))
 
@@ -272,11 +272,11 @@ def _box(way: Integers, reach: Integers) -> Integers:
 
 
 def _ink(way: Integers, down: Integers, pen: Integers) -> npt.NDArray[np.int32]:
-    """Return what a pen [m, 5] leaves behind that follows the nodes [2, m, NODES]: int32 [m, 20, 20], 0 to 255."""
+    """Return the ink of a pen [m, 5] that follows the nodes [2, m, NODES]: int32 [m, 20, 20], 0 to 255."""
     images, side = len(pen), _BOX + 4
     dx, dy = np.diff(way, axis=2)
     length = np.floor(np.sqrt((dx * dx + dy * dy).astype(np.float64)) + 0.5).astype(np.int64) * down
-    # The middle of each piece gives its length to the four pixels around it.
+    # The length of each piece is shared among the four pixels around its middle.
     x, y = (way[:, :, 1:] + way[:, :, :-1]) >> 1
     right, below = x & 255, y & 255
     pixel = (np.arange(images)[:, None] * side + (y >> 8) + 2) * side + (x >> 8) + 2
@@ -284,9 +284,9 @@ def _ink(way: Integers, down: Integers, pen: Integers) -> npt.NDArray[np.int32]:
     above, left = 256 - below, 256 - right
     shares = np.stack([left * above, right * above, left * below, right * below]) * length
     ink = np.bincount(pixels.ravel(), shares.ravel(), images * side * side).astype(np.int64)
-    # A line has 256 a pixel. Eight lines over one another are enough, and keep the rest below 2^31.
+    # A line has 256 per pixel. Eight lines over one another are enough, and keep later products below 2^31.
     ink = np.minimum((ink + 0x8000) >> 16, 2048).astype(np.int32).reshape(images, side, side)
-    # The pen's profile, across columns, then across rows.
+    # The pen's profile, first across columns, then across rows.
     middle, near, far, dark = pen.astype(np.int32).T[:4, :, None, None]
     for _ in range(2):
         ink = ink.swapaxes(1, 2)

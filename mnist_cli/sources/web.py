@@ -1,4 +1,4 @@
-"""One file from a web mirror into a partial file."""
+"""Download one file from a web mirror into a partial file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mnist_cli.sources.failures import MirrorError, ProxyError, RangeError, Tran
 from mnist_cli.sources.identify import page_or_pointer, what_it_is
 from mnist_cli.sources.mirrors import WebMirror
 from mnist_cli.sources.partial import PartialFile
-from mnist_cli.sources.patience import Patience, SpeedGauge
 from mnist_cli.sources.proxies import Proxy
+from mnist_cli.sources.time_limits import SpeedGauge, TimeLimits
 
 T = TypeVar("T")
 
 TRIES = 3
 MAX_REDIRECTS = 5
-# A try that brought this much before it broke off does not count: the connection is bad, but it works.
+# A try that brought this many bytes before it broke off does not count: the connection is bad, but it works.
 _WORTHWHILE = 1 << 16
 
 
 class _Session(requests.Session):
-    """Leaves redirects to us: requests would read the whole body of one, however long, before it gives it back."""
+    """Leaves redirects to us: requests would first read the whole body of a redirect, however long."""
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
-        """See no redirect in any answer."""
+        """Return None: treat no answer as a redirect."""
         return
 
 
@@ -40,25 +40,25 @@ class WebClient:
     """Sends the requests of one fetch and counts them.
 
     Attributes:
-        requests: how many were sent, redirects included.
-        bytes_received: how many bytes of bodies were taken.
+        requests: number of requests sent, including redirects.
+        bytes_received: number of bytes of bodies received.
     """
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, time_limits: TimeLimits) -> None:
+        self.time_limits = time_limits
         self.requests = 0
         self.bytes_received = 0
-        # By proxy: why it would refuse every other mirror, too.
+        # Proxy → why it would refuse every other mirror too.
         self._refusing: dict[Proxy, ProxyError] = {}
         self._session = _Session()
-        # Else requests sends passwords from ~/.netrc that nobody asked for, to mirrors and to where they redirect.
-        # What else it would take from the environment, proxies and certificates, is for us to look up.
+        # Otherwise requests sends passwords from ~/.netrc to mirrors and to their redirects. We look up proxies and
+        # certificates, which it would also take from the environment, ourselves.
         self._session.trust_env = False
         adapter = Adapter()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         self._session.headers["User-Agent"] = f"mnist-cli/{__version__} (+python-requests/{requests.__version__})"
-        # The pinned digest is of the file itself: nothing may be compressed, or unpacked, on the way.
+        # The pinned digest is that of the file itself: nothing may compress or unpack it on the way.
         self._session.headers["Accept-Encoding"] = "identity"
 
     def close(self) -> None:
@@ -69,21 +69,21 @@ class WebClient:
     def get(
         self, mirror: WebMirror, file_name: str, offset: int, limit: int
     ) -> Iterator[tuple[Exchange, requests.Response]]:
-        """Ask for a file from byte `offset` on and follow redirects; gives the exchange and its head.
+        """Request a file from byte `offset` on and follow redirects; yield the exchange and its head.
 
         Args:
-            mirror: where to ask.
-            file_name: what for.
+            mirror: the mirror.
+            file_name: the name of the file.
             offset: position of the first byte wanted.
-            limit: bytes of the body to read at most.
+            limit: the most bytes of the body to read.
 
         Raises:
             MirrorError: there is no answer, or a redirect must not be followed.
-            DeadlineExceeded: the time is over.
+            DeadlineExceeded: the time is up.
         """
         url = first = mirror.url(file_name)
         for _ in range(MAX_REDIRECTS + 1):
-            # Whom the mirror sends us to gets no password that was meant for the mirror.
+            # The target of a redirect gets no password that was meant for the mirror.
             elsewhere = self._session.should_strip_auth(first, url)  # type: ignore[no-untyped-call]
             auth = None if elsewhere else mirror.auth
             proxy = self._proxy(url)
@@ -101,21 +101,21 @@ class WebClient:
 
         Raises:
             MirrorError: it does not come within `limit` seconds.
-            DeadlineExceeded: the time is over.
+            DeadlineExceeded: the time is up.
         """
         try:
-            return self.patience.wait(receive, limit)
+            return self.time_limits.wait(receive, limit)
         except TimeoutError:
             raise answers.silence(limit) from None
 
     def block(self, exchange: Exchange) -> bytes:
         """Return the next bytes of a body, empty at its end, and count them."""
-        block = self.take(exchange.block, self.patience.timeout)
+        block = self.take(exchange.block, self.time_limits.timeout)
         self.bytes_received += len(block)
         return block
 
     def _proxy(self, url: str) -> Proxy | None:
-        """Return the proxy for an address; one that has refused all, or cannot be used, is not asked."""
+        """Return the proxy for an address; raise if it refuses all mirrors or cannot be used."""
         proxy = proxies.proxy_for(url)
         if proxy in self._refusing:
             refused = self._refusing[proxy]
@@ -123,10 +123,10 @@ class WebClient:
         return proxy
 
     def _head(self, exchange: Exchange, url: str, proxy: Proxy | None) -> requests.Response:
-        """Return status and headers of an answer that is not the refusal of a proxy."""
+        """Return status and headers of an answer; raise if it is a proxy's refusal."""
         try:
-            # Connecting and answering may each take `timeout`, which the library watches; the sum watches the rest.
-            head = self.take(exchange.head, 2 * self.patience.timeout)
+            # Connecting and answering may each take `timeout`, which the library limits; the sum limits the rest.
+            head = self.take(exchange.head, 2 * self.time_limits.timeout)
             if proxy and url.startswith("http:") and (refused := proxies.refusal(proxy, head.status_code)):
                 raise refused
         except ProxyError as error:
@@ -139,12 +139,12 @@ class WebClient:
         self, url: str, auth: tuple[str, str] | None, proxy: Proxy | None, offset: int, limit: int
     ) -> Exchange:
         self.requests += 1
-        timeout = self.patience.timeout
+        timeout = self.time_limits.timeout
         send = functools.partial(
             self._session.get,
             url,
             headers={"Range": f"bytes={offset}-"} if offset else {},
-            # requests writes Latin-1, servers expect UTF-8.
+            # requests encodes as Latin-1, but servers expect UTF-8.
             auth=auth and (auth[0].encode().decode("latin-1"), auth[1].encode().decode("latin-1")),
             timeout=(timeout, timeout),
             proxies={"all": proxy.address} if proxy else {},
@@ -155,14 +155,14 @@ class WebClient:
 
 
 class WebDownload:
-    """Brings one file from one web mirror, in as many tries as make sense.
+    """Downloads one file from one web mirror, in as many tries as make sense.
 
     Args:
         client: sends the requests.
-        mirror: where to ask.
-        partial: where the file goes.
-        report: is told how many bytes are there.
-        is_last: whether no other mirror can take over from one that would not be done by the deadline.
+        mirror: the mirror.
+        partial: the target.
+        report: called with the number of bytes received.
+        is_last: whether no other mirror can take over if this one would miss the deadline.
     """
 
     def __init__(
@@ -179,14 +179,14 @@ class WebDownload:
         self._partial = partial
         self._report = report
         self._is_last = is_last
-        self._began_anew = False
+        self._started_over = False
 
     def run(self) -> None:
-        """Download until the partial file is complete and right.
+        """Download until the partial file is complete and verified.
 
         Raises:
-            MirrorError: this mirror does not give the file. What can be right of it stays in the partial file.
-            DeadlineExceeded: the time is over.
+            MirrorError: this mirror does not provide the file. Bytes that may be right stay in the partial file.
+            DeadlineExceeded: the time is up.
             OSError: the partial file cannot be written.
         """
         tries = 0
@@ -197,25 +197,25 @@ class WebDownload:
                 return
             except TransientError as error:
                 tries = 1 if self._partial.size() - before >= _WORTHWHILE else tries + 1
-                # Not the error itself: with its traceback it would keep this connection open.
+                # Not the error itself, whose traceback would keep this connection open.
                 reason, retry_after = error.reason, error.retry_after
-            if tries == TRIES or not self._client.patience.pause(tries, retry_after):
+            if tries == TRIES or not self._client.time_limits.pause(tries, retry_after):
                 raise MirrorError(f"{reason} ({tries} of {TRIES} tries)", down=True)
 
     def _once(self) -> None:
         try:
             self._complete()
         except RangeError:
-            if self._began_anew:
+            if self._started_over:
                 raise
-            # Either this mirror cannot continue or what was there before is damaged; without it, we shall know.
-            self._began_anew = True
+            # Either this mirror cannot resume, or the earlier bytes are damaged; starting over shows which.
+            self._started_over = True
             self._partial.cut(0)
             self._report(0)
             self._complete()
 
     def _complete(self) -> None:
-        """Fetch what is missing, and verify."""
+        """Download what is missing, and verify the file."""
         wanted = self._partial.wanted
         before = self._partial.size()
         if before < wanted.size:
@@ -228,7 +228,7 @@ class WebDownload:
 
     def _receive(self, before: int) -> None:
         size = self._partial.wanted.size
-        # One byte more than there should be is enough to notice, and all that is ever read.
+        # Reading one byte too many is enough to notice a body that is too long.
         with self._client.get(self._mirror, self._partial.wanted.name, before, size + 1) as (exchange, head):
             begin = answers.first_byte(head, before, size)
             block = self._client.block(exchange)
@@ -247,9 +247,9 @@ class WebDownload:
         )
 
     def _write(self, exchange: Exchange, block: bytes, begin: int) -> int:
-        """Write the body, of which `block` is the first, and return the position after its last byte."""
+        """Write the body, which begins with `block`, and return the position after its last byte."""
         size = self._partial.wanted.size
-        gauge = SpeedGauge(self._client.patience, None if self._is_last else size - begin)
+        gauge = SpeedGauge(self._client.time_limits, None if self._is_last else size - begin)
         position = begin
         with self._partial.append_from(begin) as file:
             while block := block[: size + 1 - position]:

@@ -1,7 +1,7 @@
-"""The same data in another wrapper: packed again, unpacked, under another usual name, in a zip archive or in an .npz.
+"""Find the same data in another wrapper: repacked, unpacked, under another usual name, in a zip archive or an .npz.
 
-What is found here counts only if the digest of its content is right, so a wrong guess costs a reading and nothing more.
-Members of an archive are read as streams: their names say what they hold, and never where anything is written.
+A find counts only if the digest of its content is right, so a wrong guess costs only the time to read it. Members of an
+archive are read as streams: their names tell what they contain, never where anything is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mnist_cli.formats.byte_stream import GZIP_MAGIC, ByteStream, content_sha256
 from mnist_cli.text import printable
 
 _BLOCK = 1 << 20
-# More archives in one folder, or members in one archive, are a collection of something else.
+# A folder with more archives, or an archive with more members, is a collection of something else.
 _MOST_ARCHIVES = 20
 _MOST_MEMBERS = 10_000
 # The arrays of Keras's mnist.npz.
@@ -35,14 +35,14 @@ _ARRAYS = {
     "test-images": "x_test",
     "test-labels": "y_test",
 }
-# What zipfile, zlib, gzip and NumPy raise for archives that are damaged, encrypted or packed in a way they do not know.
+# What zipfile, zlib, gzip and NumPy raise for archives that are damaged, encrypted or packed in an unknown way.
 _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, zipfile.BadZipFile, zlib.error)
 
 Blocks = Iterator[bytes]
 
 
 class WrongContent(Exception):
-    """What was found is not the content that was wanted, or cannot be read."""
+    """The content found is not the wanted one, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Wrapped:
     """A place that may hold a wanted file's content.
 
     Attributes:
-        what: how a message names it.
-        blocks: gives the content, unpacked, block by block; raises what reading a damaged file raises.
+        what: its name in messages.
+        blocks: yields the unpacked content block by block; raises the errors of reading a damaged file.
     """
 
     what: str
@@ -59,7 +59,7 @@ class Wrapped:
 
 
 def find(folder: Path, name: str, role: str) -> Iterator[Wrapped]:
-    """Give the places in a folder that may hold a file's content, the likeliest first.
+    """Yield the places in a folder that may hold a file's content, the likeliest first.
 
     Args:
         folder: the folder, or one archive (.zip or .npz).
@@ -81,14 +81,14 @@ def find(folder: Path, name: str, role: str) -> Iterator[Wrapped]:
 
 
 def save(wrapped: Wrapped, target: Path, content: str, limit: int, report: Callable[[int], None]) -> None:
-    """Pack what a wrapper holds into a gzip file, if it is the content that is wanted.
+    """Pack the content of a wrapper into a gzip file, if it is the wanted content.
 
     Args:
-        wrapped: where it is.
-        target: the file to write; it appears only when everything is right.
-        content: the SHA-256 that it must have.
-        limit: bytes of content at most.
-        report: is told how many bytes of content are read; what it raises ends the reading.
+        wrapped: the wrapper.
+        target: the file to write; it appears only if everything is right.
+        content: the SHA-256 that the content must have.
+        limit: the most bytes of content.
+        report: called with the number of bytes of content read; an exception from it stops the reading.
 
     Raises:
         WrongContent: it is not that content.
@@ -105,7 +105,7 @@ def save(wrapped: Wrapped, target: Path, content: str, limit: int, report: Calla
 
 
 def pack_file(source: Path, target: Path) -> str:
-    """Copy a file of the user's, packed if it is not, and return the SHA-256 of its content.
+    """Copy a user's file, packing it if necessary, and return the SHA-256 of its content.
 
     Raises:
         InputError: it cannot be read.
@@ -131,14 +131,16 @@ def extract(archive: Path, name: str, target: Path) -> None:
         target: the file to write.
 
     Raises:
-        FormatError: there is no such member, or it cannot be read.
+        FormatError: the member does not exist, or cannot be read.
         OSError: the target cannot be written.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             member = next((one for one in _members(opened) if PurePosixPath(one.filename).name == name), None)
             if member is None:
-                raise FormatError(archive, "a member is missing in the archive", expected=name, received="others")
+                raise FormatError(
+                    archive, "a member is missing from the archive", expected=name, received="other members"
+                )
             with opened.open(member) as source, files.naming(target), target.open("wb") as file:
                 shutil.copyfileobj(source, file, _BLOCK)
     except zipfile.BadZipFile as error:
@@ -146,7 +148,7 @@ def extract(archive: Path, name: str, target: Path) -> None:
 
 
 def packing(file: BinaryIO) -> gzip.GzipFile:
-    """Return a gzip writer; without a name or a time in it, so that equal content gives equal bytes."""
+    """Return a gzip writer that stores no name or time, so that equal content gives equal bytes."""
     # Level 1: level 6 takes three times as long for an eighth fewer bytes.
     return gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0)
 
@@ -211,7 +213,7 @@ def _member_blocks(path: Path, name: str) -> Blocks:
 
 
 def _array_blocks(path: Path, name: str) -> Blocks:
-    """Give a NumPy array in an archive as the content of an IDX file."""
+    """Yield a NumPy array in an archive as the content of an IDX file."""
     import numpy as np
 
     with zipfile.ZipFile(path) as archive, archive.open(name) as member:

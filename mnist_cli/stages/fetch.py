@@ -23,7 +23,7 @@ from mnist_cli.text import file_size, plural, printable
 
 if TYPE_CHECKING:
     from mnist_cli.sources.four_files import FetchedFile
-    from mnist_cli.sources.patience import Clock
+    from mnist_cli.sources.time_limits import Clock
 
 
 def _usable_mirror(mirror: str) -> str:
@@ -150,11 +150,11 @@ def fetch(
     from mnist_cli.sources.cache import Cache
     from mnist_cli.sources.download import Downloader
     from mnist_cli.sources.mirrors import parse_mirror
-    from mnist_cli.sources.patience import SYSTEM_CLOCK, Patience
+    from mnist_cli.sources.time_limits import SYSTEM_CLOCK, TimeLimits
 
     parsed = [parse_mirror(mirror) for mirror in (*mirrors, *settings.mirrors, *table.mirrors)]
-    patience = Patience(settings.timeout, settings.deadline, settings.min_speed, clock or SYSTEM_CLOCK)
-    downloader = Downloader(parsed, patience, progress, cache=Cache(cache) if cache else None, offline=offline)
+    time_limits = TimeLimits(settings.timeout, settings.deadline, settings.min_speed, clock or SYSTEM_CLOCK)
+    downloader = Downloader(parsed, time_limits, progress, cache=Cache(cache) if cache else None, offline=offline)
     folder.mkdir(parents=True, exist_ok=True)
     files = download(table, place, downloader)
     return FetchResult(table.name, tuple(files), downloader.requests, downloader.bytes_received)

@@ -20,7 +20,7 @@ from mnist_cli.errors import InputError, Interrupted
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.0, "0.00"), (-0.004, "0.00"), (0.004, "0.00"), (-0.006, "-0.01"), (1.5, "+1.50")]
 )
-def test_what_rounds_to_nothing_has_no_sign(value: float, shown: str) -> None:
+def test_what_rounds_to_zero_has_no_sign(value: float, shown: str) -> None:
     assert text.signed(value) == shown
 
 
@@ -58,9 +58,7 @@ def test_a_file_is_synced_before_its_name_and_the_folder_after(tmp_path: Path, m
     assert events == ["fsync", "rename", "fsync"]
 
 
-def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_the_disk_names_the_file_that_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -73,9 +71,7 @@ def test_a_disk_that_fails_is_told_of_with_the_file_that_did_not_fit(
     assert caught.value.filename == str(tmp_path)
 
 
-def test_a_folder_that_cannot_be_removed_is_told_of_by_its_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_removed_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str, **_options: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
 
@@ -96,7 +92,7 @@ def test_published_files_follow_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
-def test_json_refuses_numbers_that_it_cannot_say(tmp_path: Path) -> None:
+def test_json_refuses_numbers_that_it_cannot_represent(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"loss": float("nan")})
     assert not (tmp_path / "a.json").exists()
@@ -140,11 +136,11 @@ def test_nothing_is_removed_through_a_link(tmp_path: Path, remove: Callable[[Pat
         ("naïve Ünï 数字 😀 [/x]", "naïve Ünï 数字 😀 [/x]"),
     ],
 )
-def test_text_from_outside_loses_what_steers_a_terminal(hostile: str, shown: str) -> None:
+def test_text_from_outside_cannot_control_a_terminal(hostile: str, shown: str) -> None:
     assert text.printable(hostile) == shown
 
 
-def test_lines_keep_their_ends_and_lose_everything_else_that_steers_a_terminal() -> None:
+def test_lines_keep_line_feeds_and_no_other_control_character() -> None:
     assert text.lines("a\n\x1b[2J\x7f\n") == "a\n\\u001b[2J\\u007f\n"
 
 
@@ -167,7 +163,7 @@ def test_sizes_are_readable(size: float, shown: str) -> None:
     assert text.file_size(size) == shown
 
 
-def test_the_first_signal_is_a_request_and_the_second_an_end() -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_interrupts() -> None:
     with pytest.raises(Interrupted) as caught, signals.deferred_signals() as request:
         signal.raise_signal(signal.SIGTERM)
         assert request.signal_number == signal.SIGTERM
@@ -175,7 +171,7 @@ def test_the_first_signal_is_a_request_and_the_second_an_end() -> None:
     assert caught.value.exit_code == 130
 
 
-def test_handlers_are_as_before_after_deferring() -> None:
+def test_deferring_restores_the_handlers() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with signals.deferred_signals():
         pass
@@ -194,7 +190,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_hang_up_is_like_a_request_to_end(number: signal.Signals) -> None:
+def test_a_hang_up_ends_a_command_as_sigterm_does(number: signal.Signals) -> None:
     with signals.deferred_signals() as request:
         signal.raise_signal(number)
     assert request.signal_number == number
@@ -214,7 +210,7 @@ def writer(target: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_what_a_dead_writer_left_goes_when_its_file_is_written_next(tmp_path: Path) -> None:
+def test_the_next_writer_removes_what_a_dead_writer_left(tmp_path: Path) -> None:
     target = tmp_path / "pipeline.yaml"
     with writer(target) as alive, writer(target) as dead, writer(tmp_path / "other.yaml") as other:
         assert len(list(tmp_path.glob(".tmp-*"))) == 3
@@ -234,7 +230,7 @@ def test_what_a_dead_writer_left_goes_when_its_file_is_written_next(tmp_path: Pa
         alive.kill()
 
 
-def test_the_mutex_sweeps_nothing_that_a_living_writer_writes(tmp_path: Path) -> None:
+def test_sweeping_keeps_the_files_of_living_writers(tmp_path: Path) -> None:
     with writer(tmp_path / "report.html") as alive:
         files.sweep(tmp_path)
         assert len(list(tmp_path.glob(".tmp-report.html-*"))) == 1
@@ -253,7 +249,7 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_where_there_are_no_locks_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 

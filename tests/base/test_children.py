@@ -1,4 +1,4 @@
-"""Processes that the package starts: in one place, and never with a file of the current folder as a module."""
+"""The package starts processes in one place, and never imports a file of the current folder as a module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def starts_of_processes(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno}"
 
 
-def test_one_module_starts_processes() -> None:
+def test_only_one_module_starts_processes() -> None:
     found = [place for path in PACKAGE.rglob("*.py") for place in starts_of_processes(path)]
     assert {Path(place.partition(":")[0]).name for place in found} == {"children.py"}, found
 
@@ -61,7 +61,7 @@ def test_a_child_runs_no_file_of_the_current_folder(tmp_path: Path, word: str) -
     assert not marker.exists(), marker.read_text()
 
 
-def test_the_package_of_a_child_is_the_one_of_this_process_wherever_the_child_would_find_another(
+def test_a_child_uses_the_package_of_this_process(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "mnist_cli").mkdir()

@@ -1,4 +1,4 @@
-"""What libraries read from the environment by themselves: listed, dealt with, and of no influence on results."""
+"""Variables that libraries read by themselves are listed, treated, and do not change results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.command_line import environment as variables_of_a_process
 from tests.support.data import write_small_store
 from tests.support.trainings import outputs
 
-# A value for each that differs from the default; where it can do harm, one that does.
+# Each value differs from the default and, where possible, does harm.
 HARMFUL = {
     "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
     "XLA_FLAGS": "--there_is_no_such_flag",
@@ -82,7 +82,7 @@ RUNS = {
 
 
 def train_all(store: Path, folder: Path, variables: dict[str, str]) -> dict[str, tuple[bytes, bytes]]:
-    """Train in a process with these variables, in each of the ways; return what came out."""
+    """Train in a process with these variables, in each way of RUNS; return the outputs."""
     runs = [(str(folder / name), settings) for name, settings in RUNS.items()]
     clean = {name: value for name, value in variables_of_a_process().items() if name not in HARMFUL | OTHER}
     done = subprocess.run(
@@ -122,7 +122,7 @@ def test_training_gives_the_same_bits_with_one_variable(
     assert train_all(store, tmp_path, {name: (HARMFUL | OTHER)[name]}) == undisturbed
 
 
-def test_a_plot_needs_no_backend_that_a_notebook_names(finished: Path) -> None:
+def test_a_plot_ignores_the_backend_of_a_notebook(finished: Path) -> None:
     command = [sys.executable, "-m", "mnist_cli", "plot", "weights"]
     variables = {name: value for name, value in HARMFUL.items() if name != "MPLCONFIGDIR"}
     done = subprocess.run(
@@ -172,7 +172,7 @@ def test_from_python_only_what_training_reads_is_prepared(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("by_workers", "hidden"), [(True, "grpc_proxy"), (False, "TF_CONFIG")])
-def test_what_training_must_not_read_is_there_again_afterwards(
+def test_variables_hidden_from_training_come_back_afterwards(
     monkeypatch: pytest.MonkeyPatch, by_workers: bool, hidden: str
 ) -> None:
     for name in ("grpc_proxy", "TF_CONFIG"):

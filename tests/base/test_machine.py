@@ -1,4 +1,4 @@
-"""What is told of the processor, by the words of /proc/cpuinfo."""
+"""The name of the processor, read from /proc/cpuinfo."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_processor_is_called_by_its_own_name(cpuinfo: Path) -> None:
+def test_the_processor_keeps_its_own_name(cpuinfo: Path) -> None:
     cpuinfo.write_text("processor\t: 0\nmodel name\t: A: B\n\nprocessor\t: 1\nmodel name\t: C\n")
     assert cpu_name() == "A: B"
 
 
-def test_without_such_a_file_there_is_a_name_all_the_same(cpuinfo: Path) -> None:
+def test_without_cpuinfo_the_processor_still_has_a_name(cpuinfo: Path) -> None:
     assert not cpuinfo.exists()
     assert cpu_name()

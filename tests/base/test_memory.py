@@ -1,4 +1,4 @@
-"""Memory that is not enough is named as the cause, whichever words the libraries find."""
+"""Too little memory is named as the cause, whatever the message of the library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.data import write_small_store
 
 
 def import_error() -> Exception:
-    """NumPy wraps what the loader says into advice about installations."""
+    """NumPy wraps the loader's message in advice about installations."""
     try:
         try:
             raise ImportError("libopenblas.so: failed to map segment from shared object")
@@ -64,7 +64,7 @@ def test_a_command_without_memory_says_so(empty: Path, monkeypatch: pytest.Monke
     assert "internal error" not in told
 
 
-def test_what_would_crash_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_would_crash_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "address_space_limit", lambda: 1_500_000_000)
     with pytest.raises(Exception, match=r"TensorFlow needs about 2\.0 GB; this process may use 1\.5 GB") as caught:
         require_memory(2_000_000_000, "TensorFlow")

@@ -1,4 +1,4 @@
-"""What not every system has: where it stands, what happens without it, and that the commands work then."""
+"""Calls that not every system has: only one module makes them, and the commands work without them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGE = Path(mnist_cli.__file__).parent
 ALLOWED = ("system.py", "own_network.py")
 
 
-def test_what_not_every_system_has_is_called_in_one_module() -> None:
+def test_only_one_module_calls_what_not_every_system_has() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -101,7 +101,7 @@ def test_reading_and_writing_at_a_position_are_the_same_without_their_calls(
 
 
 class OpenElsewhere:
-    """A `Path.replace` that fails as on Windows, where somebody has the file open, for so many calls."""
+    """A `Path.replace` whose first calls fail as on Windows while a program has the file open."""
 
     def __init__(self, times: int, winerror: int | None = 32) -> None:
         self.left, self.winerror, self.replace = times, winerror, Path.replace
@@ -118,15 +118,15 @@ class OpenElsewhere:
         monkeypatch.setattr(Path, "replace", lambda source, target: self(source, target))
 
 
-def test_a_file_that_is_open_for_a_moment_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_open_only_briefly_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.write_bytes(tmp_path / "x", b"old")
     OpenElsewhere(3).stand_in(monkeypatch)
     files.write_bytes(tmp_path / "x", b"new")
     assert (tmp_path / "x").read_bytes() == b"new"
 
 
-def test_a_file_that_stays_open_is_named_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system, "_PATIENCE", 0.1)
+def test_a_file_that_stays_open_is_named_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_RENAME_DEADLINE", 0.1)
     files.write_bytes(tmp_path / "x", b"old")
     OpenElsewhere(1000).stand_in(monkeypatch)
     with pytest.raises(PermissionError, match="in use by another program") as caught:
@@ -136,7 +136,7 @@ def test_a_file_that_stays_open_is_named_and_stays(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "x").read_bytes() == b"old"
 
 
-def test_a_file_that_may_not_be_replaced_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_must_not_be_replaced_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = OpenElsewhere(1000, winerror=None)
     stand_in.stand_in(monkeypatch)
     with pytest.raises(PermissionError, match="Permission denied"):
@@ -144,7 +144,7 @@ def test_a_file_that_may_not_be_replaced_is_not_waited_for(tmp_path: Path, monke
     assert stand_in.left == 999
 
 
-def test_a_process_is_looked_for_without_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finding_a_process_sends_it_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert system.process_exists(os.getpid())
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
@@ -153,7 +153,7 @@ def test_a_process_is_looked_for_without_a_signal(monkeypatch: pytest.MonkeyPatc
 
 
 class Kernel:
-    """What the calls of Windows' kernel32 answer for a process."""
+    """The answers of Windows' kernel32 for a process."""
 
     def __init__(self, handle: int, state: int) -> None:
         self.handle, self.state, self.closed = handle, state, 0
@@ -177,7 +177,7 @@ class Kernel:
         (Kernel(0, 0), 5, True),  # another user's
     ],
 )
-def test_on_windows_a_process_is_asked_for_in_its_way(
+def test_windows_finds_a_process_by_its_own_calls(
     monkeypatch: pytest.MonkeyPatch, kernel: Kernel, error: int, exists: bool
 ) -> None:
     import ctypes
@@ -190,8 +190,8 @@ def test_on_windows_a_process_is_asked_for_in_its_way(
     assert kernel.closed == bool(kernel.handle)
 
 
-def test_the_signals_that_are_heard_are_on_every_system() -> None:
-    """Windows has these two; what else is heard must be looked for before it is named."""
+def test_every_system_has_the_signals_that_are_handled() -> None:
+    """Windows has these two; the code must check for any other before it names it."""
     from mnist_cli.signals import _SIGNALS
 
     assert {signal.SIGINT, signal.SIGTERM} <= set(_SIGNALS)

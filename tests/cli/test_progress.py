@@ -12,7 +12,7 @@ import pytest
 from mnist_cli.cli.progress import BarProgress, LineProgress
 
 
-def test_a_line_in_a_log_tells_the_time_left_of_what_was_not_done_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_estimates_the_time_left_from_this_run_only(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     progress = LineProgress(lambda: now[0])
     progress.start("train", 1000, "steps")

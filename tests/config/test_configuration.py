@@ -1,4 +1,4 @@
-"""pipeline.yaml, --set and the defaults: what is accepted, what is refused, and where it says the mistake is."""
+"""pipeline.yaml, --set and the defaults: accepted values, refused values, and the place of each mistake."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         "emnist-letters, fashion-mnist, kmnist, qmnist, a file such as digits.yaml, or files: or images: with a "
         "folder; received 'fashion'; did you mean 'fashion-mnist'?",
         "pipeline.yaml:2:7: seed: expected a whole number from 0 to 2^63 - 1; received -1",
-        "pipeline.yaml:3:1: seed: duplicate key; it is already set in line 2",
+        "pipeline.yaml:3:1: seed: duplicate key; it is already set on line 2",
         "pipeline.yaml:5:3: train.epocs: unknown key; did you mean 'train.epochs'?",
         "pipeline.yaml:6:10: train.steps: expected a whole number from 1 to 10^9; received '100'",
         "pipeline.yaml:7:18: train.learning_rate: expected a finite number above 0, or null; received -0.001",
@@ -87,7 +87,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("steps", "train.steps"), ("train.learning-rate", "train.learning_rate")])
-def test_an_unknown_key_is_told_the_nearest_one(typed: str, meant: str) -> None:
+def test_the_message_for_an_unknown_key_suggests_the_nearest_one(typed: str, meant: str) -> None:
     assert f"did you mean '{meant}'?" in problems("", f"{typed}=1")[0]
 
 
@@ -99,7 +99,7 @@ def test_a_mirror_that_fetch_could_not_use_is_a_mistake_in_the_configuration() -
     ]
 
 
-def test_a_section_is_no_key() -> None:
+def test_a_section_is_not_a_key() -> None:
     assert problems("", "train=5") == ["--set: train: this is a section; set one of its keys, such as 'train.steps'"]
 
 
@@ -113,13 +113,13 @@ def test_an_option_of_its_own_is_named_once() -> None:
     assert caught.value.problems == ("--device: expected auto, cpu, gpu or gpu:N; received 'tpu'",)
 
 
-def test_many_problems_are_cut_to_a_screen() -> None:
+def test_only_a_screenful_of_problems_is_reported() -> None:
     found = problems("".join(f"key{number}: 1\n" for number in range(50)))
     assert len(found) == 21
     assert found[-1] == "and 30 more problems"
 
 
-def test_the_command_line_goes_over_the_file_and_the_last_setting_counts() -> None:
+def test_the_command_line_overrides_the_file_and_the_last_setting_wins() -> None:
     loaded = load("train: {steps: 10, batch_size: 7}", "train.steps=20", "train.steps=30")
     assert (loaded.config.value("train.steps"), loaded.config.value("train.batch_size")) == (30, 7)
     assert loaded.origins["train.steps"] == "--set"
@@ -127,14 +127,14 @@ def test_the_command_line_goes_over_the_file_and_the_last_setting_counts() -> No
     assert loaded.overrides == {"train.steps": 30}
 
 
-def test_kept_overrides_go_between_the_file_and_the_command_line() -> None:
+def test_kept_overrides_rank_between_the_file_and_the_command_line() -> None:
     Path("pipeline.yaml").write_text("seed: 1\ntrain: {steps: 10}\n", encoding="utf-8")
     loaded = load_config(overrides=[parse_override("seed=3")], kept={"seed": 2, "train.steps": 20})
     assert (loaded.config.value("seed"), loaded.config.value("train.steps")) == (3, 20)
     assert loaded.overrides == {"seed": 3, "train.steps": 20}
 
 
-def test_typed_steps_count_where_the_file_says_epochs() -> None:
+def test_typed_steps_override_epochs_in_the_file() -> None:
     loaded = load("train: {epochs: 3}", "train.steps=5")
     assert (loaded.config.value("train.steps"), loaded.config.value("train.epochs")) == (5, None)
     assert load_config(kept={"train.steps": 6}).config.value("train.epochs") is None
@@ -203,13 +203,13 @@ def test_quoted_words_are_text() -> None:
         (b"a: [1, 2\nb: 3\n", (2, 2), "not YAML"),
         (b"a: \xff\n", (1, 4), "expected UTF-8; received the byte 0xff"),
         (b"a: 1\n--- \nb: 2\n", (2, 1), "one document"),
-        (b"? [a]\n: 1\n", (1, 3), "a key that is a word"),
+        (b"? [a]\n: 1\n", (1, 3), "a word as a key"),
         (b"a: " + b"[" * 5000, (1, 11), "nested more than 8"),
         (b"a: \x07\n", (1, 4), "not YAML"),
         (b"a" * (SIZE_LIMIT + 1), (1, 1), "at most"),
     ],
 )
-def test_what_a_configuration_never_needs_is_refused_with_its_place(
+def test_yaml_features_that_no_configuration_needs_are_refused_with_their_place(
     text: bytes, place: tuple[int, int], part: str
 ) -> None:
     found = read_yaml(text).problems
@@ -241,7 +241,7 @@ def test_any_bytes_give_a_document_or_problems(content: bytes) -> None:
 
 
 @given(path=st.sampled_from(sorted(PIPELINE.declarations.keys)), value=trees)
-def test_any_value_for_any_key_is_taken_or_refused_as_a_configuration_error(path: str, value: Any) -> None:
+def test_any_value_for_any_key_is_accepted_or_a_configuration_error(path: str, value: Any) -> None:
     with contextlib.suppress(ConfigError):
         load_config(kept={path: value})
 
@@ -282,7 +282,7 @@ def test_a_wrong_value_and_one_that_does_not_fit_the_others_are_reported_togethe
         ("train: {early_stopping: 3}\npreprocess: {validation_size: x}", 1),
     ],
 )
-def test_what_depends_on_a_wrong_value_is_not_judged(text: str, count: int) -> None:
+def test_nothing_is_reported_that_depends_on_a_wrong_value(text: str, count: int) -> None:
     assert len(problems(text)) == count
 
 
@@ -305,7 +305,7 @@ def test_settings_that_cannot_be_read_are_reported_with_all_the_others() -> None
     ]
 
 
-def test_a_key_with_its_section_in_front_is_none_of_a_file() -> None:
+def test_a_file_has_no_keys_with_their_section_in_front() -> None:
     assert problems("train.steps: 3\n") == [
         "pipeline.yaml:1:1: train.steps: unknown key; write 'steps:' under 'train:'"
     ]
@@ -322,7 +322,7 @@ documents = st.dictionaries(
 
 
 @given(document=documents, flow=st.sampled_from([None, True, False]), tail=st.sampled_from(["", "x: *a", "? [", "\0"]))
-def test_any_document_is_taken_or_refused_with_the_place_of_each_problem(
+def test_any_document_is_accepted_or_refused_with_the_place_of_each_problem(
     document: dict[str, Any], flow: bool | None, tail: str
 ) -> None:
     text = yaml.safe_dump(document, default_flow_style=flow, allow_unicode=True) + tail
@@ -335,5 +335,5 @@ def test_any_document_is_taken_or_refused_with_the_place_of_each_problem(
             assert lines(problem) == problem
 
 
-def test_no_file_may_be_said_as_everywhere() -> None:
+def test_dev_null_means_no_file() -> None:
     assert load_config(Path("/dev/null")).config == defaults()

@@ -34,7 +34,7 @@ def values(found: LoadedConfig, *paths: str) -> list[object]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_shipped_recipe_is_a_pipeline_file_and_a_layer(name: str) -> None:
+def test_a_shipped_recipe_is_both_a_pipeline_file_and_a_layer(name: str) -> None:
     path = FOLDER / f"{name}.yaml"
     said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     alone, below = load_config(path).config, loaded(f"recipe={name}").config
@@ -45,7 +45,7 @@ def test_a_shipped_recipe_is_a_pipeline_file_and_a_layer(name: str) -> None:
     assert path.read_text(encoding="utf-8").startswith(f"# {name}: ")
 
 
-def test_no_file_is_without_a_recipe() -> None:
+def test_every_file_has_a_recipe() -> None:
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(RECIPES)
 
 
@@ -53,7 +53,7 @@ def test_the_tutorial_is_every_default() -> None:
     assert loaded("recipe=tutorial").config == defaults()
 
 
-def test_the_file_is_over_the_recipe_and_the_command_line_over_both() -> None:
+def test_the_file_overrides_the_recipe_and_the_command_line_overrides_both() -> None:
     file = "recipe: gradients\nfeatures:\n  map: scat1\ntrain:\n  batch_size: 100\n"
     found = loaded("train.batch_size=50", file=file)
     paths = ("features.map", "features.deskew", "train.batch_size", "train.epochs", "train.learning_rate")
@@ -70,31 +70,31 @@ def test_the_file_is_over_the_recipe_and_the_command_line_over_both() -> None:
     assert found.overridden == {"features.map": "grad8"}, "what was typed is no surprise"
 
 
-def test_a_recipe_that_is_typed_is_over_the_one_of_the_file() -> None:
+def test_a_typed_recipe_overrides_the_one_in_the_file() -> None:
     found = loaded("recipe=scattering", file="recipe: gradients\n")
     assert values(found, "recipe", "features.map") == ["scattering", "scat1"]
     assert found.overridden == {}
 
 
 @pytest.mark.parametrize("file", [None, "recipe: gradients\ntrain: {steps: 300}\n"])
-def test_steps_count_over_the_epochs_of_a_recipe(file: str | None) -> None:
+def test_steps_override_the_epochs_of_a_recipe(file: str | None) -> None:
     settings = () if file else ("recipe=gradients", "train.steps=300")
     found = loaded(*settings, file=file)
     assert values(found, "train.steps", "train.epochs", "features.map") == [300, None, "grad8"]
     assert found.overridden == ({"train.epochs": 20} if file else {})
 
 
-def test_epochs_of_the_file_count_over_those_of_a_recipe() -> None:
+def test_epochs_in_the_file_override_those_of_a_recipe() -> None:
     found = loaded(file="recipe: gradients\ntrain: {epochs: 3}\n")
     assert values(found, "train.epochs") == [3]
     assert found.overridden == {"train.epochs": 20}
 
 
-def test_what_the_file_says_as_the_recipe_does_is_not_overridden() -> None:
+def test_equal_values_in_file_and_recipe_are_not_an_override() -> None:
     assert loaded(file="recipe: gradients\nfeatures: {map: grad8}\n").overridden == {}
 
 
-def test_a_recipe_of_ones_own_is_a_file_whose_paths_are_relative_to_it() -> None:
+def test_paths_in_a_users_recipe_are_relative_to_its_file() -> None:
     folder = Path("shared")
     folder.mkdir()
     (folder / "mine.yaml").write_text("features:\n  map: cells.yaml\n  deskew: true\nfetch: {mirrors: [data]}\n")
@@ -114,12 +114,12 @@ def test_a_recipe_that_the_file_names_is_relative_to_the_file() -> None:
     assert load_config(Path("project/pipeline.yaml")).config.value("train.batch_size") == 7
 
 
-def test_a_recipe_names_no_other() -> None:
+def test_a_recipe_cannot_name_another_recipe() -> None:
     Path("mine.yaml").write_text("train: {batch_size: 7}\nrecipe: best\n")
-    assert problems("recipe=mine.yaml") == ["mine.yaml:2:9: recipe: a recipe names no other; remove it"]
+    assert problems("recipe=mine.yaml") == ["mine.yaml:2:9: recipe: a recipe cannot name another recipe; remove it"]
 
 
-def test_all_mistakes_of_recipe_file_and_command_line_are_told_with_their_places() -> None:
+def test_all_mistakes_of_recipe_file_and_command_line_are_reported_with_their_places() -> None:
     Path("mine.yaml").write_text("train:\n  batch_size: none\n  colour: red\nfeatures: {map: grad9}\n")
     found = problems("seed=-1", "recipe=mine.yaml", file="train: {steps: 0}\n")
     assert sorted(problem.split(": ")[0] + ": " + problem.split(": ")[1] for problem in found) == [
@@ -144,7 +144,7 @@ def test_all_mistakes_of_recipe_file_and_command_line_are_told_with_their_places
         (".yaml", ".yaml: cannot be read: not a regular file"),
     ],
 )
-def test_a_recipe_that_is_not_there_is_told(value: str, message: str) -> None:
+def test_a_missing_recipe_is_reported(value: str, message: str) -> None:
     Path(".yaml").mkdir()
     assert message in "\n".join(problems(f"recipe={value}"))
     assert message in "\n".join(problems(file=f"recipe: {value}\n"))
@@ -159,12 +159,12 @@ def test_a_recipe_that_is_not_there_is_told(value: str, message: str) -> None:
         ("x: " + "[" * 100_000, "nested more than 8 levels deep"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_told(text: str, message: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_reported(text: str, message: str) -> None:
     Path("mine.yaml").write_text(text + "\n")
     assert message in "\n".join(problems("recipe=mine.yaml"))
 
 
-def test_an_empty_recipe_says_nothing() -> None:
+def test_an_empty_recipe_changes_nothing() -> None:
     Path("mine.yaml").write_text("# nothing yet\n")
     assert loaded("recipe=mine.yaml").config == defaults().replaced({"recipe": "mine.yaml"})
 
@@ -198,7 +198,7 @@ def test_what_the_file_overrides_is_noted_once() -> None:
     assert "overrides" not in mnist("config", "show", "--set", "recipe=tutorial").err
 
 
-def test_a_configuration_that_is_written_out_survives() -> None:
+def test_a_written_configuration_reads_back_equal() -> None:
     written = mnist("config", "show", "--set", "recipe=gradients").out
     Path("written.yaml").write_text(written, encoding="utf-8")
     again = load_config(Path("written.yaml"))
@@ -206,7 +206,7 @@ def test_a_configuration_that_is_written_out_survives() -> None:
     assert again.overridden == {}
 
 
-def test_recipes_are_listed_with_what_they_reach() -> None:
+def test_recipes_are_listed_with_their_accuracy() -> None:
     result = mnist("recipes")
     lines = result.out.splitlines()
     for name, recipe in RECIPES.items():
@@ -224,5 +224,5 @@ def test_a_run_with_a_recipe_plans_its_features() -> None:
     assert [stage["stage"] for stage in plan["stages"]] == ["fetch", "preprocess", "features", "train", "eval"]
 
 
-def test_nothing_is_read_of_the_shipped_recipes_without_one() -> None:
+def test_without_a_recipe_no_shipped_recipe_is_read() -> None:
     assert load_config(NO_FILE).origins["features.map"] == "default"

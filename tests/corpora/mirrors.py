@@ -20,7 +20,7 @@ import trustme
 
 from mnist_cli.datasets import DATASETS
 from mnist_cli.errors import MnistError
-from mnist_cli.sources.patience import Clock
+from mnist_cli.sources.time_limits import Clock
 from tests.corpora.tally import Tally
 from tests.support import mirror_server as server
 from tests.support.fetch_fixtures import Small, small_data_set

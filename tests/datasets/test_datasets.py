@@ -1,4 +1,4 @@
-"""Data sets as data: the shipped descriptions, a user's own, and every mistake in one with its place."""
+"""Data set descriptions: the shipped ones, a user's own, and every mistake in one with its place."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TestShipped:
     def test_the_key_of_a_shipped_one_is_its_name(self) -> None:
         assert [DATASETS[name].identity(content_sha256) for name in SHIPPED] == SHIPPED
 
-    def test_a_name_is_known_before_any_file_is_read(self, tmp_path: Path) -> None:
+    def test_names_are_known_without_reading_a_file(self, tmp_path: Path) -> None:
         program = (
             "import sys; from mnist_cli.datasets import DATASETS; assert 'qmnist' in DATASETS and list(DATASETS)\n"
             "print('yaml' in sys.modules, 'mnist_cli.datasets.description' in sys.modules)"
@@ -69,7 +69,7 @@ def refused(value: object, folder: Path = Path()) -> list[str]:
 
 
 def described(folder: Path, text: str) -> list[str]:
-    """Return what is wrong with a description, without the name of its file."""
+    """Return the problems of a description, without the name of its file."""
     (folder / "own.yaml").write_text(text, encoding="utf-8")
     return [problem.removeprefix(f"dataset: {folder}/own.yaml:") for problem in refused("own.yaml", folder)]
 
@@ -88,15 +88,15 @@ class TestMistakes:
             (GOOD + "classess: [a, b]\n", "2:11: classess: unknown key; did you mean 'classes'?"),
             (
                 GOOD + "classes: [a]\n",
-                "2:10: classes: expected 2 to 256 names, or how many there are; received a list of 1",
+                "2:10: classes: expected 2 to 256 names, or their number; received a list of 1",
             ),
-            (GOOD + "classes: [a, b, a]\n", "2:17: classes[2]: 'a' is classes[0] too"),
+            (GOOD + "classes: [a, b, a]\n", "2:17: classes[2]: 'a' is already classes[0]"),
             (
                 GOOD + "classes: [a, {b: 1}]\n",
                 "2:14: classes[1]: expected a name of 1 to 100 characters; received keys and values",
             ),
-            (GOOD + "classes: 1\n", "2:10: classes: expected 2 to 256 names, or how many there are; received 1"),
-            ("files: data\n", "1:1: expected classes: 2 to 256 names, or how many there are; received nothing for it"),
+            (GOOD + "classes: 1\n", "2:10: classes: expected 2 to 256 names, or their number; received 1"),
+            ("files: data\n", "1:1: missing key 'classes': expected 2 to 256 names, or their number"),
             (
                 GOOD + "name: ../x\n",
                 "2:7: name: expected letters, digits, '.', '_' and '-', 64 at most; received '../x'",
@@ -130,11 +130,11 @@ class TestMistakes:
             ),
             (
                 "files: {test-images: {name: a}}\nclasses: 2\n",
-                "1:22: files.test-images: expected size; received nothing for it",
+                "1:22: files.test-images: missing key 'size'",
             ),
             (
                 "files: {test-images: {name: a}}\nclasses: 2\n",
-                "1:8: files: expected train-labels; received nothing for it",
+                "1:8: files: missing key 'train-labels'",
             ),
             (
                 "files: {test-image: {name: a}}\nclasses: 2\n",
@@ -148,7 +148,7 @@ class TestMistakes:
                 "files: {test-images: {name: a, size: -1}}\nclasses: 2\n",
                 "1:38: files.test-images.size: expected a whole number from 0 to 10^15; received -1",
             ),
-            (GOOD + "name: a\nname: b\n", "3:1: name: duplicate key; it is already set in line 2"),
+            (GOOD + "name: a\nname: b\n", "3:1: name: duplicate key; it is already set on line 2"),
             (GOOD + "fit: [\n", ""),
         ],
     )
@@ -167,10 +167,10 @@ class TestMistakes:
         (tmp_path / "photos").mkdir()
         assert refused("photos", tmp_path)[0].endswith("a folder; 'mnist dataset init photos' describes it")
 
-    def test_a_name_that_is_nearly_one_is_corrected(self) -> None:
+    def test_the_message_for_a_misspelt_name_suggests_the_right_one(self) -> None:
         assert refused("fashion_mnist")[0].endswith("received 'fashion_mnist'; did you mean 'fashion-mnist'?")
 
-    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         assert refused("own.yaml", tmp_path) == [
             f"dataset: {tmp_path}/own.yaml: cannot be read: No such file or directory"
         ]
@@ -200,7 +200,7 @@ class TestOwn:
         assert dataset.pictures is not None and dataset.is_own and dataset.classes == ()
         assert (dataset.pictures.folder, dataset.pictures.size) == (tmp_path / "photos", (40, 24))
 
-    def test_a_description_of_ones_own_may_have_mirrors(self, tmp_path: Path) -> None:
+    def test_a_users_description_may_have_mirrors(self, tmp_path: Path) -> None:
         files = {role: {"name": f"{role}.gz", "size": 10, "sha256": "0" * 64} for role in ROLES}
         mirrors = ["https://example.org/data/", "folder"]
         dataset = find_dataset({"files": files, "classes": ["a", "b"], "mirrors": mirrors}, tmp_path)
@@ -223,7 +223,7 @@ class TestIdentity:
         write_photos(tmp_path / "photos")
         return tmp_path / "photos"
 
-    def test_it_holds_no_path(self, data: Path, photos: Path, tmp_path: Path) -> None:
+    def test_it_contains_no_path(self, data: Path, photos: Path, tmp_path: Path) -> None:
         for name, value in (("data", {"files": "data", "classes": 10}), ("photos", {"images": "photos"})):
             shutil.copytree(tmp_path / name, tmp_path / "elsewhere" / name)
             assert identity(value, tmp_path) == identity(value, tmp_path / "elsewhere")
@@ -234,7 +234,7 @@ class TestIdentity:
         unpack(data)
         assert identity(value, tmp_path) == packed
 
-    def test_another_label_gives_another_one(self, data: Path, tmp_path: Path) -> None:
+    def test_another_label_gives_another_identity(self, data: Path, tmp_path: Path) -> None:
         value = {"files": "data", "classes": 10}
         before = identity(value, tmp_path)
         write_idx(data / "t10k-labels-idx1-ubyte.gz", np.zeros(20, np.uint8))
@@ -265,7 +265,7 @@ class TestIdentity:
         value: dict[str, Any] = {"images": "photos"}
         assert identity(value | change, tmp_path) != identity(value, tmp_path)
 
-    def test_a_picture_in_another_class_gives_another_one(self, photos: Path, tmp_path: Path) -> None:
+    def test_a_picture_in_another_class_gives_another_identity(self, photos: Path, tmp_path: Path) -> None:
         before = identity({"images": "photos"}, tmp_path)
         (photos / "a" / "0.png").rename(photos / "b" / "0a.png")
         assert identity({"images": "photos"}, tmp_path) != before
@@ -275,7 +275,7 @@ class TestIdentity:
             with pytest.raises(InputError, match="none: no such folder"):
                 identity(value, tmp_path)
 
-    def test_the_digests_that_are_asked_for_may_come_from_a_memory(self, data: Path, tmp_path: Path) -> None:
+    def test_digests_may_come_from_a_cache(self, data: Path, tmp_path: Path) -> None:
         asked: list[Path] = []
 
         def digest_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A store that grows over several runs: whatever was interrupted, the end has the bytes of one undisturbed run."""
+"""A store that grows over several runs: after any interruption, the result has the bytes of one undisturbed run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PIECES = [(split, first) for split, count in COUNTS.items() for first in range(0
 
 
 class Killed(Exception):
-    """Stands in for SIGKILL: nothing of the store runs after it."""
+    """Stands in for SIGKILL: no code of the store runs after it."""
 
 
 def rows(split: str, first: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], ...]:
@@ -34,7 +34,7 @@ def rows(split: str, first: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[n
 
 
 def grow(folder: Path, key: str = "key", *, stop: int | None = None, finish: bool = True) -> int:
-    """Go on with a store, saving after each piece; return how many rows were there."""
+    """Resume a store, saving after each piece; return how many rows it had."""
     growing = GrowingStore(folder, key, COUNTS, WIDTH)
     there = sum(growing.rows(split) for split in COUNTS)
     for number, (split, first) in enumerate(PIECES):
@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return digest(folder / "store.h5")
 
 
-def test_it_is_the_store_that_is_written_in_one_go(tmp_path: Path, undisturbed: str) -> None:
+def test_the_bytes_are_those_of_a_store_written_in_one_go(tmp_path: Path, undisturbed: str) -> None:
     with write_store(tmp_path / "store.h5", COUNTS, WIDTH) as writer:
         for split, first in PIECES:
             writer.append(split, *rows(split, first))
@@ -74,13 +74,13 @@ def test_it_is_the_store_that_is_written_in_one_go(tmp_path: Path, undisturbed: 
 
 
 @pytest.mark.parametrize("stop", range(len(PIECES) + 1))
-def test_it_goes_on_from_any_piece_with_the_same_bytes(tmp_path: Path, undisturbed: str, stop: int) -> None:
+def test_it_resumes_after_any_piece_with_the_same_bytes(tmp_path: Path, undisturbed: str, stop: int) -> None:
     grow(tmp_path, stop=stop, finish=False)
     assert grow(tmp_path) == 10 * stop
     assert digest(tmp_path / "store.h5") == undisturbed
 
 
-def test_rows_that_the_journal_does_not_know_are_written_again(tmp_path: Path, undisturbed: str) -> None:
+def test_rows_missing_from_the_journal_are_written_again(tmp_path: Path, undisturbed: str) -> None:
     growing = GrowingStore(tmp_path, "key", COUNTS, WIDTH)
     growing.append("train", *rows("train", 0))
     growing.save()
@@ -90,7 +90,7 @@ def test_rows_that_the_journal_does_not_know_are_written_again(tmp_path: Path, u
     assert digest(tmp_path / "store.h5") == undisturbed
 
 
-def test_of_another_key_nothing_is_kept(tmp_path: Path, undisturbed: str) -> None:
+def test_nothing_is_kept_for_another_key(tmp_path: Path, undisturbed: str) -> None:
     grow(tmp_path, "other", stop=3)
     assert grow(tmp_path) == 0
     assert digest(tmp_path / "store.h5") == undisturbed
@@ -105,7 +105,7 @@ def damage(path: Path, position: int, value: int) -> None:
 
 
 def other_arrays(folder: Path, width: int) -> None:
-    """Replace the growing file by one with arrays of other sizes, and let the journal vouch for none of its rows."""
+    """Replace the growing file with one whose arrays have other sizes, and a journal without rows."""
     other = GrowingStore(folder / "other", "key", {**COUNTS, "train": 30}, width)
     other.close()
     (folder / "other" / "store.part").replace(folder / "store.part")
@@ -165,7 +165,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_what_is_damaged_or_not_ours_is_begun_anew(tmp_path: Path, undisturbed: str, what: str) -> None:
+def test_a_damaged_or_foreign_file_is_started_over(tmp_path: Path, undisturbed: str, what: str) -> None:
     grow(tmp_path, stop=3)
     DAMAGES[what](tmp_path)
     grow(tmp_path)
@@ -186,10 +186,10 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path, undisturbed: str, l
 
 
 @pytest.mark.parametrize("write", range(14))
-def test_a_kill_while_it_is_finished_changes_nothing(
+def test_a_kill_while_finishing_changes_nothing(
     tmp_path: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
-    """Let the process end at the n-th change that finishing makes."""
+    """End the process at the n-th change that finishing makes."""
     grow(tmp_path, finish=False)
     calls = iter(range(1_000_000))
 

@@ -170,13 +170,13 @@ class TestContentDigest:
             digests.append(content_digest(tmp_path / "a.h5"))
         assert digests[0] != digests[1]
 
-    def test_known_array_digests_save_reading_and_give_the_same(self, tmp_path: Path) -> None:
+    def test_known_array_digests_save_reading_and_change_nothing(self, tmp_path: Path) -> None:
         write(tmp_path / "a.h5")
         with open_hdf5(tmp_path / "a.h5") as file:
             known = {name: data_sha256(file[name]) for name in ("/b", "/train/images")}
             assert digest_of(tmp_path / "a.h5", file, known) == content_digest(tmp_path / "a.h5")
 
-    def test_it_can_be_had_before_the_file_is_closed(self, tmp_path: Path) -> None:
+    def test_it_can_be_computed_before_the_file_is_closed(self, tmp_path: Path) -> None:
         with safe_hdf5_file(tmp_path / "a.h5") as file:
             fill(file)
             early = digest_of(tmp_path / "a.h5", file)
@@ -260,7 +260,7 @@ class TestTrust:
         assert found > 350
 
     def contiguous(self, folder: Path) -> range:
-        """Where the array lies that was written without a checksum."""
+        """Where the array without a checksum lies."""
         with h5py.File(folder / "a.h5") as file:
             start = file["b"].id.get_offset()
             return range(start, start + file["b"].nbytes)
@@ -284,7 +284,7 @@ class TestReading:
         with pytest.raises(InputError), open_hdf5(tmp_path):
             pass
 
-    def test_what_is_no_hdf5_file_is_a_format_error_with_the_hint(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_hdf5_is_a_format_error_with_the_hint(self, tmp_path: Path) -> None:
         (tmp_path / "a.h5").write_bytes(b"\x89PNG" * 100)
         with pytest.raises(FormatError) as caught, open_hdf5(tmp_path / "a.h5", hint="run 'mnist train'"):
             pass

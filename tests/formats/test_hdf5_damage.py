@@ -1,4 +1,4 @@
-"""A damaged HDF5 file: what is said of it, and of which part."""
+"""Errors for a damaged HDF5 file: what is wrong, and in which part."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ def flip(path: Path, position: int) -> None:
 def test_a_file_that_ends_too_early_says_how_much_is_there(path: Path) -> None:
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:1000])
-    assert refused(path).endswith(f"expected a whole HDF5 file; received 1,000 of {size:,} bytes")
+    assert refused(path).endswith(f"expected a complete HDF5 file; received 1,000 of {size:,} bytes")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"<!DOCTYPE html>" * 100])
-def test_a_file_of_another_kind_is_told_by_its_beginning(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_hdf5_is_recognised_by_its_beginning(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    assert "it does not begin as HDF5 files do" in refused(path)
+    assert "a file that does not begin as HDF5 files do" in refused(path)
 
 
-def test_damaged_data_are_told_with_the_array(path: Path) -> None:
+def test_the_error_for_damaged_data_names_the_array(path: Path) -> None:
     content = path.read_bytes()
     flip(path, content.index(open_store(path).train.inputs[0].tobytes()))
-    assert "/train/inputs is not what was written\nexpected SHA-256" in refused(path)
+    assert "/train/inputs does not match its digest\nexpected SHA-256" in refused(path)
 
 
-def test_damaged_metadata_are_told_with_the_object(path: Path) -> None:
+def test_the_error_for_damaged_metadata_names_the_object(path: Path) -> None:
     # Every object's header begins with these letters; the first is that of the file's root.
     content = path.read_bytes()
     flip(path, content.index(b"OHDR", content.index(b"OHDR") + 1) + 6)
     assert refused(path).startswith(f"{path}: /t")
 
 
-def test_what_stands_in_a_file_reaches_no_terminal(tmp_path: Path) -> None:
+def test_text_in_a_file_cannot_control_a_terminal(tmp_path: Path) -> None:
     error = FormatError(tmp_path / "\x1b]52;c;x\x07", "/\x9b2J is odd", expected="\u202eabc", received="\x1b[2J")
     assert error.message.replace("\n", "").isprintable()

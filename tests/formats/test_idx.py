@@ -1,4 +1,4 @@
-"""The IDX reader: what is valid is read exactly, everything else is refused with its place."""
+"""The IDX reader: valid files are read exactly, all others are refused with the place of the error."""
 
 from __future__ import annotations
 
@@ -198,9 +198,9 @@ class TestLength:
             assert "data end too early" in error.message
             assert (error.offset, error.received) == (16 + 19, "19")
 
-    def test_bytes_behind_the_data_of_a_plain_file(self, tmp_path: Path) -> None:
+    def test_bytes_after_the_data_of_a_plain_file(self, tmp_path: Path) -> None:
         error = refused(tmp_path / "file", idx_bytes(SMALL) + b"\0")
-        assert "bytes behind the IDX data" in error.message
+        assert "extra bytes after the IDX data" in error.message
         assert error.offset == 16 + 24
 
     def test_more_content_than_declared_in_a_gzip_file(self, tmp_path: Path) -> None:
@@ -208,11 +208,11 @@ class TestLength:
         assert "more content than the header declares" in error.message
         assert error.offset == 16 + 24
 
-    def test_content_behind_an_array_without_elements(self, tmp_path: Path) -> None:
+    def test_content_after_an_array_without_elements(self, tmp_path: Path) -> None:
         content = idx_bytes(np.empty((0, 28, 28), np.uint8)) + b"\0"
         assert "more content" in refused(tmp_path / "file", gzip.compress(content)).message
 
-    def test_the_last_row_is_given_out_only_after_the_end_was_verified(self, tmp_path: Path) -> None:
+    def test_the_last_row_is_returned_only_after_the_end_was_verified(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(gzip.compress(idx_bytes(SMALL) + b"\0"))
         with IdxReader(tmp_path / "file") as reader:
             reader.read_rows(3)
@@ -226,7 +226,7 @@ class TestGzip:
     def test_trailing_zeros(self, tmp_path: Path) -> None:
         error = refused(tmp_path / "file", self.WHOLE + bytes(512))
         assert f"at byte {len(self.WHOLE)} of the file" in error.message
-        assert error.received == "512 more: zeros"
+        assert error.received == "512 more bytes: zeros"
 
     def test_a_second_member(self, tmp_path: Path) -> None:
         error = refused(tmp_path / "file", self.WHOLE + gzip.compress(b""))
@@ -237,9 +237,9 @@ class TestGzip:
         refused(tmp_path / "file", gzip.compress(content[:20]) + gzip.compress(content[20:]))
 
     def test_trailing_garbage(self, tmp_path: Path) -> None:
-        assert "5 more: 0x67617262…" in refused(tmp_path / "file", self.WHOLE + b"garba").message
+        assert "5 more bytes: 0x67617262…" in refused(tmp_path / "file", self.WHOLE + b"garba").message
 
-    def test_something_far_behind_the_end(self, tmp_path: Path) -> None:
+    def test_something_far_after_the_end(self, tmp_path: Path) -> None:
         error = refused(tmp_path / "file", self.WHOLE + bytes(1 << 20) + b"x")
         assert f"{(1 << 20) + 1} more" in error.message
 

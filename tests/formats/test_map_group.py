@@ -1,4 +1,4 @@
-"""The feature map in a store and in a model: what is damaged or not exact is refused with the file's name."""
+"""The feature map in a store and in a model: a damaged or inexact map is refused with the file's name."""
 
 from __future__ import annotations
 
@@ -225,11 +225,11 @@ def test_a_map_of_other_arrays_or_texts_is_refused(path: Path, what: str) -> Non
 def test_a_map_with_another_document_is_refused(path: Path, what: str) -> None:
     with h5py.File(path, "r+") as file:
         document(CHANGES[what])(file)
-    assert "/map is no feature map" in refused(path)
+    assert "/map is not a feature map" in refused(path)
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_document_that_does_not_hold_is_refused_even_with_its_own_digest(made: Path, what: str) -> None:
+def test_an_invalid_document_is_refused_even_with_its_own_digest(made: Path, what: str) -> None:
     feature_map = read_store(made / "store.h5")
     assert feature_map is not None
     content, arrays = document_of(feature_map)
@@ -262,7 +262,7 @@ def test_a_map_of_another_number_of_features_is_refused(made: Path, tmp_path: Pa
     with h5py.File(tmp_path / "store.h5", "r+") as target, h5py.File(made / "store.h5") as source:
         del target["/map"]
         source.copy("/map", target)
-    with pytest.raises(FormatError, match=r"/map is not of these rows\nexpected 72 features of images \[12, 10\]"):
+    with pytest.raises(FormatError, match=r"/map does not fit the rows\nexpected 72 features of images \[12, 10\]"):
         read_store(tmp_path / "store.h5")
 
 
@@ -271,5 +271,5 @@ def test_a_store_of_features_without_a_map_is_refused_at_once(made: Path, tmp_pa
     target.write_bytes((made / "store.h5").read_bytes())
     with h5py.File(target, "r+") as file:
         del file["/map"]
-    with pytest.raises(FormatError, match="rows of another kind"):
+    with pytest.raises(FormatError, match="zero and step do not fit the rows"):
         open_store(target)

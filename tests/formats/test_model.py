@@ -37,7 +37,7 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "model.h5"
 
 
-def test_a_saved_model_loads_as_it_was(saved: Path) -> None:
+def test_a_saved_model_loads_unchanged(saved: Path) -> None:
     model, loaded = random_model(), load_model(saved)
     assert (loaded.weights == model.weights).all()
     assert (loaded.bias == model.bias).all()
@@ -46,7 +46,7 @@ def test_a_saved_model_loads_as_it_was(saved: Path) -> None:
 
 
 def write_older(path: Path, model: Model, schema: bytes) -> None:
-    """Write what earlier versions did: float32 with the digest of these."""
+    """Write a file as earlier versions did: float32, with the digest of the float32 values."""
     save_model(path, model)
     content = b""
     with h5py.File(path, "r+") as file:
@@ -88,7 +88,7 @@ def test_the_digest_is_that_of_the_bytes_of_both_arrays() -> None:
     assert model.digest == hashlib.sha256(content).hexdigest()
 
 
-def test_the_digest_does_not_tell_minus_zero_from_zero() -> None:
+def test_the_digest_does_not_distinguish_minus_zero_from_zero() -> None:
     one, other = (Model(np.full((1, 2), zero), np.full(2, zero), ("a", "b"), 1, 0, "", (1, 1)) for zero in (0.0, -0.0))
     assert one.digest == other.digest
 
@@ -148,7 +148,7 @@ def test_no_images_give_no_answers() -> None:
         (np.full(784, np.nan, np.float32), "received nan to nan"),
     ],
 )
-def test_images_of_another_kind_are_refused(images: Any, complaint: str) -> None:
+def test_images_of_another_type_shape_or_range_are_refused(images: Any, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         random_model().predict(images)
 
@@ -173,12 +173,12 @@ DAMAGE: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
     "no schema": (lambda file: file.attrs.__delitem__("schema"), "no attribute 'schema'"),
     "no b": (lambda file: file.__delitem__("b"), "not the arrays of a model"),
     "one more array": (lambda file: file.__setitem__("c", [1.0]), "not the arrays of a model"),
-    "float32": (lambda file: replace_array(file, "W", np.zeros((784, 10), np.float32)), "/W is of another kind"),
-    "flat W": (lambda file: replace_array(file, "W", np.zeros(7840)), "/W is of another kind"),
+    "float32": (lambda file: replace_array(file, "W", np.zeros((784, 10), np.float32)), "/W has the wrong type"),
+    "flat W": (lambda file: replace_array(file, "W", np.zeros(7840)), "/W has the wrong type"),
     "long b": (lambda file: replace_array(file, "b", np.zeros(11)), "do not fit"),
-    "NaN": (lambda file: set_item(file, "W", (3, 3), np.nan), "/W is of no use"),
-    "infinity": (lambda file: set_item(file, "b", 3, np.inf), "/b is of no use"),
-    "another weight": (lambda file: set_item(file, "W", (3, 3), 0.25), "not what was written"),
+    "NaN": (lambda file: set_item(file, "W", (3, 3), np.nan), "/W is not finite"),
+    "infinity": (lambda file: set_item(file, "b", 3, np.inf), "/b is not finite"),
+    "another weight": (lambda file: set_item(file, "W", (3, 3), 0.25), "W and b do not match their digest"),
     "classes no JSON": (lambda file: file.attrs.modify("classes", np.bytes_(b"[")), "is not JSON"),
     "classes no list": (lambda file: file.attrs.modify("classes", np.bytes_(b"{}")), "attribute 'classes' is wrong"),
     "another shape": (lambda file: file.attrs.modify("shape", np.bytes_(b"[28, 29]")), "attribute 'shape' is wrong"),
@@ -200,7 +200,7 @@ def test_a_damaged_model_is_refused(saved: Path, damage: str) -> None:
     assert caught.value.hint == "run 'mnist train'"
 
 
-def test_what_is_no_hdf5_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"<html>")
     with pytest.raises(FormatError):
         load_model(tmp_path / "model.h5")

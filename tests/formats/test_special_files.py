@@ -1,4 +1,4 @@
-"""What is no regular file, in the place of each file that is read: refused at once, and never waited for."""
+"""A pipe, folder or device in place of a file is refused at once, without waiting."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reader", READERS)
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str, reader: str) -> None:
+def test_anything_but_a_regular_file_is_refused_at_once(tmp_path: Path, kind: str, reader: str) -> None:
     name, read = READERS[reader]
     KINDS[kind](tmp_path / name)
     with pytest.raises((MnistError, Damaged, OSError)) as caught:
@@ -70,20 +70,20 @@ def test_a_pipe_for_a_configuration_is_a_mistake_in_the_configuration(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_memory_of_digests_that_is_no_file_costs_a_reading_only(tmp_path: Path, kind: str) -> None:
+def test_a_digest_cache_that_is_not_a_file_only_costs_time(tmp_path: Path, kind: str) -> None:
     (tmp_path / "a").write_bytes(b"one")
     KINDS[kind](tmp_path / ".digests.json")
     assert DigestCache(tmp_path).digest(tmp_path / "a") == sha256_of(tmp_path / "a")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lock_that_is_no_regular_file_is_refused_and_named(tmp_path: Path, kind: str) -> None:
+def test_a_lock_that_is_not_a_regular_file_is_refused_and_named(tmp_path: Path, kind: str) -> None:
     KINDS[kind](tmp_path / ".lock")
     with pytest.raises(InputError, match=r"\.lock: cannot be the lock"), locked(tmp_path, "mnist run"):
         pass
 
 
-def test_a_lock_that_is_a_link_leaves_the_other_file_as_it_was(tmp_path: Path) -> None:
+def test_a_lock_that_is_a_link_does_not_change_its_target(tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     (tmp_path / "artifacts").mkdir()
     (tmp_path / "artifacts" / ".lock").symlink_to(tmp_path / "victim")
@@ -93,7 +93,7 @@ def test_a_lock_that_is_a_link_leaves_the_other_file_as_it_was(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"garbage", bytes(1 << 20), b"\xff" * 100])
-def test_what_is_in_the_lock_file_does_not_matter(tmp_path: Path, content: bytes) -> None:
+def test_the_content_of_the_lock_file_does_not_matter(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".lock").write_bytes(content)
     with locked(tmp_path, "mnist run"):
         assert (tmp_path / ".lock-holder.json").is_file()

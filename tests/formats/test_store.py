@@ -1,4 +1,4 @@
-"""The store: what is read is what was written, or it is refused."""
+"""The store reads back exactly what was written, or refuses the file."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class TestReading:
         assert train.inputs is train.inputs
         assert not train.inputs.flags.writeable
 
-    def test_a_store_holds_its_file_open_only_for_the_arrays_it_gave_out(self, path: Path) -> None:
+    def test_a_store_keeps_its_file_open_only_for_the_arrays_in_use(self, path: Path) -> None:
         store = open_store(path)
         assert not descriptors_of(path)
         read_all(store)
@@ -192,7 +192,7 @@ class TestDamage:
             file["train/inputs"][17, 300] ^= 1
 
         error = self.altered(path, change)
-        assert "/train/inputs is not what was written" in error.message
+        assert "/train/inputs does not match its digest" in error.message
         assert "mnist preprocess" in str(error.hint)
 
     def test_a_byte_changed_in_the_file_does_not_match_its_sha256(self, path: Path) -> None:
@@ -200,11 +200,11 @@ class TestDamage:
             place = file["train/inputs"].id.get_offset()
         flip(path, place + 300 * 784 - 1)
         store = open_store(path)
-        with pytest.raises(FormatError, match="/train/inputs is not what was written") as caught:
+        with pytest.raises(FormatError, match="/train/inputs does not match its digest") as caught:
             _ = store.train.inputs
         assert "mnist preprocess" in str(caught.value.hint)
 
-    def test_a_file_cut_after_opening_is_refused_and_no_page_of_it_is_looked_at(self, path: Path) -> None:
+    def test_a_file_cut_after_opening_is_refused_without_touching_its_pages(self, path: Path) -> None:
         store = open_store(path)
         with h5py.File(path) as file:
             place = file["train/inputs"].id.get_offset()
@@ -255,21 +255,21 @@ class TestDamage:
             ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[784]")),
             ("attribute of the store is wrong", lambda file: write_text(file, "shape", "[true, 784]")),
             ("attribute of the store is wrong", lambda file: write_text(file, "zero", "256")),
-            ("rows of another kind", lambda file: write_text(file, "zero", "80")),
+            ("zero and step do not fit the rows", lambda file: write_text(file, "zero", "80")),
             ("attribute of the store is wrong", lambda file: write_text(file, "step", "null")),
-            ("of another kind", lambda file: write_text(file, "shape", "[28, 29]")),
+            ("has the wrong type", lambda file: write_text(file, "shape", "[28, 29]")),
             ("cannot be mapped", lambda file: replace_by_chunks(file, "train/inputs")),
             ("not the arrays of a store", lambda file: file.__delitem__("test/inputs")),
             ("not the arrays of a store", lambda file: file.create_dataset("more", data=1)),
-            ("of another kind", lambda file: replace(file, "train/labels", np.zeros(299, np.uint8))),
-            ("of another kind", lambda file: replace(file, "train/labels", np.zeros(300, np.int8))),
-            ("of another kind", lambda file: replace(file, "train/labels", np.zeros((300, 1), np.uint8))),
-            ("of another kind", lambda file: replace(file, "test/inputs", np.zeros((20, 28, 28), np.uint8))),
+            ("has the wrong type", lambda file: replace(file, "train/labels", np.zeros(299, np.uint8))),
+            ("has the wrong type", lambda file: replace(file, "train/labels", np.zeros(300, np.int8))),
+            ("has the wrong type", lambda file: replace(file, "train/labels", np.zeros((300, 1), np.uint8))),
+            ("has the wrong type", lambda file: replace(file, "test/inputs", np.zeros((20, 28, 28), np.uint8))),
             ("symbolic or external link", lambda file: replace(file, "test/inputs", h5py.SoftLink("/train/inputs"))),
             ("symbolic or external link", lambda file: replace(file, "test", h5py.ExternalLink("other.h5", "/test"))),
         ],
     )
-    def test_what_is_not_as_the_schema_says_is_refused(
+    def test_a_file_that_violates_the_schema_is_refused(
         self, path: Path, what: str, change: Callable[[h5py.File], object]
     ) -> None:
         assert what in self.altered(path, change).message
@@ -281,7 +281,7 @@ class TestDamage:
         with pytest.raises(FormatError):
             _ = store.train.inputs
 
-    def test_random_damage_is_found_before_a_wrong_array_is_given_out(self, path: Path) -> None:
+    def test_random_damage_is_found_before_a_wrong_array_is_returned(self, path: Path) -> None:
         content = path.read_bytes()
         random = np.random.default_rng(0)
         found = 0

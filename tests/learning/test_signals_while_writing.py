@@ -92,7 +92,7 @@ def test_sigterm_while_a_checkpoint_is_written_completes_it_and_one_of_the_last_
     with signalled_while_writing(store, tmp_path / "cut", signal.SIGTERM) as process:
         said = process.communicate("\n", timeout=60)[0]
         assert process.returncode == 143
-    reached = re.fullmatch(r"interrupted at step (\d+); the same call goes on from there\n", said)
+    reached = re.fullmatch(r"interrupted at step (\d+); the same call resumes from there\n", said)
     assert reached, said
     step = int(reached[1])
     assert go_on(store, tmp_path / "cut", step + 150).resumed_from == step

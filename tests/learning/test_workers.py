@@ -167,7 +167,7 @@ def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path:
         said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
         assert [process.returncode for process in processes] == [143, 143], [lines[-3:] for lines in said]
     assert said[0][-1] == said[1][-1]
-    reached = re.fullmatch(r"interrupted at step (\d+); the same call goes on from there", said[0][-1])
+    reached = re.fullmatch(r"interrupted at step (\d+); the same call resumes from there", said[0][-1])
     assert reached, said[0][-1]
     assert list((tmp_path / "run-0" / "checkpoints").glob(f"*/step-{int(reached[1]):08}"))
 

@@ -1,4 +1,4 @@
-"""Map files: what is wrong with one is reported at once, with line and column; none takes long or escapes."""
+"""Map files: all mistakes are reported at once with line and column, quickly, and cannot control the terminal."""
 
 # ruff: noqa: E501  # what is said of a mistake is one line
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def problems(text: str) -> list[str]:
-    """Return what is said of a file, without the beginning that all have."""
+    """Return the problems of a file, without their common prefix."""
     Path("map.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         find_map("map.yaml")
@@ -38,7 +38,7 @@ def problems(text: str) -> list[str]:
 MISTAKES = {
     "": "1:1: expected a map: title, program, exemplars; received nothing (null)",
     "7": "1:1: expected a map: title, program, exemplars; received 7",
-    "title: x": "1:1: expected program; received nothing for it",
+    "title: x": "1:1: missing key 'program'",
     "program: relu2": "1:10: program: expected a list of operations; received 'relu2'",
     "program: []": "1:10: program: expected a list of operations; received an empty list",
     "program: [relu3]": "1:11: program[0]: expected one of shrink, deskew, conv, relu2, modulus, pool, cat; received 'relu3'",
@@ -48,16 +48,16 @@ MISTAKES = {
     "program: [{shrink: 0}]": "1:20: program[0].shrink: shrink: expected a factor, a whole number from 1 to 64; received 0",
     "program: [{shrink: 2.5}]": "1:20: program[0].shrink: shrink: expected a factor, a whole number from 1 to 64; received 2.5",
     "program: [{relu2: 1}]": "1:19: program[0].relu2: relu2: expected nothing beside the word; received 1",
-    "program: [relu2, deskew]": "1:18: program[1]: deskew: expected it first",
-    "program: [relu2, {shrink: 2}]": "1:18: program[1]: shrink: expected it first",
+    "program: [relu2, deskew]": "1:18: program[1]: deskew: expected it to be the first operation",
+    "program: [relu2, {shrink: 2}]": "1:18: program[1]: shrink: expected it to be the first operation",
     "program: [{deskew: {position: 8, shear: 3}}]": (
         "1:31: program[0].deskew.position: expected a whole number from 1 to 7; received 8"
     ),
-    "program: [{deskew: {shear: 3}}]": "1:20: program[0].deskew: expected position; received nothing for it",
+    "program: [{deskew: {shear: 3}}]": "1:20: program[0].deskew: missing key 'position'",
     "program: [{conv: {kernels: sobel, shift: 0}}]": (
         "1:28: program[0].conv.kernels: expected differences, morlet, or a list of kernels; received 'sobel'"
     ),
-    "program: [{conv: {kernels: differences}}]": "1:18: program[0].conv: expected shift; received nothing for it",
+    "program: [{conv: {kernels: differences}}]": "1:18: program[0].conv: missing key 'shift'",
     "program: [{conv: {kernels: differences, shift: 24}}]": (
         "1:48: program[0].conv.shift: expected a whole number from 0 to 23; received 24"
     ),
@@ -87,18 +87,18 @@ MISTAKES = {
         "1:25: program[0].pool.rows: expected rows of whole numbers from 0 up, all of one length; received 2 rows of 1 or 2"
     ),
     "program: [{cat: []}]": "1:17: program[0].cat: expected a list of programs; received an empty list",
-    "program: [{cat: [[relu2]]}, relu2]": "1:11: program[0]: cat: expected nothing after it",
+    "program: [{cat: [[relu2]]}, relu2]": "1:11: program[0]: cat: expected it to be the last operation",
     "program: [{cat: [[relu2], relu2]}]": ("1:27: program[0].cat[1]: expected a list of operations; received 'relu2'"),
     "program: [relu2]\nexemplars: {directions: 0, count: 9000}": (
         "2:25: exemplars.directions: expected a whole number from 1 to 1000; received 0",
         "2:35: exemplars.count: expected a whole number from 1 to 8192; received 9000",
     ),
-    "program: [relu2]\nexemplars: {directions: 3}": "2:12: exemplars: expected count; received nothing for it",
+    "program: [relu2]\nexemplars: {directions: 3}": "2:12: exemplars: missing key 'count'",
     "program: [relu2]\nprogam: 1": "2:9: progam: unknown key; did you mean 'program'?",
     "title: 7\nprogram: [relu2]": "1:8: title: expected a text; received 7",
     "program: [relu2\n": "2:1: not YAML: did not find expected ',' or ']'",
-    "program: [relu2]\nprogram: [relu2]": "2:1: program: duplicate key; it is already set in line 1",
-    "program: &a [*a]": "1:14: aliases (*a) are not used here; write the value itself",
+    "program: [relu2]\nprogram: [relu2]": "2:1: program: duplicate key; it is already set on line 1",
+    "program: &a [*a]": "1:14: aliases (*a) are not supported here; write the value itself",
 }
 
 
@@ -152,7 +152,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ("pixels", "received 'pixels'"),
     ],
 )
-def test_a_map_that_is_not_there_is_told(value: str, message: str) -> None:
+def test_a_missing_map_is_reported(value: str, message: str) -> None:
     Path(".yaml").mkdir()
     with pytest.raises(ConfigError, match=re.escape(message)):
         find_map(value)
@@ -177,7 +177,7 @@ def test_a_map_that_is_not_there_is_told(value: str, message: str) -> None:
         "program: [relu2]\n---\nprogram: [relu2]",
     ],
 )
-def test_a_hostile_file_is_refused_soon_and_in_few_words(text: str) -> None:
+def test_a_hostile_file_is_refused_quickly_and_briefly(text: str) -> None:
     started = time.process_time()
     found = problems(text)
     assert time.process_time() - started < 5
@@ -186,7 +186,7 @@ def test_a_hostile_file_is_refused_soon_and_in_few_words(text: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_a_file_says_reaches_no_terminal() -> None:
+def test_text_of_a_file_cannot_control_a_terminal() -> None:
     assert all(problem.isprintable() for problem in problems('"\\e[2J": 1\nprogram: ["\\e]52;c;aGk=\\a"]\n'))
 
 
@@ -196,7 +196,7 @@ def identity(text: str) -> str:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_map_of_ones_own_is_known_by_what_it_does() -> None:
+def test_a_users_map_is_identified_by_its_operations() -> None:
     first = identity("title: a\nprogram:\n  - deskew\n  - pool: {box: 4, shift: 3}\n")
     assert first == identity(
         "# other words\nprogram: [{deskew: {shear: 10, position: 6}}, {pool: {shift: 3, box: 4}}]\n"
@@ -239,7 +239,7 @@ def test_every_shipped_map_suits_every_size(name: str, shape: tuple[int, int]) -
         ),
     ],
 )
-def test_a_program_whose_sums_could_overflow_is_refused_by_the_name_of_the_operation(text: str, message: str) -> None:
+def test_a_program_whose_sums_could_overflow_is_refused_naming_the_operation(text: str, message: str) -> None:
     Path("map.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(OutOfBounds, match=re.escape(message)):
         make_program(find_map("map.yaml"), (28, 28))

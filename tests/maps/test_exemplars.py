@@ -23,7 +23,7 @@ from tests.support import contract, exact, plain_layers
 
 
 def drawn(rows: int = 40, inputs: int = 30, seed: int = 0) -> Bytes:
-    """Return rows of which some features belong together and one never changes."""
+    """Return rows in which some features are correlated and one is constant."""
     random = np.random.default_rng(seed)
     made = random.integers(0, 256, (rows, inputs), dtype=np.uint8)
     made[:, 1] = made[:, 0] // 2 + 10
@@ -54,14 +54,14 @@ def test_the_fit_is_that_of_the_plain_program(directions: int, seed: int) -> Non
 
 
 @pytest.mark.parametrize("rows", [drawn(), drawn(3, 20), drawn(2, 3)])
-def test_rows_that_hardly_differ_are_fitted_too(rows: Bytes) -> None:
+def test_nearly_equal_rows_can_be_fitted(rows: Bytes) -> None:
     directions = min(3, *rows.shape)
     received = fit_projection(rows, start_of(rows.shape[1], directions, 0))
     expected = plain_layers.fit_projection(rows.tolist(), plain_layers.start_of(rows.shape[1], directions, 0))
     assert (received.projection.tolist(), received.shift) == (expected.projection, expected.shift)
 
 
-def test_rows_that_are_all_the_same_are_refused() -> None:
+def test_equal_rows_are_refused() -> None:
     with pytest.raises(OutOfBounds, match="expected rows that differ"):
         fit_projection(np.full((5, 8), 200, np.uint8), start_of(8, 3, 0))
 
@@ -103,7 +103,7 @@ def test_whitened_rows_have_no_directions_of_their_own() -> None:
     assert np.abs(covariance - np.eye(4)).max() < 0.05
 
 
-def test_the_chosen_rows_follow_from_the_seed() -> None:
+def test_the_seed_determines_the_chosen_rows() -> None:
     assert chosen_rows(100, 4000, 3).tolist() == [exact.row(3, 1 << 32, place, 100) for place in range(100)]
     chosen = chosen_rows(5000, 40, 7).tolist()
     assert chosen == [exact.row(7, 1 << 32, place, 5000) for place in range(40)]
@@ -111,7 +111,7 @@ def test_the_chosen_rows_follow_from_the_seed() -> None:
 
 
 @pytest.mark.parametrize("shape", [(FIT_ROWS + 1, 3), (3, MOST_INPUTS + 1)])
-def test_more_than_sums_can_hold_is_refused(shape: tuple[int, int]) -> None:
+def test_more_rows_or_features_than_exact_sums_allow_are_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(OutOfBounds, match="expected at most 8,192 rows of 4,096 features"):
         fit_projection(np.zeros(shape, np.uint8), np.ones((shape[1], 1)))
 
@@ -130,7 +130,7 @@ def test_layers_that_would_not_be_exact_are_refused() -> None:
             layer.check()
 
 
-def test_other_rows_than_those_of_the_fit_are_exact_too() -> None:
+def test_rows_outside_the_fit_are_exact_too() -> None:
     # Rows that differ by one: what is whitened of them is small, and of others a thousand times as large.
     rows = np.full((200, 300), 80, np.uint8)
     rows[np.arange(200), np.arange(200)] = 81

@@ -113,7 +113,7 @@ def test_the_bytes_are_those_of_the_plain_program(name: str, shape: tuple[int, i
 
 @settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 2**13), st.integers(0, 2**32))
-def test_the_way_to_bytes_is_that_of_the_plain_program(count: int, top: int, seed: int) -> None:
+def test_the_quantiser_is_that_of_the_plain_program(count: int, top: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     whole = random.integers(0, top + 1, (count, 6))
     whole[:, 0] = 0
@@ -138,7 +138,7 @@ def test_bytes_are_standardised() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, 1000])
-def test_the_size_of_a_block_moves_no_byte(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_the_size_of_a_block_changes_no_byte(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     images = tiny_examples(120, 1)[0]
     made = fitted("scat1", images[:30], deskew=True)
     expected = made.rows(images)
@@ -146,7 +146,7 @@ def test_the_size_of_a_block_moves_no_byte(monkeypatch: pytest.MonkeyPatch, bloc
     assert np.array_equal(made.rows(images), expected)
 
 
-def test_rows_take_images_in_either_shape_and_leave_them_alone() -> None:
+def test_rows_accepts_images_in_either_shape_and_does_not_change_them() -> None:
     images = drawn((28, 28))
     made = fitted("scat1", images)
     kept = images.copy()
@@ -213,7 +213,7 @@ def test_the_bytes_are_those_of_the_program_of_the_contract(name: str, deskew: b
     assert np.array_equal(made.rows(images), reference.store(program, images, affine))
 
 
-def test_a_map_survives_its_document() -> None:
+def test_a_map_reads_back_equal_from_its_document() -> None:
     made = fitted("scat2", drawn((28, 28)), deskew=True)
     document, arrays = feature_map.document_of(made)
     again = feature_map.from_document(document, arrays)
@@ -221,7 +221,7 @@ def test_a_map_survives_its_document() -> None:
     assert np.array_equal(again.rows(drawn((28, 28))), made.rows(drawn((28, 28))))
 
 
-def test_the_digest_of_a_map_covers_everything_that_decides_a_feature() -> None:
+def test_the_digest_of_a_map_covers_everything_that_determines_a_feature() -> None:
     images = drawn((28, 28))
     digests = {
         fitted(name, images[: len(images) - less], deskew=deskew).digest
@@ -232,7 +232,7 @@ def test_the_digest_of_a_map_covers_everything_that_decides_a_feature() -> None:
     assert len(digests) == 12
 
 
-def test_every_shipped_map_says_what_it_is() -> None:
+def test_every_shipped_map_has_a_title() -> None:
     described: list[Description] = [find_map(name) for name in (*NAMES, "scat2-exemplars")]
     assert all(each.title for each in described)
     assert [each.identity for each in described] == [*NAMES, "scat2-exemplars"]

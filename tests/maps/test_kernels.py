@@ -1,4 +1,4 @@
-"""The kernels in kernels.json: computed again from their formulas, and the windows that are made of them."""
+"""The kernels in kernels.json, recomputed from their formulas, and the windows made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def away_from_zero(value: float, bits: int) -> int:
 
 
 def morlet(angle: float) -> list[list[complex]]:
-    """Return a wavelet: a wave along `angle` under an oval Gaussian, less so much of it that its sum is zero."""
+    """Return a wavelet: a wave along `angle` under an oval Gaussian, less so much of it that the sum is zero."""
     sigma, slant, frequency = 0.8, 0.5, 3 * math.pi / 4
     window, wave = [], []
     for y in range(-3, 4):
@@ -88,9 +88,9 @@ def test_every_value_is_in_one_box(side: int, size: int, last: int) -> None:
     assert windows[-1].sum() == last
 
 
-def test_kernels_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_kernels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "kernels.json"
     changed.write_bytes(Path(kernels.__file__).with_name("kernels.json").read_bytes() + b" ")
     monkeypatch.setattr(kernels, "_FILE", changed)
-    with pytest.raises(RuntimeError, match=r"kernels\.json is not the file that belongs to this version"):
+    with pytest.raises(RuntimeError, match=r"kernels\.json is not the file of this version"):
         kernels._tables.__wrapped__()

@@ -1,4 +1,4 @@
-"""How numbers are laid out: cells over the image, grids beside each other."""
+"""How numbers are laid out: cells over the image, grids side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_parts_of_a_map_are_named_after_their_operations(scat1: FeatureMap) 
     ]
 
 
-def test_a_feature_is_of_the_cell_that_it_looks_at() -> None:
+def test_a_feature_belongs_to_the_cell_that_it_depends_on() -> None:
     # Ink in one corner of the image only: what changes is in that corner of every grid.
     made = made_map("grad8")
     image = np.zeros((1, 28, 28), np.uint8)
@@ -79,7 +79,7 @@ def test_eight_grids_make_two_rows_and_a_narrow_picture_more() -> None:
     assert layout.places(widest=3).shape == (8 * 8 - 1, 7)
 
 
-def test_exemplars_are_a_block_below_the_grids_and_of_no_cell() -> None:
+def test_exemplars_are_a_block_below_the_grids_without_a_cell() -> None:
     made = made_map("grad8", exemplars=40)
     layout = layout_of(made, made.shape)
     assert layout.parts[-1].name == "exemplars"

@@ -19,7 +19,7 @@ def integers(*values: Any) -> ops.Integers:
 
 
 def kernel(*taps: int) -> ops.Integers:
-    """Return one kernel 3 × 3 whose middle row is given."""
+    """Return one kernel of 3 × 3 with the given middle row."""
     made = np.zeros((1, 3, 3), np.int64)
     made[0, 1, : len(taps)] = taps
     return made
@@ -108,7 +108,7 @@ def test_deskewing_is_that_of_the_plain_program(
 
 
 @pytest.mark.parametrize(("height", "width"), [(85, 85), (86, 86), (170, 20)])
-def test_images_of_any_size_that_is_accepted_are_deskewed_exactly(height: int, width: int) -> None:
+def test_images_of_every_accepted_size_are_deskewed_exactly(height: int, width: int) -> None:
     images = np.zeros((3, height, width), np.uint8)
     images[0] = 255
     images[1, 0, 0] = images[1, -1, -1] = images[1, 0, -1] = 255
@@ -204,7 +204,7 @@ def test_operations_refuse_what_does_not_suit_them() -> None:
     assert refusal(
         Cat(((Relu2(),), (Relu2(), Conv(kernel(2**20), 0)))),
     ).startswith("operation 1.2.2, conv: sums up")
-    assert refusal(Cat(((),)), Relu2()) == "operation 1, cat: expected nothing after it"
+    assert refusal(Cat(((),)), Relu2()) == "operation 1, cat: expected it to be the last operation"
 
 
 @pytest.mark.parametrize(
@@ -224,11 +224,11 @@ def test_operations_refuse_what_does_not_suit_them() -> None:
         Deskew(6, 60),
     ],
 )
-def test_what_no_map_file_could_say_is_refused_too(op: Op) -> None:
+def test_operations_that_no_map_file_can_describe_are_refused_too(op: Op) -> None:
     assert refusal(op).startswith(f"operation 1, {op.name}: ")
 
 
-def test_programs_that_make_too_much_of_an_image_are_refused() -> None:
+def test_programs_with_too_many_values_per_image_are_refused() -> None:
     many = Conv(np.concatenate([kernel(1)] * 256), 0)
     assert refusal(many, many).startswith("operation 2, conv: expected at most ")
     assert "features" in refusal(Cat(((many,),) * 10))

@@ -30,13 +30,13 @@ def test_the_order_depends_on_seed_and_epoch() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 5, 2**40 + 1, 2**63 - 1])
-def test_rows_are_what_the_rule_says_position_by_position(seed: int) -> None:
+def test_rows_follow_the_rule_position_by_position(seed: int) -> None:
     count, start = 7, 2**33 * 7 + 3
     expected = [exact.row(seed, p // count, p % count, count) for p in range(start, start + 20)]
     assert rows_at(seed, start, 20, count).tolist() == expected
 
 
-def test_the_rows_of_a_large_data_set_need_no_array_of_it() -> None:
+def test_the_rows_of_a_large_data_set_need_no_array_of_its_length() -> None:
     count = 2**31
     assert rows_at(1, 5, 3, count).tolist() == [exact.row(1, 0, p, count) for p in (5, 6, 7)]
 

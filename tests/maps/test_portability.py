@@ -45,5 +45,5 @@ def test_features_are_the_same(variant: str) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 13, 1000])
-def test_the_size_of_a_block_moves_nothing(block: int) -> None:
+def test_the_size_of_a_block_changes_nothing(block: int) -> None:
     assert elsewhere({}, str(block)) == here()

@@ -26,11 +26,11 @@ def test_the_tables_are_the_rounded_values_of_the_functions() -> None:
     assert tables["ln"] == exact.LOGARITHMS
 
 
-def test_tables_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_tables_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "softmax.json"
     changed.write_text(TABLES.read_text().replace("16777216", "16777217", 1))
     monkeypatch.setattr(softmax, "_TABLES", changed)
-    with pytest.raises(RuntimeError, match=r"softmax\.json is not the file that belongs to this version"):
+    with pytest.raises(RuntimeError, match=r"softmax\.json is not the file of this version"):
         softmax._read.__wrapped__()
 
 
@@ -47,14 +47,14 @@ def test_losses_are_those_of_whole_numbers(spread: float) -> None:
     assert softmax.losses(z, labels, 255).tolist() == expected
 
 
-def test_losses_are_those_of_the_formula_but_for_a_millionth() -> None:
+def test_losses_agree_with_the_formula_to_a_millionth() -> None:
     z, labels = scores()
     logits = z / 2**24 / 255
     expected = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
     assert np.abs(softmax.losses(z, labels, 255) * 2.0**-20 - expected).max() < 2e-6
 
 
-def test_logarithms_are_right_for_every_sum_there_can_be() -> None:
+def test_logarithms_are_right_for_every_possible_sum() -> None:
     powers = [2**exponent + offset for exponent in range(24, 33) for offset in (0, 1, 2**exponent - 1)]
     sums = np.array([*powers, *np.random.default_rng(0).integers(2**24, 2**33, 1000)], np.float64)
     received = softmax.logarithms(sums)
@@ -62,7 +62,7 @@ def test_logarithms_are_right_for_every_sum_there_can_be() -> None:
     assert np.abs(received * 2.0**-20 - [math.log(total / 2**24) for total in sums]).max() < 2**-20
 
 
-def test_logits_count_the_zero_of_the_inputs() -> None:
+def test_logits_take_the_zero_of_the_inputs_into_account() -> None:
     random = np.random.default_rng(0)
     rows, weights = random.integers(0, 256, (5, 30), np.uint8), random.integers(-(2**30), 2**30, (30, 4))
     bias = random.integers(-(2**30), 2**30, 4)

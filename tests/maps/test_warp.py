@@ -63,7 +63,7 @@ def test_copies_differ_by_position_copy_seed_and_strength() -> None:
     assert len({way.tobytes() for way in ways}) == len(ways)
 
 
-def test_without_strength_an_image_stays_what_it_is() -> None:
+def test_with_strength_zero_an_image_does_not_change() -> None:
     images = tiny_examples(5, 0)[0]
     assert np.array_equal(warped(images, np.arange(5), 1, strength=0.0), images)
 

@@ -122,7 +122,7 @@ def test_under_a_memory_limit_the_pictures_beside_a_bomb_are_predicted(tmp_path:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: limits and measures memory")
-def test_the_largest_picture_takes_no_more_memory_than_was_promised(tmp_path: Path) -> None:
+def test_the_largest_picture_stays_within_its_memory_limit(tmp_path: Path) -> None:
     page = np.full((10_000, 10_000), 255, np.uint8)
     page[4000:6000, 4000:6000] = digit(2000)
     Image.fromarray(page).save(tmp_path / "page.png", compress_level=1)
@@ -131,11 +131,11 @@ def test_the_largest_picture_takes_no_more_memory_than_was_promised(tmp_path: Pa
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: limits and measures memory")
-def test_a_picture_for_which_no_memory_is_left_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_picture_too_large_for_the_free_memory_is_reported_and_the_others_are_read(tmp_path: Path) -> None:
     Image.fromarray(digit()).save(tmp_path / "seven.png")
     (tmp_path / "large.png").write_bytes(png(10_000, 10_000))
     done = limited(tmp_path, 60_000_000, "predict", "large.png", "seven.png")
-    assert "large.png: the picture is too large for the memory that is left" in done.stderr
+    assert "large.png: the picture is too large for the free memory" in done.stderr
     assert "seven.png: yes" in done.stdout
 
 
@@ -157,5 +157,5 @@ def test_passes_in_the_preview_of_a_photograph_do_not_count(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["a.webp", "a.avif"])
 def test_formats_that_are_read_whole_may_have_as_many_pixels_as_memory_allows(tmp_path: Path, name: str) -> None:
     Image.new("L", (4000, 4000)).convert("RGB").save(tmp_path / name)
-    with pytest.raises(InputError, match="too large: expected what takes 300"):
+    with pytest.raises(InputError, match="too large: expected at most 300"):
         open_picture(tmp_path / name)

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_last_steps_of_the_branches_are_what_becomes_bytes(folder: Path) -> None:
+def test_the_last_steps_of_the_branches_become_the_bytes(folder: Path) -> None:
     feature_map = load_model(folder / "artifacts/train/model.h5").feature_map
     assert feature_map is not None
     image = open_store(folder / "artifacts/preprocess/store.h5").test.inputs[0].reshape(28, 28)

@@ -157,7 +157,7 @@ def test_an_image_of_any_shape_gets_a_box_in_proportion_and_its_middle(shape: tu
         assert abs(centre_of_mass(result, axis) - side / 2) <= 0.51
 
 
-def test_what_is_drawn_keeps_its_proportions_in_an_image_that_is_not_square() -> None:
+def test_a_drawing_keeps_its_proportions_in_an_image_that_is_not_square() -> None:
     page = np.full((300, 300), 255, np.uint8)
     page[100:200, 130:180] = 0  # twice as tall as wide
     result = normalize(page, (56, 28))
@@ -214,7 +214,7 @@ def test_transparent_corners_of_a_sheet_are_paper() -> None:
      np.full((2, 2), np.nan), np.full((2, 2), 1.5)],
     ids=["channels", "dimensions", "empty", "type", "NaN", "range"],
 )  # fmt: skip
-def test_what_is_no_picture_is_refused(array: npt.NDArray[np.number]) -> None:
+def test_an_array_that_is_not_a_picture_is_refused(array: npt.NDArray[np.number]) -> None:
     with pytest.raises(InputError, match="picture: expected"):
         luminance(array)
 

@@ -53,7 +53,7 @@ def test_paper_that_the_picture_cuts_is_found() -> None:
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("label", range(10))
-def test_what_is_drawn_is_not_taken_for_paper_or_ruling(label: int, inverted: bool) -> None:
+def test_a_drawing_is_not_mistaken_for_paper_or_ruling(label: int, inverted: bool) -> None:
     small = Image.frombytes("L", SHAPE, plain_digit(label, 0, label))
     picture = np.asarray(small.resize((224, 224), Image.Resampling.BILINEAR)).astype(np.float32) / np.float32(255)
     grey = 1 - picture if inverted else picture

@@ -51,7 +51,9 @@ def seen(picture: Bytes) -> npt.NDArray[np.float32]:
 
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_pieces_are_what_a_walk_from_pixel_to_pixel_finds(height: int, width: int, share: float, seed: int) -> None:
+def test_pieces_are_those_that_a_walk_from_pixel_to_pixel_finds(
+    height: int, width: int, share: float, seed: int
+) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < share
     labels, count = labelled(mask)
     left = {(int(row), int(column)) for row, column in np.argwhere(mask)}

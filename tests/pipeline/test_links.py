@@ -110,8 +110,8 @@ def test_a_linked_folder_of_a_stage_is_refused_by_name(pipeline: Pipeline, tiny_
     pipeline.file("train").symlink_to(tmp_path / "elsewhere")
     tiny_mnist("status")
     done = tiny_mnist("train", "--learning-rate", "0.3", code=5)
-    assert "artifacts/train: expected a folder; received a link, and nothing is changed through a link" in done.err
-    assert "hint: replace the link by what it points to" in done.err
+    assert "artifacts/train: expected a folder; received a link, and nothing behind a link is changed" in done.err
+    assert "hint: replace the link with what it points to" in done.err
 
 
 def test_only_what_a_sweep_made_is_removed_after_it(pipeline: Pipeline, tiny_mnist: Command) -> None:
@@ -131,5 +131,5 @@ def test_an_artifacts_folder_that_is_a_dangling_link_is_told_as_such(
 ) -> None:
     Path("artifacts").symlink_to(target)
     told = mnist(*command, "--artifacts", f"artifacts{below}", code=5).err
-    assert told.startswith(f"error: artifacts: a link to {target}, which is not there\n")
-    assert "hint: mount or make what it names, or remove the link" in told
+    assert told.startswith(f"error: artifacts: a link to {target}, which does not exist\n")
+    assert "hint: mount or create its target, or remove the link" in told

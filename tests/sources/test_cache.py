@@ -1,4 +1,4 @@
-"""Downloads that projects share, and fetching without asking the web."""
+"""Shared downloads, and fetching without the web."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def cached(small: Small, cache: Path) -> Path:
     return cache / sha256_of(folder / small.images)
 
 
-def test_what_one_project_downloaded_the_next_takes_from_the_cache(
-    small: Small, mirror: MirrorServer, cache: Path
-) -> None:
+def test_the_next_project_takes_a_download_from_the_cache(small: Small, mirror: MirrorServer, cache: Path) -> None:
     small.fetch(mirror.url, cache=cache)
     again(small)
     result = small.fetch(mirror.url, cache=cache)
@@ -98,9 +96,7 @@ def folder(place: Path) -> None:
 
 
 @pytest.mark.parametrize("attack", [lie, shorten, grow, link, dangle, pipe, device, folder])
-def test_a_wrong_thing_in_the_cache_is_not_used(
-    small: Small, mirror: MirrorServer, cache: Path, attack: object
-) -> None:
+def test_a_wrong_file_in_the_cache_is_not_used(small: Small, mirror: MirrorServer, cache: Path, attack: object) -> None:
     small.fetch(mirror.url, cache=cache)
     again(small)
     place = cached(small, cache)
@@ -115,7 +111,7 @@ def test_a_wrong_thing_in_the_cache_is_not_used(
         assert place.is_file() and not place.is_symlink() and sha256_of(place) == place.name  # it is mended
 
 
-def test_what_a_link_in_the_cache_names_is_not_written(small: Small, mirror: MirrorServer, cache: Path) -> None:
+def test_the_target_of_a_link_in_the_cache_is_not_written(small: Small, mirror: MirrorServer, cache: Path) -> None:
     victim = small.root / "victim"
     victim.write_text("mine")
     cache.mkdir()
@@ -124,7 +120,7 @@ def test_what_a_link_in_the_cache_names_is_not_written(small: Small, mirror: Mir
     assert victim.read_text() == "mine"
 
 
-def test_a_file_that_is_exchanged_while_it_is_copied_is_not_believed(
+def test_a_file_that_is_replaced_while_it_is_copied_is_not_used(
     small: Small, mirror: MirrorServer, cache: Path
 ) -> None:
     """Another user overwrites the file for as long as the fetch runs: what is published is right all the same."""
@@ -176,7 +172,7 @@ def test_two_users_share_a_cache_in_which_neither_can_touch_the_others_files(sma
         "from mnist_cli.sources.partial import PartialFile\n"
         "from mnist_cli.sources.download import Downloader\n"
         "from mnist_cli.sources.mirrors import parse_mirror\n"
-        "from mnist_cli.sources.patience import Patience\n"
+        "from mnist_cli.sources.time_limits import TimeLimits\n"
         "from mnist_cli.progress import Progress\n"
         "[DATASETS[name] for name in DATASETS]\n"
         "os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))  # now: the modules may be readable by root alone\n"
@@ -184,8 +180,8 @@ def test_two_users_share_a_cache_in_which_neither_can_touch_the_others_files(sma
         "    def note(self, text): print('note', text)\n"
         "folder, cache, mirror, name, size, digest = sys.argv[2:]\n"
         "part = PartialFile(Path(folder), DataFile(name, int(size), digest))\n"
-        "patience = Patience(5, 60, 0)\n"
-        "print(Downloader([parse_mirror(mirror)], patience, Notes(), cache=Cache(Path(cache))).get(part))\n"
+        "time_limits = TimeLimits(5, 60, 0)\n"
+        "print(Downloader([parse_mirror(mirror)], time_limits, Notes(), cache=Cache(Path(cache))).get(part))\n"
     )
 
     def fetch_as(user: int) -> str:
@@ -207,7 +203,7 @@ def test_two_users_share_a_cache_in_which_neither_can_touch_the_others_files(sma
     assert "not used" in told and "Operation not permitted" in told
 
 
-def test_what_a_killed_process_left_in_the_cache_goes_after_a_day(
+def test_leftovers_of_killed_processes_in_the_cache_are_removed_after_a_day(
     small: Small, mirror: MirrorServer, cache: Path
 ) -> None:
     cache.mkdir()
@@ -219,14 +215,14 @@ def test_what_a_killed_process_left_in_the_cache_goes_after_a_day(
     assert not old.exists() and new.exists()
 
 
-def test_offline_asks_no_mirror_on_the_web(small: Small, mirror: MirrorServer, cache: Path) -> None:
-    with pytest.raises(FetchError, match="is not there, and --offline asks no mirror on the web") as caught:
+def test_offline_uses_no_mirror_on_the_web(small: Small, mirror: MirrorServer, cache: Path) -> None:
+    with pytest.raises(FetchError, match="is missing, and --offline uses no mirror on the web") as caught:
         small.fetch(mirror.url, offline=True, cache=cache)
     assert "--mirror FOLDER" in str(caught.value.hint)
     assert mirror.requests == []
 
 
-def test_offline_takes_folders_and_the_cache(small: Small, mirror: MirrorServer, cache: Path) -> None:
+def test_offline_uses_folders_and_the_cache(small: Small, mirror: MirrorServer, cache: Path) -> None:
     small.fetch(mirror.url, small.folder(), offline=True)
     again(small)
     small.fetch(mirror.url, cache=cache)
@@ -245,7 +241,7 @@ def test_the_commands_that_fetch_take_both(
     monkeypatch.setenv("MNIST_CACHE", str(cache))
     words = [command, "--set", "dataset=small", *(["--to", "fetch"] if command == "run" else [])]
     failed = mnist(*words, "--offline", code=8)
-    assert "--offline asks no mirror" in failed.err and mirror.requests == []
+    assert "--offline uses no mirror" in failed.err and mirror.requests == []
     mnist(*words)
     done = mnist(*words, "--artifacts", "another", "--offline")
     assert f"verified (cache {cache})" in done.out

@@ -1,4 +1,4 @@
-"""An exchange: what a fast mirror sends while nobody takes it."""
+"""An exchange buffers what a fast mirror sends before it is read."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_files_that_exist_elsewhere_are_not_copied(small: Small, mirror: MirrorS
         (b"not gzip at all", "another file (15 of"),
     ],
 )
-def test_a_wrong_file_is_told_and_replaced(small: Small, content: bytes, said: str) -> None:
+def test_a_wrong_file_is_reported_and_replaced(small: Small, content: bytes, said: str) -> None:
     small.out.mkdir()
     (small.out / small.images).write_bytes(content)
     small.fetch(small.folder())
@@ -84,7 +84,7 @@ def test_a_wrong_file_is_told_and_replaced(small: Small, content: bytes, said: s
     assert small.published() == small.files
 
 
-def test_a_truncated_file_is_told_with_its_size(small: Small) -> None:
+def test_a_truncated_file_is_reported_with_its_size(small: Small) -> None:
     small.folder("out")
     content = small.files[small.images]
     (small.out / small.images).write_bytes(content[:100])
@@ -92,7 +92,7 @@ def test_a_truncated_file_is_told_with_its_size(small: Small) -> None:
     assert f"a truncated file (100 of {len(content):,} bytes)" in small.listener.warnings[0]
 
 
-def test_one_flipped_bit_is_seen_and_mended(small: Small) -> None:
+def test_one_flipped_bit_is_found_and_repaired(small: Small) -> None:
     small.folder("out")
     damaged = bytearray(small.files[small.images])
     damaged[-1000] ^= 1
@@ -101,7 +101,7 @@ def test_one_flipped_bit_is_seen_and_mended(small: Small) -> None:
     assert small.published() == small.files
 
 
-def test_a_failure_at_the_last_file_leaves_the_old_files_as_they_were(small: Small, mirror: MirrorServer) -> None:
+def test_a_failure_at_the_last_file_does_not_change_the_old_files(small: Small, mirror: MirrorServer) -> None:
     old = {name: b"old " + name.encode() for name in small.files}
     small.out.mkdir()
     for name, content in old.items():
@@ -153,11 +153,11 @@ def test_a_pipe_in_a_folder_does_not_hang(small: Small) -> None:
     folder.mkdir()
     os.mkfifo(folder / small.images)
     small.fetch(folder, small.folder())
-    assert "has something under this name that is no file" in small.listener.notes[0]
+    assert "has something of this name that is not a file" in small.listener.notes[0]
     assert small.published() == small.files
 
 
-def test_a_folder_that_cannot_be_looked_into_gives_way_to_the_next_mirror(small: Small) -> None:
+def test_an_unreadable_folder_gives_way_to_the_next_mirror(small: Small) -> None:
     small.fetch(small.root / ("x" * 256), small.folder())
     assert "cannot be read: File name too long" in small.listener.notes[0]
     assert small.published() == small.files
@@ -170,14 +170,12 @@ def test_progress_has_one_task_for_each_file_in_bytes(small: Small, mirror: Mirr
     assert {len(content) for content in small.files.values()} <= set(small.listener.updates)
 
 
-def test_without_a_working_mirror_each_has_one_line_and_the_hint_says_how_to_go_on(
-    small: Small, mirror: MirrorServer
-) -> None:
+def test_if_all_mirrors_fail_each_has_one_line_and_the_hint_says_what_to_do(small: Small, mirror: MirrorServer) -> None:
     mirror.plan(refuses(403))
     with pytest.raises(FetchError) as caught:
         small.fetch(mirror.url, small.root / "nowhere")
     assert caught.value.message.splitlines() == [
-        f"no mirror gives {small.images}",
+        f"no mirror provided {small.images}",
         f"  {mirror.url}: HTTP 403 Forbidden",
         f"  {small.root}/nowhere: there is no such folder",
     ]
@@ -226,7 +224,7 @@ def test_generated_files_are_published_like_any_other(tmp_path: Path, monkeypatc
     assert result.requests == 0
 
 
-def test_the_real_files_come_from_a_folder_in_no_time(real_mnist: Path, tmp_path: Path) -> None:
+def test_the_real_files_come_quickly_from_a_folder(real_mnist: Path, tmp_path: Path) -> None:
     begin = time.perf_counter()
     result = fetch(tmp_path / "out", mirrors=[str(real_mnist)])
     seconds = time.perf_counter() - begin

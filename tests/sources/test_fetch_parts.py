@@ -15,7 +15,7 @@ from mnist_cli.errors import UsageError
 from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
 from mnist_cli.sources.identify import what_it_is
 from mnist_cli.sources.mirrors import FolderMirror, WebMirror, parse_mirror
-from mnist_cli.sources.patience import Clock, Patience, SpeedGauge
+from mnist_cli.sources.time_limits import Clock, SpeedGauge, TimeLimits
 
 if TYPE_CHECKING:
     from tests.support.fetch_fixtures import Small
@@ -88,7 +88,7 @@ def test_a_folder_is_a_folder(text: str, folder: str) -> None:
         "ftp://\x1b[2J/\u202e",
     ],
 )
-def test_what_is_no_mirror_is_a_usage_error_without_secrets_or_control_characters(text: str) -> None:
+def test_an_invalid_mirror_is_a_usage_error_without_secrets_or_control_characters(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         mirror = parse_mirror(text)
         # Not an address by its first characters, so a folder of an odd name; it has to be shown safely.
@@ -104,9 +104,9 @@ def write(folder: Path, content: bytes) -> Path:
     return path
 
 
-def test_an_idx_file_that_is_not_compressed_is_recognised(tmp_path: Path) -> None:
+def test_an_uncompressed_idx_file_is_recognised(tmp_path: Path) -> None:
     path = write(tmp_path, bytes([0, 0, 8, 3]) + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c" + bytes(99))
-    assert what_it_is(path, WANTED) == "an IDX file that is not compressed (60,000 × 28 × 28)"
+    assert what_it_is(path, WANTED) == "an uncompressed IDX file (60,000 × 28 × 28)"
 
 
 def test_another_whole_idx_file_is_recognised(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ class Hand:
         self.time += seconds
 
 
-def test_a_slow_answer_is_forgiven_for_the_first_ten_seconds() -> None:
+def test_a_slow_answer_is_tolerated_for_the_first_ten_seconds() -> None:
     hand = Hand()
-    gauge = SpeedGauge(Patience(30, 600, 100, hand.clock))
+    gauge = SpeedGauge(TimeLimits(30, 600, 100, hand.clock))
     for _ in range(9):
         hand.move(1)
         gauge.add(1)
@@ -164,7 +164,7 @@ def test_a_slow_answer_is_forgiven_for_the_first_ten_seconds() -> None:
 
 def test_speed_is_that_of_the_last_ten_seconds() -> None:
     hand = Hand()
-    gauge = SpeedGauge(Patience(30, 600, 100, hand.clock))
+    gauge = SpeedGauge(TimeLimits(30, 600, 100, hand.clock))
     gauge.add(10**6)
     with pytest.raises(MirrorError, match="too slow"):
         for _ in range(12):
@@ -175,16 +175,16 @@ def test_speed_is_that_of_the_last_ten_seconds() -> None:
 
 def test_an_answer_at_the_minimum_speed_is_kept() -> None:
     hand = Hand()
-    gauge = SpeedGauge(Patience(30, 600, 100, hand.clock))
+    gauge = SpeedGauge(TimeLimits(30, 600, 100, hand.clock))
     for _ in range(100):
         hand.move(1)
         gauge.add(100)
 
 
-def test_an_answer_that_would_come_too_late_is_too_slow_where_another_mirror_is_left() -> None:
+def test_an_answer_that_would_miss_the_deadline_is_too_slow_if_another_mirror_is_left() -> None:
     hand = Hand()
-    gauge = SpeedGauge(Patience(30, 60, 100, hand.clock), missing=60_000)
-    with pytest.raises(MirrorError, match=r"too slow: 500 B/s, expected at least 1,100 B/s to be done by the deadline"):
+    gauge = SpeedGauge(TimeLimits(30, 60, 100, hand.clock), missing=60_000)
+    with pytest.raises(MirrorError, match=r"too slow: 500 B/s, expected at least 1,100 B/s to finish by the deadline"):
         for _ in range(10):
             hand.move(1)
             gauge.add(500)
@@ -193,7 +193,7 @@ def test_an_answer_that_would_come_too_late_is_too_slow_where_another_mirror_is_
 
 def test_an_answer_that_comes_in_time_is_kept() -> None:
     hand = Hand()
-    gauge = SpeedGauge(Patience(30, 60, 100, hand.clock), missing=60_000)
+    gauge = SpeedGauge(TimeLimits(30, 60, 100, hand.clock), missing=60_000)
     for _ in range(59):
         hand.move(1)
         gauge.add(1_020)
@@ -201,17 +201,17 @@ def test_an_answer_that_comes_in_time_is_kept() -> None:
 
 def test_the_deadline_counts_from_the_beginning() -> None:
     hand = Hand()
-    patience = Patience(30, 60, 0, hand.clock)
+    time_limits = TimeLimits(30, 60, 0, hand.clock)
     hand.move(59)
-    assert patience.remaining() == 1
+    assert time_limits.remaining() == 1
     hand.move(1)
     with pytest.raises(DeadlineExceeded):
-        patience.remaining()
+        time_limits.remaining()
 
 
-def test_a_pause_is_not_begun_when_it_would_end_after_the_deadline() -> None:
+def test_a_pause_that_would_end_after_the_deadline_is_not_started() -> None:
     hand = Hand()
-    patience = Patience(30, 10, 0, hand.clock)
-    assert patience.pause(1, 9.0)
-    assert not patience.pause(1, 1.0)
+    time_limits = TimeLimits(30, 10, 0, hand.clock)
+    assert time_limits.pause(1, 9.0)
+    assert not time_limits.pause(1, 1.0)
     assert hand.time == 109

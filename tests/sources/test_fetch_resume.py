@@ -1,4 +1,4 @@
-"""Downloads that break off and go on: Range, Content-Range, and bytes that turn out to be damaged."""
+"""Downloads that break off and resume: Range, Content-Range, and bytes that turn out to be damaged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ranges(mirror: MirrorServer, name: str) -> list[str | None]:
     return [request.headers.get("range") for request in mirror.asked(name)]
 
 
-def test_what_an_earlier_run_left_is_continued(small: Small, mirror: MirrorServer) -> None:
+def test_a_download_of_an_earlier_run_is_resumed(small: Small, mirror: MirrorServer) -> None:
     small.begin(small.files[small.images][:1500])
     result = small.fetch(mirror.url)
     assert ranges(mirror, small.images) == ["bytes=1500-"]
@@ -28,21 +28,21 @@ def test_what_an_earlier_run_left_is_continued(small: Small, mirror: MirrorServe
     assert small.listener.updates[0] == 1500
 
 
-def test_a_connection_that_breaks_off_is_continued(small: Small, mirror: MirrorServer) -> None:
+def test_a_download_is_resumed_after_a_broken_connection(small: Small, mirror: MirrorServer) -> None:
     mirror.plan(server.cut_after(1000), server.cut_after(500), server.honest, name=small.images)
     small.fetch(mirror.url)
     assert ranges(mirror, small.images) == [None, "bytes=1000-", "bytes=1500-"]
     assert small.published() == small.files
 
 
-def test_another_mirror_continues_what_one_began(small: Small, mirror: MirrorServer, second: MirrorServer) -> None:
+def test_another_mirror_resumes_the_download(small: Small, mirror: MirrorServer, second: MirrorServer) -> None:
     mirror.plan(server.cut_after(1000), server.refuses(404), name=small.images)
     small.fetch(mirror.url, second.url)
     assert ranges(second, small.images) == ["bytes=1000-"]
     assert small.published() == small.files
 
 
-def test_a_failed_run_is_continued_by_the_next(small: Small, mirror: MirrorServer) -> None:
+def test_the_next_run_resumes_a_failed_one(small: Small, mirror: MirrorServer) -> None:
     mirror.plan(server.cut_after(1000), server.refuses(404), name=small.images)
     with pytest.raises(FetchError):
         small.fetch(mirror.url)
@@ -52,7 +52,7 @@ def test_a_failed_run_is_continued_by_the_next(small: Small, mirror: MirrorServe
     assert small.published() == small.files
 
 
-def test_an_interrupt_keeps_the_bytes_that_came(
+def test_an_interrupt_keeps_the_bytes_received(
     small: Small, mirror: MirrorServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(done: int, detail: str = "") -> None:
@@ -67,7 +67,7 @@ def test_an_interrupt_keeps_the_bytes_that_came(
     assert small.published() == {}
 
 
-def test_a_body_without_a_length_that_ends_early_is_continued(small: Small, mirror: MirrorServer) -> None:
+def test_a_body_without_a_length_that_ends_early_is_resumed(small: Small, mirror: MirrorServer) -> None:
     beginning = small.files[small.images][:1000]
     mirror.plan(server.sends(beginning), server.honest, name=small.images)
     small.fetch(mirror.url)
@@ -167,7 +167,7 @@ def test_too_much_after_a_range_is_cut_and_the_rest_kept(
     assert small.published() == small.files
 
 
-def test_a_page_instead_of_the_file_does_not_cost_what_was_there(
+def test_a_page_instead_of_the_file_does_not_cost_the_earlier_bytes(
     small: Small, mirror: MirrorServer, second: MirrorServer
 ) -> None:
     small.begin(small.files[small.images][:1500])

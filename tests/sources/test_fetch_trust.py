@@ -128,7 +128,7 @@ def test_a_relative_redirect_and_one_up_to_https_are_followed(
     assert len(secure.asked(name)) == 1
 
 
-def test_the_range_is_asked_for_again_after_a_redirect(
+def test_the_range_is_requested_again_after_a_redirect(
     small: Small, mirror: MirrorServer, second: MirrorServer
 ) -> None:
     small.begin(small.files[small.images][:99])
@@ -168,12 +168,12 @@ def test_a_redirect_out_of_the_web_is_not_followed(
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "1e3"])
-def test_a_redirect_to_a_port_that_cannot_be_gives_way_to_the_next_mirror(
+def test_a_redirect_to_an_impossible_port_gives_way_to_the_next_mirror(
     small: Small, mirror: MirrorServer, second: MirrorServer, port: str
 ) -> None:
     mirror.plan(server.redirects(f"http://127.0.0.1:{port}/x"))
     small.fetch(mirror.url, second.url)
-    assert "redirects to an address that is not well formed; trying" in small.listener.notes[0]
+    assert "redirects to a malformed address; trying" in small.listener.notes[0]
     assert small.published() == small.files
 
 
@@ -197,7 +197,7 @@ def test_user_and_password_are_sent_and_not_shown(small: Small, mirror: MirrorSe
     assert "pass" not in repr(result)
 
 
-def test_a_password_goes_to_nobody_whom_the_mirror_sends_us_to(
+def test_a_password_is_not_sent_to_the_target_of_a_redirect(
     small: Small, mirror: MirrorServer, second: MirrorServer
 ) -> None:
     mirror.plan(server.redirects(second.url + small.images), name=small.images)

@@ -41,7 +41,7 @@ def test_pictures_are_counted_by_class(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["data", "photos"])
-def test_the_description_is_one_that_can_be_used(tmp_path: Path, data: Path, photos: Path, kind: str) -> None:
+def test_the_description_can_be_used(tmp_path: Path, data: Path, photos: Path, kind: str) -> None:
     folder = tmp_path / kind
     unpack(data)
     (folder / "dataset.yaml").write_text(inspect_folder(folder).description(), encoding="utf-8")
@@ -51,7 +51,7 @@ def test_the_description_is_one_that_can_be_used(tmp_path: Path, data: Path, pho
 
 
 @pytest.mark.parametrize("name", ["true", "null", "1", "1e3", "日本 x", "a: b", "# c", '"', "\u202e", "café"])
-def test_any_name_of_a_class_survives_the_description(tmp_path: Path, name: str) -> None:
+def test_any_name_of_a_class_reads_back_from_the_description(tmp_path: Path, name: str) -> None:
     write_photos(tmp_path / "photos")
     (tmp_path / "photos" / "a").rename(tmp_path / "photos" / name)
     (tmp_path / "own.yaml").write_text(inspect_folder(tmp_path / "photos").description(), encoding="utf-8")
@@ -66,14 +66,14 @@ def test_labels_from_one_and_in_columns_are_described(data: Path) -> None:
     assert "first_label: 1\n" in text and "column: 0\n" in text and 'classes: ["1", "2", "3"]\n' in text
 
 
-def test_sorted_labels_are_remarked(data: Path) -> None:
+def test_sorted_labels_give_a_remark(data: Path) -> None:
     write_idx(data / "train-labels-idx1-ubyte.gz", (np.arange(60) // 6).astype(np.uint8))
     assert "the training images are sorted by label" in inspect_folder(data).remarks[0]
 
 
-def test_pictures_of_several_sizes_are_remarked(photos: Path) -> None:
+def test_pictures_of_several_sizes_give_a_remark(photos: Path) -> None:
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(photos / "a" / "x.png")
-    assert inspect_folder(photos).remarks == ["2 sizes, the most frequent 6 × 4 (10 of 11); size: scales all to one"]
+    assert inspect_folder(photos).remarks == ["2 sizes, most often 6 × 4 (10 of 11); 'size:' scales all to one"]
 
 
 def truncate(data: Path) -> None:
@@ -112,7 +112,7 @@ def scatter(data: Path) -> None:
         (scatter, "labels from 0 to 300: expected 2 to 256 classes"),
     ],
 )
-def test_what_keeps_files_from_being_used_is_a_problem(data: Path, spoil: Callable[[Path], None], words: str) -> None:
+def test_files_that_cannot_be_used_are_a_problem(data: Path, spoil: Callable[[Path], None], words: str) -> None:
     spoil(data)
     assert any(words in problem for problem in inspect_folder(data).problems)
 
@@ -123,7 +123,7 @@ def test_a_picture_that_cannot_be_read_is_a_problem(photos: Path) -> None:
     assert problem.startswith("b/3.png: expected a PNG")
 
 
-def test_twenty_of_many_problems_are_given(photos: Path) -> None:
+def test_twenty_of_many_problems_are_reported(photos: Path) -> None:
     for index in range(30):
         (photos / "b" / f"x{index}.png").write_text("text")
     problems = inspect_folder(photos).problems
@@ -132,7 +132,7 @@ def test_twenty_of_many_problems_are_given(photos: Path) -> None:
 
 def test_a_folder_of_something_else_has_no_kind(tmp_path: Path) -> None:
     found = inspect_folder(tmp_path)
-    assert found.kind is None and found.problems[0].startswith("no IDX files under a usual name; ")
+    assert found.kind is None and found.problems[0].startswith("no IDX files with the usual names; ")
 
 
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks of companies and half-dead ones: passwords of others, proxies, certificates, addresses that lead nowhere."""
+"""Restricted and half-dead networks: other passwords, proxies, certificates, and addresses that do not answer."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_refusal_over_plain_http_is_the_proxys_too(small: Small, proxied: Any,
     assert len(proxy.asked) == asked
 
 
-def test_a_mirror_of_the_network_itself_is_asked_without_the_proxy(
+def test_a_mirror_in_the_own_network_is_used_without_the_proxy(
     small: Small, mirror: MirrorServer, proxied: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ProxyServer(refusal=407) as proxy:
@@ -148,7 +148,7 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy(small: Small, mirror: MirrorS
     assert small.published() == small.files
 
 
-def test_a_proxy_under_tls_that_speaks_plain_http_is_explained(small: Small, proxied: Any) -> None:
+def test_a_plain_http_proxy_addressed_with_https_is_explained(small: Small, proxied: Any) -> None:
     with ProxyServer(refusal=407) as proxy:
         proxied(proxy.url.replace("http:", "https:"))
         with pytest.raises(FetchError) as caught:
@@ -175,7 +175,7 @@ def test_a_socks_proxy_that_refuses_is_named_and_not_asked_again(small: Small, p
     assert len(proxy.asked) == 1
 
 
-def test_a_socks_proxy_that_is_not_there_is_named(small: Small, proxied: Any) -> None:
+def test_a_missing_socks_proxy_is_named(small: Small, proxied: Any) -> None:
     with ProxyServer(socks=True) as proxy:
         pass
     proxied(proxy.url)
@@ -215,7 +215,7 @@ def inspected(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield mirror, folder / "authority.pem"
 
 
-def test_a_certificate_of_an_unknown_authority_comes_with_the_variable_that_names_one(
+def test_the_error_for_an_unknown_authority_names_the_variable_to_set(
     small: Small, inspected: tuple[MirrorServer, Path]
 ) -> None:
     with pytest.raises(FetchError, match="TLS failure: ") as caught:
@@ -225,7 +225,7 @@ def test_a_certificate_of_an_unknown_authority_comes_with_the_variable_that_name
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_every_variable_that_names_authorities_is_heeded(
+def test_every_variable_that_names_authorities_is_used(
     small: Small, inspected: tuple[MirrorServer, Path], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     mirror, bundle = inspected
@@ -235,7 +235,7 @@ def test_every_variable_that_names_authorities_is_heeded(
 
 
 @pytest.mark.parametrize("place", ["{}", "missing:{}"])
-def test_a_folder_of_authorities_is_heeded(
+def test_a_folder_of_authorities_is_used(
     small: Small, inspected: tuple[MirrorServer, Path], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     mirror, bundle = inspected
@@ -317,7 +317,7 @@ def test_the_families_of_addresses_take_turns() -> None:
     assert [place[0] for place in turns] == [socket.AF_INET6, socket.AF_INET, socket.AF_INET6, socket.AF_INET6]
 
 
-def test_a_refused_address_is_no_reason_to_wait_for_the_next(mirror: MirrorServer) -> None:
+def test_after_a_refused_address_the_next_is_tried_at_once(mirror: MirrorServer) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

@@ -73,7 +73,7 @@ def test_a_share_of_each_class_is_for_testing(photos: Path) -> None:
     assert np.bincount(arrays["train-labels"]).tolist() == [7, 7]
 
 
-def test_the_choice_and_the_order_depend_on_the_seed_alone(photos: Path) -> None:
+def test_the_choice_and_the_order_depend_only_on_the_seed(photos: Path) -> None:
     assert greys(fetched(photos), "test") == greys(fetched(photos), "test")
     assert greys(fetched(photos, seed=1), "train") != greys(fetched(photos), "train")
 
@@ -160,7 +160,7 @@ def animation(path: Path) -> None:
         (damage, "the picture is damaged"),
         (text, "received another kind of file"),
         (nothing, "received nothing"),
-        (larger, "expected 6 × 4 pixels, as the first picture has; received 7 × 4"),
+        (larger, "expected 6 × 4 pixels, like the first picture; received 7 × 4"),
         (animation, "received an animation"),
     ],
 )
@@ -183,13 +183,13 @@ def test_twenty_of_many_bad_pictures_are_named(photos: Path) -> None:
     assert (lines[0], len(lines), lines[-1]) == ("30 pictures cannot be used", 22, "  and 10 more")
 
 
-def test_files_that_are_not_pictures_are_left_out_with_a_warning(photos: Path) -> None:
+def test_files_that_are_not_pictures_are_ignored_with_a_warning(photos: Path) -> None:
     (photos / "cat" / "notes.txt").write_text("x")
     (photos / "cat" / ".DS_Store").write_bytes(b"x")
     (photos / ".thumbnails").mkdir()
     listener = Listener()
     assert len(fetched(photos, listener)["train-labels"]) == 16
-    assert [warning.partition(": ")[2] for warning in listener.warnings] == ["left out 1 file by name: notes.txt"]
+    assert [warning.partition(": ")[2] for warning in listener.warnings] == ["ignored 1 file by suffix: notes.txt"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_folder_that_is_not_one_of_classes_is_refused(
 
 
 def test_classes_that_are_not_the_subfolders_are_named(photos: Path) -> None:
-    with pytest.raises(InputError, match="no subfolder 'bird'; the subfolder 'dog' is no class of the data set"):
+    with pytest.raises(InputError, match="no subfolder 'bird'; the subfolder 'dog' is not a class of the data set"):
         fetched(photos, classes=["cat", "bird"])
 
 

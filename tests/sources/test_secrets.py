@@ -1,4 +1,4 @@
-"""Passwords and signed queries of mirrors: sent to the mirror, and to be found nowhere else, whatever happens."""
+"""Passwords and signed queries of mirrors are sent to the mirror and appear nowhere else."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_no_failure_shows_a_secret(
 ) -> None:
     mirror.plan(TROUBLES[trouble])
     assert fetching("fetch", *form, *QUICK, "--mirror", secretive(mirror.url)) == 8
-    assert "no mirror gives" in fetching.seen or "deadline" in fetching.seen
+    assert "no mirror provided" in fetching.seen or "deadline" in fetching.seen
     assert fetching.leaks() == []
 
 
@@ -218,7 +218,7 @@ def test_no_mistake_on_the_command_line_shows_a_secret(
     assert fetching.leaks() == []
 
 
-def test_an_interruption_says_how_to_go_on_without_the_secret(
+def test_an_interruption_says_how_to_resume_without_the_secret(
     fetching: Fetching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mnist_cli.errors import Interrupted
@@ -256,11 +256,11 @@ def test_a_bug_of_ours_shows_no_secret(fetching: Fetching, monkeypatch: pytest.M
         ("user@example.org", None),
     ],
 )
-def test_what_is_no_secret_stays(text: str, shown: str | None) -> None:
+def test_text_without_secrets_is_unchanged(text: str, shown: str | None) -> None:
     assert without_secrets(text) == printable(text) == (text if shown is None else shown)
 
 
-def test_a_text_that_is_cut_has_no_half_secret() -> None:
+def test_a_shortened_text_contains_no_half_secret() -> None:
     long = "https://user:" + "SECRET" * 30 + "@host/?" + "SECRET" * 30
     assert printable(long, 40) == "https://***@host/?***"
 

@@ -1,4 +1,4 @@
-"""Tests of the synthetic digits: their bytes, their looks, and what a model that learned from them makes of MNIST."""
+"""The synthetic digits: their bytes, their looks, and how well a model trained on them reads MNIST."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_order_in_which_images_are_drawn_does_not_matter() -> None:
     ],
     ids=lambda variables: " ".join(variables),
 )
-def test_no_processor_and_no_library_moves_a_byte(variables: dict[str, str]) -> None:
+def test_no_processor_and_no_library_changes_a_byte(variables: dict[str, str]) -> None:
     digests = {
         subprocess.run(
             [sys.executable, "-W", "ignore", "-c", PRINT_DIGEST],
@@ -210,7 +210,7 @@ def test_the_centre_of_mass_is_at_pixel_14_as_far_as_whole_pixels_allow(small: P
     assert (np.abs(centres - 14) <= 0.5).all(axis=1).mean() > 0.995
 
 
-def test_predict_takes_the_images_as_they_are(small: Path) -> None:
+def test_predict_uses_the_images_unchanged(small: Path) -> None:
     images = arrays_in(small, "test")[0]
     assert np.mean([(normalize(image, (28, 28)) == image).all() for image in images]) > 0.98
 
@@ -255,7 +255,7 @@ def test_a_model_that_learned_from_it_reads_real_digits(full: Path, real_mnist: 
     assert min(right[labels == label].mean() for label in range(10)) >= 0.7
 
 
-def test_progress_hears_every_image(tmp_path: Path) -> None:
+def test_progress_counts_every_image(tmp_path: Path) -> None:
     heard: list[object] = []
 
     class Listener(Progress):
@@ -272,7 +272,7 @@ def test_progress_hears_every_image(tmp_path: Path) -> None:
     assert heard == [(3100, "images"), 1000, 2000, 2500, 3100, "finished"]
 
 
-def test_a_failure_leaves_the_files_of_an_earlier_run_as_they_were(small: Path, tmp_path: Path) -> None:
+def test_a_failure_does_not_change_the_files_of_an_earlier_run(small: Path, tmp_path: Path) -> None:
     write_splits(tmp_path, SMALL, seed=3)
 
     class Stop(Progress):

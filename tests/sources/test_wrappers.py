@@ -151,7 +151,7 @@ def test_a_note_says_what_was_found(pinned: Small, wrap: Callable[[Small, Path],
     wrap(pinned, folder)
     pinned.fetch(folder)
     assert f"found in {words}" in pinned.listener.notes[0]
-    assert pinned.listener.notes[0].endswith("the content is right")
+    assert pinned.listener.notes[0].endswith("the content is verified")
 
 
 @pytest.mark.parametrize("wrap", [keras, zipped], ids=lambda wrap: wrap.__name__)
@@ -177,7 +177,7 @@ def test_one_other_bit_of_content_is_refused_in_every_wrapper(
     other = Small(pinned.root, {**pinned.files, pinned.images: gzip.compress(content)})
     folder = new_folder(pinned)
     wrap(other, folder)
-    with pytest.raises(FetchError, match=f"no mirror gives {pinned.images}"):
+    with pytest.raises(FetchError, match=f"no mirror provided {pinned.images}"):
         pinned.fetch(folder)
     assert pinned.published() == {}
 
@@ -199,7 +199,7 @@ def test_a_wrong_wrapper_gives_way_to_the_next_one(pinned: Small) -> None:
     assert "mnist.npz (x_train)" in pinned.listener.notes[0]
 
 
-def test_files_that_were_packed_again_in_place_are_already_there(pinned: Small, mirror: MirrorServer) -> None:
+def test_files_that_were_repacked_in_place_count_as_there(pinned: Small, mirror: MirrorServer) -> None:
     repacked(pinned, new_folder(pinned, "out"))
     result = pinned.fetch(mirror.url)
     assert [file.source for file in result.files] == ["already there"] * 4
@@ -233,7 +233,7 @@ def hostile(name: str, content: bytes, compression: int = zipfile.ZIP_DEFLATED) 
     ids=["empty", "garbage", "bomb", "packed bomb", "damaged member", "truncated"],
 )
 @pytest.mark.parametrize("suffix", ["zip", "npz"])
-def test_a_hostile_archive_is_passed_over(pinned: Small, archive: bytes, suffix: str) -> None:
+def test_a_hostile_archive_is_ignored(pinned: Small, archive: bytes, suffix: str) -> None:
     folder = new_folder(pinned)
     (folder / f"data.{suffix}").write_bytes(archive)
     pinned.fetch(folder, pinned.folder("good"))
@@ -279,13 +279,15 @@ def test_a_damaged_archive_is_refused(small: Small, monkeypatch: pytest.MonkeyPa
     assert small.published() == {}
 
 
-def test_what_an_archive_gave_before_is_held_to_by_pins(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pins_hold_the_files_of_an_archive_to_their_earlier_content(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, folder = archived(small, monkeypatch)
     small.fetch(folder)
     pins = {name: sha256(content) for name, content in contents(small).items()}
     assert [file.source for file in small.fetch(pins=pins).files] == ["already there"] * 4
     (small.out / small.images).write_bytes(gzip.compress(b"other"))
-    with pytest.raises(FetchError, match="not the content that is known"):
+    with pytest.raises(FetchError, match="unexpected content"):
         small.fetch(folder, pins={**pins, small.images: sha256(b"what was there once")})
 
 

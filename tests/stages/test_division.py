@@ -242,7 +242,7 @@ class TestFilesSetRight:
 
     def test_images_of_another_size_than_the_description_says_are_refused(self, data: Path) -> None:
         dataset = find_dataset(FIVE | {"shape": [24, 40]}, data)
-        with pytest.raises(FormatError, match="images of another size than the data set says"):
+        with pytest.raises(FormatError, match="the images do not have the size in the data set's description"):
             read_data_sets(data / "data", dataset=dataset)
 
 

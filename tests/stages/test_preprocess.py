@@ -205,10 +205,10 @@ class TestRefused:
         assert (sources.parent / "out" / "store.h5").read_bytes() == before
         assert len(list((sources.parent / "out").iterdir())) == 1
 
-    def test_trailing_bytes_behind_the_labels_are_refused(self, sources: Path) -> None:
+    def test_trailing_bytes_after_the_labels_are_refused(self, sources: Path) -> None:
         with (sources / TEST_LABELS).open("ab") as file:
             file.write(b"\0")
-        with pytest.raises(FormatError, match="behind the gzip data"):
+        with pytest.raises(FormatError, match="after the gzip data"):
             run(sources)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cli.datasets import DATASETS, FILE_NAMES, DataFile, Dataset
-from mnist_cli.sources.patience import Clock
+from mnist_cli.sources.time_limits import Clock
 from mnist_cli.stages.fetch import FetchResult
 from tests.support.mirror_server import MirrorServer
 from tests.support.progress import Listener

@@ -1,4 +1,4 @@
-"""How long a fetch waits: for one answer, for the whole, and for a server that drips."""
+"""The time limits of a fetch: for one answer, for everything, and for a server that drips."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
 
 T = TypeVar("T")
 
-# Long enough to forgive a lost Wi-Fi or a new TCP slow start, short enough to leave a dripping server soon.
+# Long enough to tolerate lost Wi-Fi or a TCP slow start, short enough to leave a dripping server soon.
 SPEED_WINDOW = 10.0
-# A server that asks for more than this is not waited for: another mirror is quicker.
+# If a server asks to wait longer, another mirror is quicker.
 LONGEST_PAUSE = 30.0
 _FIRST_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time, the waiting and the chance that a fetch needs; tests give others.
+    """The clock, sleep and random numbers of a fetch; tests replace them.
 
     Attributes:
         now: monotonic seconds.
-        sleep: waits so many seconds.
+        sleep: waits a number of seconds.
         random: a number in [0, 1).
     """
 
@@ -39,13 +39,13 @@ SYSTEM_CLOCK = Clock()
 
 
 @dataclass
-class Patience:
-    """The bounds of one fetch, counted from when this is made.
+class TimeLimits:
+    """The time limits of one fetch, counted from the creation of this object.
 
     Attributes:
-        timeout: seconds without a sign of the server.
+        timeout: seconds without any data from the server.
         deadline: seconds for everything: all files, mirrors, tries and pauses.
-        min_speed: bytes a second below which a mirror is given up.
+        min_speed: bytes per second below which a mirror is abandoned.
     """
 
     timeout: float
@@ -61,7 +61,7 @@ class Patience:
         """Return the seconds left, more than zero.
 
         Raises:
-            DeadlineExceeded: none are.
+            DeadlineExceeded: none are left.
         """
         left = self._end - self.clock.now()
         if left <= 0:
@@ -69,11 +69,11 @@ class Patience:
         return left
 
     def check(self) -> None:
-        """Raise DeadlineExceeded when no time is left."""
+        """Raise DeadlineExceeded if no time is left."""
         self.remaining()
 
     def wait(self, receive: Callable[[float], T], limit: float) -> T:
-        """Return what `receive(seconds)` gives, within `limit` seconds and the deadline.
+        """Return the result of `receive(seconds)`, within `limit` seconds and the deadline.
 
         Raises:
             TimeoutError: `receive` raised it after `limit` seconds.
@@ -90,10 +90,10 @@ class Patience:
     def pause(self, tries: int, retry_after: float | None) -> bool:
         """Wait before the next try: as long as the server asks, else about 0.5, 1, 2, … seconds.
 
-        Half of the time is left to chance, so that many machines do not come back in step.
+        Half of the time is random, so that many machines do not retry in step.
 
         Returns:
-            False, without waiting, when the server asks for too long or the deadline would pass.
+            False, without waiting, if the server asks for too long or the deadline would pass.
         """
         seconds = _FIRST_PAUSE * 2 ** (tries - 1) * (0.5 + 0.5 * self.clock.random())
         if retry_after is not None:
@@ -107,27 +107,27 @@ class Patience:
 class SpeedGauge:
     """Watches the speed of one answer over a sliding window of SPEED_WINDOW seconds.
 
-    A read time-out does not do that: one byte before each time-out keeps a connection for ever.
+    A read time-out cannot do that: one byte before each time-out keeps a connection alive for ever.
 
     Args:
-        patience: the bounds of the fetch.
-        missing: bytes to come, where another mirror can take over from one that would not bring them by the deadline.
+        time_limits: the time limits of the fetch.
+        missing: bytes to come, if another mirror can take over when this one would miss the deadline; else None.
     """
 
-    def __init__(self, patience: Patience, missing: int | None = None) -> None:
-        self._now = patience.clock.now
-        self._patience = patience
+    def __init__(self, time_limits: TimeLimits, missing: int | None = None) -> None:
+        self._now = time_limits.clock.now
+        self._time_limits = time_limits
         self._missing = missing
         self._begin = self._now()
         self._arrivals: deque[tuple[float, int]] = deque()
         self._in_window = 0
 
     def add(self, count: int) -> None:
-        """Count bytes that came just now.
+        """Count bytes that have just arrived.
 
         Raises:
-            MirrorError: the last full window brought less than `min_speed` a second, or than the deadline asks for.
-            DeadlineExceeded: the time is over.
+            MirrorError: the last full window was slower than `min_speed`, or than the deadline requires.
+            DeadlineExceeded: the time is up.
         """
         now = self._now()
         self._arrivals.append((now, count))
@@ -138,8 +138,8 @@ class SpeedGauge:
             self._missing -= count
         if now - self._begin < SPEED_WINDOW:
             return
-        speed, least, why = self._in_window / SPEED_WINDOW, self._patience.min_speed, ""
-        if self._missing is not None and (needed := self._missing / self._patience.remaining()) > least:
-            least, why = needed, " to be done by the deadline"
+        speed, least, why = self._in_window / SPEED_WINDOW, self._time_limits.min_speed, ""
+        if self._missing is not None and (needed := self._missing / self._time_limits.remaining()) > least:
+            least, why = needed, " to finish by the deadline"
         if speed < least:
             raise MirrorError(f"too slow: {speed:,.0f} B/s, expected at least {least:,.0f} B/s{why}", down=True)
