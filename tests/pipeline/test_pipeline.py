@@ -177,7 +177,7 @@ def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_
 
 
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
-    with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
+    with pytest.raises(InputError, match="'train' needs 'fetch', which is missing") as caught:
         pipeline.run(stages=("train",))
     assert caught.value.exit_code == 5
     assert "'mnist fetch'" in str(caught.value.hint)
@@ -185,7 +185,7 @@ def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipel
 
 def test_a_stage_whose_input_is_stale_says_old_and_new(pipeline: Pipeline) -> None:
     pipeline.run()
-    with pytest.raises(InputError, match=r"that is stale: preprocess\.validation_size 10 → 11"):
+    with pytest.raises(InputError, match=r"which is stale: preprocess\.validation_size 10 → 11"):
         pipeline.run("preprocess.validation_size=11", stages=("train",))
 
 
@@ -376,7 +376,7 @@ def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_rea
     path.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1]), 0))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert pipeline.states() == ["fresh"] * 4
-    with pytest.raises(InputError, match="is not what 'fetch' published") as caught:
+    with pytest.raises(InputError, match="was changed after 'fetch' published it") as caught:
         pipeline.run("preprocess.validation_size=12")
     assert "mnist fetch --force" in (caught.value.hint or "")
     assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"
