@@ -172,9 +172,7 @@ class TestStore:
         listener = Listener()
         made(data, listener, validation_size=10)
         warning = listener.warnings[0]
-        assert warning.startswith(
-            "there is no example of b, c, d, e to validate on (validation = the first 10 training"
-        )
+        assert warning.startswith("no example of b, c, d, e to validate on (validation = the first 10 training")
         assert warning.endswith("set preprocess.split to stratified")
 
     def test_a_class_that_is_left_without_training_images_is_warned_of(self, data: Path) -> None:

@@ -142,16 +142,16 @@ def test_a_disk_that_is_too_full_is_refused_before_anything_is_written(
     with pytest.raises(InputError) as caught:
         features(store, tmp_path / "new", map="scat1", copies=3)
     # (45 · 4 + 12 + 23) rows of 833 bytes and a label
-    assert "the features need 179.3 kB of disk; there are 100.0 kB" in caught.value.message
+    assert "the features need 179.3 kB of disk space; 100.0 kB are free" in caught.value.message
     assert "features.copies" in str(caught.value.hint)
     assert not (tmp_path / "new").exists()
 
 
-def test_much_disk_is_said(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_WORTH_SAYING", 1000)
+def test_a_need_for_much_disk_space_is_noted(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_NOTEWORTHY", 1000)
     heard = Listener()
     features(store, tmp_path, map="grad8", progress=heard)
-    assert heard.notes == ["the features take 31.4 kB of disk"]
+    assert heard.notes == ["the features take 31.4 kB of disk space"]
     assert heard.tasks == [("features", 80, "images")]
     assert (heard.updates[-1], heard.open_tasks) == (80, 0)
 
