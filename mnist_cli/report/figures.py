@@ -1,4 +1,4 @@
-"""What the report's charts show and where it is drawn: calibration, scales, ticks and lines, as pure functions."""
+"""The numbers and positions in the report's charts: calibration, scales, ticks and lines, as pure functions."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Bin:
     """The examples whose predicted class got a probability in (low, high].
 
     Attributes:
-        low, high: the ends.
-        count: how many there are; at least 1.
+        low, high: the ends of the bin.
+        count: number of examples; at least 1.
         confidence: mean probability of the predicted class.
-        accuracy: share of them that is predicted right.
+        accuracy: share of the examples that are predicted correctly.
         interval: the 95 % interval of that share (Wilson).
     """
 
@@ -46,14 +46,14 @@ def _zeros() -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """How sure the model is, compared with how often it is right; it grows block by block.
+    """The model's confidence compared with its accuracy; examples are added block by block.
 
     M bins of equal width, ((m−1)/M, m/M], over the probability of the predicted class: C. Guo, G. Pleiss, Y. Sun and
     K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017; the error is that of M. P. Naeini,
     G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 
     Attributes:
-        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and how many are right.
+        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and correct predictions.
     """
 
     counts: npt.NDArray[np.float64] = field(default_factory=_zeros)
@@ -75,7 +75,7 @@ class Calibration:
 
     @property
     def bins(self) -> list[Bin]:
-        """Those of the bins that are not empty, from low to high."""
+        """The bins that are not empty, from low to high."""
         return [
             Bin(
                 low=index / BINS,
@@ -96,7 +96,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A straight map of numbers [low, high] onto [start, end], such as the pixels of an axis."""
+    """A linear map of numbers from [low, high] to [start, end], such as the pixels of an axis."""
 
     low: float
     high: float
@@ -104,7 +104,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Return where a number is, to a hundredth."""
+        """Return the position of a number, to a hundredth."""
         span = self.high - self.low
         share = (value - self.low) / span if span else 0.5
         return round(self.start + share * (self.end - self.start), 2)
@@ -127,7 +127,7 @@ def line(points: Points, across: Scale, up: Scale) -> str:
 
 
 def thinned(items: Sequence[T], limit: int) -> list[T]:
-    """Return at most `limit` of the items, evenly spread, the first and the last among them."""
+    """Return at most `limit` of the items, evenly spread, including the first and the last."""
     if len(items) <= limit:
         return list(items)
     return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]
