@@ -1,9 +1,9 @@
 """MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
 
-The four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings (`TrainSettings`, …), the
-files between them (`open_store`, `load_model`), what a model makes of pictures (`predict`, `normalize`) and the old
-tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name brings what it needs when
-it is first used.
+The package offers four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings
+(`TrainSettings`, …), the files between them (`open_store`, `load_model`), predictions for pictures (`predict`,
+`normalize`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name
+imports what it needs when it is first used.
 """
 
 from __future__ import annotations

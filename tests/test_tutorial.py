@@ -1,4 +1,4 @@
-"""The old tutorial's interface, against a re-statement of the order of examples."""
+"""The old tutorial's interface, against an independent statement of the order of examples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIXELS = (IMAGES.reshape(60, 784) / 255).astype(np.float32)
 
 
 def expected_rows(seed: int, first: int, count: int, examples: int) -> list[int]:
-    """The rule of the order, said one position at a time."""
+    """The rule of the order, for one position at a time."""
     return [exact.row(seed, place // examples, place % examples, examples) for place in range(first, first + count)]
 
 
@@ -37,7 +37,7 @@ def same(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> bool:
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small data set that takes the place of MNIST."""
+    """A folder with a small data set that replaces MNIST."""
     folder = tmp_path / "mirror"
     write_tiny_dataset(folder)
     pinned = {}
@@ -117,7 +117,7 @@ class TestDataSet:
         preprocess(tmp_path, tmp_path, validation_size=0)
         validation = read_data_sets(tmp_path / "store.h5").validation
         assert (validation.num_examples, validation.epochs_completed) == (0, 0)
-        with pytest.raises(ValueError, match="of 0"):
+        with pytest.raises(ValueError, match="0 examples"):
             validation.next_batch(1)
 
 
@@ -174,12 +174,12 @@ class TestFolder:
 
 
 @pytest.mark.parametrize("size", [2.5, True, "10", None, 60, -1])
-def test_a_validation_size_that_is_none_is_a_configuration_error(mirror: Path, tmp_path: Path, size: Any) -> None:
+def test_an_invalid_validation_size_is_a_configuration_error(mirror: Path, tmp_path: Path, size: Any) -> None:
     with pytest.raises(ConfigError, match=r"preprocess.validation_size: expected"):
         read_data_sets(tmp_path / "data", mirrors=[str(mirror)], validation_size=size)
 
 
-def test_a_validation_size_that_is_no_number_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_validation_size_that_is_not_a_number_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         read_data_sets(tmp_path / "data", validation_size=2.5)
     assert not (tmp_path / "data").exists()
