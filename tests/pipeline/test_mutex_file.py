@@ -1,4 +1,4 @@
-"""The mutex on file systems that have no flock: who holds it, who may take it away, and what is said."""
+"""The mutex on file systems without flock: who holds it, who may remove it, and what the message says."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_who_waits_gets_it_when_it_is_given_back(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_a_machine_with_flock_heeds_one_without(tmp_path: Path) -> None:
+def test_a_machine_with_flock_respects_one_without(tmp_path: Path) -> None:
     file = MutexFile(tmp_path)
     assert file.acquire()
     with pytest.raises(Locked, match="another machine mounts the folder without flock"), locked(tmp_path, "mnist run"):

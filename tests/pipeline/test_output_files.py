@@ -1,4 +1,4 @@
-"""--output of commands that write a file: nothing of value is written over."""
+"""--output of commands that write a file: nothing of value is overwritten."""
 
 from __future__ import annotations
 
