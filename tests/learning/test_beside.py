@@ -1,4 +1,4 @@
-"""Waiting for TensorFlow, which may wait for somebody who is gone: with a deadline, and with signals."""
+"""Waiting for TensorFlow, which may wait for a worker that is gone: with a deadline, and with signals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnist_cli.signals import StopRequest, deferred_signals, raise_on_signals
 
 @pytest.fixture
 def forever() -> Iterator[threading.Event]:
-    """What nothing sets until the test is over."""
+    """An event that is not set until the test is over."""
     event = threading.Event()
     yield event
     event.set()
@@ -38,7 +38,7 @@ def signal_soon(number: int) -> None:
     threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
 
 
-def test_what_the_work_gives_or_raises_arrives() -> None:
+def test_what_the_work_returns_or_raises_arrives() -> None:
     assert wait_beside(lambda: 7, None, StopRequest()) == 7
 
     def fail() -> None:
@@ -54,11 +54,11 @@ def test_work_that_does_not_end_in_time_means_that_a_worker_is_lost(forever: thr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_wait_at_once_also_where_a_library_has_taken_it(
+def test_a_signal_ends_the_wait_at_once_even_if_a_library_has_taken_it(
     forever: threading.Event, number: signal.Signals
 ) -> None:
     raise_on_signals()
-    # As TensorFlow does with SIGTERM: Python does not hear of it.
+    # As TensorFlow does with SIGTERM, which Python then does not receive.
     ignore = ctypes.c_void_p(1)  # SIG_IGN
     ctypes.CDLL(None).signal(int(number), ignore)
     signal_soon(number)
