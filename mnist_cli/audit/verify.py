@@ -207,7 +207,7 @@ def _outdated(stage: str, manifest: Manifest, manifests: dict[str, Manifest]) ->
         if source in manifests:
             published = manifests[source].outputs.get(file)
             if published is None or read != published.sha256:
-                problem = str(Reason("was another one:", read, published and published.sha256))
+                problem = str(Reason("has changed:", read, published and published.sha256))
                 yield Check(stage, f"input {name}", problem, outdated=True)
 
 

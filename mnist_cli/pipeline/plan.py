@@ -150,7 +150,7 @@ def _traces(stage: Stage, artifacts: Artifacts) -> str:
     """Describe what an interrupted run left behind; empty if it left nothing."""
     folder = artifacts.folder(stage.name)
     if left_over := stage.left_over(folder / stage.scratch) if stage.left_over else _newest(folder / stage.scratch):
-        return f"interrupted; {printable(left_over)} is there to go on from"
+        return f"interrupted; can resume from {printable(left_over)}"
     if any((folder / name).exists() for name in stage.outputs):
         return "files without a manifest"
     return ""

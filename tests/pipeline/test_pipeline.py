@@ -161,7 +161,7 @@ def test_checkpoints_without_a_manifest_are_an_interrupted_training(pipeline: Pi
     pipeline.run(stages=("fetch", "preprocess"))
     pipeline.file("train/checkpoints/0123456789ab/step-00000400").mkdir(parents=True)
     assert pipeline.states()[2] == "incomplete"
-    assert pipeline.why("train") == ["interrupted; checkpoints/0123456789ab/step-00000400 is there to go on from"]
+    assert pipeline.why("train") == ["interrupted; can resume from checkpoints/0123456789ab/step-00000400"]
 
 
 def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
