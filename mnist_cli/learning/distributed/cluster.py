@@ -21,10 +21,10 @@ from mnist_cli.errors import ConfigError, InputError, NothingToTrain, WorkerLost
 from mnist_cli.formats.history import history_line, parse_history
 from mnist_cli.learning.checkpoint_state import State
 from mnist_cli.learning.devices import available_devices
-from mnist_cli.learning.distributed.beside import interruptible_start, patient_heartbeat, wait_beside
 from mnist_cli.learning.distributed.rendezvous import announce, listen
 from mnist_cli.learning.distributed.replicas import Replicas
 from mnist_cli.learning.distributed.setting import Worker, patience, shared_secret, this_worker
+from mnist_cli.learning.distributed.waiting import interruptible_start, patient_heartbeat, wait_interruptibly
 from mnist_cli.signals import StopRequest
 from mnist_cli.text import printable
 
@@ -105,7 +105,7 @@ class Cluster:
             Interrupted: a signal asked to stop, and the other workers did not catch up.
         """
         with reporting_losses():
-            return wait_beside(work, seconds, self.stop)
+            return wait_interruptibly(work, seconds, self.stop)
 
     def _start(self) -> Any:
         options = tf.distribute.experimental.CommunicationOptions(

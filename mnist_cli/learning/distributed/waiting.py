@@ -32,7 +32,7 @@ _GRACE = 10.0
 _PATIENT_HEARTBEAT = 7 * 24 * 3600 * 1000  # milliseconds
 
 
-def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRequest) -> ResultT:
+def wait_interruptibly(work: Callable[[], ResultT], seconds: float | None, stop: StopRequest) -> ResultT:
     """Return what `work` returns, or raise what it raises; if it does not end, its thread is left behind.
 
     Args:
