@@ -347,8 +347,8 @@ def test_a_process_that_a_signal_ended_leaves_what_a_resumed_run_needs(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         checkpoints = tmp_path / "rough" / "checkpoints"
-        steps = (int(line) for line in process.stdout)
-        last = next(step for step in steps if step >= 1500 and list(checkpoints.glob("*/step-*")))
+        reached = (int(line) for line in process.stdout)
+        last = next(step for step in reached if step >= 1500 and list(checkpoints.glob("*/step-*")))
         process.send_signal(number)
         last = max([last, *(int(line) for line in process.stdout)])
         assert process.wait(60) == code

@@ -148,8 +148,8 @@ def test_command_and_configuration_give_the_same_parameters(
     assert [each.stage.parameters(by_file) for each in PIPELINE.bind(by_file).values()] == recorded
     words = found.command.split()
     assert words[:2] == ["mnist", "run"]
-    settings = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
-    by_command = load_config(overrides=settings).config
+    overrides = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
+    by_command = load_config(overrides=overrides).config
     assert [each.stage.parameters(by_command) for each in PIPELINE.bind(by_command).values()] == recorded
 
 
