@@ -1,9 +1,9 @@
-"""MNIST from four IDX files to a measured accuracy, in stages that are verified, resumable and exactly repeatable.
+"""MNIST from four IDX files to a measured accuracy, in stages that are verified, resumed and repeated bit for bit.
 
-The package offers the four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings
+The package offers four stages as functions (`fetch`, `preprocess`, `train`, `evaluate`) with their settings
 (`TrainSettings`, …), the files between them (`open_store`, `load_model`), predictions for pictures (`predict`,
-`normalize`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing else; each
-name loads what it needs when it is first used.
+`normalize`) and the old tutorial's interface (`read_data_sets`). `import mnist_cli` itself imports nothing; each name
+imports what it needs when it is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The interface of the old tutorial: `input_data.read_data_sets`, which no longer exists anywhere else.
+"""The interface of the old tutorial, `input_data.read_data_sets`, which no longer exists elsewhere.
 
 mnist = read_data_sets("MNIST_data", one_hot=True)
 batch_xs, batch_ys = mnist.train.next_batch(100)
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mnist_cli.stages.division import Rule
     from mnist_cli.stages.preprocess import PreprocessSettings
 
-_LOCK_DEADLINE = 600.0  # seconds; the default deadline of a fetch
+_WAIT = 600.0  # seconds; the default deadline of a fetch
 
 
 class DataSet:
@@ -39,7 +39,7 @@ class DataSet:
 
     @property
     def num_examples(self) -> int:
-        """Number of examples."""
+        """The number of examples."""
         return len(self._split)
 
     @property
@@ -49,21 +49,21 @@ class DataSet:
 
     @property
     def labels(self) -> Bytes | Floats:
-        """uint8 [n], or float32 [n, classes] if one-hot labels were requested."""
+        """uint8 [n], or float32 [n, classes] if one_hot was requested."""
         return self._split.one_hot if self._one_hot else self._split.labels
 
     @property
     def epochs_completed(self) -> int:
-        """Number of times that `next_batch` has gone through all examples."""
+        """The number of times that `next_batch` has gone through all examples."""
         return self._position // max(1, self.num_examples)
 
     def next_batch(self, batch_size: int, *, shuffle: bool = True) -> tuple[Floats, Bytes | Floats]:
-        """Return the next examples; a batch that passes the end of an epoch continues in the next.
+        """Return the next examples; a batch that reaches the end of an epoch continues in the next one.
 
         Args:
             batch_size: number of examples, at least 1.
-            shuffle: True for an order that differs in each epoch, depends only on the seed and is the one that
-                `mnist train` uses; False for the order of the file.
+            shuffle: True: each epoch has its own order, which depends only on the seed and is the one that
+                `mnist train` uses; False: the order of the file.
 
         Returns:
             images float32 [batch_size, pixels] in [0, 1], and their labels as in `labels`.
@@ -74,7 +74,7 @@ class DataSet:
         """
         if batch_size < 1 or not self.num_examples:
             raise ValueError(
-                f"next_batch: expected a batch size of at least 1 and a split of at least 1 example; "
+                f"next_batch: expected a batch size of at least 1 and a split that is not empty; "
                 f"received a batch size of {batch_size} and {self.num_examples} examples"
             )
         rows: npt.NDArray[np.int32] | npt.NDArray[np.int64]
@@ -83,7 +83,7 @@ class DataSet:
         else:
             rows = np.arange(self._position, self._position + batch_size, dtype=np.int64) % self.num_examples
         self._position += batch_size
-        # Only the batch becomes float32: as bytes, all images take a quarter of the memory.
+        # Only the batch becomes float32, which takes four times the memory of bytes.
         return scaled(self._split.inputs[rows]), self.labels[rows]
 
 
@@ -108,20 +108,20 @@ def read_data_sets(
     """Return training, validation and test examples; fetch them first if they are not in `folder`.
 
     Args:
-        folder: a store file, or an artifacts folder that contains one, which is opened unchanged; or any other
-            folder, which gets the four files and the store unless they are there and correct. Data that are there in
-            another wrapper, such as torchvision's `raw/` or Keras's `mnist.npz`, are used.
+        folder: a store file, or an artifacts folder with a store, which is opened as it is; or any other folder, which
+            receives the four files and the store unless they are there and correct. Data there in another wrapper,
+            such as `raw/` of torchvision or Keras's `mnist.npz`, are used.
         one_hot: labels as float32 [n, classes] instead of uint8 [n].
-        validation_size: how many training images become the validation split or, below 1, what share of them; a store
-            that is opened unchanged keeps its own.
-        split: how they are chosen: the `first` ones, or by seed `shuffled` or `stratified`.
-        seed: for the order of the batches, for that choice, and for a generated data set.
-        dataset: what to fetch: a name, a YAML file, or a mapping such as `{"images": "photos"}`.
+        validation_size: number of training images for the validation split, or, below 1, their share; a store that
+            is opened as it is keeps its own split.
+        split: how to choose them: `first`, or by seed: `shuffled` or `stratified`.
+        seed: seed of the order of the batches, of the split, and of a generated data set.
+        dataset: the data set to fetch: a name, a YAML file, or a mapping such as `{"images": "photos"}`.
         mirrors: URLs or folders to try first; then those in MNIST_MIRRORS, then the data set's own.
 
     Raises:
-        InputError: the named store, or a file of the user's own, is missing or damaged (FormatError).
-        FetchError: no mirror provided the right files.
+        InputError: the named store is missing or damaged (FormatError), or a file of the user's own data set is.
+        FetchError: no mirror has the right files.
         ConfigError: `validation_size` leaves no training image, the data set is unknown, or the seed is out of range.
         Locked: another program has been filling the folder for more than ten minutes.
         OSError: the folder cannot be written.
@@ -158,8 +158,8 @@ class _Wanted:
 
     Attributes:
         dataset: the data set.
-        settings: how the validation split is chosen.
-        rule: those settings with the seed.
+        settings: how to choose the validation split.
+        rule: the same, with the seed.
     """
 
     dataset: Dataset
@@ -167,20 +167,20 @@ class _Wanted:
     rule: Rule
 
     def pinned_store(self, folder: Path) -> Store | None:
-        """Open a store that was made from the pinned files; this fetches and writes nothing."""
+        """Open a store that was made from the pinned files, for which nothing has to be fetched or written."""
         pinned = {role: file.content for role, file in self.dataset.files.items()}
         return self._current(folder, pinned) if pinned and all(pinned.values()) else None
 
     def made_store(self, folder: Path, seed: int, mirrors: Sequence[str]) -> Store:
-        """Fetch the files, make the store unless a correct one exists, and open it; errors as `read_data_sets`."""
-        # Imported here, so that opening a finished store does not wait for what only fetching needs.
+        """Fetch the files, make the store unless it is correct, and open it; raises as `read_data_sets`."""
+        # Imported here, so that opening an existing store does not pay for imports that only fetching needs.
         from mnist_cli.pipeline.mutex import locked
         from mnist_cli.sources.mirrors import listed_mirrors, shared_cache
         from mnist_cli.stages.fetch import fetch
         from mnist_cli.stages.preprocess import preprocess
 
         addresses = (*mirrors, *listed_mirrors(os.environ.get("MNIST_MIRRORS", "")))
-        with locked(folder, "read_data_sets", wait=_LOCK_DEADLINE):
+        with locked(folder, "read_data_sets", wait=_WAIT):
             result = fetch(
                 folder,
                 dataset=self.dataset,
@@ -196,7 +196,7 @@ class _Wanted:
         return open_store(folder / STORE_NAME)
 
     def _pins(self, folder: Path) -> dict[str, str]:
-        """Return the digests of the files that the store in the folder was made from, if it is of this data set."""
+        """Return file → digest of what the store in the folder was made from, if it is of this data set."""
         store = _opened(folder / STORE_NAME)
         if store is None or store.dataset != self.dataset.name:
             return {}

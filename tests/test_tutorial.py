@@ -1,4 +1,4 @@
-"""The old tutorial's interface, against a re-statement of the order of examples."""
+"""The old tutorial's interface, against an independent statement of the order of examples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIXELS = (IMAGES.reshape(60, 784) / 255).astype(np.float32)
 
 
 def expected_rows(seed: int, first: int, count: int, examples: int) -> list[int]:
-    """The rule of the order, one position at a time."""
+    """The rule of the order, for one position at a time."""
     return [exact.row(seed, place // examples, place % examples, examples) for place in range(first, first + count)]
 
 
@@ -37,7 +37,7 @@ def same(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> bool:
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small data set in place of MNIST."""
+    """A folder with a small data set that replaces MNIST."""
     folder = tmp_path / "mirror"
     write_tiny_dataset(folder)
     pinned = {}
@@ -67,7 +67,7 @@ class TestDataSet:
         assert same(train.labels, LABELS[10:])
         assert train.num_examples == 50
 
-    def test_labels_are_one_hot_on_request(self, store: Path) -> None:
+    def test_labels_are_one_hot_when_asked_for(self, store: Path) -> None:
         assert same(read_data_sets(store, one_hot=True).validation.labels, np.eye(10, dtype=np.float32)[LABELS[:10]])
 
     @pytest.mark.parametrize("one_hot", [False, True])
@@ -108,7 +108,7 @@ class TestDataSet:
         assert same(train.labels, LABELS[10:])
 
     @pytest.mark.parametrize("size", [0, -1])
-    def test_an_empty_batch_is_refused(self, train: DataSet, size: int) -> None:
+    def test_a_batch_of_nothing_is_refused(self, train: DataSet, size: int) -> None:
         with pytest.raises(ValueError, match="at least 1"):
             train.next_batch(size)
 
@@ -117,7 +117,7 @@ class TestDataSet:
         preprocess(tmp_path, tmp_path, validation_size=0)
         validation = read_data_sets(tmp_path / "store.h5").validation
         assert (validation.num_examples, validation.epochs_completed) == (0, 0)
-        with pytest.raises(ValueError, match="and 0 examples"):
+        with pytest.raises(ValueError, match="0 examples"):
             validation.next_batch(1)
 
 
@@ -133,7 +133,7 @@ class TestFolder:
         monkeypatch.setattr(stage, "preprocess", counting)
         return calls
 
-    def test_an_artifacts_folder_is_opened_unchanged(self, store: Path) -> None:
+    def test_an_artifacts_folder_is_opened_as_it_is(self, store: Path) -> None:
         assert read_data_sets(str(store.parent.parent)).train.num_examples == 50
 
     def test_a_store_that_is_not_there_is_an_input_error(self, tmp_path: Path) -> None:
@@ -174,12 +174,12 @@ class TestFolder:
 
 
 @pytest.mark.parametrize("size", [2.5, True, "10", None, 60, -1])
-def test_an_impossible_validation_size_is_a_configuration_error(mirror: Path, tmp_path: Path, size: Any) -> None:
+def test_an_invalid_validation_size_is_a_configuration_error(mirror: Path, tmp_path: Path, size: Any) -> None:
     with pytest.raises(ConfigError, match=r"preprocess.validation_size: expected"):
         read_data_sets(tmp_path / "data", mirrors=[str(mirror)], validation_size=size)
 
 
-def test_a_validation_size_that_is_not_a_number_is_refused_before_fetching(tmp_path: Path) -> None:
+def test_a_validation_size_that_is_not_a_number_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         read_data_sets(tmp_path / "data", validation_size=2.5)
     assert not (tmp_path / "data").exists()

@@ -52,7 +52,7 @@ def work(store: Path, who: str) -> dict[str, float]:
         return {"one": _steps(data, replicas, BATCH), "half": _steps(data, replicas, BATCH // 2)}
     cluster = Cluster("cpu")
     seconds = {"two": _steps(data, cluster.replicas, BATCH), "all_reduce": _all_reduces(data, cluster.replicas)}
-    cluster.part()
+    cluster.leave()
     return seconds
 
 

@@ -1,1 +1,1 @@
-"""What holds artifacts to their word: verify, repair, the lock file."""
+"""Checks artifacts: verify, repair, clean, and the lock file."""

@@ -1,6 +1,6 @@
-"""Removes what can be made again and nothing needs: outputs that were read, unfinished work that is done by now.
+"""Removes files that can be made again and that nothing needs: outputs already used, and leftovers of finished work.
 
-What that is, the stages declare. Nothing is removed through a link, and only what has a name that we gave it.
+The stages declare which files these are. Nothing is removed through a link, nor any file whose name is not ours.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Removable:
         stage: its name.
         kind: OUTPUTS, or the name of its scratch folder.
         paths: the files and folders.
-        bytes: what they take up together.
+        bytes: their total size.
     """
 
     stage: str
@@ -41,12 +41,12 @@ class Removable:
 
 
 def removable(config: Config, artifacts: Artifacts) -> list[Removable]:
-    """Return what `clean` would remove; stages that are not up to date keep what they have, and their inputs too.
+    """Return what `clean` would remove; stages that are not up to date keep their files and their inputs.
 
     Raises:
         InputError: the folder of a stage is a link.
         MnistError: an input of the user's own cannot be read.
-        OSError: a file cannot be looked at.
+        OSError: a file cannot be examined.
     """
     statuses = examine_all(config, artifacts)
     found = []
@@ -65,9 +65,9 @@ def removable(config: Config, artifacts: Artifacts) -> list[Removable]:
 
 
 def clean(config: Config, artifacts: Artifacts, command: str = "mnist clean", wait: float = 0) -> list[Removable]:
-    """Remove what can be made again and nothing needs; return what was removed.
+    """Remove files that can be made again and that nothing needs; return what was removed.
 
-    Every file is read again before, as what is kept has to be whole.
+    Every file is read again first, since the files that are kept must not be damaged.
 
     Raises:
         Locked: another run is at work in the folder.
@@ -85,7 +85,7 @@ def clean(config: Config, artifacts: Artifacts, command: str = "mnist clean", wa
 
 
 def _outputs(stage: Stage, config: Config, artifacts: Artifacts, statuses: dict[str, StageStatus]) -> list[Path]:
-    """Return the spare outputs of a stage whose readers are all up to date, or that nothing was made from."""
+    """Return a stage's spare outputs if all its readers are up to date, or if nothing was made from the outputs."""
     folder = artifacts.folder(stage.name)
     there = [folder / name for name in stage.outputs if name in stage.spare and (folder / name).is_file()]
     if not there:
@@ -99,7 +99,7 @@ def _outputs(stage: Stage, config: Config, artifacts: Artifacts, statuses: dict[
 
 
 def _is_read(stage: Stage, artifacts: Artifacts) -> bool:
-    """Tell whether anything that is published was made from a stage's outputs; what cannot be read may be."""
+    """Tell whether anything published was made from a stage's outputs; assume so if a manifest cannot be read."""
     for name in artifacts.pipeline.stages:
         try:
             manifest = artifacts.manifest(name)
@@ -111,7 +111,7 @@ def _is_read(stage: Stage, artifacts: Artifacts) -> bool:
 
 
 def _is_published(path: Path, stage: Stage, artifacts: Artifacts) -> bool:
-    """Tell whether a file of a stage that has nothing to do is what that stage published."""
+    """Tell whether a file of an inactive stage is the one that the stage published."""
     try:
         manifest: Manifest | None = artifacts.manifest(stage.name)
         return manifest is not None and artifacts.digests.digest(path) == manifest.outputs[path.name].sha256
@@ -120,7 +120,7 @@ def _is_published(path: Path, stage: Stage, artifacts: Artifacts) -> bool:
 
 
 def _scratch(stage: Stage, config: Config, artifacts: Artifacts, status: StageStatus | None) -> list[Path]:
-    """Return what is of no use in the scratch folder of a stage: courses that became a run, and what is spent."""
+    """Return what is no longer needed in a stage's scratch folder: courses that became a run, and spent files."""
     scratch = artifacts.folder(stage.name) / stage.scratch
     if scratch.is_symlink():
         return []

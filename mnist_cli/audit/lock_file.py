@@ -1,4 +1,4 @@
-"""pipeline.lock: a promise, to be committed, of what every stage of a pipeline gives, to the bit.
+"""pipeline.lock: a file to commit that pins the outputs of every stage of a pipeline, to the bit.
 
     schema: "mnist-lock/2"
     dataset: "mnist"
@@ -6,18 +6,18 @@
     overrides: {…}         what the command line set
     stages:
       fetch:
-        key: "…"           as in the manifest, over all that decides the outputs
+        key: "…"           as in the manifest, over everything that decides the outputs
         version: 1
-        parameters: {…}    a line each, so that a difference can be told by name
+        parameters: {…}    one per line, so that a difference can be reported by name
         runtime: {…}
         inputs: {…}        `stage/file` → content digest
         outputs: {…}       file → content digest
-    exports: {…}           `TARGET/FILE` → digest; only where there are exports to web or c
-    sha256: "…"            of all the rest: an edit by hand is noticed
+    exports: {…}           `TARGET/FILE` → digest; only if there are exports to web or c
+    sha256: "…"            of everything else, so that edits by hand are noticed
 
-It holds no times, paths or machine names: equal artifacts give equal bytes. `run` compares twice. Before any work it
-compares what is known then: versions, parameters, runtime. After a stage has run, and before its files are published,
-it compares the whole manifest; files that are not as promised never replace those that are there.
+It holds no times, paths or machine names, so equal artifacts give equal bytes. `run --frozen` compares twice. Before
+any work it compares what is already known: versions, parameters, runtime. After a stage has run, and before its files
+are published, it compares the whole manifest; files that differ from the lock never replace the published ones.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _HEADER = """\
 # What this pipeline gives, to the bit. 'mnist run --frozen' refuses anything else.
 # Written by 'mnist lock'; commit it, and do not edit it: the last line is the digest of the others.
 """
-_AGAIN = "run 'mnist lock' to write it again from fresh artifacts, or take it from version control"
-_MEANT = "if the change is meant: 'mnist run', then 'mnist lock'"
+_AGAIN = "run 'mnist lock' to write it again from up-to-date artifacts, or restore it from version control"
+_MEANT = "if the change is intended, run 'mnist run', then 'mnist lock'"
 
 Differences = dict[str, tuple[Reason, ...]]
 
 
 class LockedStage(BaseModel):
-    """What one stage is run with, and gives; as in `Manifest`."""
+    """The parameters, inputs and outputs of one stage, as in `Manifest`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -71,14 +71,14 @@ class LockedStage(BaseModel):
 
 
 class LockFile(Sealed):
-    """What every stage of a pipeline gives.
+    """The content of a lock file.
 
     Attributes:
-        dataset: its name.
-        overrides: what the command line set, over the configuration file; `run --frozen` sets it again.
-        accuracy: for the reader of a change; it has to be that of the evaluation.
-        stages: by name, in pipeline order.
-        exports: `TARGET/FILE` → SHA-256 of exports whose bytes are the same on every machine; only where there are any.
+        dataset: name of the data set.
+        overrides: command-line overrides; `run --frozen` applies them again.
+        accuracy: the accuracy of the evaluation, for people who read a diff.
+        stages: name → stage, in pipeline order.
+        exports: `TARGET/FILE` → SHA-256 of exports whose bytes are the same on every machine; empty if there are none.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
@@ -89,7 +89,7 @@ class LockFile(Sealed):
     exports: dict[str, Digest] = Field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
-        """Return everything but the digest; without exports as locks were before there were any."""
+        """Return everything but the digest; leave out `exports` if empty, as in locks from before there were any."""
         content = super().content()
         return content if content["exports"] else {name: content[name] for name in content if name != "exports"}
 
@@ -98,7 +98,7 @@ class LockFile(Sealed):
         return (_HEADER + "".join(f"{line}\n" for line in _lines(self.document(), ""))).encode()
 
     def before(self, config: Config, pipeline: Pipeline) -> Differences:
-        """Return, by stage, what would be run with something else than promised: versions, parameters, runtime."""
+        """Return, by stage, where the versions, parameters or runtime of a run would differ from the lock."""
         active = {name: bound.stage for name, bound in pipeline.bind(config).items()}
         missing = {name: iter([Reason("the stage is not in the lock file")]) for name in active.keys() - self.stages}
         gone = {name: iter([Reason("the stage would not be run")]) for name in self.stages.keys() - active}
@@ -115,7 +115,7 @@ class LockFile(Sealed):
         return _by_stage({**missing, **compared, **gone})
 
     def after(self, manifests: Mapping[str, Manifest]) -> Differences:
-        """Return, by stage, where manifests say something else than promised; a stage without one says nothing."""
+        """Return, by stage, where manifests differ from the lock; stages without a manifest are left out."""
         return _by_stage({name: self._recorded(manifest) for name, manifest in manifests.items()})
 
     def _recorded(self, manifest: Manifest) -> Iterator[Reason]:
@@ -125,19 +125,19 @@ class LockFile(Sealed):
         outputs = {name: record.sha256 for name, record in manifest.outputs.items()}
         yield from differences(stage.outputs, outputs)
         if any(self.digest(name) != digest for name, digest in manifest.inputs.items()):
-            yield Reason("it read other inputs than those that were promised")
+            yield Reason("it read other inputs than those in the lock file")
         accuracy = manifest.metrics.get("accuracy")
         if accuracy is not None and accuracy != self.accuracy:
             yield Reason("accuracy", self.accuracy, accuracy)
 
     def digest(self, name: str) -> str | None:
-        """Return the content digest of an output, such as `train/model.h5`; None where there is none."""
+        """Return the locked content digest of an output, such as `train/model.h5`; None if it is not in the lock."""
         source, _, file = name.partition("/")
         return self.stages[source].outputs.get(file) if source in self.stages else None
 
 
 def lock_path(config_file: Path | None) -> Path:
-    """Return where the lock of a configuration is: beside it, as pipeline.lock is beside pipeline.yaml."""
+    """Return the path of a configuration's lock, which is beside it, as pipeline.lock is beside pipeline.yaml."""
     return (config_file or DEFAULT_FILE).with_suffix(".lock")
 
 
@@ -147,13 +147,13 @@ def lock_of(
     overrides: Mapping[str, Any],
     exports: Mapping[str, str] | None = None,
 ) -> LockFile:
-    """Return the promise that the manifests of all active stages make, in pipeline order.
+    """Return the lock for the manifests of all active stages.
 
     Args:
-        manifests: by stage.
+        manifests: stage → manifest, in pipeline order.
         pipeline: the stages.
-        overrides: what the command line set; what cannot move outputs is left out.
-        exports: `TARGET/FILE` → SHA-256 of the exports to promise.
+        overrides: command-line overrides; those that cannot change outputs are left out.
+        exports: `TARGET/FILE` → SHA-256 of the exports to lock.
     """
     stages = {
         name: LockedStage(
@@ -174,17 +174,17 @@ def lock_of(
 
 
 def _names_a_place(value: Any) -> bool:
-    """Tell whether a value holds a path of this machine, such as the folder of a data set; whoever runs types it."""
+    """Tell whether a value holds a path of this machine, such as a data set's folder, which each user has to type."""
     if isinstance(value, Mapping | list | tuple):
         return any(map(_names_a_place, value.values() if isinstance(value, Mapping) else value))
     return isinstance(value, str) and value.startswith(("/", "~"))
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:
-    """Write the lock where it is not so already; return whether it was written.
+    """Write the lock if the file differs; return whether it was written.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     content = lock.render()
     if path.is_file() and path.read_bytes() == content:
@@ -197,7 +197,7 @@ def read_lock(path: Path, pipeline: Pipeline) -> LockFile:
     """Read and check a lock.
 
     Raises:
-        ConfigError: there is none, it is not one of this version, or it is not what was written; with its line.
+        ConfigError: the file is missing, has another version, or was edited; the message has the line.
     """
     name = printable(path)
     try:
@@ -216,21 +216,21 @@ def read_lock(path: Path, pipeline: Pipeline) -> LockFile:
 
 @dataclass(frozen=True)
 class Promise:
-    """A lock that a run is held to, and the file that it stands in, for messages."""
+    """A lock to compare a run with, and its file, for messages."""
 
     lock: LockFile
     path: Path
     pipeline: Pipeline
 
     def check_before(self, config: Config, stages: Collection[str]) -> None:
-        """Compare what these stages would be run with; raises NotAsLocked."""
+        """Compare what these stages would be run with to the lock; raises NotAsLocked."""
         found = self.lock.before(config, self.pipeline)
         active = self.pipeline.bind(config)
         held = {name: reasons for name, reasons in found.items() if name in stages or name not in active}
         self.refuse(held, "nothing was run")
 
     def held(self, request: Request) -> Request:
-        """Return a request that gives what is promised, or fails; raises NotAsLocked where that is known before."""
+        """Return a request that fails unless its outputs match the lock; raises NotAsLocked if they clearly cannot."""
         bound = self.pipeline.bind(request.config)
         self.check_before(request.config, [*upstream(bound, request.stages[:1]), *request.stages])
         return replace(
@@ -240,28 +240,28 @@ class Promise:
         )
 
     def check_published(self, manifests: Mapping[str, Manifest]) -> None:
-        """Compare what was published before; raises NotAsLocked."""
-        self.refuse(self.lock.after(manifests), "that is how it was published before")
+        """Compare what was published before to the lock; raises NotAsLocked."""
+        self.refuse(self.lock.after(manifests), "the published files stay as they are")
 
     def check_new(self, manifest: Manifest) -> None:
-        """Compare what a stage has just made, before it is published; raises NotAsLocked."""
-        self.refuse(self.lock.after({manifest.stage: manifest}), "nothing of it was published")
+        """Compare what a stage has just made to the lock, before it is published; raises NotAsLocked."""
+        self.refuse(self.lock.after({manifest.stage: manifest}), "the stage's files were not published")
 
     def check_exports(self, exports: Mapping[str, str]) -> None:
-        """Compare exports that are there, `TARGET/FILE` → SHA-256; raises NotAsLocked."""
+        """Compare exports, `TARGET/FILE` → SHA-256, to the lock; raises NotAsLocked."""
         known = {name: digest for name, digest in self.lock.exports.items() if name in exports}
         found = tuple(differences(known, {name: exports[name] for name in known}))
-        self.refuse({"export": found} if found else {}, "that is how it was published before")
+        self.refuse({"export": found} if found else {}, "the published files stay as they are")
 
     def refuse(self, found: Differences, what: str) -> None:
-        """Name each stage that is not as promised, and why.
+        """Report each stage that differs from the lock, and how; do nothing if `found` is empty.
 
         Args:
-            found: differences by stage; where there are none, nothing happens.
-            what: what became of it.
+            found: differences by stage.
+            what: what was done about it, for the message.
 
         Raises:
-            NotAsLocked: a stage is not as promised.
+            NotAsLocked: a stage differs from the lock.
         """
         if not found:
             return
@@ -271,7 +271,7 @@ class Promise:
             for stage, reasons in found.items()
             for one in reasons
         ]
-        head = f"not what {printable(self.path)} promises; {what}"
+        head = f"differs from {printable(self.path)}; {what}"
         raise NotAsLocked("\n".join([head, *lines]), differences=documents, hint=_MEANT)
 
 
@@ -281,7 +281,7 @@ def _compared(
     if stage.version != version:
         yield Reason("the stage's version", stage.version, version)
     yield from differences(stage.parameters, parameters)
-    # What is not known before the stage has run is compared after it.
+    # A value that is unknown before the stage has run is compared afterwards.
     yield from differences({name: stage.runtime.get(name) for name in runtime}, runtime, "runtime ")
 
 
@@ -291,7 +291,7 @@ def _by_stage(found: Mapping[str, Iterator[Reason]]) -> Differences:
 
 
 def _problems(document: Document, pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
-    """Say what is wrong with a lock that is YAML, each with its line and column."""
+    """Yield the mistakes in a lock that is valid YAML, each with its line and column."""
     content = document.content
     if not isinstance(content, dict):
         yield (1, 1), f"expected a lock ({SCHEMA}); received {shown(content)}"
@@ -324,22 +324,22 @@ def _problems(document: Document, pipeline: Pipeline) -> Iterator[tuple[Place, s
 
 
 def _edits(document: Document, lock: LockFile) -> Iterator[tuple[Place, str]]:
-    """Find what was changed by hand: a key says it of its own stage, the digest at the end of everything."""
+    """Find edits by hand: a stage's key reveals those in the stage, the digest at the end all others."""
     for name, stage in lock.stages.items():
         key = stage_key(name, stage.version, stage.parameters, stage.inputs, stage.runtime)
         if any(lock.digest(read) != digest for read, digest in stage.inputs.items()):
             place = document.place(("stages", name, "inputs"), of_key=True)
-            yield place, f"{name} was edited: it reads other files than the stages before it give"
+            yield place, f"{name} was edited: its inputs are not the outputs of the stages before it"
             return
         if key != stage.key:
             yield (
                 document.place(("stages", name), of_key=True),
-                f"{name} was edited: the key of what stands here is {key[:12]}…, not {stage.key[:12]}…",
+                f"{name} was edited: expected key {key[:12]}… for this content; received {stage.key[:12]}…",
             )
             return
     content = {name: value for name, value in document.content.items() if name != "sha256"}
     if (digest := files.document_digest(content)) != lock.sha256:
-        what = f"the file was edited: its digest is {digest[:12]}…, not {printable(lock.sha256[:12])}…"
+        what = f"the file was edited: expected digest {digest[:12]}…; received {printable(lock.sha256[:12])}…"
         yield document.place(("sha256",), of_key=True), what
 
 
@@ -349,4 +349,4 @@ def _lines(content: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{name}:"
             yield from _lines(value, f"{indent}  ")
         else:
-            yield f"{indent}{name}: {json.dumps(value)}"  # which YAML is, too
+            yield f"{indent}{name}: {json.dumps(value)}"  # JSON is YAML too

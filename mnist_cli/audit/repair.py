@@ -1,4 +1,4 @@
-"""Makes right what `verify` found wrong: only that, and with the parameters that it was made with."""
+"""Repairs what `verify` found damaged, and only that, with the recorded parameters."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from mnist_cli.text import printable
 
 
 def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
-    """Remove damaged checkpoints and records, run the stages that have wrong files, and those that read what came out.
+    """Remove damaged checkpoints and records, run the stages with damaged files, and those that read changed outputs.
 
-    A stage whose outputs come out as they were causes no other to run. Files that are right are kept: of a download
-    only what is wrong is fetched again.
+    A stage whose outputs come out unchanged causes no other stage to run. Undamaged files are kept: of a download,
+    only damaged files are fetched again.
 
     Args:
-        request: with what to run; `as_recorded` gives its configuration and its overrides. Its stages do not matter.
-        checks: what `verify` found.
+        request: the request to run, with the configuration and overrides of `as_recorded`; its stages are ignored.
+        checks: the result of `verify`.
 
     Raises:
-        InputError: a stage has to run, and one that it reads from is not fresh.
+        InputError: a stage has to run, and one that it reads from is not up to date.
         Locked: another run is at work in the folder.
-        MnistError: a stage failed; what was published before is as it was.
+        MnistError: a stage failed; what was published before is unchanged.
         OSError: the artifacts folder cannot be written.
     """
     wrong = [check for check in checks if not check.ok]
@@ -54,9 +54,9 @@ def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
 
 
 def as_recorded(config: Config, artifacts: Artifacts) -> tuple[Config, dict[str, Any]]:
-    """Return the configuration that the artifacts were made with, and those of its keys that were typed.
+    """Return the configuration that the artifacts were made with, and its command-line overrides.
 
-    Where a manifest cannot be read, its stage's part is as in `config`.
+    If a manifest cannot be read, its stage's part is taken from `config`.
 
     Raises:
         InputError: two stages were run with different values of one key.
@@ -68,8 +68,8 @@ def as_recorded(config: Config, artifacts: Artifacts) -> tuple[Config, dict[str,
         for path, value in manifest.parameters.items():
             if recorded.setdefault(path, value) != value:
                 raise InputError(
-                    f"{name} was run with {path} {printable(value)}, and a stage before it with "
-                    f"{printable(recorded[path])}: expected one value",
+                    f"{path}: expected one value; {name} was run with {printable(value)}, a stage before it with "
+                    f"{printable(recorded[path])}",
                     hint="run 'mnist run'",
                 )
         config = recorded_config(artifacts.pipeline.stages[name], config, manifest.parameters)
@@ -86,7 +86,7 @@ def _readable(artifacts: Artifacts) -> dict[str, Manifest]:
 
 
 def _clear_the_way(request: Request, wrong: list[Check]) -> None:
-    """Remove damaged checkpoints, which training would stop at, damaged records, and all remembered digests."""
+    """Remove damaged checkpoints, at which training would stop, damaged records, and all cached digests."""
     from mnist_cli.runs.recording import remove_run
 
     with locked(request.artifacts.root, request.command, request.wait):
@@ -94,7 +94,7 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
         for check in wrong:
             if check.checkpoint is not None:
                 files.remove_at_once(check.checkpoint, request.artifacts.root)
-                request.progress.note(f"removed {check.name}, which is damaged: {check.problem}")
+                request.progress.note(f"removed the damaged {check.name}: {check.problem}")
             elif check.stage == EXPORTS:
                 export = request.artifacts.folder(f"{EXPORTS}/{check.name.partition('/')[0]}")
                 if export.is_dir():
@@ -102,19 +102,19 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
                     request.progress.note(f"removed the damaged export {check.name}; 'mnist export' makes it again")
             elif check.stage == FOLDER:
                 remove_run(request.artifacts.root, check.name)
-                request.progress.note(f"removed {FOLDER}/{check.name}, which is damaged: {check.problem}")
+                request.progress.note(f"removed the damaged {FOLDER}/{check.name}: {check.problem}")
 
 
 def _record_published(request: Request) -> None:
-    """Make the record of what is published again, where it was a damaged one."""
+    """Make the record of the published run again, after a damaged one was removed."""
     statuses = examine_all(request.config, request.artifacts)
     fresh = tuple(name for name, status in statuses.items() if status.fresh)
     if fresh:
-        run(replace(request, stages=fresh, finished=lambda _result: None))  # which settles what is there
+        run(replace(request, stages=fresh, finished=lambda _result: None))  # makes missing records when it settles
 
 
 def _needed_again(request: Request, damaged: set[str]) -> set[str]:
-    """Return the stages whose files were removed and that damaged ones are made from."""
+    """Return the stages whose files were removed but are needed to make the damaged ones again."""
     statuses = examine_all(request.config, request.artifacts)
     bound = request.artifacts.pipeline.bind(request.config)
     found = upstream(bound, [name for name in bound if name in damaged])
@@ -122,7 +122,7 @@ def _needed_again(request: Request, damaged: set[str]) -> set[str]:
 
 
 def _reads_other(artifacts: Artifacts, name: str, ran: set[str]) -> bool:
-    """Tell whether a stage was run with something else than what those that ran just now have published."""
+    """Tell whether a stage's recorded inputs differ from what the stages that ran just now have published."""
     manifest = artifacts.manifest(name)
     if manifest is None:
         return False

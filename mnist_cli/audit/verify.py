@@ -1,4 +1,4 @@
-"""Looks at everything again, trusting nothing that was remembered; and trains again, to see the same bits come out."""
+"""Reads everything again without using cached digests; and trains again, to check that the same bits come out."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Check:
     """One file, checkpoint or record of a run that was read again.
 
     Attributes:
-        stage: whose file it is; `runs` for the record of a run, `export` for exports.
-        name: of the file, of the checkpoint, or of an input of the stage; the id of a run.
+        stage: the stage that it belongs to; `runs` for the record of a run, `export` for exports.
+        name: name of the file, of the checkpoint, or of an input of the stage; or the id of a run.
         problem: what is wrong with it, or None.
-        sha256: the content digest of an output as it is now, or None.
-        checkpoint: the folder, where it is one.
-        outdated: whether nothing is wrong with the file, but the stage before has published another one since.
+        sha256: the current content digest of an output, or None.
+        checkpoint: the folder of a checkpoint, or None.
+        outdated: whether the file is fine but the stage before has published another one since.
         removed: whether it was removed, can be made again, and is not needed by the stages that have read it.
     """
 
@@ -52,27 +52,27 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it is what its manifest says."""
+        """Whether it matches its manifest."""
         return self.problem is None or self.outdated
 
 
 def verify(
     artifacts: Artifacts, progress: Progress = SILENT, command: str = "mnist verify", wait: float = 0
 ) -> list[Check]:
-    """Read every published file, checkpoint and record and compare them with their digests; no cache is used.
+    """Read every published file, checkpoint and record, and compare it with its digest, without using the cache.
 
-    Also compares each stage's recorded inputs with what the stage before has published; one that differs is outdated.
-    A stage that never ran has nothing to check. Holds the lock of the folder meanwhile.
+    Also compare each stage's recorded inputs with what the stage before has published; an input that differs is
+    outdated. A stage that never ran has nothing to check. The mutex of the folder is held meanwhile.
 
     Args:
         artifacts: where the files are.
-        progress: hears how it goes.
-        command: what was typed, for those who find the folder locked.
+        progress: progress callback.
+        command: the command as typed, shown to others who find the folder locked.
         wait: seconds to wait for a run in the same folder.
 
     Raises:
         InputError: no stage ever ran.
-        Locked: a run is at work in the folder.
+        Locked: a run is going on in the folder.
     """
     checks: list[Check] = []
     manifests: dict[str, Manifest] = {}
@@ -103,7 +103,7 @@ def _inputs_read(artifacts: Artifacts) -> set[tuple[str, str]]:
 
 
 def _missed_stages(artifacts: Artifacts, manifests: dict[str, Manifest], checked: set[str]) -> Iterator[Check]:
-    """Find stages of which nothing is left, and that others were made from."""
+    """Find stages that have no files left but that others were made from."""
     for name in artifacts.pipeline.stages:
         users = [user for user, found in manifests.items() if any(read.startswith(f"{name}/") for read in found.inputs)]
         if name not in checked and users:
@@ -139,7 +139,7 @@ def _check_runs(artifacts: Artifacts) -> list[Check]:
 
 
 def _check_exports(artifacts: Artifacts, manifests: dict[str, Manifest]) -> Iterator[Check]:
-    """Look at the files of every export, and whether its model is still the published one."""
+    """Check the files of every export, and whether its model is still the published one."""
     for name in NAMES:
         stage = f"{state.FOLDER}/{name}"
         try:
@@ -178,9 +178,10 @@ def _check_stage(
         return [Check(stage.name, NAME, _text(error))]
     if manifest is None:
         if folder.exists() and not folder.is_dir():
-            return [Check(stage.name, NAME, f"a file stands in the place of the folder {printable(folder)}; remove it")]
+            problem = f"expected a folder at {printable(folder)}; received a file; remove it"
+            return [Check(stage.name, NAME, problem)]
         files = any((folder / name).exists() for name in stage.outputs)
-        return [Check(stage.name, NAME, "missing, but there are files that it should describe")] if files else []
+        return [Check(stage.name, NAME, "missing, but the stage's files are there")] if files else []
     manifests[stage.name] = manifest
     checks = [Check(stage.name, NAME, None, removed=not artifacts.has_manifest(stage.name))]
     for done, (name, record) in enumerate(manifest.outputs.items(), start=1):
@@ -200,24 +201,24 @@ def _check_stage(
 
 
 def _outdated(stage: str, manifest: Manifest, manifests: dict[str, Manifest]) -> Iterator[Check]:
-    """Find recorded inputs that are not what the stage before has published now."""
+    """Find recorded inputs that differ from what the stage before has now published."""
     for name, read in manifest.inputs.items():
         source, file = name.split("/")
         if source in manifests:
             published = manifests[source].outputs.get(file)
             if published is None or read != published.sha256:
-                problem = str(Reason("was another one:", read, published and published.sha256))
+                problem = str(Reason("has changed:", read, published and published.sha256))
                 yield Check(stage, f"input {name}", problem, outdated=True)
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """What training again came to.
+    """The result of training again.
 
     Attributes:
         identical: whether every output has the same content digest.
         outputs: file → (recorded digest, digest now).
-        differences: what is not as it was: parameters in the configuration, data, runtime, environment, outputs.
+        differences: what has changed: parameters in the configuration, data, runtime, environment, outputs.
     """
 
     identical: bool
@@ -229,9 +230,9 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
     """Train again in a temporary folder with the recorded parameters, and compare the outputs bit for bit.
 
     Args:
-        config: the configuration as it is now; where its parameters differ from the recorded ones, that is reported.
-        artifacts: with a finished training.
-        progress: hears how it goes.
+        config: the current configuration; parameters that differ from the recorded ones are reported.
+        artifacts: artifacts with a finished training.
+        progress: progress callback.
 
     Raises:
         InputError: there is no finished training, or no store.
@@ -243,7 +244,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
             f"{printable(artifacts.folder(stage.name))}: there is no finished training",
             hint=f"run 'mnist {stage.name}'",
         )
-    # However many processes trained it: the bits are those of one.
+    # In one process, however many trained it: the bits are the same.
     again = recorded_config(stage, config, manifest.parameters).replaced(stage.alone)
     bound = artifacts.pipeline.bind(config)[stage.name]
     with tempfile.TemporaryDirectory(prefix="mnist-rerun-") as scratch:
@@ -263,7 +264,7 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
         try:
             outcome = stage.run(job)
         except Interrupted as stop:
-            stop.reached = None  # its checkpoints go with the folder
+            stop.reached = None  # its checkpoints are removed with the folder
             raise
         digests = {name: outcome.digests.get(name) or content_digest(new / name) for name in stage.outputs}
     outputs = {name: (record.sha256, digests[name]) for name, record in manifest.outputs.items()}
@@ -279,14 +280,14 @@ def rerun_training(config: Config, artifacts: Artifacts, progress: Progress = SI
 
 
 def rerun_exports(config: Config, artifacts: Artifacts) -> list[Reason]:
-    """Write every export that is the same on every machine again, and give the files that are not the same now.
+    """Write again every export that is the same on every machine, and return the files that differ.
 
     Args:
-        config: what the stages have to be fresh for.
-        artifacts: with exports of the published model; older ones are left out.
+        config: the configuration that the stages must be up to date for.
+        artifacts: artifacts with exports of the published model; older exports are left out.
 
     Raises:
-        InputError: a stage is not fresh.
+        InputError: a stage is not up to date.
     """
     found = []
     for status in state.examine_exports(artifacts, examine_all(config, artifacts)):
@@ -302,6 +303,6 @@ def rerun_exports(config: Config, artifacts: Artifacts) -> list[Reason]:
 
 
 def _text(error: MnistError | OSError) -> str:
-    """Return what is wrong with a file in one line, without the file: the check names it."""
+    """Return the error in one line, without the file, which the check already names."""
     text = in_one_line(error)
     return text.removeprefix(f"{printable(error.path)}: ") if isinstance(error, FormatError) else text

@@ -1,4 +1,4 @@
-"""What every exported file says of itself, and what cannot be exported."""
+"""The facts in every exported file, and the check for models that cannot be exported."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class About:
         model: digest of W and b.
         features: the feature map and the beginning of its digest, or `pixels`.
         dataset: the data set's name and title.
-        licence: of the data.
+        licence: licence of the data.
         accuracy: such as `0.9154 (9,154 of 10,000 images, split test)`.
-        recipe: the parameters that are not as by default, as JSON.
+        recipe: the parameters that differ from their defaults, as JSON.
         classes: names of the labels, in order.
         shape: height and width of an image.
-        zero, step: of x = (q − zero) / step.
+        zero, step: the constants of x = (q − zero) / step.
     """
 
     model: str
@@ -45,7 +45,7 @@ class About:
     step: int
 
     def facts(self) -> dict[str, str]:
-        """Return them as texts, name → value, in the order in which files list them."""
+        """Return the facts as name → text, in the order in which files list them."""
         height, width = self.shape
         return {
             "model": self.model,
@@ -61,13 +61,13 @@ class About:
 
 
 def about(model: Model, dataset: Dataset, metrics: Mapping[str, Any], parameters: Mapping[str, Any]) -> About:
-    """Collect the facts.
+    """Collect the facts about a model.
 
     Args:
-        model: what is exported.
-        dataset: what it was trained on.
-        metrics: the content of metrics.json, measured of it.
-        parameters: those that are not as by default, by key; what names a place on this machine is left out.
+        model: the model to export.
+        dataset: the data set that it was trained on.
+        metrics: the content of metrics.json, measured with this model.
+        parameters: key → value of those that differ from their defaults; paths of this machine are left out.
     """
     feature_map = model.feature_map
     portable = {name: value for name, value in sorted(parameters.items()) if not str(value).startswith(("/", "~"))}
@@ -87,7 +87,7 @@ def about(model: Model, dataset: Dataset, metrics: Mapping[str, Any], parameters
 
 
 def check_exportable(model: Model) -> None:
-    """Refuse a model that no target can hold.
+    """Check that a model can be exported.
 
     Raises:
         InputError: its map has exemplars, or it was trained before weights were whole numbers.
@@ -96,13 +96,13 @@ def check_exportable(model: Model) -> None:
         count = model.feature_map.exemplars.projection.size + model.feature_map.exemplars.exemplars.size
         raise InputError(
             f"cannot export: the map {printable(model.feature_map.name)} has a layer of exemplars\n"
-            f"expected a map of operations; received {count:,} more numbers than a phone's file should hold",
+            f"expected a map of operations only; received one with {count:,} more numbers, too many for a phone",
             hint="train with --map scat2",
         )
     for values in (model.weights, model.bias):
         if not (values / UNIT == np.rint(values / UNIT)).all():
             raise InputError(
                 "cannot export: the model was trained by an older version\n"
-                "expected weights that are multiples of 2^-24; received others",
+                "expected weights that are multiples of 2^-24; received other weights",
                 hint="run 'mnist train --force'",
             )

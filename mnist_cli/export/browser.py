@@ -1,6 +1,6 @@
-"""Runs an exported page: in a Chromium where one is found, else in Node. No package is needed for either.
+"""Runs an exported page in Chromium if it is installed, else in Node. Neither needs a Python package.
 
-Chromium is steered over two pipes, file descriptors 3 and 4, with a JSON message and a zero byte each.
+Chromium is controlled over two pipes, file descriptors 3 and 4, with JSON messages that each end with a zero byte.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mnist_cli.text import printable
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _BLOCK = 500  # images at once
-_PATIENCE = 60  # seconds for a page to load
+_DEADLINE = 60  # seconds for a page to load
 _SWITCHES = ("--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
-# Puts two descriptors where the browser looks for them, and becomes the browser.
+# Moves two descriptors to the numbers that the browser uses, and becomes the browser.
 _ON_PIPES = """
 import fcntl, os, sys
 high = [fcntl.fcntl(int(descriptor), fcntl.F_DUPFD, 10) for descriptor in sys.argv[1:3]]
@@ -39,7 +39,7 @@ for descriptor, place in zip(high, (3, 4)):
     os.close(descriptor)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-# The part of the page that does not need a screen, with the page's own data, line by line of standard input.
+# Runs the part of the page that needs no screen, with the page's own data, for each line of standard input.
 _NODE = r"""
 const html = require("fs").readFileSync(process.argv[1], "utf8");
 const model = JSON.parse(html.match(/<script type="application\/json" id="model">(.*?)<\/script>/s)[1]);
@@ -57,17 +57,17 @@ def find_browser() -> str | None:
 
 
 def runtime() -> str:
-    """Say what is missing to run a page here; an empty text where nothing is."""
+    """Return what is missing to run a page here; empty if nothing is."""
     return "" if find_browser() or shutil.which("node") else "neither Chromium nor Node is installed"
 
 
 def words() -> str:
-    """Name what `run_page` will use."""
+    """Return the name of the program that `run_page` will use."""
     return Path(find_browser() or "node").name
 
 
 def run_page(path: Path, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return what the page's `answers` gives for images uint8 [n, h, w].
+    """Return the result of the page's `answers` for images uint8 [n, h, w].
 
     Returns:
         float64 [n, 2 + 2 K]: label, fingerprint, K logits, K probabilities.
@@ -88,8 +88,8 @@ def _in_node(path: Path, texts: list[str]) -> list[str]:
     done = run_other(["node", "-e", _NODE, str(path)], given.encode())
     if done.returncode:
         lines = done.stderr.decode(errors="replace").splitlines()
-        said = next((line for line in lines if "Error" in line), lines[-1] if lines else "it said nothing")
-        raise InputError(f"Node cannot run {path.name}: {printable(said, 200)}")
+        message = next((line for line in lines if "Error" in line), lines[-1] if lines else "no error message")
+        raise InputError(f"Node cannot run {path.name}: {printable(message, 200)}")
     return done.stdout.decode().splitlines()
 
 
@@ -127,7 +127,7 @@ class _Client:
         return result
 
     def evaluate(self, session: str, expression: str) -> str:
-        """Return what JavaScript in the page gives."""
+        """Return the value of a JavaScript expression in the page."""
         result = self.call("Runtime.evaluate", session, expression=expression, returnByValue=True)
         if "exceptionDetails" in result:
             raised = result["exceptionDetails"].get("exception", {})
@@ -135,11 +135,11 @@ class _Client:
         return str(result["result"].get("value"))
 
     def wait_for(self, session: str, expression: str) -> None:
-        """Wait until JavaScript gives `object`: until then the tab may still show the empty page before."""
-        deadline = time.monotonic() + _PATIENCE
+        """Wait until an expression gives `object`; before that, the tab may still show the empty page."""
+        deadline = time.monotonic() + _DEADLINE
         while self.evaluate(session, expression) != "object":
             if time.monotonic() > deadline:
-                raise InputError(f"the page did not load in {_PATIENCE} s")
+                raise InputError(f"the page did not load within {_DEADLINE} s")
             time.sleep(0.05)
 
     def _read(self) -> dict[str, Any]:
@@ -149,15 +149,15 @@ class _Client:
             if not part:
                 raise InputError("the browser ended before it answered")
             parts += part
-        # Several messages may have come: all but the awaited one are events.
+        # Several messages may have arrived; all except the awaited one are events.
         messages = [json.loads(each) for each in bytes(parts).split(b"\0") if each]
         return next((each for each in messages if each.get("id") == self._number), messages[-1])
 
 
 @contextmanager
 def _started(browser: str) -> Iterator[_Client]:
-    """Give a client of a browser with an empty profile, and end the browser afterwards."""
-    reading, writing = os.pipe(), os.pipe()  # of the browser's 3, and of its 4
+    """Start a browser with an empty profile, yield its client, and end the browser afterwards."""
+    reading, writing = os.pipe(), os.pipe()  # for the browser's descriptors 3 and 4
     root = ("--no-sandbox",) if system.is_root() else ()
     with tempfile.TemporaryDirectory(prefix="mnist-browser-", ignore_cleanup_errors=True) as profile:
         command = [browser, *_SWITCHES, *root, f"--user-data-dir={profile}", "about:blank"]

@@ -1,4 +1,4 @@
-"""`c`: the header, and how it is run where there is a compiler."""
+"""`c`: writes the header, and runs it if there is a compiler."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _write(model: Model, about: About, folder: Path) -> None:
 
 
 def compile_runner(path: Path, folder: Path, flags: Sequence[str] = ("-O3",)) -> Path:
-    """Compile a program that answers images from standard input.
+    """Compile a program that classifies images from standard input.
 
     Args:
         path: the header.
-        folder: an empty one, for the program.
-        flags: for the compiler, beside FLAGS.
+        folder: an empty folder for the program.
+        flags: flags of the compiler, besides FLAGS.
 
     Raises:
-        InputError: the compiler refuses the header.
+        InputError: the compiler rejects the header.
     """
     (folder / "run.c").write_text(template("run.c"), encoding="utf-8")
     (folder / "mnist.h").write_bytes(path.read_bytes())
@@ -46,7 +46,7 @@ def compile_runner(path: Path, folder: Path, flags: Sequence[str] = ("-O3",)) ->
     command = [_compiler() or "cc", *FLAGS, *flags, str(folder / "run.c"), "-o", str(program)]
     done = run_other(command)
     if done.returncode:
-        raise InputError(f"the compiler refuses {path.name}: {done.stderr.decode(errors='replace').strip()[:500]}")
+        raise InputError(f"the compiler rejects {path.name}: {done.stderr.decode(errors='replace').strip()[:500]}")
     return program
 
 
@@ -54,11 +54,11 @@ def answers_of(program: Path, images: Bytes, classes: int) -> Answers:
     """Return the answers of a compiled program to images uint8 [n, h, w].
 
     Raises:
-        InputError: it ended in another way than well.
+        InputError: the program failed.
     """
     done = run_other([str(program)], images.tobytes())
     if done.returncode:
-        raise InputError(f"the compiled header ended with {done.returncode}: {done.stderr.decode()[:500]}")
+        raise InputError(f"the compiled header failed with exit code {done.returncode}: {done.stderr.decode()[:500]}")
     kind = np.dtype(
         [("features", "<u4"), ("logits", "<i8", classes), ("label", "<u4"), ("probabilities", "<f4", classes)]
     )

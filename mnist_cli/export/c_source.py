@@ -1,8 +1,8 @@
-"""`c`: one header of C99, without heap, libraries or floating point, up to the probabilities.
+"""`c`: one C99 header without heap or libraries, and without floating point except for the probabilities.
 
-The operations are functions of their own (templates/operations.h). What is written for a model is its tables, as data,
-and `mnist_features`, which calls the functions one after the other. A program lives in one static array: each
-operation reads one part of it and writes another, and where programs lie side by side their common beginning stays.
+The operations are separate functions (templates/operations.h). For each model, the header has its tables as data, and
+`mnist_features`, which calls the functions one after the other. A program uses one static array: each operation reads
+one part of it and writes another. The input that several programs of a `cat` share stays in place.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _BYTES = {"int32_t": 4, "int64_t": 8}
 
 @dataclass
 class _Writer:
-    """What has been written for a program so far.
+    """The parts of a header that have been written so far.
 
     Attributes:
-        tables: the declarations of its tables.
-        bytes: of all tables.
-        calls: of the operations, in order.
+        tables: the declarations of the tables.
+        bytes: total size of the tables.
+        calls: the calls of the operations, in order.
         used: names of the operations.
-        top: values that the static array needs.
-        features: of an image, so far.
+        top: number of values that the static array needs.
+        features: number of features of an image.
     """
 
     tables: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class _Writer:
     features: int = 0
 
     def table(self, name: str, values: Integers, kind: str = "int32_t") -> str:
-        """Declare a table and return its name; equal tables are declared once."""
+        """Declare a table and return its name; equal tables are declared only once."""
         flat = values.ravel()
         body = textwrap.fill(", ".join(map(str, flat.tolist())), 116, break_long_words=False)
         same = f"[{len(flat)}] = {{\n{body}\n}};"
@@ -58,14 +58,14 @@ class _Writer:
         return named
 
     def program(self, program: Program, extent: Extent, at: int, free: int) -> None:
-        """Write the calls of a program whose input lies at `at`, and whose values may go to `free` and behind it."""
+        """Write the calls of a program whose input is at `at` and whose values may be written from `free` on."""
         for op in program:
             if isinstance(op, Cat):
                 for inner in op.programs:
                     self.program(inner, extent, at, max(free, at + extent.features))
                 return
             after = op.bound(extent)
-            # At the beginning of what is free, or behind its own input where it would write over that.
+            # At the beginning of the free part, or after the operation's input if it would overwrite that.
             overlaps = at < free + after.features and free < at + extent.features
             to = at + extent.features if overlaps else free
             self.used.add(op.name)
@@ -79,7 +79,7 @@ class _Writer:
         self.features += extent.features
 
     def call(self, op: Op, places: str, extent: Extent) -> str:
-        """Return the call of an operation, and declare its tables."""
+        """Declare the tables of an operation and return its call."""
         height, width, maps = extent.height, extent.width, extent.maps
         size = f"{height}, {width}"
         match op:
@@ -103,7 +103,7 @@ class _Writer:
 
 
 def header(model: Model, about: About) -> str:
-    """Return the header for a model whose map has no layer of exemplars; equal models give equal text."""
+    """Return the header for a model whose map has no layer of exemplars; equal models give equal headers."""
     writer = _Writer()
     weights = np.rint(model.weights / UNIT).astype(np.int64)
     bias = np.rint(model.bias / UNIT).astype(np.int64)
@@ -149,8 +149,8 @@ def _comment(model: Model, about: About, writer: _Writer) -> str:
         + "\n".join(f"   {line}".replace("*/", "* /") for line in lines)
         + f"\n\n   Memory: {writer.bytes:,} bytes of constant tables, {memory:,} bytes of static memory."
         f"\n   Code: about {'3 kB' if model.feature_map else '400 bytes'} (gcc -Os, x86-64)."
-        "\n   Whole numbers throughout: the features' bytes and the logits are those of mnist-cli on every machine, and"
-        "\n   only the probabilities are floating point. The static memory is shared: one call at a time."
+        "\n   The features and the logits are whole numbers, the same as those of mnist-cli on every machine; only the"
+        "\n   probabilities are floating point. Calls share the static memory, so make only one call at a time."
         "\n\n     uint8_t pixels[MNIST_PIXELS];          0 is background, 255 ink; row after row"
         "\n     float probabilities[MNIST_CLASSES];"
         "\n     int label = mnist_predict(pixels, probabilities);   an index of mnist_class_names */"
@@ -192,7 +192,7 @@ def _function(lines: list[str]) -> str:
 
 
 def _operations(used: set[str]) -> Iterator[str]:
-    """Give the functions of the operations that are used; each section begins with its name in a comment."""
+    """Yield the functions of the operations that are used; in the template, each follows a comment with its name."""
     _, *sections = re.split(r"^/\* (\w+) \*/\n", template("operations.h"), flags=re.MULTILINE)
     for name, functions in zip(sections[::2], sections[1::2], strict=True):
         if name in used:
@@ -200,7 +200,7 @@ def _operations(used: set[str]) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return a string literal; what is not plain ASCII is written byte by byte, in octal."""
+    """Return a string literal; bytes that are not plain ASCII are written in octal."""
     plain = "".join(
         chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode()
     )
@@ -208,5 +208,5 @@ def _quoted(text: str) -> str:
 
 
 def template(name: str) -> str:
-    """Return a file of the folder templates."""
+    """Return a file of the folder `templates`."""
     return (resources.files("mnist_cli.export") / "templates" / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""From fresh artifacts to a published export with a manifest, as a stage has one, in artifacts/export/TARGET."""
+"""Publishes an export of up-to-date artifacts in artifacts/export/TARGET, with a manifest like a stage's."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that is there and up to date.
+    """An export that is up to date.
 
     Attributes:
-        path: the file; of a SavedModel, `saved_model.pb` in its folder.
-        manifest: its record; `metrics["verified"]` is what the verification found, or null.
+        path: the file; for a SavedModel, `saved_model.pb` in its folder.
+        manifest: its manifest; `metrics["verified"]` is the result of the verification, or null.
         unverified: why it could not be verified, or an empty text.
-        made: whether it was written now.
+        made: whether it was written by this call.
     """
 
     path: Path
@@ -52,27 +52,27 @@ def export(
     promised: Mapping[str, str] | None = None,
     progress: Progress = SILENT,
 ) -> Exported:
-    """Write, verify and publish the model for a target; call it under the mutex.
+    """Write, verify and publish the model for a target; call it while holding the mutex.
 
     Args:
-        config: what all stages have to be fresh for.
-        artifacts: with a finished training and evaluation.
-        target: what to write.
-        force: whether to write it again where it is up to date.
-        promised: `TARGET/FILE` → SHA-256 that a lock promises.
-        progress: hears how it goes.
+        config: the configuration that all stages must be up to date for.
+        artifacts: artifacts with a finished training and evaluation.
+        target: the target.
+        force: whether to write the export again if it is up to date.
+        promised: `TARGET/FILE` → SHA-256 in a lock file.
+        progress: progress callback.
 
     Raises:
         InputError: an artifact is missing, stale or corrupt, a package is missing, or the model cannot be exported.
-        GateFailed: the file's answers differ from the model's by more than its format explains.
-        NotAsLocked: the file is not as promised.
-        OSError: it cannot be written.
+        GateFailed: the file's predictions differ from the model's by more than its format explains.
+        NotAsLocked: the file differs from the lock.
+        OSError: the file cannot be written.
     """
     statuses = examine_all(config, artifacts)
     artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "no export")
+    manifests = require_fresh(statuses, InputError, "cannot export")
     name, unverified = stage_name(target), target.runtime()
-    _publish(artifacts, name)  # what a killed export left, if it was whole
+    _publish(artifacts, name)  # finish a killed export, if its files were complete
     artifacts.recover(name)
     before = examine_export(name, artifacts, statuses)
     if before and before.fresh and before.manifest and not force and _is_verified(before.manifest, unverified):
@@ -93,7 +93,7 @@ def export(
 
 
 def _publish(artifacts: Artifacts, name: str) -> None:
-    """Move whole new files into place; a folder cannot be moved over another one, so the old one goes first."""
+    """Move complete new files into place; remove old folders first, since a folder cannot replace another one."""
     folder = artifacts.folder(name)
     new = folder / ".new"
     if not (new / NAME).is_file():
@@ -105,18 +105,18 @@ def _publish(artifacts: Artifacts, name: str) -> None:
 
 
 def stage_name(target: Target) -> str:
-    """Return what an export is called beside the stages."""
+    """Return the name of an export among the stages."""
     return f"{FOLDER}/{target.name}"
 
 
 def write_again(name: str, config: Config, artifacts: Artifacts, folder: Path) -> None:
-    """Write an export once more into an empty folder, from fresh artifacts; nothing is published.
+    """Write an export again into an empty folder, from up-to-date artifacts, without publishing it.
 
     Args:
-        name: of the target.
-        config: what all stages have to be fresh for.
-        artifacts: with a finished training and evaluation.
-        folder: where the files go.
+        name: name of the target.
+        config: the configuration that all stages must be up to date for.
+        artifacts: artifacts with a finished training and evaluation.
+        folder: the folder for the files.
 
     Raises:
         InputError: as `export`.
@@ -128,7 +128,7 @@ def write_again(name: str, config: Config, artifacts: Artifacts, folder: Path) -
 def _write(
     target: Target, config: Config, artifacts: Artifacts, manifests: Mapping[str, Manifest], folder: Path
 ) -> tuple[Model, str]:
-    """Write the files of a target and return the model and the split that it was evaluated on."""
+    """Write the files of a target; return the model and the split that it was evaluated on."""
     from mnist_cli.datasets import find_dataset
     from mnist_cli.export.about import about, check_exportable
     from mnist_cli.formats.model import load_model
@@ -144,7 +144,7 @@ def _write(
 
 
 def _unusual(pipeline: Pipeline, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
-    """Return the parameters of all stages that are not as by default."""
+    """Return the parameters of all stages that differ from their defaults."""
     plain = pipeline.declarations.defaults().values()
     given = {path: value for found in manifests.values() for path, value in found.parameters.items()}
     return {path: value for path, value in given.items() if path not in plain or plain[path] != value}
@@ -158,7 +158,7 @@ def _make(
     new: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write and verify; return the metrics."""
+    """Write and verify an export; return the metrics for its manifest."""
     from mnist_cli.export.verification import verify_export
     from mnist_cli.formats.store import open_store
 
@@ -168,7 +168,7 @@ def _make(
     if target.runtime():
         return {"model_digest": model.digest, "verified": None}
     images = getattr(open_store(artifacts.path(STORE)), split).inputs.reshape(-1, *model.shape)
-    # Not from the stage that made them: they may have been cleaned up since.
+    # Computed again, since the store of features may have been removed by `clean`.
     rows = model.rows(images)
     progress.start(f"{FOLDER}: verify {target.name}", None, "")
     found = verify_export(target, new / target.file, model, images, rows, split)
@@ -202,14 +202,14 @@ def _manifest(
 
 
 def _inputs(artifacts: Artifacts, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str, str]]:
-    """Give the files that an export says something about, and the digests of their content."""
+    """Yield the files that an export depends on, with their content digests."""
     for kind in (MODEL, EVALUATION):
         stage, file = artifacts.pipeline.maker(kind).name, artifacts.pipeline.file(kind)
         yield f"{stage}/{file}", manifests[stage].outputs[file].sha256
 
 
 def _is_verified(manifest: Manifest, unverified: str) -> bool:
-    """Whether an export has been verified, or still cannot be."""
+    """Tell whether an export has been verified, or still cannot be."""
     return bool(manifest.metrics.get("verified")) or bool(unverified)
 
 
@@ -223,14 +223,14 @@ def _check_promise(target: Target, manifest: Manifest, promised: Mapping[str, st
             {"stage": FOLDER, "what": one.what, "old": one.old, "new": one.new, "text": one.text} for one in wrong
         ]
         raise NotAsLocked(
-            f"the {target.name} file is not what the lock promises; nothing of it was published\n{lines}",
+            f"the {target.name} file differs from the lock file; it was not published\n{lines}",
             differences=documents,
-            hint="if the change is meant: 'mnist lock'",
+            hint="if the change is intended, run 'mnist lock'",
         )
 
 
 def copy(exported: Exported, target: Target, output: Path) -> None:
-    """Copy a published export to where --output says: the file; of a SavedModel, its folder."""
+    """Copy a published export to the path of --output: the file, or the folder of a SavedModel."""
     if not target.is_folder:
         files.write_bytes(output, exported.path.read_bytes())
         return

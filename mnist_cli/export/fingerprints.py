@@ -1,4 +1,4 @@
-"""Rows of features in 32 bits each, so that programs in other languages can be compared without printing the rows."""
+"""Hashes of feature rows, 32 bits each, so that programs in other languages can be compared without printing rows."""
 
 from __future__ import annotations
 

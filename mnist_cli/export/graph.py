@@ -1,8 +1,8 @@
 """The model as a graph of tensor operations, written once for ONNX, SavedModel and LiteRT.
 
-All of a map's values are whole numbers below 2^24, so float32 holds them and any library's convolution and product
-gives the same ones. A state is [n · earlier, M, height, width]: as in `maps/ops.py`, but map by map. Only deskew's
-moments need more, up to 2^53; `Backend.wide` says what holds them.
+All values of a map are whole numbers below 2^24, so float32 holds them, and any library's convolutions and products
+give the same values. A state is [n · earlier, M, height, width]: as in `maps/ops.py`, but map by map. Only deskew's
+moments are larger, up to 2^53; `Backend.wide` converts to a type that holds them.
 """
 
 from __future__ import annotations
@@ -16,55 +16,55 @@ import numpy.typing as npt
 from mnist_cli.formats.model import Model
 from mnist_cli.maps.ops import Cat, Conv, Deskew, Extent, Modulus, Op, Pool, Program, Relu2, Shrink
 
-# A tensor of a backend: it has +, −, × and / with tensors and numbers of its kind.
+# A tensor of a backend; it supports +, −, × and / with tensors and numbers of its type.
 Tensor: TypeAlias = Any
 Array: TypeAlias = npt.NDArray[Any]
 
 
 class Backend(Protocol):
-    """The operations of one library; tensors are float32 where nothing else is said."""
+    """The operations of one library; tensors are float32 unless stated otherwise, or wide: see `wide`."""
 
     def conv(self, maps: Tensor, kernels: Array) -> Tensor:
-        """Return [N, K, h, w] of maps [N, 1, h, w] and kernels float32 [K, k, k], zeros beyond the edge."""
+        """Return [N, K, h, w] from maps [N, 1, h, w] and kernels float32 [K, k, k], with zeros beyond the edge."""
 
     def matmul(self, left: Tensor, right: Array) -> Tensor:
-        """Return [..., b] of [..., a] and float32 [a, b]."""
+        """Return [..., b] from [..., a] and float32 [a, b]."""
 
     def turned(self, values: Tensor) -> Tensor:
-        """Exchange the last two of four dimensions."""
+        """Swap the last two of four dimensions."""
 
     def floor(self, values: Tensor) -> Tensor:
-        """Round down; also what is wide, where that is no whole number yet."""
+        """Round down; also takes wide tensors that are not whole numbers yet."""
 
     def sqrt(self, values: Tensor) -> Tensor:
-        """Return the root."""
+        """Return the square root."""
 
     def clip(self, values: Tensor, low: float, high: float) -> Tensor:
-        """Return the values within bounds; also of what is wide."""
+        """Clip the values to bounds; also takes wide tensors."""
 
     def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
-        """Put tensors behind each other."""
+        """Concatenate tensors."""
 
     def part(self, values: Tensor, start: int, stop: int) -> Tensor:
-        """Return a part of the second dimension."""
+        """Return `start` to `stop` - 1 of the second dimension."""
 
     def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
         """Return the values in another shape; one size may be −1."""
 
     def padded(self, values: Tensor, before: int, after: int) -> Tensor:
-        """Put zeros around the last two of three dimensions."""
+        """Pad the last two of three dimensions with zeros."""
 
     def total(self, values: Tensor) -> Tensor:
-        """Return the sums [n, 1] of what is wide, [n, m]."""
+        """Return the sums [n, 1] of a wide tensor [n, m]."""
 
     def wide(self, values: Tensor | Array) -> Tensor:
-        """Return float32 whole numbers in a type that holds sums up to 2^53."""
+        """Convert float32 whole numbers to a type that holds sums up to 2^53."""
 
     def quotient(self, over: Tensor, under: Tensor, bits: int) -> Tensor:
-        """Return ⌊over / under · 2^bits + ½⌋ of what is wide, as float32; under is 1 or more."""
+        """Return ⌊over / under · 2^bits + ½⌋ of wide tensors, as float32; under ≥ 1."""
 
     def gather(self, flat: Tensor, places: Tensor) -> Tensor:
-        """Return [n, m], from each row of flat [n, P] the values at float32 places [n, m]."""
+        """Return [n, m]: from each row of flat [n, P], the values at float32 places [n, m]."""
 
 
 def rows(backend: Backend, model: Model, images: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def _apply(backend: Backend, op: Op, state: Tensor, extent: Extent) -> Tensor:
             across = backend.turned(backend.matmul(state, _float(op.columns.T)))
             return _rounded(backend, backend.turned(backend.matmul(across, _float(op.rows.T))), op.shift)
         case Shrink():
-            # A sum over boxes, and a quotient that is never rounded up to the next whole number.
+            # A sum over boxes, and a quotient that float32 never rounds up to the next whole number.
             rows, columns = (_boxes(side, op.factor) for side in (extent.height, extent.width))
             sums = backend.turned(backend.matmul(backend.turned(backend.matmul(state, columns)), rows))
             area = op.factor**2
@@ -130,14 +130,14 @@ def _boxes(side: int, factor: int) -> Array:
 
 
 def _deskew(backend: Backend, op: Deskew, state: Tensor, extent: Extent) -> Tensor:
-    """Write what `Deskew.apply` does: positions and weights are float32 whole numbers, and exact."""
+    """Build the graph of `Deskew.apply`; positions and weights are whole numbers in float32, so they are exact."""
     height, width = extent.height, extent.width
     unit = 2**op.position
     images = backend.reshape(state, (-1, height, width))
     shear, centre_y, centre_x = _moments(backend, op, images, height, width)
     rows, columns = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
     y = backend.clip(centre_y + (rows * unit - (height - 1) / 2 * unit).astype(np.float32), -unit, height * unit)
-    # A shear so large that float32 rounds the slide moves everything out of the image, either way.
+    # If the shear is so large that float32 rounds the slide, everything leaves the image in any case.
     ratio = np.float32(2.0 ** -(op.shear + 1 - op.position))
     slide = backend.floor(shear * ((2 * rows - (height - 1)) * ratio) + np.float32(0.5))
     start = backend.reshape(centre_x + slide, (-1, height, 1))

@@ -1,7 +1,7 @@
-"""`litert`: a `.tflite` file for phones, in float32; and `litert-int8`, whose W has eight bits.
+"""`litert`: a `.tflite` file for phones, in float32; and `litert-int8`, with W in eight bits.
 
-With int8 the converter keeps large constants in eight bits, and small ones, such as kernels, as they are; so the
-features of a map stay exact, and only the product with W is not.
+For int8 the converter stores large constants in eight bits and small ones, such as kernels, unchanged. So the features
+of a map stay exact; only the product with W does not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mnist_cli.export.target import Answers, Bytes, Target, missing
 from mnist_cli.formats.model import Model
 
 SIGNATURE = "predict"
-METADATA = "mnist-cli"  # name of the buffer with the facts, as JSON
+METADATA = "mnist-cli"  # name of the buffer that holds the facts as JSON
 _BLOCK = 200  # images at once, in verification
 
 
@@ -34,7 +34,7 @@ def _write_int8(model: Model, about: About, folder: Path) -> None:
 
 
 def _converted(model: Model, *, quantize: bool) -> bytes:
-    """Return what TensorFlow's converter makes of the model; only a SavedModel gives its signature a name."""
+    """Convert the model with TensorFlow's converter, through a SavedModel, which names the signature."""
     from mnist_cli.learning.tensorflow_setup import import_tensorflow
 
     import_tensorflow()
@@ -53,7 +53,7 @@ def _converted(model: Model, *, quantize: bool) -> bytes:
 
 
 def _described(content: bytes, facts: dict[str, str]) -> bytes:
-    """Return a file with the facts in a metadata buffer of their own."""
+    """Return the file with the facts in an additional metadata buffer."""
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 

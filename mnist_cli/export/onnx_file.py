@@ -1,7 +1,7 @@
-"""`onnx`: a graph of ONNX's own operations; bytes in, probabilities and labels out. Nothing of it needs TensorFlow.
+"""`onnx`: a graph of standard ONNX operations, from bytes to probabilities and labels, without TensorFlow.
 
-The features are whole numbers in float32 and the logits whole numbers in float64, so both are those of Python on every
-runtime that follows the standard; the softmax is in float32.
+The features are whole numbers in float32 and the logits whole numbers in float64, so both are the same as in Python on
+every runtime that follows the standard. The softmax is in float32.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mnist_cli.export.target import Answers, Bytes, Target, missing
 from mnist_cli.formats.model import Model
 from mnist_cli.maps.softmax import UNIT
 
-OPSET = 17  # the newest that every onnxruntime since 1.12 knows
-_IR = 8  # the file format of the same age
+OPSET = 17  # the newest one that every onnxruntime since 1.12 supports
+_IR = 8  # the version of the file format from the same time
 INPUT, OUTPUT, LABEL = "images", "probabilities", "label"
 _BLOCK = 200  # images at once, in verification
 
@@ -65,7 +65,7 @@ class _Nodes:
         return _Tensor(self, name, kind)
 
     def constant(self, values: Any, kind: Any = np.float32) -> _Tensor:
-        """Return a constant; equal ones are stored once."""
+        """Return a constant; equal constants are stored only once."""
         from onnx import numpy_helper
 
         array = np.array(values, np.dtype(kind).newbyteorder("<"))

@@ -1,4 +1,4 @@
-"""`saved-model`: TensorFlow's own format, a folder with a signature `predict` on bytes."""
+"""`saved-model`: TensorFlow's own format, a folder with a signature `predict` that takes bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _write(model: Model, about: About, folder: Path) -> None:
         str(folder),
         {"predict": predict, "serving_default": predict, "about": module.about.get_concrete_function()},
     )
-    files.remove(folder / "assets", folder)  # there are none
+    files.remove(folder / "assets", folder)  # an empty folder
 
 
 def _run(path: Path, images: Bytes) -> Answers:

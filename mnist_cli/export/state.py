@@ -1,4 +1,4 @@
-"""How exports stand, and which of their files a lock can promise."""
+"""The state of exports, and their files that a lock can hold."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mnist_cli.pipeline.plan import StageStatus, State
 from mnist_cli.text import printable
 
 FOLDER = "export"
-# It goes up when a target writes something else for the same model.
-VERSION = 1
+# It goes up when a target writes other bytes for the same model.
+VERSION = 2
 
 
 def locked_outputs(name: str, manifest: Manifest) -> dict[str, str]:
@@ -25,7 +25,7 @@ def locked_outputs(name: str, manifest: Manifest) -> dict[str, str]:
 
 
 def locked_exports(artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> dict[str, str]:
-    """Return `TARGET/FILE` → SHA-256 of the fresh exports whose bytes are the same on every machine."""
+    """Return `TARGET/FILE` → SHA-256 of the up-to-date exports whose bytes are the same on every machine."""
     found: dict[str, str] = {}
     for status in examine_exports(artifacts, statuses):
         name = status.stage.removeprefix(f"{FOLDER}/")
@@ -35,18 +35,18 @@ def locked_exports(artifacts: Artifacts, statuses: Mapping[str, StageStatus]) ->
 
 
 def examine_exports(artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> list[StageStatus]:
-    """Return how the exports stand that there are, by target.
+    """Return the status of each existing export, in the order of the targets.
 
     Args:
-        artifacts: where they are.
-        statuses: of the stages.
+        artifacts: where the exports are.
+        statuses: stage → status.
     """
     found = (examine_export(f"{FOLDER}/{name}", artifacts, statuses) for name in NAMES)
     return [status for status in found if status]
 
 
 def examine_export(name: str, artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> StageStatus | None:
-    """Compare an export, such as `export/web`, with what it would be made from now; None where there is none."""
+    """Compare an export, such as `export/web`, with what it would be made from now; None if there is no export."""
     folder = artifacts.folder(name)
     try:
         manifest = artifacts.manifest(name)

@@ -1,4 +1,4 @@
-"""What a target of an export declares: how its file is written, run and judged."""
+"""The declaration of an export target: how its file is written, run and verified."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _EXTRA = "pip install 'mnist-cli[export]'"
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What an exported file says of n images.
+    """The answers of an exported file for n images.
 
     Attributes:
         probabilities: float [n, K].
         labels: int [n].
-        logits: int64 [n, K] in units of 2^-24 / step, of a target that is exact.
-        features: uint32 [n], `fingerprints` of the features, of such a target.
+        logits: int64 [n, K] in units of 2^-24 / step; only from exact targets.
+        features: uint32 [n], `fingerprints` of the features; only from exact targets.
     """
 
     probabilities: npt.NDArray[Any]
@@ -41,20 +41,20 @@ class Target:
     """A format that a model can be exported to.
 
     Attributes:
-        name: of its folder in artifacts/export.
-        file: what it writes there; a SavedModel writes more beside it.
+        name: its name, which is also that of its folder in artifacts/export.
+        file: the file that it writes there; a SavedModel writes more files beside it.
         write: writes a model with its facts into an empty folder.
-        run: gives the answers of a written file to images uint8 [n, h, w].
-        needs: packages that writing needs, beside those that mnist-cli needs anyway.
-        packages: others that can move the file's bytes.
-        mark: what files of the format have near their beginning.
-        is_folder: whether all files together are what is passed on.
-        runtime: what is missing to run it here, with how to install it; empty where nothing is.
-        words: names what runs it, for the report of the verification.
-        exact: whether features and logits have to be those of Python, to the bit, and the file's bytes are the same
-            on every machine.
-        least: share of the images whose answer has to be the same.
-        largest: difference of a probability at most, where a number says so; None where the format rounds weights.
+        run: returns the answers of a written file for images uint8 [n, h, w].
+        needs: packages that writing needs, besides those that mnist-cli always needs.
+        packages: other packages that can change the file's bytes.
+        mark: bytes that files of the format have near their beginning.
+        is_folder: whether the whole folder is the export, rather than one file.
+        runtime: returns what is missing to run the file here, and how to install it; empty if nothing is missing.
+        words: returns the name of the runtime, for the report of the verification.
+        exact: whether features and logits must be the same as in Python, to the bit, and the file's bytes are the
+            same on every machine.
+        least: share of the images that must get the same label.
+        largest: largest allowed difference of a probability; None if the format rounds weights.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Target:
     largest: float | None = None
 
     def check(self) -> None:
-        """Refuse what this target cannot do here.
+        """Check that the target's packages are installed.
 
         Raises:
             InputError: a package is not installed.
@@ -83,7 +83,7 @@ class Target:
 
 
 def missing(package: str) -> str:
-    """Say that a package of the extra is not installed, in a few words; an empty text where it is."""
+    """Return a message if a package of the extra is not installed; empty if it is."""
     try:
         found = find_spec(package)
     except ModuleNotFoundError:

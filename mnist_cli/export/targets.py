@@ -1,4 +1,4 @@
-"""The targets by name. Their modules import what is heavy where they need it."""
+"""The targets by name. Their modules do heavy imports inside functions."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _HOMES = {
     "c": ("c", "TARGET"),
 }
 NAMES = tuple(_HOMES)
-EXACT = ("web", "c")  # those whose bytes and answers are the same on every machine; `Target.exact` says so too
-TYPED = tuple(name for name in NAMES if name != "litert-int8")  # what --to takes
+EXACT = ("web", "c")  # targets whose bytes and answers are the same on every machine, as in `Target.exact`
+TYPED = tuple(name for name in NAMES if name != "litert-int8")  # the values of --to
 
 
 def find_target(name: str) -> Target:
-    """Return a target."""
+    """Return the target of a name in NAMES."""
     module, variable = _HOMES[name]
     found: Target = getattr(importlib.import_module(f"mnist_cli.export.{module}"), variable)
     return found
 
 
 def named_target(to: str, quantize: str | None) -> Target:
-    """Return the target that --to and --quantize name.
+    """Return the target for the values of --to and --quantize.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such target.
     """
     if to not in TYPED:
         raise UsageError(f"--to: expected {', '.join(TYPED)}; received '{printable(to)}'")

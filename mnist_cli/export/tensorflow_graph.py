@@ -15,7 +15,7 @@ from mnist_cli.maps.softmax import UNIT
 
 
 class TensorFlowBackend:
-    """A `graph.Backend` with float64 for what is wide."""
+    """A `graph.Backend` with float64 for wide tensors."""
 
     kind = tf.float64
 
@@ -67,7 +67,7 @@ class TensorFlowBackend:
 
 
 class LiteBackend(TensorFlowBackend):
-    """The same without float64, which LiteRT's operations lack: int64 holds what is wide."""
+    """The same with int64 for wide tensors, because LiteRT's operations lack float64."""
 
     kind = tf.int64
 
@@ -77,7 +77,7 @@ class LiteBackend(TensorFlowBackend):
         return super().clip(values, low, high)
 
     def quotient(self, over: Tensor, under: Tensor, bits: int) -> Tensor:
-        """Guess in float32, and put the guess right twice by what is left, in whole numbers."""
+        """Estimate the quotient in float32 and correct it from the remainder, in whole numbers."""
         twice = under * 2
         left = over * 2 ** (bits + 1) + under  # ⌊left / twice⌋ is the result
         result = tf.zeros_like(over)
@@ -90,7 +90,7 @@ class LiteBackend(TensorFlowBackend):
 
 
 def exact_function(model: Model) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return a function of uint8 [n, h, w] whose features and logits are those of Python, to the bit."""
+    """Return a function of uint8 [n, h, w] whose features and logits are the same as in Python, to the bit."""
     backend = TensorFlowBackend()
     weights = np.rint(model.weights / UNIT)
     constants = model.input_step * np.rint(model.bias / UNIT) - model.zero * weights.sum(axis=0)
@@ -109,14 +109,14 @@ def exact_function(model: Model) -> Callable[[Tensor], dict[str, Tensor]]:
 
 
 def float_function(model: Model) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Return a function of uint8 [n, h, w] in float32, of operations that LiteRT has."""
+    """Return a function of uint8 [n, h, w] in float32 that uses only operations of LiteRT."""
     backend = LiteBackend()
     weights = (model.weights / model.input_step).astype(np.float32)
     bias = (model.bias - model.zero * model.weights.sum(axis=0) / model.input_step).astype(np.float32)
 
     def predict(images: Tensor) -> dict[str, Tensor]:
-        # LiteRT takes images of any shape, and only their number would count. Nothing but an image of the right shape
-        # can be put before another one.
+        # LiteRT accepts images of any shape with the same number of pixels. Concatenating an image of the right shape
+        # makes it refuse all others.
         images = tf.concat([images, tf.zeros([1, *model.shape], tf.uint8)], axis=0)[:-1]
         rows = graph.rows(backend, model, tf.cast(images, tf.float32))
         return {"probabilities": tf.nn.softmax(tf.matmul(rows, weights) + bias)}

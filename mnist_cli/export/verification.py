@@ -1,4 +1,4 @@
-"""Is an exported file the model? Its runtime answers every image of the split, and Python answers them too."""
+"""Verifies an exported file: compares its answers for every image of the split with those of Python."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mnist_cli.formats.model import Model, in_units, score_blocks, softmax
 
 @dataclass(frozen=True)
 class Verified:
-    """What a verification found.
+    """The result of a verification.
 
     Attributes:
-        runtime: what ran the file.
-        split: of the store.
-        images: how many there were.
-        same: how many got the same label.
-        largest: difference of a probability.
+        runtime: the program or package that ran the file.
+        split: the split of the store.
+        images: number of images.
+        same: number of images that got the same label.
+        largest: largest difference of a probability.
         exact: whether features and logits were compared too, and are the same to the bit.
-        seconds: that the runtime and Python took.
+        seconds: time that the runtime and Python took.
     """
 
     runtime: str
@@ -38,7 +38,7 @@ class Verified:
     seconds: float
 
     def document(self) -> dict[str, Any]:
-        """Return it for a manifest."""
+        """Return the result for a manifest."""
         return asdict(self)
 
 
@@ -46,12 +46,12 @@ def verify_export(target: Target, path: Path, model: Model, images: Bytes, rows:
     """Run an exported file on images and compare.
 
     Args:
-        target: which wrote it.
+        target: the target that wrote the file.
         path: the file.
-        model: what it was written from.
+        model: the model that it was written from.
         images: uint8 [n, h, w], the whole split.
-        rows: uint8 [n, D], what `mnist eval` reads of them: their features, or their pixels.
-        split: its name.
+        rows: uint8 [n, D], the features of the images as `mnist eval` reads them, or their pixels.
+        split: name of the split.
 
     Raises:
         GateFailed: the answers differ by more than the format explains.
@@ -75,14 +75,14 @@ def verify_export(target: Target, path: Path, model: Model, images: Bytes, rows:
     )
     if problem := _problem(target, found, answers, rows, scores):
         raise GateFailed(
-            f"the {target.name} file does not answer as the model does; it was not published\n{problem}",
+            f"the answers of the {target.name} file differ from the model's; it was not published\n{problem}",
             hint="run 'mnist verify', then 'mnist train --force'; if that does not help, report it",
         )
     return found
 
 
 def _problem(target: Target, found: Verified, answers: Answers, rows: Bytes, scores: np.ndarray[Any, Any]) -> str:
-    """Say what differs by more than the format explains; an empty text where nothing does."""
+    """Return what differs by more than the format explains; empty if nothing does."""
     count = f"{found.images:,} images of {found.split}"
     if target.exact:
         assert answers.features is not None and answers.logits is not None, target.name

@@ -1,7 +1,7 @@
-"""`web`: one HTML file with a drawing pad for phones, and the model's exact program in JavaScript.
+"""`web`: one HTML file with a drawing pad for phones, and the exact model in JavaScript.
 
-Served from a web server it can be installed and works offline: two small files beside it say how. As a plain file it
-needs nothing else.
+On a web server the page can be installed and works offline, for which two small files lie beside it. Opened as a plain
+file it needs nothing else.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def page(model: Model, about: About) -> bytes:
         "map": model.feature_map and portable_document(model.feature_map),
         "about": about.facts(),
     }
-    # No "<", so that nothing in it ends the element.
+    # No "<", so that nothing in the data can end the element.
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     scripts = [
         'const data = JSON.parse(document.getElementById("model").textContent);\n',

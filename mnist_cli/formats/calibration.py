@@ -18,10 +18,10 @@ class Bin:
     """The examples whose predicted class got a probability in (low, high].
 
     Attributes:
-        low, high: the ends.
-        count: how many there are; at least 1.
+        low, high: the ends of the bin.
+        count: number of examples; at least 1.
         confidence: mean probability of the predicted class.
-        accuracy: share of them that is predicted right.
+        accuracy: share of the examples that are predicted correctly.
         interval: the 95 % interval of that share (Wilson).
     """
 
@@ -39,14 +39,14 @@ def _zeros() -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """How sure the model is, compared with how often it is right; it grows block by block.
+    """The model's confidence compared with its accuracy; examples are added block by block.
 
     M bins of equal width, ((m−1)/M, m/M], over the probability of the predicted class: C. Guo, G. Pleiss, Y. Sun and
     K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017; the error is that of M. P. Naeini,
     G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 
     Attributes:
-        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and how many are right.
+        counts, sums, hits: float64 [BINS]: examples, the sum of their probabilities, and correct predictions.
     """
 
     counts: npt.NDArray[np.float64] = field(default_factory=_zeros)
@@ -68,7 +68,7 @@ class Calibration:
 
     @property
     def bins(self) -> list[Bin]:
-        """Those of the bins that are not empty, from low to high."""
+        """The bins that are not empty, from low to high."""
         return [
             Bin(
                 low=index / BINS,

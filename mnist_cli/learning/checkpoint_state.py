@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside the variables: how far the run had come, its course, and the digests of its files."""
+"""The state in a checkpoint, besides the variables: the step, the course, and the digests of its files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NAME = re.compile(r"step-(\d{8,})")
 
 @dataclass(frozen=True)
 class State:
-    """What a run knows at some step beside its variables.
+    """What a run knows at a step, besides its variables.
 
     Attributes:
         step: steps done.
         pending: sum of the examples' losses since the last record, in units of 2^-20.
-        history: the records so far; without the extra one that a run writes at its last step.
+        history: the records so far, without the extra one that a run adds at its last step.
     """
 
     step: int
@@ -36,11 +36,11 @@ class State:
 
 
 class Damaged(Exception):
-    """A checkpoint is not what was written; the text says why."""
+    """A checkpoint was damaged or changed after it was written; the text says how."""
 
 
 def courses(folder: Path) -> list[Path]:
-    """Return the folders of the courses of which there are checkpoints, that of the newest first."""
+    """Return the folders of the courses that have checkpoints, the one changed last first."""
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if _COURSE.fullmatch(path.name) and path.is_dir()]
@@ -48,7 +48,7 @@ def courses(folder: Path) -> list[Path]:
 
 
 def newest_first(folder: Path) -> list[Path]:
-    """Return the checkpoints of a course, damaged ones too, that of the last step first."""
+    """Return the checkpoints of a course, including damaged ones, the last step first."""
     if not folder.is_dir():
         return []
     steps = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
@@ -61,10 +61,10 @@ def step_of(checkpoint: Path) -> int:
 
 
 def write_state(folder: Path, state: State, course: Mapping[str, object]) -> None:
-    """Describe the files that are in `folder`, and the state, in a file beside them.
+    """Write the state and the digests of the files in `folder` into a file beside them.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -81,7 +81,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     """Return what `write_state` wrote, verified.
 
     Raises:
-        Damaged: it is not there, or not that.
+        Damaged: the file is missing or was changed.
     """
     try:
         document = json.loads(files.read_regular(folder / STATE_NAME))
@@ -90,28 +90,28 @@ def read_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{STATE_NAME} cannot be read ({printable(error, 100)})") from error
     if not isinstance(document, dict) or document.pop("sha256", None) != files.document_digest(document):
-        raise Damaged(f"{STATE_NAME} is not what was written")
+        raise Damaged(f"{STATE_NAME} was changed after it was written")
     if document["schema"] != SCHEMA:
-        raise Damaged(f"{STATE_NAME} is of another version: expected {SCHEMA}; received {document['schema']}")
+        raise Damaged(f"{STATE_NAME} has another version: expected {SCHEMA}; received {document['schema']}")
     if folder.name != f"step-{document['step']:08}":
         raise Damaged(f"it holds step {document['step']}")
     return document
 
 
 def check(checkpoint: Path) -> None:
-    """Read a checkpoint and compare everything in it to its digests.
+    """Compare all files of a checkpoint to their digests.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: a file is missing or was changed.
     """
     check_files(checkpoint, read_state(checkpoint)["files"])
 
 
 def check_files(folder: Path, digests: Mapping[str, str]) -> None:
-    """Compare the files to their digests.
+    """Compare files to their digests.
 
     Raises:
-        Damaged: one is not what was written.
+        Damaged: a file is missing or was changed.
     """
     for name, expected in digests.items():
         try:
@@ -119,9 +119,9 @@ def check_files(folder: Path, digests: Mapping[str, str]) -> None:
         except OSError as error:
             raise Damaged(f"{name}: {error.strerror}") from error
         if received != expected:
-            raise Damaged(f"{name} is not what was written")
+            raise Damaged(f"{name} was changed after it was written")
 
 
 def state_of(folder: Path, document: Mapping[str, Any]) -> State:
-    """Return the state of a checkpoint whose document and files were found right."""
+    """Return the state of a checkpoint whose document and files were verified."""
     return State(document["step"], document["pending"], parse_history((folder / HISTORY_NAME).read_bytes()))

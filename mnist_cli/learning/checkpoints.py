@@ -1,16 +1,16 @@
-"""Checkpoints: everything a run needs to go on from a step, to the bit, and to know that it is its own.
+"""Checkpoints: everything a run needs to resume from a step, to the bit, and to know that the checkpoint is its own.
 
-    checkpoints/1f00c2d4a5b6/                   a course: the digest of what decides every step, however many there are
+    checkpoints/1f00c2d4a5b6/                   a course: the digest of what decides each step, but not their number
         step-00000400/weights.index, weights.data-…    the variables, as tf.train.Checkpoint writes them
         step-00000400/history.jsonl                    the records so far
         step-00000400/state.json                       the step, the course, the loss since the last record, and the
                                                        SHA-256 of the other files and of itself
 
-A run goes on from its own course only; what others left, interrupted or done, waits there for them.
+A run resumes from its own course only. Checkpoints of other courses, finished or not, stay for runs of those courses.
 
-Saving costs the run a look at the variables' values; a thread writes them while the compiled steps go on. A
-checkpoint is written into a temporary folder, every file is fsynced, and the folder is renamed last: at any moment
-each `step-…` folder is whole. What went wrong with one later (a disk, a hand) is found by the digests.
+To save, a run only reads the values of its variables; a thread writes them while the compiled steps go on. A
+checkpoint is written into a temporary folder, every file is fsynced, and the folder is renamed last, so each `step-…`
+folder is complete at any moment. The digests reveal later damage, by a disk or by hand.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from mnist_cli.learning.checkpoint_state import (
 from mnist_cli.learning.failures import not_written
 from mnist_cli.learning.writer import Writer
 from mnist_cli.progress import Progress
-from mnist_cli.text import plural, printable
+from mnist_cli.text import printable
 
 _WEIGHTS = "weights"
-# Checkpoints that may wait to be written, however many are to be kept: so much memory a slow disk may take.
+# Checkpoints that may wait to be written, which limits the memory that a slow disk can cost.
 _MAX_WAITING = 8
-# Writing takes one part in 41 of the time, at most; it competes with training for processors and for Python.
-_REST = 40.0
-# Of other courses, the newest: each leaves a few checkpoints behind.
+# Writing takes at most one part in 41 of the time: it competes with training for processors and for Python's lock.
+_IDLE = 40.0
+# The newest ones are kept; each leaves a few checkpoints behind.
 _OTHER_COURSES = 16
 _RESTART = "add --restart to the same command to start over on purpose"
 
@@ -58,11 +58,11 @@ class Checkpoints:
     """The checkpoints of one course.
 
     Args:
-        folder: of all courses; made when the first checkpoint is written.
-        course: what decides the bits of every step, such as `train.learning_rate`.
-        variables: what is saved and restored, by name.
-        keep: how many are kept.
-        progress: hears of damaged checkpoints.
+        folder: the folder of all courses; created with the first checkpoint.
+        course: key → value of what decides the bits of every step, such as `train.learning_rate`.
+        variables: the variables to save and restore, by name.
+        keep: number of checkpoints to keep.
+        progress: progress callback, which is also notified of damaged checkpoints.
     """
 
     def __init__(
@@ -81,23 +81,23 @@ class Checkpoints:
         self._progress = progress
         self._is_pruned = False
         self._copies = _Copies(variables)
-        self._lines: list[bytes] = []  # of the history, as far as they were written
-        # What is pushed out would be removed as soon as those after it are written.
-        self._writer: Writer[tuple[State, list[tf.Tensor]]] = Writer(self._write, min(keep, _MAX_WAITING), _REST)
+        self._lines: list[bytes] = []  # the lines of the history that were already written
+        # A checkpoint that is pushed out would be removed as soon as the ones after it are written.
+        self._writer: Writer[tuple[State, list[tf.Tensor]]] = Writer(self._write, min(keep, _MAX_WAITING), _IDLE)
 
     def resume(self, how: Literal["auto", "require", "never"], last_step: int) -> State | None:
-        """Restore the variables from the newest checkpoint of the course that is whole.
+        """Restore the variables from the newest undamaged checkpoint of the course.
 
         Args:
-            how: "auto": None if there is none; "require": there must be one; "never": remove those of the course.
-            last_step: where the run ends; later checkpoints are left alone.
+            how: "auto": resume if there is a checkpoint; "require": demand one; "never": remove those of the course.
+            last_step: the last step of the run; later checkpoints are left alone.
 
         Returns:
             The state of the checkpoint, or None to start at step 0.
 
         Raises:
-            InputError: there are checkpoints and none is whole, or there is none although one is required, or the
-                folder of the course is a link.
+            InputError: all checkpoints are damaged, none exists although one is required, or the folder of the course
+                is a link.
         """
         self._sweep()
         if how == "never":
@@ -108,7 +108,7 @@ class Checkpoints:
             try:
                 document = read_state(folder)
                 if document["course"] != self._course:
-                    raise Damaged(f"it is of another course: {in_words(document['course'], self._course)}")
+                    raise Damaged(f"it belongs to another course: {in_words(document['course'], self._course)}")
                 check_files(folder, document["files"])
             except Damaged as damage:
                 damaged.append(folder.name)
@@ -121,23 +121,23 @@ class Checkpoints:
         return None
 
     def save(self, state: State, values: list[tf.Tensor]) -> None:
-        """Let a state and the values of the variables become a checkpoint, soon; the caller need not wait.
+        """Write a state and the values of the variables as a checkpoint, soon, without making the caller wait.
 
         The values are in the order of the variables; nothing may change them in place.
 
-        The oldest checkpoints beyond those to keep are removed. When they come so fast that writing them would take
-        more than a few percent of the time, only the newest are written.
+        The oldest checkpoints beyond those to keep are removed. If checkpoints come so fast that writing them would
+        take more than a few percent of the time, only the newest are written.
 
         Raises:
-            OSError: an earlier one could not be written; the checkpoints before that are as they were.
+            OSError: an earlier checkpoint could not be written; the ones before it are unchanged.
         """
         self._writer.submit((state, values))
 
     def wait(self) -> None:
-        """Return when every checkpoint is on the disk.
+        """Wait until every checkpoint is on the disk.
 
         Raises:
-            OSError: one cannot be written; the checkpoints before are as they were.
+            OSError: a checkpoint cannot be written; the ones before it are unchanged.
         """
         self._writer.wait()
 
@@ -152,7 +152,7 @@ class Checkpoints:
         temporary.mkdir()
         try:
             self._copies.write(temporary / _WEIGHTS, values)
-            # A history only grows.
+            # A history only grows, so earlier lines can be reused.
             self._lines += map(history_line, state.history[len(self._lines) :])
             with files.naming(temporary):
                 (temporary / HISTORY_NAME).write_bytes(b"".join(self._lines))
@@ -163,7 +163,7 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 files.remove(temporary, self._all)
             raise
-        # What was just written stays, also when a longer run left later ones.
+        # The checkpoint just written stays, even if a longer run left later ones.
         others = [folder for folder in self._newest_first() if folder != target]
         for folder in others[max(0, self._keep - 1) :]:
             files.remove_at_once(folder, self._all)
@@ -173,7 +173,7 @@ class Checkpoints:
         for folder in self._newest_first():
             files.remove_at_once(folder, self._all)
         with contextlib.suppress(OSError):
-            self._folder.rmdir()  # where nothing else is in it
+            self._folder.rmdir()  # fails if anything else is in it
 
     def _newest_first(self, last_step: int | None = None) -> list[Path]:
         found = newest_first(self._folder)
@@ -183,32 +183,31 @@ class Checkpoints:
         place = printable(self._folder)
         if damaged:
             raise InputError(
-                f"{place}: {plural(len(damaged), 'checkpoint')} of this run, none of them whole\n"
-                f"damaged: {', '.join(damaged)[:200]}",
-                hint=_RESTART,
+                f"{place}: every checkpoint of this run is damaged: {', '.join(damaged)[:200]}", hint=_RESTART
             )
         if how == "require":
             raise InputError(
-                f"{place}: no checkpoint to go on from up to step {last_step}{self._nearest()}",
-                hint="leave --resume away to start at step 0",
+                f"{place}: no checkpoint up to step {last_step} to resume from{self._nearest()}",
+                hint="leave out --resume to start at step 0",
             )
 
     def _nearest(self) -> str:
-        """Say how the newest checkpoint of another course differs, if there is one."""
+        """Describe how the newest checkpoint of another course differs, if there is one."""
         for course in courses(self._all):
             for folder in newest_first(course)[:1]:
                 with contextlib.suppress(Damaged):
                     return (
-                        f"; those there belong to another run: {in_words(read_state(folder)['course'], self._course)}"
+                        f"; there are checkpoints of another run: "
+                        f"{in_words(read_state(folder)['course'], self._course)}"
                     )
         return ""
 
     def _prune(self) -> None:
-        """Remove the oldest of the other courses, and damaged checkpoints of this one, which stand in its way."""
+        """Remove the oldest other courses, and damaged checkpoints of this one, which are in the way."""
         others = [course for course in courses(self._all) if course != self._folder]
         for course in others[_OTHER_COURSES:]:
             files.remove_at_once(course, self._all)
-        for old in newest_first(self._all):  # of the time before there were courses
+        for old in newest_first(self._all):  # from versions without courses
             if not old.is_symlink():
                 files.remove_at_once(old, self._all)
         for folder in self._newest_first():
@@ -231,9 +230,9 @@ class Checkpoints:
 
 
 class _Copies:
-    """Writes values that variables had as `tf.train.Checkpoint` would have written them then.
+    """Writes earlier values of variables as `tf.train.Checkpoint` would have written them then.
 
-    Within a compiled function it takes a quarter of the time, and lets go of Python meanwhile.
+    In a compiled function this takes a quarter of the time, and releases Python's lock meanwhile.
     """
 
     def __init__(self, variables: Mapping[str, tf.Variable]) -> None:
@@ -245,10 +244,10 @@ class _Copies:
         self._compiled = tf.function(self._assign_and_write, input_signature=signature, autograph=False)
 
     def write(self, prefix: Path, values: list[tf.Tensor]) -> None:
-        """Write values in the order of the variables.
+        """Write values, given in the order of the variables.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: they cannot be written.
         """
         with tf.device("/CPU:0"):
             try:

@@ -1,4 +1,4 @@
-"""The examples of a training run, as TensorFlow wants them."""
+"""The examples of a training run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training reads; the arrays are mapped, read-only.
+    """The data that training reads; the arrays are memory maps, read-only.
 
     Attributes:
         inputs: uint8 [n, D].
@@ -28,10 +28,10 @@ class TrainingData:
         validation_labels: uint8 [m].
         classes: name of each label.
         image_shape: height and width.
-        fit: how a picture becomes such an image; see `Model`.
+        fit: how a picture is fitted to such an image; see `Model`.
         store_digest: content digest of the store.
-        feature_map: what made the rows of images; None where they are pixels.
-        zero, step: of x = (q − zero) / step.
+        feature_map: the map that made the rows from images; None if the rows are pixels.
+        zero, step: the constants of x = (q − zero) / step.
     """
 
     inputs: Bytes
@@ -48,12 +48,12 @@ class TrainingData:
 
     @property
     def layout(self) -> Layout:
-        """How a row makes a picture."""
+        """How the values of a row are laid out as a picture."""
         return layout_of(self.feature_map, self.image_shape)
 
 
 def load_data(path: Path | str) -> TrainingData:
-    """Verify and map the training and the validation split of a store.
+    """Verify and map the training and validation splits of a store.
 
     Raises:
         InputError: there is no store, it is damaged, or its training split is empty.

@@ -1,4 +1,4 @@
-"""Where training runs."""
+"""The devices that training runs on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.distributed.setting import CPU_DEVICES_VARIABLE
 
-# TensorFlow demands this of memory that it takes over instead of copying it (the width of Eigen's widest vectors).
+# Bytes; TensorFlow demands this alignment of memory that it uses without copying (the width of Eigen's widest vectors).
 _ALIGNMENT = 64
 
 
@@ -28,14 +28,14 @@ def available_devices(wanted: str) -> tuple[Device, ...]:
     """Return the devices of this machine that `auto`, `cpu`, `gpu` or `gpu:N` allows, in TensorFlow's order.
 
     Raises:
-        ConfigError: a GPU is wanted that TensorFlow does not see.
+        ConfigError: TensorFlow does not find the requested GPU.
     """
     gpus = [] if wanted == "cpu" else tf.config.list_logical_devices("GPU")
     if gpus:
         number = wanted.removeprefix("gpu:") if wanted.startswith("gpu:") else None
         if number is not None and int(number) >= len(gpus):
             raise ConfigError(
-                [f"train.device: expected gpu:0 to gpu:{len(gpus) - 1}, as TensorFlow counts; received {wanted}"]
+                [f"train.device: expected gpu:0 to gpu:{len(gpus) - 1}, as TensorFlow numbers them; received {wanted}"]
             )
         numbers = range(len(gpus)) if number is None else [int(number)]
         return tuple(Device("gpu", f"/GPU:{number}") for number in numbers)
@@ -48,24 +48,24 @@ def available_devices(wanted: str) -> tuple[Device, ...]:
 
 
 def split_cpu(count: int) -> None:
-    """Let TensorFlow see the processor as so many devices; to be called before it does anything.
+    """Make TensorFlow treat the processor as `count` devices; call it before TensorFlow does anything else.
 
     Raises:
-        ConfigError: it has done something already.
+        ConfigError: TensorFlow is already in use.
     """
     (cpu,) = tf.config.list_physical_devices("CPU")
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     except RuntimeError as error:
         raise ConfigError(
-            [f"{CPU_DEVICES_VARIABLE}: expected a process in which TensorFlow has not done anything yet"]
+            [f"{CPU_DEVICES_VARIABLE}: expected a process that has not used TensorFlow yet; received one that has"]
         ) from error
 
 
 def resident(array: npt.NDArray[np.uint8], device: Device) -> tf.Tensor:
     """Return the array as a tensor on `device`; on a CPU it is not copied if its memory is aligned.
 
-    The array may be a read-only map; its bytes must not change any more.
+    The array may be a read-only map; its bytes must not change afterwards.
     """
     with tf.device(device.name):
         if array.size and array.ctypes.data % _ALIGNMENT == 0:
@@ -74,10 +74,10 @@ def resident(array: npt.NDArray[np.uint8], device: Device) -> tf.Tensor:
 
 
 def _as_writable(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the same memory as an array that NumPy believes to be writable, as DLPack demands; nobody writes to it.
+    """Return the same memory as an array that NumPy takes for writable, as DLPack demands; nothing writes to it.
 
-    A map that is writable and private would count against a limit on memory, written to or not.
+    A writable private map would count against a memory limit even if nothing is written to it.
     """
     memory = (ctypes.c_uint8 * array.nbytes).from_address(array.ctypes.data)
-    memory.array = array  # type: ignore[attr-defined]  # the memory lasts as long as somebody uses it
+    memory.array = array  # type: ignore[attr-defined]  # keeps the memory alive while it is used
     return np.ctypeslib.as_array(memory).reshape(array.shape)

@@ -1,4 +1,4 @@
-"""The course of a run as event files for TensorBoard: loss, validation loss and accuracy, and W as images.
+"""Event files for TensorBoard: loss, validation loss and accuracy over the steps of a run, and W as images.
 
 They are written as `tf.summary` would write them; its own functions for scalars and images need the tensorboard
 package, which is not installed with TensorFlow.
@@ -22,9 +22,9 @@ from mnist_cli.learning.failures import not_written
 from mnist_cli.maps.layout import Layout
 from mnist_cli.pictures.colours import diverging
 
-# TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be inside.
+# TensorBoard reads the files of a folder in the order of their names; the number is the first step that may be in it.
 _NAME = re.compile(r"events\.out\.tfevents\.(\d{10,})\.mnist")
-# Read by TensorBoard's event_processing: from version 2 on, a START event drops what was told of its step and later.
+# TensorBoard's event_processing reads it: from version 2 on, a START event drops earlier events of its step and later.
 _FILE_VERSION = "brain.Event:2"
 
 _BETWEEN = 200  # the grey between two grids of a feature map
@@ -37,9 +37,9 @@ class EventFiles:
     """The event files of one run in a folder.
 
     Args:
-        folder: where they are; made when something is written.
+        folder: the folder; created when something is written.
         classes: name of each label.
-        layout: how the rows of W make a picture.
+        layout: how the rows of W are laid out as a picture.
     """
 
     def __init__(self, folder: Path, classes: Sequence[str], layout: Layout) -> None:
@@ -50,7 +50,7 @@ class EventFiles:
         self._writer: tf.io.TFRecordWriter | None = None
 
     def begin(self, done: int) -> None:
-        """Go on after the record of step `done`, or with 0 from the start: what was told of later steps is dropped."""
+        """Continue after the record of step `done` (0: from the start), and drop events of later steps."""
         self._start = done + 1
         for path in self._folder.glob("*"):
             name = _NAME.fullmatch(path.name)
@@ -63,12 +63,12 @@ class EventFiles:
         Raises:
             OSError: they cannot be written.
         """
-        told = {
+        scalars = {
             "loss": record.loss,
             "validation/loss": record.validation_loss,
             "validation/accuracy": record.validation_accuracy,
         }
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in told.items() if value is not None]
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if value is not None]
         height, width = self._places.shape
         colours = diverging(weights.T, float(np.abs(weights).max()))  # one scale for all classes
         colours = np.pad(colours, ((0, 0), (0, 1), (0, 0)), constant_values=_BETWEEN)
@@ -80,7 +80,7 @@ class EventFiles:
         self._write(Event(wall_time=time.time(), step=record.step, summary=Summary(value=values)))
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -95,7 +95,7 @@ class EventFiles:
                 start = SessionLog(status=SessionLog.START)
                 self._writer.write(Event(wall_time=now, step=self._start, session_log=start).SerializeToString())
             self._writer.write(event.SerializeToString())
-            # Nobody watches a run whose events stay in memory.
+            # TensorBoard sees only events that are on the disk.
             self._writer.flush()
         except tf.errors.OpError as error:
             raise not_written(self._folder, error) from error

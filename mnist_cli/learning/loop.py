@@ -3,12 +3,12 @@
     x = (q − zero) / step                                [m, D]
     loss = mean over the batch of −ln softmax(xW + b)[label]
 
-Every sum is one of whole numbers below 2^53 in float64: exact, hence the same in whatever order a matrix product, a
-thread, a replica or a worker adds. Everything else is elementwise and rounded at once to whole numbers. So the bits do
-not depend on where the loop runs; docs/reproducibility.md has the proof, mnist_cli/maps/softmax.py the tables. What a
-step does with the gradient is the business of a rule (rules.py).
+Every sum is a sum of whole numbers below 2^53 in float64. It is exact, hence the same in whatever order a matrix
+product, a thread, a replica or a worker adds. Everything else is elementwise and rounded to whole numbers at once. So
+the bits do not depend on where the loop runs; docs/reproducibility.md has the proof, mnist_cli/maps/softmax.py the
+tables. A rule (rules.py) decides what a step does with the gradient.
 
-Without AutoGraph the function is traced in 40 ms instead of 400.
+Without AutoGraph, tracing the function takes 40 ms instead of 400.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from mnist_cli.learning.rules import FINE, fine_product, make_rule, on_grid
 from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.maps.softmax import UNIT, largest, tables
 
-# Rows are gathered and cast for as many steps at once as fit into so many values: 6 steps of the tutorial, 4 MB.
+# Values that are gathered and cast at once, for several steps: 6 steps of the tutorial, 4 MB.
 _GROUP_VALUES = 1 << 19
-# A batch larger than this is summed up block by block, so that memory stays bounded: 16 MB as float64.
+# Values of a block; a larger batch is summed up block by block to bound memory: 16 MB as float64.
 _BLOCK_VALUES = 1 << 21
-_ONE = 2.0**20  # of a probability
-_SUM_OF_ONE = 2.0**24  # ΣE where one class has all; its logarithm is 0
+_ONE = 2.0**20  # the probability 1
+_SUM_OF_ONE = 2.0**24  # ΣE if one class has the probability 1; its logarithm is 0
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What some steps in a row came to.
+    """The result of several steps in a row.
 
     Attributes:
-        steps: how many were done; fewer than asked for where a parameter left its range.
+        steps: number of steps done; fewer than requested if a parameter left its range.
         losses: float64 [steps], sum of each batch's losses before its update, in units of 2^-20.
-        values: of the variables after the last step: Wᵀ, b, and what the rule remembers.
-        is_in_range: whether W and b stayed where the arithmetic is exact.
+        values: the variables' values after the last step: Wᵀ, b, and what the rule remembers.
+        is_in_range: whether W and b stayed in the range of exact arithmetic.
     """
 
     steps: int
@@ -57,12 +57,12 @@ class Chunk:
 
 
 class _Examples(NamedTuple):
-    """Examples as a step takes them; `prepared` adds a dimension for the steps before all of them.
+    """Examples in the form that a step takes; `_prepared` adds a leading dimension for the steps.
 
     Attributes:
         rows: q, float64 [m, D].
-        half_less_truth: float64 [K, m], ½ minus 2^20 where the class is the label.
-        places: int32 [m], where the label stands in a flat [K, m].
+        half_less_truth: float64 [K, m], ½, minus 2^20 where the class is the label.
+        places: int32 [m], index of the label's entry in a flat [K, m].
     """
 
     rows: tf.Tensor
@@ -71,15 +71,15 @@ class _Examples(NamedTuple):
 
 
 class TrainingLoop:
-    """The parameters of a softmax regression, from zeros, and the compiled function that trains them.
+    """The parameters of a softmax regression, initially zero, and the compiled function that trains them.
 
     Args:
         data: the examples; the training split stays on the device as bytes.
         settings: how to train.
-        replicas: where all this is; the examples are on every device, the parameters on the first.
+        replicas: the devices; the examples are on every device, the parameters on the first.
 
     Attributes:
-        largest: what |W| and |b| must stay below, in units of 2^-24.
+        largest: the bound that |W| and |b| must stay below, in units of 2^-24.
     """
 
     def __init__(self, data: TrainingData, settings: TrainSettings, replicas: Replicas) -> None:
@@ -98,7 +98,7 @@ class TrainingLoop:
             self.bias = tf.Variable(tf.zeros([classes, 1], tf.float64), name="bias")
             self._averages = self._copies() if settings.ema is not None else ()
             self._best = self._copies() if settings.select == "best" else ()
-            # E before its rounding is the product of an entry of each.
+            # E before rounding is the product of one entry of the high and one of the low table.
             self._high, self._low, self._logarithms = map(tf.constant, tables())
         self._factors = Factors(settings, settings.total_steps(examples), data.step)
         self._rule = make_rule(settings, (self.weights, self.bias), data.step, device)
@@ -107,14 +107,14 @@ class TrainingLoop:
         self._compiled = tf.function(self._steps, input_signature=signature, autograph=False)
 
     def compile(self) -> None:
-        """Trace and optimize the function, by a call that does no step."""
+        """Trace and optimize the function with a call of zero steps."""
         self.run(0, np.empty((0, self._batch), np.int32))
 
     def run(self, first: int, rows: npt.NDArray[np.int32]) -> Chunk:
         """Do one step for each batch of rows.
 
         Args:
-            first: steps done before, which the learning rate depends on.
+            first: steps done before; the learning rate depends on it.
             rows: int32 [steps, batch], positions in the training split.
         """
         factors = self._factors.of_steps(first, len(rows))
@@ -123,22 +123,22 @@ class TrainingLoop:
         return Chunk(int(done), losses.numpy(), tuple(values), bool(highest.numpy() < self.largest))
 
     def snapshot(self, chunk: Chunk) -> list[tf.Tensor]:
-        """Return the values of `variables()` as they are after a chunk, until the next one.
+        """Return the values of `variables()` after a chunk; call it before the next chunk.
 
-        Most came out of the compiled function: to read them one by one, out of the cold, would take 0.15 ms for each.
+        Most are outputs of the compiled function, as reading variables one by one would take 0.15 ms each.
         """
         return [*chunk.values, *(variable.value() for variable in self._best)]
 
     def parameters(self) -> tuple[Floats, Floats]:
-        """Return W, float64 [D, K], and b, float64 [K], as they are now."""
+        """Return the current W, float64 [D, K], and b, float64 [K]."""
         return _as_model((self.weights, self.bias), UNIT)
 
     def model(self) -> tuple[Floats, Floats]:
-        """Return the W and b that are validated and published: their moving averages if there are any."""
+        """Return the W and b to validate and publish: their moving averages, if `ema` is set."""
         return _as_model(self._averages, UNIT / FINE) if self._averages else self.parameters()
 
     def remember_best(self) -> None:
-        """Keep the model as it is now as the best so far; only with `select: best`."""
+        """Keep the current model as the best so far; only with `select: best`."""
         for variable, values in zip(self._best, self.model(), strict=True):
             variable.assign(values.T.reshape(variable.shape) / UNIT)
 
@@ -147,7 +147,7 @@ class TrainingLoop:
         return _as_model(self._best, UNIT)
 
     def variables(self) -> dict[str, tf.Variable]:
-        """Return everything that a run needs to go on, by the name that it has in a checkpoint."""
+        """Return everything that a run needs to resume, by its name in a checkpoint."""
         memory = [f"optimizer_{index:02}" for index in range(len(self._rule.variables))]
         averages = ("average_weights", "average_bias") if self._averages else ()
         best = ("best_weights", "best_bias") if self._best else ()
@@ -200,7 +200,7 @@ class TrainingLoop:
         arrays = [tf.TensorArray(tf.float64, count, element_shape=[size]) for _ in range(2)]
         zero = tf.constant(0.0, tf.float64)
         values = (0, zero, *arrays, *parameters, *averages, *self._rule.begin(parameters))
-        # Of the next groups, one may be prepared meanwhile: more would need their memory.
+        # One more group may be prepared meanwhile; several would need more memory.
         done, highest, distances, sums, *values = tf.while_loop(
             until(count), steps_of_a_group, values, parallel_iterations=2
         )
@@ -212,7 +212,7 @@ class TrainingLoop:
         return done, highest, losses, [variable.read_value() for variable in self._trained()]
 
     def _prepared(self, device: int, rows: tf.Tensor) -> _Examples:
-        """Return the examples at rows int32 [steps, m], from one of the devices, with the steps in front."""
+        """Return the examples at rows int32 [steps, m] on a device, with a leading dimension for the steps."""
         all_inputs, all_labels = self._examples[device]
         shape, flat = tf.shape(rows), tf.reshape(rows, [-1])
         size = rows.shape[1] or shape[1]
@@ -223,10 +223,10 @@ class TrainingLoop:
         return _Examples(inputs, truth, labels * size + tf.range(size))
 
     def _sums(self, examples: _Examples, weights: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Return what a step needs of some examples.
+        """Return the losses' parts and the sums of the gradients over m examples.
 
         Args:
-            examples: m of them.
+            examples: m examples.
             weights: Vᵀ, float64 [K, D].
             bias: float64 [K, 1].
 
@@ -243,7 +243,7 @@ class TrainingLoop:
         high = tf.gather(self._high, tf.bitwise.right_shift(cut, 8))
         powers = on_grid(high * tf.gather(self._low, tf.bitwise.bitwise_and(cut, 255)))
         sums = tf.reduce_sum(powers, axis=0)
-        # ⌊p + ½⌋ minus 2^20 at the label, in one addition: no quotient is so close to a half that it would matter.
+        # ⌊p + ½⌋ minus 2^20 at the label, in one addition: no quotient is close enough to a half to be rounded wrongly.
         errors = tf.floor(powers * _ONE / sums + examples.half_less_truth)
         by_bias = tf.reduce_sum(errors, axis=1, keepdims=True)
         by_weights = tf.matmul(errors, examples.rows)
@@ -252,7 +252,7 @@ class TrainingLoop:
         return tf.gather(tf.reshape(distances, [-1]), examples.places), sums, by_weights, by_bias
 
     def _shared_sums(self, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> list[tf.Tensor]:
-        """Return the same of rows int32 [batch], which replicas and blocks sum up; the loss is in one number."""
+        """Return the same for rows int32 [batch], summed by replicas and blocks; the loss is one number."""
         loss, *gradients = self._replicas.sums(self._sum_of_blocks, rows, weights, bias)
         return [loss, tf.constant([_SUM_OF_ONE], tf.float64), *gradients]
 
@@ -269,7 +269,7 @@ class TrainingLoop:
             return (start + self._block, *(total + part for total, part in zip(totals, parts, strict=True)))
 
         zeros = (0, tf.zeros([1], tf.float64), tf.zeros_like(weights), tf.zeros_like(bias))
-        # One at a time: two would need the memory of two.
+        # One block at a time, to save memory.
         totals: tuple[tf.Tensor, ...] = tf.while_loop(
             lambda start, *_: start < count, add, zeros, parallel_iterations=1
         )
@@ -292,7 +292,7 @@ class TrainingLoop:
 
 
 def _as_model(variables: Sequence[tf.Variable], unit: float) -> tuple[Floats, Floats]:
-    """Return Wᵀ [K, D] and b [K, 1] as the model has them: W, float64 [D, K], and b, float64 [K], on the grid."""
+    """Turn Wᵀ [K, D] and b [K, 1] into those of a model: W, float64 [D, K], and b, float64 [K], on the grid."""
     # + 0.0 makes −0 a 0.
     weights, bias = (np.floor(variable.numpy() * (unit / UNIT) + 0.5) * UNIT + 0.0 for variable in variables)
     return np.ascontiguousarray(weights.T), bias[:, 0]

@@ -1,7 +1,7 @@
-"""The optimizers and schedules by name, which parameters each has, and their defaults.
+"""The optimizers and schedules by name, with the parameters of each and their defaults.
 
-The settings, the stage's key and the training itself ask here which parameter belongs to what. Three optimizers are
-computed here, in whole numbers; the others are Keras's.
+The settings, the stage's key and the training look up here which parameter belongs to which optimizer or schedule.
+Three optimizers are computed in whole numbers (rules.py); the others are Keras's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from mnist_cli.machine import installed_version
 
-# Keras's defaults but for the learning rates, which suit 1000 steps of softmax regression on 100 images each, and
-# momentum, which Keras leaves at 0.
+# Keras's defaults, except the learning rates, which suit 1000 steps of softmax regression on 100 images each, and
+# momentum, which is 0 in Keras.
 OPTIMIZERS: Mapping[str, Mapping[str, float]] = {
     "sgd": {"learning_rate": 0.5, "weight_decay": 0.0},
     "momentum": {"learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.9},
@@ -25,9 +25,9 @@ OPTIMIZERS: Mapping[str, Mapping[str, float]] = {
     "rmsprop": {"learning_rate": 0.002, "weight_decay": 0.0, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7},
     "adagrad": {"learning_rate": 0.05, "weight_decay": 0.0, "epsilon": 1e-7},
 }
-# The same bits on every machine.
+# These give the same bits on every machine.
 EXACT_OPTIMIZERS = ("sgd", "momentum", "nesterov")
-# None: the steps of the run, without those of the warm-up.
+# decay_steps None: the steps of the run, without those of the warm-up.
 SCHEDULES: Mapping[str, Mapping[str, float | None]] = {
     "constant": {},
     "cosine": {"decay_steps": None, "end_fraction": 0.0, "warmup_steps": 0},
@@ -38,9 +38,9 @@ SCHEDULES: Mapping[str, Mapping[str, float | None]] = {
 
 
 def keras_runtime(device: str | None) -> dict[str, str | None]:
-    """Return what can move the bits of an optimizer of Keras, on a kind of device; None: not known, or not installed.
+    """Return what can move the bits of a Keras optimizer on a kind of device; None: unknown, or not installed.
 
-    Its arithmetic is TensorFlow's, elementwise, with powers by the C library.
+    Such an optimizer uses TensorFlow's elementwise arithmetic, with powers by the C library.
     """
     versions = {package: installed_version(package) for package in ("tensorflow", "keras")}
     return {"device": device, **versions, "machine": platform.machine()}

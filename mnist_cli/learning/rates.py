@@ -1,7 +1,7 @@
-"""What each step multiplies with: the learning rate and what follows from it, by decimal arithmetic on the host.
+"""The factors of each step: the learning rate and what follows from it, by decimal arithmetic on the host.
 
-No libm: the digits are the same on every machine. Each factor is rounded to K · 2^-s with 2^20 ≤ K < 2^21, so that its
-product with a whole number below 2^32 is exact in float64, and no rate rounds to zero.
+It does not use libm, so the digits are the same on every machine. Each factor is rounded to K · 2^-s with
+2^20 ≤ K < 2^21, so that its product with a whole number below 2^32 is exact in float64, and no rate rounds to zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mnist_cli.learning.settings import TrainSettings
 _BITS = 21
 _DIGITS = 40
 _PI = Decimal("3.1415926535897932384626433832795028841971693993751")
-# Huge exponents become infinite, or zero, instead of errors.
+# Without traps, an overflow gives infinity and an underflow zero, instead of an error.
 _CONTEXT = Context(prec=_DIGITS, traps=[])
 
 # The columns of `Factors.of_steps`.
@@ -32,8 +32,8 @@ class Factors:
 
     Args:
         settings: how to train.
-        total_steps: of the run, for a schedule that falls over all of it.
-        step: of x = (q − zero) / step.
+        total_steps: steps of the run, for a schedule that spans all of it.
+        step: the constant of x = (q − zero) / step.
     """
 
     def __init__(self, settings: TrainSettings, total_steps: int, step: int) -> None:
@@ -45,17 +45,18 @@ class Factors:
         self._average = rounded(1 - decimal(settings.ema or 0))
 
     def of_steps(self, first: int, count: int) -> npt.NDArray[np.float64]:
-        """Return float64 [count, 5], a row for each step from `first` on, which counts from 0.
+        """Return float64 [count, 5], a row for each step from `first` on, counted from 0.
 
-        The columns: what multiplies the mean gradient of W in stored units (rate / step), that of b (rate), W for the
-        penalty (rate · 2 · l2), W for weight decay (rate · weight_decay), and the difference to the moving average.
+        The columns are the factors of the mean gradient of W in stored units (rate / step), of that of b (rate), of W
+        for the penalty (rate · 2 · l2), of W for weight decay (rate · weight_decay), and of the difference to the
+        moving average (1 − ema).
         """
         if self._share is None:
             table = np.tile(self._constant, (count, 1))
         else:
             table = np.array([self._row(done) for done in range(first, first + count)], np.float64).reshape(count, 5)
         if first == 0 and count:
-            table[0, AVERAGE] = 1.0  # there is nothing to average with yet
+            table[0, AVERAGE] = 1.0  # the first step has nothing to average with
         return table
 
     @cached_property
@@ -70,12 +71,12 @@ class Factors:
 
 
 def decimal(value: float) -> Decimal:
-    """Return a number as it is written: 0.1 is a tenth."""
+    """Return the decimal number that a float prints as: 0.1 is exactly a tenth."""
     return Decimal(repr(value))
 
 
 def rounded(value: Decimal, divisor: int = 1) -> float:
-    """Return a number ≥ 0, divided, with 21 significant bits; halves go up."""
+    """Return value / divisor, for a value ≥ 0, rounded to 21 significant bits, halves up."""
     if not value.is_finite():
         return math.inf
     fraction = Fraction(value) / divisor
@@ -93,7 +94,7 @@ def rounded(value: Decimal, divisor: int = 1) -> float:
 
 
 def _schedule(settings: TrainSettings, total_steps: int) -> Callable[[int], Decimal] | None:
-    """Return what is left of the rate after so many steps, or None where it does not change."""
+    """Return a function from steps done to the share of the rate that is left, or None if the rate is constant."""
     given = settings.schedule_parameters(total_steps)
     total = int(given.get("decay_steps") or 1)
     end, decay_rate, power = (decimal(given.get(name) or 0) for name in ("end_fraction", "decay_rate", "power"))
@@ -117,7 +118,7 @@ def _schedule(settings: TrainSettings, total_steps: int) -> Callable[[int], Deci
 
 
 def _power(base: Decimal, exponent: Decimal) -> Decimal:
-    """Return base ≥ 0 to the exponent ≥ 0; 0 to the 0 is 1."""
+    """Return base to the power of exponent, both ≥ 0; 0 to the power of 0 is 1."""
     if not exponent or not base:
         return Decimal(0 if exponent else 1)
     return base if exponent == 1 else (base.ln() * exponent).exp()

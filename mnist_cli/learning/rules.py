@@ -1,9 +1,9 @@
-"""What a step does with the gradients: the part of the training loop that differs from optimizer to optimizer.
+"""What a step does with the gradients: the part of the training loop that differs between optimizers.
 
 W and b are whole numbers in units of 2^-24 here, velocities and averages in units of 2^-40, all held in float64. Every
-product is exact (below 2^53) before it is rounded to a whole number, so no machine, library or order of sums can
-choose a bit. Keras's optimizers are the exception: they get exact gradients and W is put back on the grid after each
-step, but what they compute in between is theirs.
+product is exact (below 2^53) before it is rounded to a whole number, so no bit depends on the machine, the library or
+the order of sums. Keras's optimizers are the exception: they get exact gradients, and W is put back on the grid after
+each step, but in between they compute in floating point.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from mnist_cli.learning.settings import TrainSettings
 from mnist_cli.maps.softmax import UNIT
 
 Tensors = tuple[tf.Tensor, ...]
-# From units of 2^-24 to units of 2^-40.
+# The factor from units of 2^-24 to units of 2^-40.
 FINE = 2.0**16
 _HALF = 2.0**22
 
 
 class Rule(Protocol):
-    """How Wᵀ and b change; called while the loop is traced.
+    """The update of Wᵀ and b in a step; its methods are called while the loop is traced.
 
     Attributes:
-        variables: what a rule remembers from step to step, beside Wᵀ and b.
+        variables: what a rule remembers from step to step, besides Wᵀ and b.
     """
 
     variables: Sequence[tf.Variable]
 
     def begin(self, parameters: Tensors) -> Tensors:
-        """Return the values that travel through the loop beside Wᵀ and b."""
+        """Return the values that the loop carries besides Wᵀ and b."""
 
     def update(self, parameters: Tensors, memory: Tensors, gradients: Tensors, factors: Sequence[tf.Tensor]) -> Tensors:
         """Do a step and return Wᵀ, b and the memory after it.
 
         Args:
             parameters: Wᵀ float64 [K, D] and b float64 [K, 1], in units of 2^-24.
-            memory: what `begin`, or the step before, gave.
-            gradients: of the mean loss, by each, in units of 2^-24 and not yet whole; that of Wᵀ times the `step` of
-                x = (q − zero) / step.
+            memory: the values from `begin` or from the step before.
+            gradients: of the mean loss by Wᵀ and by b, in units of 2^-24, not rounded; that by Wᵀ is multiplied by the
+                `step` of x = (q − zero) / step.
             factors: float64 [] each, the columns of `Factors.of_steps`.
         """
 
     def end(self, memory: Tensors) -> None:
-        """Bring the values into the variables after the last step."""
+        """Assign the values to the variables after the last step."""
 
 
 def on_grid(values: tf.Tensor) -> tf.Tensor:
-    """Return ⌊v + ½⌋: not `round`, which takes halves to the even neighbour."""
+    """Return ⌊v + ½⌋; `round` would round halves to even."""
     return tf.floor(values + 0.5)
 
 
 def fine_product(values: tf.Tensor, factor: Any) -> tf.Tensor:
-    """Return whole numbers below 2^53 times a factor of 21 bits, in two parts, each exact before its rounding."""
+    """Multiply whole numbers below 2^53 by a factor of 21 bits, in two parts, each exact before its rounding."""
     high = tf.floor(values * (1 / _HALF))
     low = values - high * _HALF
     return on_grid(high * (factor * _HALF)) + on_grid(low * factor)
 
 
 class GradientDescent:
-    """W ← W − rate · ∂loss/∂W − rate · (2 · l2 + weight_decay) · W, and b alike without the last."""
+    """W ← W − rate · ∂loss/∂W − rate · (2 · l2 + weight_decay) · W; b likewise without the last term."""
 
     def __init__(self, settings: TrainSettings) -> None:
         self.variables: Sequence[tf.Variable] = ()
@@ -89,8 +89,8 @@ class GradientDescent:
 class Momentum:
     """U ← momentum · U − rate · gradient, W ← W + U; Nesterov's W ← W + momentum · U − rate · gradient.
 
-    U is in units of 2^-40. It cannot leave the range of exact products while W stays within its own, as
-    each step adds U · 2^-16 to W.
+    U is in units of 2^-40. It cannot leave the range of exact products while W stays in its range, since each step adds
+    U · 2^-16 to W.
     """
 
     def __init__(self, settings: TrainSettings, parameters: Sequence[tf.Variable]) -> None:
@@ -127,7 +127,7 @@ class Momentum:
 
 
 class KerasRule:
-    """Any optimizer of Keras, in float64; it reads and changes variables of its own in each step."""
+    """Any Keras optimizer, in float64; it reads and changes its own variables in each step."""
 
     def __init__(self, settings: TrainSettings, parameters: Sequence[tf.Variable], step: int) -> None:
         self._own = [tf.Variable(tf.zeros_like(variable)) for variable in parameters]
@@ -140,7 +140,7 @@ class KerasRule:
         self.variables: Sequence[tf.Variable] = [variable.value for variable in optimizer.variables]
 
     def begin(self, parameters: Tensors) -> Tensors:
-        """Bring Wᵀ and b into the optimizer's variables."""
+        """Assign Wᵀ and b to the optimizer's variables."""
         self._assign(parameters)
         return ()
 
@@ -156,7 +156,7 @@ class KerasRule:
         return *changed, *memory
 
     def end(self, memory: Tensors) -> None:
-        """Do nothing: the variables are as they should be."""
+        """Do nothing: the variables are already up to date."""
 
     def _assign(self, parameters: Tensors) -> None:
         for variable, value in zip(self._own, parameters, strict=True):
@@ -164,7 +164,7 @@ class KerasRule:
 
 
 def make_rule(settings: TrainSettings, parameters: Sequence[tf.Variable], step: int, device: Device) -> Rule:
-    """Return the rule that the settings ask for, for Wᵀ and b, and inputs x = (q − zero) / step."""
+    """Return the rule of the configured optimizer, for Wᵀ and b, and inputs x = (q − zero) / step."""
     with tf.device(device.name):
         if settings.optimizer == "sgd":
             return GradientDescent(settings)
@@ -174,7 +174,7 @@ def make_rule(settings: TrainSettings, parameters: Sequence[tf.Variable], step: 
 
 
 def _shrinks(settings: TrainSettings) -> tuple[int, ...]:
-    """Return the columns of the factors that W is multiplied with and loses."""
+    """Return the columns of the factors whose products with W are subtracted from W."""
     wanted = {L2: settings.l2, DECAY: settings.optimizer_parameters()["weight_decay"]}
     return tuple(column for column, value in wanted.items() if value)
 

@@ -44,19 +44,19 @@ class TrainSettings(Section):
     learning_rate: float | None = parameter(
         None,
         optional(number(above=0, metavar="RATE")),
-        "Step size; null takes what suits the optimizer, 0.5 for sgd",
+        "Learning rate; null: the optimizer's default, 0.5 for sgd",
         option="--learning-rate",
     )
     optimizer: str = parameter(
         "sgd",
         one_of(tuple(OPTIMIZERS)),
-        f"What turns gradients into steps: {', '.join(OPTIMIZERS)}",
+        f"Optimizer: {', '.join(OPTIMIZERS)}",
         option="--optimizer",
     )
     momentum: float | None = parameter(
         None,
         _FRACTION,
-        "Share of the previous step that is added (momentum, nesterov: 0.9; rmsprop: 0)",
+        "Share of the previous step to add (momentum, nesterov: 0.9; rmsprop: 0)",
         of="train.optimizer",
     )
     beta_1: float | None = parameter(
@@ -80,40 +80,40 @@ class TrainSettings(Section):
     weight_decay: float | None = parameter(
         None,
         _FROM_ZERO,
-        "Share of W that a step at learning rate 1 takes away (adamw: 0.004; others: 0)",
+        "Share of W that a step at learning rate 1 subtracts (adamw: 0.004; others: 0)",
         of="train.optimizer",
     )
     schedule: str = parameter(
         "constant",
         one_of(tuple(SCHEDULES)),
-        "How the learning rate falls: constant, cosine, exponential, inverse_time or polynomial",
+        "Schedule of the learning rate: constant, cosine, exponential, inverse_time or polynomial",
         option="--schedule",
     )
     decay_steps: int | None = parameter(
         None,
         optional(whole(1, 10**9)),
-        "Steps in which it falls; null: all of the run, so that a longer run is another run",
+        "Steps over which it falls; null: the whole run, so a longer run starts over",
         of="train.schedule",
     )
     decay_rate: float | None = parameter(
         None,
         _FROM_ZERO,
-        "What is left after them (exponential: 0.1), or how strongly it falls (inverse_time: 1)",
+        "Share left after decay_steps (exponential: 0.1), or strength of the decay (inverse_time: 1)",
         of="train.schedule",
     )
     end_fraction: float | None = parameter(
         None,
         optional(number(low=0, metavar="FRACTION")),
-        "Share of the learning rate that it falls to (cosine, polynomial: 0)",
+        "Share of the learning rate at the end (cosine, polynomial: 0)",
         of="train.schedule",
     )
     power: float | None = parameter(
-        None, _FROM_ZERO, "Of the polynomial; 1 is a straight line (polynomial: 1)", of="train.schedule"
+        None, _FROM_ZERO, "Exponent of the polynomial; 1: a straight line (polynomial: 1)", of="train.schedule"
     )
     warmup_steps: int | None = parameter(
-        None, optional(whole(0, 10**9)), "Steps in which it rises from zero first (cosine: 0)", of="train.schedule"
+        None, optional(whole(0, 10**9)), "Steps over which it first rises from zero (cosine: 0)", of="train.schedule"
     )
-    l2: float | None = parameter(None, _FROM_ZERO, "Adds this many times the sum of W² to the loss; null: nothing")
+    l2: float | None = parameter(None, _FROM_ZERO, "Factor of the sum of W² that is added to the loss; null: none")
     ema: float | None = parameter(
         None,
         optional(number(low=0, below=1, metavar="DECAY")),
@@ -131,14 +131,14 @@ class TrainSettings(Section):
     device: str = parameter(
         "auto",
         matching(DEVICE_PATTERN, "auto, cpu, gpu or gpu:N", "DEVICE", ("auto", "cpu", "gpu")),
-        "Where to train: auto (a GPU if there is one), cpu, gpu, or gpu:N for a certain one",
+        "Device: auto (a GPU if there is one), cpu, gpu, or gpu:N for a particular GPU",
         option="--device",
         counts=False,
     )
     strategy: str = parameter(
         "single",
         one_of(STRATEGIES),
-        "Who computes a step: single (one device), mirrored (all GPUs of a machine), or multiworker (of many)",
+        "Which devices train: single (one), mirrored (all GPUs of a machine), or multiworker (those of many machines)",
         option="--strategy",
         counts=False,
     )
@@ -146,17 +146,17 @@ class TrainSettings(Section):
     checkpoint_every: int | None = parameter(
         1000,
         optional(whole(1)),
-        "Steps between two checkpoints, or null; fewer where they would take over 3 % of the time",
+        "Steps between two checkpoints, or null; more if they would take over 3 % of the time",
         counts=False,
     )
     checkpoint_seconds: float | None = parameter(
         30,
         optional(number(above=0, metavar="SECONDS")),
-        "Seconds after which there is a checkpoint all the same, or null",
+        "Seconds after which to write a checkpoint in any case, or null",
         counts=False,
     )
     keep_checkpoints: int = parameter(
-        3, whole(0), "How many checkpoints of a finished run stay, the newest ones", counts=False
+        3, whole(0), "How many of the newest checkpoints to keep after a run", counts=False
     )
     tensorboard: bool = parameter(
         False, boolean(), "Write event files for TensorBoard to artifacts/train/tensorboard", counts=False
@@ -164,47 +164,47 @@ class TrainSettings(Section):
 
     @property
     def rate(self) -> float:
-        """The learning rate, or the one that suits the optimizer."""
+        """The learning rate, or the optimizer's default."""
         return OPTIMIZERS[self.optimizer]["learning_rate"] if self.learning_rate is None else self.learning_rate
 
     @property
     def is_exact(self) -> bool:
-        """Whether the optimizer is computed in whole numbers here; else it is Keras's, and so are its last bits."""
+        """Whether the optimizer is computed in whole numbers; else it is Keras's, whose last bits can differ."""
         return self.optimizer in EXACT_OPTIMIZERS
 
     def optimizer_parameters(self) -> dict[str, float]:
-        """Return what the optimizer is made with, without the learning rate."""
+        """Return the optimizer's parameters without the learning rate, defaults filled in."""
         table = OPTIMIZERS[self.optimizer]
         return {name: self._given(name, default) for name, default in table.items() if name != "learning_rate"}
 
     def schedule_parameters(self, total_steps: int | None) -> dict[str, float | None]:
-        """Return what the schedule is made with, in a run of so many steps (None: not known)."""
+        """Return the schedule's parameters, defaults filled in, for a run of `total_steps` (None: unknown)."""
         filled = {name: self._given(name, default) for name, default in SCHEDULES[self.schedule].items()}
         if "decay_steps" in filled and filled["decay_steps"] is None and total_steps is not None:
             filled["decay_steps"] = max(1, total_steps - int(filled.get("warmup_steps") or 0))
         return filled
 
     def batch(self, examples: int) -> int:
-        """Return the examples in a step, of a training split with so many."""
+        """Return the number of examples in a step, for a training split of `examples`."""
         return examples if self.batch_size == "full" else self.batch_size
 
     def total_steps(self, examples: int) -> int:
-        """Return the steps of the whole run; the last one may run into the epoch after."""
+        """Return the number of steps of the run; the last one may reach into the next epoch."""
         return self.steps if self.epochs is None else math.ceil(self.epochs * examples / self.batch(examples))
 
     def misfits(self, config: Config | None) -> Iterator[Misfit]:
-        """Give each value that would do nothing, or that contradicts another."""
+        """Yield each value that would have no effect, or that contradicts another."""
         problem: str | None
         for kind, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             chosen = getattr(self, kind)
             for name in (declared.name for declared in self.parameters() if declared.of == f"train.{kind}"):
                 if getattr(self, name) is not None and name not in table[chosen]:
                     having = " and ".join(other for other in table if name in table[other])
-                    problem = f"the {kind} {chosen} has none; it belongs to {having}; expected null"
+                    problem = f"the {kind} {chosen} has no such parameter; it belongs to {having}; expected null"
                     yield Misfit(f"train.{name}", problem, (f"train.{kind}",))
         if problem := unusable_device(self.device, self.strategy):
             yield Misfit("train.device", problem, ("train.strategy",))
-        # How many steps an epoch has is known when the store is; `check_data` asks again then.
+        # The steps of an epoch are known only with the store; `check_data` checks again then.
         if self.epochs is None and (problem := self._excess_warmup(self.steps)):
             yield Misfit("train.warmup_steps", problem, ("train.schedule", "train.steps", "train.epochs"))
         if config is not None and not config.value("preprocess.validation_size"):
@@ -213,14 +213,14 @@ class TrainSettings(Section):
                 yield Misfit(f"train.{name}", problem, ("preprocess.validation_size",))
 
     def check_data(self, examples: int, validation: int) -> None:
-        """Refuse settings that do not suit a store.
+        """Check that the settings fit a store.
 
         Args:
-            examples: of the training split.
-            validation: examples of the validation split.
+            examples: number of examples in the training split.
+            validation: number of examples in the validation split.
 
         Raises:
-            ConfigError: the warm-up is longer than the run, or there is no validation split for what needs one.
+            ConfigError: the warm-up is longer than the run, or a setting needs a validation split and it is empty.
         """
         if problem := self._excess_warmup(self.total_steps(examples)):
             raise ConfigError([f"train.warmup_steps: {problem}"])
@@ -235,19 +235,19 @@ class TrainSettings(Section):
         return {"seed": config.value("seed"), **self.decisive()}
 
     def decisive(self) -> dict[str, Any]:
-        """Return the same without the seed; a parameter that the optimizer or the schedule lacks is left out."""
+        """Return the same without the seed; leave out parameters that the optimizer or the schedule does not have."""
         decided = super().decisive()
         del decided["train.epochs" if self.epochs is None else "train.steps"]
         decided["train.learning_rate"] = self.rate
-        decided["train.l2"] = self.l2 or None  # nothing is added, however that is said
+        decided["train.l2"] = self.l2 or None  # 0 and null both add nothing
         chosen = self.optimizer_parameters() | self.schedule_parameters(None)
         decided |= {f"train.{name}": value for name, value in chosen.items()}
         return {path: value for path, value in decided.items() if value is not None}
 
     def course(self, seed: int) -> dict[str, Any]:
-        """Return key → value of what decides each step, however many there are.
+        """Return key → value of what decides each step, but not their number.
 
-        The length is left out, unless the schedule stretches over it; so a longer run goes on from a shorter one.
+        The length is left out, unless the schedule spans the run; so a longer run can resume from a shorter one.
         """
         stretches = "decay_steps" in SCHEDULES[self.schedule] and self.decay_steps is None
         length = () if stretches else tuple(f"train.{name}" for name in _LENGTH)
@@ -258,7 +258,7 @@ class TrainSettings(Section):
         return default if value is None else value
 
     def _excess_warmup(self, total_steps: int) -> str | None:
-        """Return what is wrong with a warm-up that outlasts the run: the rate would never become what it should."""
+        """Return what is wrong if the warm-up outlasts the run, so that the rate would never reach its value."""
         if (self.warmup_steps or 0) <= total_steps:
             return None
         return f"expected at most the {total_steps:,} steps of the run; received {self.warmup_steps:,}"

@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""Measures what the time is spent on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds by what they were spent on."""
+    """Seconds by the work they were spent on."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

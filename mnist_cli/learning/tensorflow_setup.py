@@ -1,10 +1,9 @@
 """Importing TensorFlow: once, quietly, and in less time.
 
-Two shortcuts, measured on two cores (TensorFlow 2.21, Python 3.11) as the processor time that `mnist train` takes
-longer without them, medians of six runs in turns, of 3.5 s in all. The garbage collector looks again and again at a
-million objects that all stay, and takes them apart one by one at exit: to switch it off during the import and
-`gc.freeze` them after it saves 0.36 s. Keras imports matplotlib.pyplot where it is installed, for two functions that
-draw galleries: 0.45 s.
+Two shortcuts save processor time, measured with `mnist train` (3.5 s in all) on two cores (TensorFlow 2.21, Python
+3.11), as medians of six alternating runs. The garbage collector keeps examining a million objects that all stay, and
+frees them one by one at exit; switching it off during the import and calling `gc.freeze` after it saves 0.36 s. Keras
+imports matplotlib.pyplot if it is installed, for two functions that draw galleries; preventing that saves 0.45 s.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from mnist_cli.errors import InputError
 from mnist_cli.memory import TENSORFLOW_NEEDS, memory_failure, require_memory
 from mnist_cli.text import printable
 
-# Held while TensorFlow is being imported: `sys.modules` has a module from its first line on.
+# Held while TensorFlow is being imported: `sys.modules` lists a module as soon as its import begins.
 _LOCK = threading.Lock()
-# What the libraries in TensorFlow log before they read TF_CPP_MIN_LOG_LEVEL: `I0000 00:00:1795326215.607872 …`.
+# Lines that TensorFlow's libraries log before they read TF_CPP_MIN_LOG_LEVEL: `I0000 00:00:1795326215.607872 …`.
 _LOG_LINE = re.compile(
     rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages before absl"
     rb"|INFO: Created TensorFlow Lite "
@@ -37,17 +36,17 @@ _LOG_LINE = re.compile(
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, or wait until an import that is under way is done.
+    """Import TensorFlow, or wait for an import that is under way.
 
-    What TensorFlow and Keras read from the environment is set and cleared; see mnist_cli/environment.py.
+    The variables that TensorFlow and Keras read from the environment are set or cleared; see mnist_cli/environment.py.
 
     Raises:
         InputError: TensorFlow is not installed, or does not run here.
-        MnistError: memory is not enough for it.
+        MnistError: there is too little memory for it.
     """
     with _LOCK:
-        logging.getLogger("tensorflow").addFilter(_is_news)  # a second time it changes nothing
-        environment.prepare(environment.TENSORFLOW, environment.KERAS)  # some are read later than at the import
+        logging.getLogger("tensorflow").addFilter(_is_news)  # adding it again changes nothing
+        environment.prepare(environment.TENSORFLOW, environment.KERAS)  # some variables are read after the import
         if "tensorflow" in sys.modules:
             return
         require_memory(TENSORFLOW_NEEDS, "TensorFlow")
@@ -63,9 +62,9 @@ def import_tensorflow() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a log line of TensorFlow is worth passing on.
+    """Tell whether to pass on a log line of TensorFlow.
 
-    Each training in a process traces functions of its own; after five, TensorFlow takes that for an oversight.
+    Each training in a process traces its own functions; after five, TensorFlow warns about retracing.
     """
     message = str(record.getMessage())
     return not ("retracing" in message and "mnist_cli." in message)
@@ -74,7 +73,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 def import_in_background() -> None:
     """Start `import_tensorflow` in a thread, unless TensorFlow is imported or about to be.
 
-    An error is not reported: whoever needs TensorFlow imports it again, and gets the error.
+    Errors are dropped: the code that needs TensorFlow imports it again and gets the error.
     """
     if "tensorflow" in sys.modules or not _LOCK.acquire(blocking=False):
         return
@@ -88,7 +87,7 @@ def import_in_background() -> None:
             _LOCK.release()
 
     with contextlib.ExitStack() as stack:
-        # Entered before the caller goes on, so that no progress bar takes hold of the stderr that is turned away.
+        # Entered before the caller goes on, so that no progress bar picks up the redirected stderr.
         stack.enter_context(quiet())
         cleanup = stack.pop_all()
     threading.Thread(target=work, name="import-tensorflow", daemon=True).start()
@@ -102,7 +101,7 @@ def _import() -> None:
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Let the garbage collector rest; what exists at the end is never looked at again, as it stays anyway."""
+    """Switch the garbage collector off, and freeze the objects that exist at the end, since they stay anyway."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -114,7 +113,7 @@ def _without_collection() -> Iterator[None]:
 
 
 class _NoMatplotlib(importlib.abc.MetaPathFinder):
-    """Makes one thread, and no other, find that Matplotlib is not installed."""
+    """Makes Matplotlib look uninstalled to one thread only."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -126,13 +125,13 @@ class _NoMatplotlib(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def _without_matplotlib() -> Iterator[None]:
-    """Keep Keras, which copes without, from importing Matplotlib.
+    """Keep Keras, which works without it, from importing Matplotlib.
 
-    The price: in this process `keras.visualization` says that Matplotlib is missing. Whatever else uses Matplotlib
-    imports it as ever.
+    As a result, `keras.visualization` reports in this process that Matplotlib is missing. Other code can import
+    Matplotlib as usual.
     """
     finder = _NoMatplotlib()
-    # New lists instead of insert and remove: another thread may be walking through the old one.
+    # New lists instead of insert and remove: another thread may be iterating over the old one.
     sys.meta_path = [finder, *sys.meta_path]
     try:
         yield
@@ -142,14 +141,15 @@ def _without_matplotlib() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep TensorFlow's log lines, and LiteRT's, from the process's stderr, and nothing else.
+    """Keep the log lines of TensorFlow and LiteRT, and nothing else, from the process's stderr.
 
-    No setting silences them, and they do not pass through Python, so descriptor 2 is turned to a temporary file.
-    Python's `sys.stderr` meanwhile writes to the true one; what others wrote to the descriptor comes out at the end.
+    No setting silences them, and they do not pass through Python, so descriptor 2 is redirected to a temporary file.
+    Python's `sys.stderr` meanwhile writes to the real stderr. Other lines written to the descriptor are passed on at
+    the end.
     """
     try:
         real = os.dup(2)
-    except OSError:  # There is no stderr.
+    except OSError:  # the process has no stderr
         yield
         return
     with tempfile.TemporaryFile() as captured:
@@ -165,19 +165,19 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _python_stderr_on(descriptor: int) -> Iterator[None]:
-    """Let `sys.stderr` write to `descriptor`, if it writes to descriptor 2."""
+    """Make `sys.stderr` write to `descriptor`, if it writes to descriptor 2."""
     before = sys.stderr
     if before is None or _descriptor_of(before) != 2:
         yield
         return
-    # Not closed at the end, and neither is the descriptor: a logger that was set up meanwhile writes to it for ever.
+    # Neither this file nor the descriptor is closed: a logger that is set up meanwhile keeps writing to it.
     other = open(descriptor, "w", 1, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
     before.flush()
     sys.stderr = other
     try:
         yield
     finally:
-        # Someone may have put a stream of his own in its place; it stays.
+        # Other code may have replaced it meanwhile; its stream stays.
         if sys.stderr is other:
             sys.stderr = before
 

@@ -1,4 +1,4 @@
-"""A training run: chunks of compiled steps, and between them records, checkpoints and signals."""
+"""A training run: chunks of compiled steps, and records, checkpoints and signals between them."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from mnist_cli.maps.softmax import EXACT, LOSS_UNIT, UNIT
 from mnist_cli.progress import Progress
 from mnist_cli.signals import StopRequest, deferred_signals
 
-# Python's signal handlers wait until a compiled call returns.
+# Python runs signal handlers only after a compiled call has returned.
 _CHUNK_SECONDS = 0.3
-# The first chunk, whose speed nobody knows: a hundred steps of the tutorial.
+# The first chunk, when the speed is still unknown: a hundred steps of the tutorial.
 _FIRST_CHUNK_EXAMPLES = 10_000
-_FIRST_CHUNK_STEPS = 100  # of several workers, a step takes milliseconds however small the batch
-# 2 MB of row numbers, and 8 MB of what becomes their losses.
+_FIRST_CHUNK_STEPS = 100  # with several workers, a step takes milliseconds however small the batch
+# 2 MB of row numbers, and 8 MB from which their losses are computed.
 _MAX_CHUNK_EXAMPLES = 500_000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a finished run leaves.
+    """The result of a finished run.
 
     Attributes:
         model: the trained model.
         history: the records, the last one at the last step.
-        record: the one of them that tells of the model.
-        steps: done, over the whole run.
+        record: the record of the model's step.
+        steps: steps done, over the whole run.
         examples: examples seen, over the whole run.
-        resumed_from: the step of the checkpoint it went on from, or 0.
-        runtime: what could move the bits; nothing but for Keras's optimizers.
+        resumed_from: the step of the checkpoint it resumed from, or 0.
+        runtime: what could move the bits; empty except for Keras's optimizers.
     """
 
     model: Model
@@ -70,11 +70,11 @@ class Run:
     Args:
         settings: how to train.
         seed: seed of the order of the examples.
-        version: of the stage: how steps and records are computed.
-        data: what to train on.
-        checkpoints: the folder of the checkpoints, one folder in it for each course.
-        stopwatch: takes the times.
-        progress: hears how far training has come.
+        version: version of the stage, which stands for how steps and records are computed.
+        data: the data to train on.
+        checkpoints: the folder of the checkpoints, with one folder for each course.
+        stopwatch: measures the times.
+        progress: progress callback.
         tensorboard: folder of event files for TensorBoard, or None.
     """
 
@@ -99,7 +99,7 @@ class Run:
         self._cluster = Cluster(settings.device) if settings.strategy == "multiworker" else None
         replicas = self._cluster.replicas if self._cluster else make_replicas(settings.strategy, settings.device)
         if settings.strategy == "mirrored" and replicas.count == 1:
-            progress.note("there is one device for train.strategy mirrored: it trains as single does")
+            progress.note("train.strategy mirrored: there is only one device, so it trains like single")
         self._runtime: Mapping[str, object] = {} if settings.is_exact else keras_runtime(replicas.devices[0].kind)
         with stopwatch.on("compile"):
             self._loop = TrainingLoop(data, settings, replicas)
@@ -110,14 +110,14 @@ class Run:
         self._events = EventFiles(tensorboard, data.classes, data.layout) if tensorboard else None
         self._step = self._saved_step = 0
         self._saved_time = time.monotonic()
-        self._chunk: Chunk  # the newest; nothing is saved before there is one
-        self._pending = 0  # the losses since the last record, in units of 2^-20
+        self._chunk: Chunk  # the newest; always set before a checkpoint is saved
+        self._pending = 0  # sum of the losses since the last record, in units of 2^-20
         self._history: list[Record] = []
         self._steps_per_second: float | None = None
 
     @property
     def writes(self) -> bool:
-        """Whether this process is the one that writes files."""
+        """Whether this process writes the files."""
         return self._cluster is None or self._cluster.worker.is_chief
 
     def train(self, resume: Literal["auto", "require", "never"]) -> Trained:
@@ -126,7 +126,7 @@ class Run:
         Raises:
             InputError: the checkpoints do not allow what `resume` demands.
             TrainingDiverged: a parameter, or the sum of the losses, left the range of exact arithmetic.
-            Interrupted: SIGINT or SIGTERM, here or at another worker; the work until then is in a checkpoint.
+            Interrupted: on SIGINT or SIGTERM, here or at another worker; the work until then is in a checkpoint.
             WorkerLost: another worker does not answer.
             OSError: a checkpoint cannot be written.
         """
@@ -148,7 +148,7 @@ class Run:
                 try:
                     self._advance(stop)
                 finally:
-                    # Also after an error: what was saved before it is worth having.
+                    # Also after an error, to keep the checkpoints saved before it.
                     with self._stopwatch.on("checkpoints"):
                         self._checkpoints.wait()
         finally:
@@ -159,7 +159,7 @@ class Run:
         if self._events is not None:
             self._events.close()
         record = lowest(history) if self._settings.select == "best" else history[-1]
-        # The record at the last step may be an extra one, which is not remembered.
+        # The record at the last step may be an extra one, for which there is no remembered model.
         parameters = self._loop.model() if record is history[-1] else self._loop.best()
         data = self._data
         model = Model(
@@ -175,12 +175,12 @@ class Run:
         return Trained(model, history, record, self._step, self._step * self._batch, resumed_from, self._runtime)
 
     def forget(self) -> None:
-        """Remove the checkpoints, if none is to be kept; to be called once the model is published, on all workers."""
+        """Remove the checkpoints if none are to be kept; call it on all workers once the model is published."""
         if self._settings.keep_checkpoints == 0 and self.writes:
             with self._stopwatch.on("checkpoints"):
                 self._checkpoints.clear()
         if self._cluster:
-            self._cluster.part()  # nobody leaves before the chief is done
+            self._cluster.leave()  # no worker leaves before the chief is done
 
     def _advance(self, stop: StopRequest) -> None:
         self._progress.update(self._step)
@@ -203,14 +203,17 @@ class Run:
             self._save()
 
     def _is_stalled(self) -> bool:
-        """Whether the validation loss has not become lower for as many records as early stopping allows."""
+        """Tell whether the last `early_stopping` records did not lower the validation loss."""
         patience = self._settings.early_stopping
         if patience is None or len(self._history) <= patience:
             return False
         return lowest(self._history) not in self._history[-patience:]
 
     def _next_steps(self, stop: StopRequest) -> int:
-        """Return how many steps to do now; 0: training ends. The chief decides, a signal to any worker ends it."""
+        """Return the number of steps to do now, as the chief decides; 0 ends training.
+
+        A signal to any worker ends training too.
+        """
         is_done = self._step == self._last_step or stop.signal_number is not None or self._is_stalled()
         count = 0 if is_done else self._chunk_steps()
         if self._cluster is None:
@@ -228,7 +231,7 @@ class Run:
         with self._stopwatch.on("steps"):
             self._chunk = chunk = self._cluster.wait(run) if self._cluster else run()
         self._steps_per_second = count / (time.perf_counter() - started)
-        # Of terms from 0 on: once their sum has passed 2^53 it stays above, in whatever order they are added.
+        # The terms are ≥ 0, so a sum that has passed 2^53 stays above it, in whatever order they are added.
         lost = np.flatnonzero(chunk.losses >= EXACT)
         if lost.size or not chunk.is_in_range:
             step = self._step + (int(lost[0]) + 1 if lost.size else chunk.steps)
@@ -237,7 +240,7 @@ class Run:
         self._pending += sum(map(int, chunk.losses))
 
     def _chunk_steps(self) -> int:
-        """Return how many steps to do at once; it does not touch the result."""
+        """Return the number of steps to do in one call; it does not affect the result."""
         if self._steps_per_second is None:
             wanted = min(_FIRST_CHUNK_STEPS, _FIRST_CHUNK_EXAMPLES // self._batch)
         else:
@@ -274,7 +277,7 @@ class Run:
         return seconds is not None and time.monotonic() - self._saved_time >= seconds
 
     def _save(self) -> None:
-        if self.writes:  # else the chief does it, at the same step
+        if self.writes:  # else the chief saves, at the same step
             with self._stopwatch.on("checkpoints"):
                 state = State(self._step, self._pending, tuple(self._history))
                 self._checkpoints.save(state, self._loop.snapshot(self._chunk))
@@ -285,7 +288,7 @@ class Run:
         return TrainingDiverged(
             f"training diverged: W, b or the loss is out of range after step {step}\n"
             f"expected weights within ±{largest * UNIT:g}; the learning rate is {rate:g}",
-            hint=f"try a smaller one: --learning-rate {min(rate / 10, 0.5):g}",
+            hint=f"try a smaller learning rate: --learning-rate {min(rate / 10, 0.5):g}",
         )
 
     def _detail(self) -> str:

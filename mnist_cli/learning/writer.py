@@ -1,4 +1,4 @@
-"""Writing beside the work: a thread that takes what it is handed, little of the time, and drops what is too old."""
+"""Writing in the background: a thread that takes only a little of the time and drops items that are too old."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ T = TypeVar("T")
 
 
 class Writer(Generic[T]):
-    """Hands items to `write` in a thread of its own, one at a time.
+    """Passes items to `write` in its own thread, one at a time.
 
-    However fast they come: after a write the thread rests, and then takes the newest. An error of `write` drops what
-    still waits, and is raised by the next call of `submit` or `wait`.
+    After a write the thread idles, then it writes the newest item and drops the older ones. An error in `write` drops
+    all waiting items and is raised by the next call of `submit` or `wait`.
 
     Args:
         write: called with each item.
-        limit: how many items may wait; one more pushes out the oldest.
-        rest: how long to rest after a write, as a multiple of the time that it took.
+        limit: number of items that may wait; one more pushes out the oldest.
+        idle: how long to idle after a write, as a multiple of the time that the write took.
     """
 
-    def __init__(self, write: Callable[[T], None], limit: int, rest: float) -> None:
+    def __init__(self, write: Callable[[T], None], limit: int, idle: float) -> None:
         self._write = write
-        self._rest = rest
+        self._idle = idle
         self._waiting: deque[T] = deque(maxlen=limit)
         self._changed = threading.Condition()
         self._busy = self._hurry = False
-        self._rested = 0.0  # when it will have, by the monotonic clock
+        self._idle_until = 0.0  # by the monotonic clock
         self._error: BaseException | None = None
 
     def submit(self, item: T) -> None:
-        """Let the item be written soon.
+        """Queue the item to be written soon.
 
         Raises:
-            Exception: what writing an earlier item raised.
+            Exception: the error of writing an earlier item.
         """
         with self._changed:
             self._raise()
             self._waiting.append(item)
             if not self._busy:
                 self._busy = True
-                # One for each burst of items, so that none is left over that would have to be ended. Daemon, so that
-                # a disk that hangs does not keep a process that was told to leave.
+                # One thread for each burst of items, so that none has to be ended. Daemon, so that a disk that hangs
+                # does not keep the process from exiting.
                 threading.Thread(target=self._work, name="write-checkpoints", daemon=True).start()
 
     def wait(self) -> None:
-        """Return when everything that waits is written, which is done without rests.
+        """Wait until all items are written, without idling in between.
 
         Raises:
-            Exception: what writing raised.
+            Exception: the error of a write.
         """
         with self._changed:
             self._hurry = True
@@ -78,10 +78,10 @@ class Writer(Generic[T]):
                     self._error = error
                     self._waiting.clear()
             ended = time.monotonic()
-            self._rested = ended + self._rest * (ended - started)
+            self._idle_until = ended + self._idle * (ended - started)
 
     def _next(self) -> T | None:
-        """Return the item to write now, or None when there is none: the thread then ends."""
+        """Return the item to write now, or None if there is none; the thread then ends."""
         with self._changed:
             if self._waiting and self._sleep():
                 newest = self._waiting.pop()
@@ -94,9 +94,9 @@ class Writer(Generic[T]):
             return None
 
     def _sleep(self) -> bool:
-        """Rest to the end; return False if there was no need, or someone came to wait."""
-        has_rested = False
-        while not self._hurry and (left := self._rested - time.monotonic()) > 0:
+        """Idle until the time is up; return False if that was not necessary or `wait` cut it short."""
+        has_idled = False
+        while not self._hurry and (left := self._idle_until - time.monotonic()) > 0:
             self._changed.wait(left)
-            has_rested = True
-        return has_rested and not self._hurry
+            has_idled = True
+        return has_idled and not self._hurry

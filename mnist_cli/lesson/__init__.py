@@ -1,1 +1,1 @@
-"""The lesson: one HTML page in which each idea of the tutorial can be played with, and trained before one's eyes."""
+"""The lesson: one HTML page with a figure to play with for each idea of the tutorial, and a training to watch."""

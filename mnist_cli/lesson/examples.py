@@ -1,4 +1,4 @@
-"""The examples of the lesson: some of a store's, by lot, with four levels of grey, so that they fit into a page."""
+"""The examples of the lesson: a random choice from a store, in four levels of grey, so that they fit into a page."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from mnist_cli.pictures.luminance import shrunk
 Bytes = npt.NDArray[np.uint8]
 
 TRAIN, TEST = 6000, 1000
-_STREAMS = {"train": 3000, "test": 3001}  # of the permutation that draws the lots
-# What keeps the page below 1.5 MB, in bytes before they become text, and a step of its training below some
-# milliseconds. MNIST's 7,000 images take 490 kB.
-_PACKED = 620_000
-_PIXELS = 1024  # of an image at most: 32 × 32
+_STREAMS = {"train": 3000, "test": 3001}  # of the permutation that chooses them
+# Limits that keep the page below 1.5 MB, and a step of its training to a few milliseconds.
+_PACKED = 620_000  # bytes before base64; MNIST's 7,000 images take 490 kB
+_PIXELS = 1024  # of an image, at most: 32 × 32
 _WEIGHTS = 60_000
 
 
@@ -43,11 +42,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Examples:
-    """What the page is trained on, and the unseen examples that it is measured on.
+    """The examples that the page trains on, and the unseen ones that it measures with.
 
     Attributes:
         train, test: the examples.
-        shape: height and width of an image; that of the store, or smaller.
+        shape: height and width of an image, as in the store or smaller.
         classes: name of each label.
     """
 
@@ -57,14 +56,14 @@ class Examples:
     classes: tuple[str, ...]
 
     def packed(self) -> bytes:
-        """Return all labels, those to train on before the others, and then all images in the same order, deflated."""
+        """Return all labels, train before test, and then all images in the same order, deflated."""
         parts = (self.train, self.test)
         labels = b"".join(part.labels.tobytes() for part in parts)
         return packed(labels, np.concatenate([part.inputs.ravel() for part in parts]))
 
 
 def choose_examples(store: Store) -> Examples:
-    """Return some examples of a store, the same every time: as many of 6,000 and 1,000 as fit into the page."""
+    """Return the same examples of a store every time: up to 6,000 and 1,000, as many as fit into the page."""
     counts = {"train": min(TRAIN, len(store.train)), "test": min(TEST, len(store.test))}
     while True:
         chosen = _chosen(store, counts)
@@ -96,12 +95,12 @@ def _part(split: Split, stream: int, count: int, store: Store, shape: tuple[int,
 
 
 def write_dataset(examples: Examples, folder: Path, origin: Dataset) -> Path:
-    """Write the examples as a data set that `mnist run` takes, and return the file that describes it.
+    """Write the examples as a data set for `mnist run`, and return the file that describes it.
 
     Args:
-        examples: what to write.
-        folder: where the four IDX files and `dataset.yaml` go; made when it is not there.
-        origin: the data set that they are from, with its licence.
+        examples: the examples.
+        folder: folder for the four IDX files and `dataset.yaml`; created if missing.
+        origin: the data set that the examples are from, which gives the licence.
 
     Raises:
         OSError: a file cannot be written.

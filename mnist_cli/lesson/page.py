@@ -1,4 +1,4 @@
-"""The lesson's page: the text, the figures in it, and what they compute with. Equal data give equal bytes."""
+"""The lesson's page: the text, its figures, and the data they compute with. Equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _SCRIPTS = (
     "evaluation.js",
     "lesson.js",
 )
-_MATRIX = 26  # classes at most whose matrix is readable; of more the most frequent confusions are listed
-_NAME = 40  # characters of a class name at most
+_MATRIX = 26  # up to so many classes, the matrix is shown; with more, a list of the most frequent confusions
+_NAME = 40  # characters of a class name, at most
 _LABELS = {
     "data": "An image and its numbers",
     "one-hot": "A label as cells",
@@ -57,14 +57,14 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
 
 @dataclass(frozen=True)
 class LessonData:
-    """What a lesson is made from.
+    """The data of a lesson.
 
     Attributes:
-        examples: what the page trains on.
-        reference: what the product's loop makes of them.
+        examples: the examples in the page.
+        reference: the model that `mnist train` gives for them.
         store, model, metrics: of the run that the page was made from; metrics as in metrics.json.
         origin: the data set.
-        beyond: recipes that get further, by name.
+        beyond: name → recipe, for recipes with a higher accuracy.
     """
 
     examples: Examples
@@ -86,7 +86,7 @@ def render(data: LessonData) -> bytes:
     return (
         environment.get_template("lesson.html.j2")
         .render(
-            intro=Markup(intro),  # made from our own text, in which everything from outside is escaped
+            intro=Markup(intro),  # our own text, in which all values from outside are escaped
             sections=sections,
             origin={name: printable(getattr(data.origin, name)) for name in ("licence", "source")}
             | {"title": printable(data.origin.title or data.origin.name)},
@@ -99,7 +99,7 @@ def render(data: LessonData) -> bytes:
 
 
 def _facts(data: LessonData) -> dict[str, Any]:
-    """Return what the templates of the figures say."""
+    """Return the values for the templates of the figures."""
     examples, classes = data.examples, data.examples.classes
     is_digits = classes == tuple("0123456789")
     is_run = _is_of_lesson(data.model, examples)
@@ -128,12 +128,12 @@ def _facts(data: LessonData) -> dict[str, Any]:
 
 
 def _is_of_lesson(model: Model, examples: Examples) -> bool:
-    """Whether a model multiplies such pixels as the lesson shows."""
+    """Tell whether a model takes the pixels that the lesson shows."""
     return model.feature_map is None and model.shape == examples.shape
 
 
 def _sections(data: LessonData, facts: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    """Return what stands before the first section as HTML, and the sections: name, title, pieces."""
+    """Return the HTML before the first section, and the sections: name, title, pieces."""
     from markupsafe import Markup
 
     intro = ""
@@ -158,7 +158,7 @@ def _sections(data: LessonData, facts: Mapping[str, Any]) -> tuple[str, list[dic
 
 
 def _filled(markdown: str, data: LessonData, facts: Mapping[str, Any]) -> str:
-    """Return the text with the numbers of the run in place of its expressions; no value becomes a mark of Markdown."""
+    """Fill the numbers of the run into the text; characters of values that are Markdown are escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -184,7 +184,7 @@ def _filled(markdown: str, data: LessonData, facts: Mapping[str, Any]) -> str:
 
 
 def _page_data(data: LessonData, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the scripts compute with: the examples, W and b of figure 3, and the numbers of the training."""
+    """Return the data for the scripts: the examples, W and b of figure 3, and the numbers of the training."""
     examples, reference = data.examples, data.reference
     model = data.model if _is_of_lesson(data.model, examples) else reference.model
     integers = [np.rint(array / UNIT).astype("<i4") for array in (model.weights, model.bias)]

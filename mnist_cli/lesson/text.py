@@ -1,11 +1,11 @@
-"""The one text of the lesson, which becomes the page and docs/tutorial.md.
+"""The text of the lesson, from which the page and docs/tutorial.md are made.
 
-Markdown with marks, each on a line of its own:
+It is Markdown with marks, each on its own line:
 
-    <!-- section: NAME -->    the heading after it begins a section of the page
-    <!-- figure: NAME -->     a figure, live on the page and a picture in the document
-    <!-- docs -->             until the next mark of these three: for the document only
-    <!-- page -->             for the page only; may hold expressions of Jinja
+    <!-- section: NAME -->    the next heading begins a section of the page
+    <!-- figure: NAME -->     a figure: live on the page, a picture in the document
+    <!-- docs -->             until the next docs, page or end mark: for the document only
+    <!-- page -->             likewise: for the page only; may contain Jinja expressions
     <!-- end -->              for both again
 """
 
@@ -21,11 +21,11 @@ _MARK = re.compile(r"^<!-- (?:(section|figure): ([\w-]+)|(docs|page|end)) -->\n"
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the text that ends where a mark stands.
+    """A piece of the text, or a mark.
 
     Attributes:
         kind: `text`, `figure` or `section`.
-        content: Markdown, or the name that the mark has.
+        content: Markdown, or the name in the mark.
     """
 
     kind: str
@@ -33,14 +33,14 @@ class Piece:
 
 
 def pieces(audience: str) -> list[Piece]:
-    """Return the text in pieces, without what is for the other audience.
+    """Return the text in pieces, without those for the other audience.
 
     Args:
         audience: `page` or `docs`.
     """
     source = (resources.files("mnist_cli.lesson") / "text" / "lesson.md").read_text(encoding="utf-8")
     found: list[Piece] = []
-    reader = "end"  # whom the text is for; "end": everybody
+    reader = "end"  # the audience of the text; "end": both
     start = 0
     for mark in [*_MARK.finditer(source), None]:
         text = source[start : mark.start() if mark else len(source)].strip("\n")
@@ -60,7 +60,7 @@ def as_document(pictures: Mapping[str, str]) -> str:
     """Return the text as one Markdown document.
 
     Args:
-        pictures: name of a figure → Markdown in its place; a figure without one is left out.
+        pictures: name of a figure → Markdown that replaces it; other figures are left out.
     """
     texts = [
         pictures.get(piece.content, "") if piece.kind == "figure" else piece.content
@@ -71,9 +71,9 @@ def as_document(pictures: Mapping[str, str]) -> str:
 
 
 def as_html(markdown: str) -> str:
-    """Return Markdown as HTML in which nothing but our own marks can be a tag."""
+    """Return Markdown as HTML; HTML in the Markdown is escaped."""
     from markdown_it import MarkdownIt
 
     rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    # A block of code that is wider than the page is scrolled with the keys, too.
+    # So that wide blocks of code can be scrolled with the keys.
     return rendered.replace("<pre>", '<pre tabindex="0">')

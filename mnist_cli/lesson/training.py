@@ -1,7 +1,7 @@
-"""The lesson's examples trained by the product's loop, for the page to compare itself with.
+"""Trains on the lesson's examples as `mnist train` does, for the page to compare its own training with.
 
-That takes TensorFlow, and some seconds. So the model is kept beside the page, and another lesson on the same examples
-takes it from there.
+This takes TensorFlow and a few seconds. So the model is kept beside the page, and the next lesson on the same examples
+reuses it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mnist_cli.progress import Progress
 from mnist_cli.stages.preprocess import PreprocessSettings, preprocess
 from mnist_cli.stages.train import TRAIN, train
 
-# The page trains as the tutorial does; all but the learning rate and the batch is fixed.
+# The page trains as the tutorial does; everything except the learning rate and the batch size is fixed.
 SETTINGS = TrainSettings(keep_checkpoints=0, validate_every=1000)
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the product's loop makes of the examples.
+    """The model that `mnist train` gives for the examples.
 
     Attributes:
-        model: after the last step.
-        score: of it, on the unseen examples.
+        model: the model after the last step.
+        score: its score on the unseen examples.
     """
 
     model: Model
@@ -42,25 +42,25 @@ class Reference:
 
 
 def train_reference(examples: Examples, origin: Dataset, memory: Path, progress: Progress) -> Reference:
-    """Train on the examples as `mnist run` would, or take what an earlier call left in `memory`.
+    """Train on the examples as `mnist run` would, or reuse the model that an earlier call left in `memory`.
 
     Args:
-        examples: what to train on, and to measure with.
+        examples: the examples to train on and to measure with.
         origin: the data set that they are from.
-        memory: a folder for the model; made when it is not there.
+        memory: a folder for the model; created if missing.
         progress: progress callback.
 
     Raises:
         InputError: TensorFlow cannot be imported.
-        Interrupted: SIGINT or SIGTERM.
+        Interrupted: on SIGINT or SIGTERM.
         OSError: a file cannot be written.
     """
-    kept = memory / f"model-{TRAIN.version}.h5"  # other bits have another version
+    kept = memory / f"model-{TRAIN.version}.h5"  # a new version of the stage may give other bits
     with tempfile.TemporaryDirectory(prefix="mnist-lesson-") as name:
         folder = Path(name)
         dataset = {"files": name, "classes": list(examples.classes), "name": "lesson"}
         write_dataset(examples, folder, origin)
-        # No validation: nothing is decided on it.
+        # No validation split, because nothing is decided with it.
         store = preprocess(folder, folder, PreprocessSettings(validation_size=0), dataset=dataset)
         model = _kept(kept, store.store_digest)
         if model is None:
@@ -73,7 +73,7 @@ def train_reference(examples: Examples, origin: Dataset, memory: Path, progress:
 
 
 def _kept(path: Path, store_digest: str) -> Model | None:
-    """Return the model that an earlier call left, if it is whole and of the same examples."""
+    """Return the model that an earlier call left, if it is undamaged and was trained on the same examples."""
     with contextlib.suppress(InputError):
         model = load_model(path)
         if (model.store_digest, model.step, model.seed) == (store_digest, SETTINGS.steps, SEED):

@@ -32,22 +32,22 @@ def write_lesson(
     data_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[WrittenPage, Examples, Reference]:
-    """Write the lesson, and with `data_folder` the examples in it as a data set; train on them where that is new.
+    """Write the lesson and, with `data_folder`, its examples as a data set; train on new examples first.
 
     Args:
-        config: what the artifacts have to be up to date for.
-        artifacts: with a finished training and evaluation.
-        target: the file to write; None is `lesson.html` in the artifacts folder.
-        data_folder: where the examples go as four IDX files and `dataset.yaml`, or None.
+        config: the configuration that the artifacts must be up to date for.
+        artifacts: artifacts with a finished training and evaluation.
+        target: the file to write; None: `lesson.html` in the artifacts folder.
+        data_folder: folder for the examples as four IDX files and `dataset.yaml`, or None.
         progress: progress callback.
 
     Returns:
-        The page, the examples in it, and what the product's loop makes of them.
+        The page, the examples in it, and the model that `mnist train` gives for them.
 
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or TensorFlow cannot be imported.
-        UsageError: the target is a folder, or in a folder that is not there, or a file that is no page; or files of
-            something else are in the data folder.
+        UsageError: the target is a folder, in a missing folder, or an existing file that is not a page; or the data
+            folder has other files.
         OSError: a file cannot be written.
     """
     path = check_target(target, artifacts, NAME)
@@ -55,7 +55,7 @@ def write_lesson(
         _check_data_folder(data_folder)
     statuses = examine_all(config, artifacts)
     artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "no lesson")
+    manifests = require_fresh(statuses, InputError, "cannot write the lesson")
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
     from mnist_cli.lesson.examples import choose_examples, write_dataset
@@ -75,19 +75,19 @@ def write_lesson(
 
 
 def _further(origin: Dataset) -> dict[str, Recipe]:
-    """Return the recipes that get further than the tutorial; what they reach was measured on MNIST alone."""
+    """Return the recipes that beat the tutorial's accuracy, for MNIST only, on which they were measured."""
     return {name: recipe for name, recipe in RECIPES.items() if name != "tutorial" and origin.name == "mnist"}
 
 
 def _check_data_folder(folder: Path) -> None:
-    """Refuse a folder in which there is something else than an earlier call wrote."""
+    """Refuse a folder with files other than those of an earlier call."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError(f"--data {printable(folder)}: expected a folder; received a file")
     if any(folder.iterdir()) and not (folder / "dataset.yaml").is_file():
         raise UsageError(
-            f"--data {printable(folder)}: expected a new or empty folder, or an older one of its kind; "
+            f"--data {printable(folder)}: expected a new or empty folder, or an older one of the same kind; "
             "received one with other files",
             hint="choose another name",
         )

@@ -1,1 +1,1 @@
-"""What the report and the lesson have in common: pages in one file, with their style, their scripts and a policy."""
+"""What the report and the lesson share: pages in one file, with their style, their scripts and a policy."""

@@ -1,7 +1,7 @@
-"""Pages in one file: templates, what is inlined into them, and a policy that lets pass nothing else.
+"""Pages in one file: templates, the style and script inlined into them, and a policy that allows nothing else.
 
-A page asks no network for anything, and its Content-Security-Policy names the digest of its one style and of its one
-script. Equal data give equal bytes.
+A page needs no network, and its Content-Security-Policy names the digests of its one style and its one script. Equal
+data give equal bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _COMMON = "mnist_cli.page"
 
 
 def environment(package: str) -> jinja2.Environment:
-    """Return the templates of a room, in which everything is escaped, and of this one.
+    """Return an environment with the templates of a package and of this one, which escapes all values.
 
     Args:
-        package: the room, such as `mnist_cli.report`; its templates lie in `templates`.
+        package: the package, such as `mnist_cli.report`; its templates are in `templates`.
     """
     import jinja2
 
@@ -41,12 +41,12 @@ def environment(package: str) -> jinja2.Environment:
 
 
 def inlined(package: str, styles: Sequence[str], scripts: Sequence[str]) -> dict[str, Any]:
-    """Return the style and the script of a page as its template takes them, with their digests for the policy.
+    """Return the style and the script of a page for its template, with their digests for the policy.
 
     Args:
-        package: the room.
-        styles: names of templates, put behind each other.
-        scripts: likewise, together in one function, so that nothing of them is global.
+        package: the package.
+        styles: names of templates, which are concatenated.
+        scripts: likewise; they are wrapped in one function, so that none of their names is global.
     """
     from markupsafe import Markup
 
@@ -58,18 +58,18 @@ def inlined(package: str, styles: Sequence[str], scripts: Sequence[str]) -> dict
 
 
 def text_of(package: str, name: str) -> str:
-    """Return a template of the room, or else of this one."""
+    """Return a template of the package or, if it has none of that name, of this one."""
     places = [resources.files(each) / "templates" / name for each in (package, _COMMON)]
     return next(place for place in places if place.is_file()).read_text(encoding="utf-8")
 
 
 def policy_hash(text: str) -> str:
-    """Return the source that lets a Content-Security-Policy pass exactly this text."""
+    """Return the Content-Security-Policy source that allows exactly this text."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """Return 0.9201 as `92.01 %`, with a space that does not break."""
+    """Return 0.9201 as `92.01 %`, with a no-break space."""
     if share is None:
         return "–"
     least = 0.1**digits / 100
@@ -79,7 +79,7 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def short(value: float | None) -> str:
-    """Return a number with four places, or three digits of a large one."""
+    """Return a number with four decimal places, or a large one with three significant digits."""
     return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
 
 

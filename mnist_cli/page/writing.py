@@ -1,4 +1,4 @@
-"""Writing a page: where it may go, and what it is made from, read once and compared with its manifest."""
+"""Writing a page: where it may go, and its inputs, read once and compared with their manifests."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class WrittenPage:
 
 
 def check_target(target: Path | None, artifacts: Artifacts, name: str) -> Path:
-    """Return the file to write: what --output names, or `name` in the artifacts folder.
+    """Return the file to write: `target`, which --output names, or `name` in the artifacts folder.
 
     Raises:
-        UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no page.
+        UsageError: the target is a folder, in a missing folder, `-`, or an existing file that is not a page.
     """
     path = target or artifacts.root / name
-    if path == Path("-"):  # standard output says what was written
+    if path == Path("-"):  # standard output reports the file that was written
         raise UsageError("--output: expected the name of a file; received '-'")
     if path.is_dir() or (not path.parent.is_dir() and target):
-        received = "a folder" if path.is_dir() else "a file in a folder that is not there"
+        received = "a folder" if path.is_dir() else "a file in a folder that does not exist"
         raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
     if target:
         check_output(target, artifacts, _MARK)
@@ -55,10 +55,10 @@ def write_page(path: Path, content: bytes) -> WrittenPage:
 
 
 def published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) -> bytes:
-    """Return the bytes of an output, read once and compared with the manifest: no remembered digest is trusted.
+    """Return the bytes of an output, read once and compared with the manifest, without using cached digests.
 
     Raises:
-        FormatError: they are not what was published.
+        FormatError: the file was changed after it was published.
         OSError: the file cannot be read.
     """
     path, manifest = artifacts.path(kind), manifests[artifacts.pipeline.maker(kind).name]
@@ -67,7 +67,7 @@ def published(artifacts: Artifacts, manifests: dict[str, Manifest], kind: str) -
     if received != expected:
         raise FormatError(
             path,
-            "not what was published",
+            "changed after it was published",
             expected=f"SHA-256 {expected}",
             received=received,
             hint=f"run 'mnist {manifest.stage} --force'",

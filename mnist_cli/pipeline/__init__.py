@@ -1,1 +1,1 @@
-"""What runs, when and why: configuration, plan, manifests, and running under the lock."""
+"""What runs, when and why: the plan, manifests, and running under the mutex."""

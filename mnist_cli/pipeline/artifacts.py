@@ -1,8 +1,7 @@
-"""Where artifacts live, and how a stage's files replace the ones before: all of them, or none.
+"""Where artifacts live, and how a stage's new files replace its old ones: all of them, or none.
 
-A stage writes into `artifacts/<stage>/.new/`. The manifest is written there last, and that is the moment of decision:
-before it the folder is thrown away, after it the files are moved into place, and a run that dies while moving is
-finished by the next one.
+A stage writes into `artifacts/<stage>/.new/`, the manifest last. A folder without a manifest is thrown away. The files
+of one with a manifest are moved into place; if a run dies while it moves them, the next run finishes the move.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ class Artifacts:
     Attributes:
         root: the folder, such as `artifacts`; it need not exist.
         pipeline: the stages that publish there.
-        elsewhere: stage → folder of its published files, where that is not the one of its name below `root`.
-        digests: the memory of content digests that lies in `root`; by default a new one.
+        elsewhere: stage → folder of its published files, if that is not `root/stage`.
+        digests: the cache of content digests in `root`; by default a new one.
     """
 
     root: Path
@@ -47,7 +46,7 @@ class Artifacts:
         return self.elsewhere.get(stage) or self.root / stage
 
     def path(self, kind: str) -> Path:
-        """Return where the one file of a kind that its maker writes is published; see `Pipeline.maker`."""
+        """Return where the one file of a kind is published, by the stage that `Pipeline.maker` gives."""
         return self.folder(self.pipeline.maker(kind).name) / self.pipeline.file(kind)
 
     def inputs(self, bound: BoundStage) -> dict[str, list[Path]]:
@@ -55,7 +54,7 @@ class Artifacts:
         return {kind: [self.folder(source) / file for source, file in pairs] for kind, pairs in bound.inputs.items()}
 
     def manifest(self, stage: str) -> manifests.Manifest | None:
-        """Read the manifest of a stage, or, where its folder was emptied, the copy of it; errors as `read_manifest`."""
+        """Read a stage's manifest, or its copy if the stage's folder was emptied; raises as `read_manifest`."""
         folder = self.folder(stage)
         found = manifests.read_manifest(folder / manifests.NAME)
         if found or not self._may_be_emptied(stage):
@@ -65,19 +64,19 @@ class Artifacts:
         return manifests.read_manifest(self._copy(stage))
 
     def _may_be_emptied(self, stage: str) -> bool:
-        """Tell whether files of a stage may be removed and made again; an export is no stage, and stays."""
+        """Tell whether a stage's files may be removed and made again; an export is not a stage, so its files stay."""
         return stage in self.pipeline.stages and bool(self.pipeline.stages[stage].spare)
 
     def has_manifest(self, stage: str) -> bool:
-        """Tell whether the folder of a stage itself has a manifest."""
+        """Tell whether the stage's own folder has a manifest."""
         return (self.folder(stage) / manifests.NAME).exists()
 
     def _copy(self, stage: str) -> Path:
-        """Return where the copy of a manifest is kept, of a stage whose files may be removed."""
+        """Return where the copy of a manifest is kept for a stage whose files may be removed."""
         return self.root / f".{stage}-{manifests.NAME}"
 
     def begin(self, stage: str) -> Path:
-        """Return an empty folder for the files to come, on the same file system as the published ones."""
+        """Return an empty folder for a stage's new files, on the same file system as the published ones."""
         new = self.folder(stage) / _NEW
         files.remove(new, self.root)
         new.mkdir(parents=True)
@@ -92,7 +91,7 @@ class Artifacts:
                 system.replace(path, folder / path.name)
         files.sync_folder(folder)
         if self._may_be_emptied(stage) and stage not in self.elsewhere:
-            with contextlib.suppress(OSError):  # without it an emptied folder is one of a stage that never ran
+            with contextlib.suppress(OSError):  # without the copy, a stage with an emptied folder counts as never run
                 files.write_bytes(self._copy(stage), files.read_regular(folder / manifests.NAME))
         files.remove(new, self.root)
 
@@ -102,7 +101,7 @@ class Artifacts:
             files.remove(self.folder(stage) / _NEW, self.root)
 
     def recover(self, stage: str) -> None:
-        """Finish or undo what a killed run left; call it under the lock only."""
+        """Finish or undo what a killed run left; call it only while holding the mutex."""
         new = self.folder(stage) / _NEW
         if (new / manifests.NAME).is_file() and not new.is_symlink() and not new.parent.is_symlink():
             self.commit(stage)
@@ -110,13 +109,13 @@ class Artifacts:
             files.remove(leftover, self.root)
 
     def are_untidy(self) -> bool:
-        """Tell whether a run was killed here, or is at work."""
+        """Tell whether a run was killed here, or is still going."""
         if (self.root / HOLDER_NAME).exists() or any(files.temporaries(self.root)):
             return True
         return any(any(self._leftovers(stage)) for stage in self.pipeline.stages)
 
     def _leftovers(self, stage: str) -> Iterator[Path]:
-        """Give the new folder and the temporary files and folders of a stage, those of its checkpoints too."""
+        """Yield a stage's `.new` folder and its temporary files and folders, those of its checkpoints too."""
         folder = self.folder(stage)
         if not folder.is_symlink():
             yield from folder.glob(_NEW)

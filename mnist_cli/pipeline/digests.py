@@ -1,9 +1,9 @@
-"""Content digests of artifacts and of a user's own data, remembered by size, modification time and inode.
+"""Content digests of artifacts and of a user's own data, cached by size, modification time and inode.
 
-The digest of an HDF5 file is that of what it says (mnist_cli/formats/hdf5.py), of a gzip file that of its content, and
-of any other file that of its bytes.
-A file whose size, time and inode are as remembered is not read again; that is what makes `mnist status` quick, and
-all that it trusts. The memory is a hint: lost or damaged, it costs a reading.
+The digest of an HDF5 file covers the data in it (mnist_cli/formats/hdf5.py), that of a gzip file its unpacked content,
+and that of any other file its bytes.
+A file whose size, time and inode match the cache is not read again. That makes `mnist status` quick, and it is all that
+`mnist status` trusts. A lost or damaged cache only means that files are read again.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class DigestCache:
         self._entries: dict[str, Any] | None = None
 
     def reload(self) -> None:
-        """Take what another process has remembered meanwhile."""
+        """Add what another process has cached since."""
         self._entries = self._known() | self._written()
 
     def forget(self) -> None:
-        """Let every file be read again."""
+        """Empty the cache, so that every file is read again."""
         self._entries = {}
         with contextlib.suppress(OSError):
             files.remove(self._root / _NAME, self._root)
@@ -60,13 +60,13 @@ class DigestCache:
 
         Raises:
             OSError: the file is missing or cannot be read.
-            FormatError: it is an HDF5 file by its name and not by its content, or a damaged gzip file.
+            FormatError: its name ends in .h5 but it is not a valid HDF5 file, or it is a damaged gzip file.
         """
         name = self._name(path)
         fingerprint = _fingerprint(path)
         entry = self._known().get(name)
         if isinstance(entry, list) and len(entry) == 4 and entry[:3] == fingerprint and isinstance(entry[3], str):
-            if not os.access(path, os.R_OK):  # whoever uses the file would fail, and be sent back here
+            if not os.access(path, os.R_OK):  # else whoever reads the file next would fail
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
             return entry[3]
         digest = content_digest(path)
@@ -74,20 +74,20 @@ class DigestCache:
         return digest
 
     def remember(self, path: Path, digest: str, fingerprint: list[int] | None = None) -> None:
-        """Take a digest that was computed while the file was written."""
+        """Cache a digest that was computed while the file was written."""
         name = self._name(path)
         self._known()[name] = [*(fingerprint or _fingerprint(path)), digest]
         self._changed = True
 
     def _name(self, path: Path) -> str:
-        # Without pathlib: a folder of pictures may have a hundred thousand.
+        # Not pathlib, which is slow: a folder may hold a hundred thousand pictures.
         name, root = os.path.abspath(path), os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118
         return name.removeprefix(root)
 
     def save(self) -> None:
-        """Write the memory down where that is possible; in a read-only folder it is not, and nothing is lost."""
+        """Write the cache to its file; in a read-only folder, do nothing."""
         if self._changed:
-            # What is gone would be carried along for ever.
+            # Drop the files that are gone, or the cache would grow for ever.
             entries = {name: entry for name, entry in self._known().items() if (self._root / name).exists()}
             with contextlib.suppress(OSError):
                 files.write_json(self._root / _NAME, entries)
@@ -100,5 +100,5 @@ def _fingerprint(path: Path) -> list[int]:
 
 
 def is_of_content(name: str) -> bool:
-    """Tell whether the digest of a file of this name is that of what it says, not that of its bytes."""
+    """Tell whether the digest of a file with this name covers its content rather than its bytes."""
     return name.endswith((".h5", ".gz"))

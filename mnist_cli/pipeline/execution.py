@@ -1,4 +1,4 @@
-"""Runs one stage in a folder of its own, and publishes what it wrote, with a manifest as its last word."""
+"""Runs one stage in a folder of its own and publishes what it wrote, the manifest last."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: 
         cache=request.cache,
         offline=request.offline,
         resume=request.resume,
-        # What other parameters gave is not worth a look, and --force means to do it all again.
+        # Nothing made with other parameters can be reused, and --force means to redo everything.
         reuse=not request.force and (before is None or before.parameters == parameters),
-        # Another version may have digested them in another way.
+        # Another version of the stage may have computed the digests in another way.
         published=_digests(before) if before and before.version == stage.version else {},
         progress=request.progress,
     )
@@ -62,7 +62,7 @@ def execute(bound: BoundStage, request: Request, status: StageStatus, statuses: 
 
 
 def adopt(found: Reusable, request: Request) -> Manifest | None:
-    """Publish what the same run of a stage gave before; None, and nothing is published, where it is damaged."""
+    """Publish what an identical earlier run of a stage gave; if it is damaged, publish nothing and return None."""
     made, artifacts = found.manifest, request.artifacts
     typed = {path: value for path, value in request.overrides.items() if path in made.parameters}
     manifest = made.model_copy(update={"overrides": typed})
@@ -71,7 +71,7 @@ def adopt(found: Reusable, request: Request) -> Manifest | None:
         for name, record in made.outputs.items():
             files.write_bytes(new / name, found.contents[name])
             if content_digest(new / name) != record.sha256:
-                request.progress.warn(f"{name} of run {found.name} is not what '{made.stage}' gave, and is not used")
+                request.progress.warn(f"run {found.name}: {name} was changed after '{made.stage}' wrote it; not used")
                 artifacts.discard(made.stage)
                 return None
         request.before_publish(manifest)
@@ -93,26 +93,26 @@ def _call(stage: Stage, job: Job, status: StageStatus) -> Outcome:
     try:
         return stage.run(job)
     except Interrupted as error:
-        if status.fresh:  # it was forced: the next run, unless forced as well, finds nothing to do
+        if status.fresh:  # it was forced: the next run, unless forced too, has nothing to do
             error.reached = None
         raise
 
 
 def _check_inputs(bound: BoundStage, published: dict[str, str], outcome: Outcome) -> None:
-    """Refuse a result made from other bytes than those that were published: the planner trusts size and time."""
+    """Refuse a result that was not made from the published bytes: the planner trusts size and time."""
     for kind, digests in outcome.inputs.items():
         for (source, file), received in zip(bound.inputs[kind], digests, strict=True):
             expected = published[f"{source}/{file}"]
             if received != expected:
                 raise InputError(
-                    f"{source}/{file} is not what '{source}' published\n"
+                    f"{source}/{file} was changed after '{source}' published it\n"
                     f"expected SHA-256 {expected[:12]}…; '{bound.name}' read {received[:12]}…",
-                    hint=f"run 'mnist {source} --force'; 'mnist verify' looks at all the others",
+                    hint=f"run 'mnist {source} --force'; 'mnist verify' checks all other files",
                 )
 
 
 def _record(job: Job, name: str, outcome: Outcome) -> OutputRecord:
-    """Describe one output: the new file, or the published one that the stage found right and kept."""
+    """Describe one output: the new file, or the published one if the stage found it correct and kept it."""
     path = job.new / name
     if not path.exists():
         path = job.current / name

@@ -1,4 +1,4 @@
-"""manifest.json: what a stage was run with, what it read and wrote, and how to know that it is still so."""
+"""manifest.json: what a stage was run with, what it read and wrote, and how to check that this still holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA: Schema = "mnist-manifest/1"
 NAME = "manifest.json"
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# No name that leads out of the stage's folder; an export may have files in a folder of their own below it.
+# No name may lead out of the stage's folder. An export may have files in a subfolder.
 FileName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
@@ -26,7 +26,7 @@ class OutputRecord(BaseModel):
     """A published file.
 
     Attributes:
-        sha256: digest of its content: for HDF5 of the data in it, for any other file of its bytes.
+        sha256: digest of its content; see mnist_cli/pipeline/digests.py.
         bytes: its size.
     """
 
@@ -43,16 +43,16 @@ class Manifest(Sealed):
         schema: the format of this file.
         stage: the name of the stage.
         key: SHA-256 over everything that decides its outputs: stage, version, parameters, inputs and runtime.
-        version: version of the stage's code; it goes up when the stage computes something else.
-        parameters: the configuration keys that matter to it → values.
+        version: version of the stage's code; it goes up when the stage's outputs change.
+        parameters: the configuration keys that count for the stage → values.
         overrides: the parameters that came from the command line.
         inputs: `stage/file` → SHA-256 of the content that was read.
         outputs: file → digest and size.
-        metrics: what it did and measured, such as counts and accuracy.
+        metrics: what it counted and measured, such as examples and accuracy.
         runtime: what can change the bits of its outputs, such as the device and TensorFlow's version.
         environment: where it ran; recorded for people, never compared.
         seconds: how long it took, in seconds of wall time.
-        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
+        sha256: SHA-256 of the canonical JSON of all other fields, which detects damage.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
@@ -89,12 +89,12 @@ def new_manifest(
     started: float,
     overrides: dict[str, Any] | None = None,
 ) -> Manifest:
-    """Return the record of what was finished just now, here.
+    """Return the record of a stage that has just finished on this machine.
 
     Args:
         stage, version, parameters, inputs, outputs, metrics, runtime: as in `Manifest`.
-        started: what `time.perf_counter` said when it began.
-        overrides: as there; none by default.
+        started: `time.perf_counter` when the stage began.
+        overrides: as in `Manifest`; none by default.
     """
     return Manifest(
         stage=stage,
@@ -117,5 +117,5 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Read and check a manifest; None when there is none; errors as `read_sealed`."""
+    """Read and check a manifest; return None if there is none; raises as `read_sealed`."""
     return read_sealed(path, Manifest, f"a manifest ({SCHEMA})")

@@ -1,8 +1,8 @@
 """The mutex: one run at a time in an artifacts folder.
 
-It is a lock of the kernel (flock, by filelock): it ends with its holder, however that ends, so it is never stale. A
-file beside it names the holder, for the message only. Where the file system has no flock, the file of mutex_file.py
-takes its place, and a part of that is given up.
+It is a kernel lock (flock, through filelock). It ends with its holder, however the holder ends, so it is never stale. A
+file beside it names the holder, for the message only. On a file system without flock, the file of mutex_file.py takes
+its place, and that one can be stale.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
 _LOCK = ".lock"
 HOLDER_NAME = ".lock-holder.json"
-# For a moment after the mutex is taken, and before it is released, no file names the holder. Others then look again,
-# for a second. (The processes of another machine are never there.)
+# For a moment after the mutex is taken, and before it is released, no file names the holder. Other processes then try
+# again, for a second. (A holder on another machine never looks alive here.)
 _MOMENT = 0.02
 _ATTEMPTS = 50
-_ENOUGH = 3  # of the mutex by a file: the first may find a dead holder, and clear the way for the second
-# What flock answers where the file system has none, or NFS no lock server.
+_ENOUGH = 3  # attempts with the mutex file: the first may find a dead holder and remove its file for the second
+# What flock answers on a file system without it, or on NFS without a lock server.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 _HOLDER_LIMIT = 1 << 16  # bytes; it has about 100
 
 
 @contextlib.contextmanager
 def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
-    """Hold the mutex of the artifacts folder `root`, which is made when missing.
+    """Hold the mutex of the artifacts folder `root`; create the folder if it is missing.
 
     Args:
         root: the artifacts folder.
-        command: what is being run, for the message that others get.
+        command: the running command, named in the message that other processes show.
         wait: seconds to wait for another holder; 0 gives up at once.
 
     Raises:
         Locked: another process holds it.
-        InputError: something else than a file stands in its place.
+        InputError: the lock is not a regular file.
         OSError: the folder cannot be written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
         try:
             files.write_json(root / HOLDER_NAME, holder)
         except OSError as error:
-            if error.errno not in files.FULL:  # without it others cannot name the holder; to remove something must work
+            if error.errno not in files.FULL:  # only messages need the file, and a full disk must not stop `clean`
                 raise
         yield
     finally:
@@ -73,11 +73,11 @@ def locked(root: Path, command: str, wait: float = 0) -> Iterator[None]:
 def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[None]:
     """Keep runs out of the folder `root` while it is read.
 
-    A folder that cannot be written is read without the mutex, so that read-only artifacts, and those on a full disk,
+    If the folder cannot be written, read it without the mutex, so that artifacts that are read-only or on a full disk
     can be verified too.
 
     Raises:
-        Locked: a run is at work there, so files of before and after it would be mixed.
+        Locked: a run is going on there, so old and new files could be mixed.
     """
     with _locked_unless(root, command, wait, (errno.EACCES, errno.EPERM, errno.EROFS, *files.FULL)):
         yield
@@ -87,11 +87,11 @@ def locked_for_reading(root: Path, command: str, wait: float = 0) -> Iterator[No
 def locked_for_removing(root: Path, command: str) -> Iterator[None]:
     """Keep runs out of the folder `root` while something is removed from it.
 
-    On a disk that has not even room for the file of the mutex no run can begin either, and to remove something is the
-    way out: it is done without.
+    On a disk too full for the mutex file, go on without the mutex: no run can begin there either, and removing
+    something is the way out.
 
     Raises:
-        Locked: a run is at work there.
+        Locked: a run is going on there.
         OSError: the folder cannot be written.
     """
     with _locked_unless(root, command, 0, files.FULL):
@@ -100,7 +100,7 @@ def locked_for_removing(root: Path, command: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked_unless(root: Path, command: str, wait: float, forgiven: tuple[int, ...]) -> Iterator[None]:
-    """Hold the mutex, or go on without where it cannot be had for one of these reasons."""
+    """Hold the mutex, or go on without it if taking it fails with one of the `forgiven` error numbers."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(root, command, wait))
@@ -111,14 +111,14 @@ def _locked_unless(root: Path, command: str, wait: float, forgiven: tuple[int, .
 
 
 def _acquired(root: Path, wait: float) -> FileLock | MutexFile:
-    """Return the mutex when it is held; raises as `locked`."""
-    with warnings.catch_warnings(action="ignore"):  # filelock warns where it has no lock of the kernel
+    """Take the mutex and return it; raises as `locked`."""
+    with warnings.catch_warnings(action="ignore"):  # filelock warns where it has no kernel lock
         import filelock
 
     file = MutexFile(root)
-    if filelock.FileLock is filelock.SoftFileLock:  # a lock that others may break
-        return _by_file(file, root, wait, "this system has no locks for files")
-    # No soft lock where flock is missing, for the same reason.
+    if filelock.FileLock is filelock.SoftFileLock:  # other processes may break such a lock
+        return _by_file(file, root, wait, "this system cannot lock files")
+    # No fallback to a soft lock if flock is missing, for the same reason.
     lock = filelock.FileLock(root / _LOCK, fallback_to_soft=False)
     try:
         _acquire(lock, root, wait)
@@ -126,14 +126,14 @@ def _acquired(root: Path, wait: float) -> FileLock | MutexFile:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         return _by_file(file, root, wait, f"flock: {os.strerror(getattr(error, 'errno', None) or errno.ENOSYS)}")
-    if os.path.lexists(file.path):  # of a machine that mounts the folder without flock
+    if os.path.lexists(file.path):  # from a machine that mounts the folder without flock
         lock.release()
-        raise _held_by_file(file, root, "another machine has no flock there")
+        raise _held_by_file(file, root, "another machine mounts the folder without flock")
     return lock
 
 
 def _by_file(file: MutexFile, root: Path, wait: float, reason: str) -> MutexFile:
-    """Take the mutex by a file of its own, within `wait` seconds."""
+    """Take the mutex file within `wait` seconds."""
     end = time.monotonic() + wait
     tries = 0
     while not file.acquire():
@@ -146,7 +146,7 @@ def _by_file(file: MutexFile, root: Path, wait: float, reason: str) -> MutexFile
 
 def _held_by_file(file: MutexFile, root: Path, reason: str) -> Locked:
     return Locked(
-        f"{printable(root)}: another run is at work there: {file.holder()}\n{printable(file.path)} says so ({reason})",
+        f"{printable(root)}: another run is at work there: {file.holder()}\n{printable(file.path)} names it ({reason})",
         hint="wait for it, or give --wait SECONDS; if that process is dead, remove the file",
     )
 
@@ -171,12 +171,12 @@ def _acquire(lock: FileLock, root: Path, wait: float) -> None:
 
 
 def at_work(root: Path) -> str | None:
-    """Say who is at work in the folder `root` on this machine, or return None."""
+    """Describe the process at work in the folder `root` on this machine, or return None."""
     return _holder(root) if _is_at_work(root) else None
 
 
 def _is_at_work(root: Path) -> bool:
-    """Return whether the file names a process that exists; one that was killed may have left its name."""
+    """Tell whether the file names a process that exists; a killed process may have left its file."""
     try:
         return system.process_exists(int(_read_holder(root)["pid"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -193,12 +193,12 @@ def _check_lock_file(path: Path) -> None:
         received = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "something else"
         raise InputError(
             f"{printable(path)}: cannot be the lock\nexpected a regular file; received {received}",
-            hint="remove it; the next run makes its own",
+            hint="remove it; the next run creates it",
         )
 
 
 def _holder(root: Path) -> str:
-    """Say who holds the mutex; the file that names it may be missing or garbage."""
+    """Describe the holder of the mutex; the file that names it may be missing or garbage."""
     try:
         holder = _read_holder(root)
         return printable(f"'{holder['command']}', process {holder['pid']}, since {holder['since']}")

@@ -1,9 +1,9 @@
-"""The mutex on file systems without flock: a file that is there while the mutex is held.
+"""The mutex on file systems without flock: a file that exists while the mutex is held.
 
-Lustre and NFS may lack flock. To make a file that must not exist yet (O_EXCL) is atomic there too, but such a file
-outlives a holder that is killed. It is taken away only from a process that is known to be dead: one of this boot of
-this machine. Of a process elsewhere nobody can tell whether it is dead or slow, so a person decides; the time of the
-file, which its holder renews, helps with that.
+Lustre and NFS may lack flock. Creating a file that must not exist yet (O_EXCL) is atomic there too, but such a file
+outlives a holder that is killed. It is removed only if its holder is known to be dead, which can be known only of a
+process of this boot of this machine. Any other process may be dead or just slow, so a person decides, helped by the
+file's modification time, which the holder renews.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class MutexFile:
         self._released = threading.Event()
 
     def acquire(self) -> bool:
-        """Try to take the mutex, once.
+        """Try once to take the mutex.
 
         Returns:
-            Whether it is taken; after False, when the holder turned out to be dead, the next try may succeed.
+            Whether it was taken; after False the next try may succeed, if the holder turned out to be dead.
 
         Raises:
             OSError: the folder cannot be written.
@@ -62,13 +62,13 @@ class MutexFile:
         return True
 
     def release(self) -> None:
-        """Give the mutex back; one that a person has taken away meanwhile is not ours any more."""
+        """Release the mutex, unless a person has removed its file meanwhile."""
         self._released.set()
         if self._read().get("token") == self._token:
             files.remove(self.path, self._root)
 
     def holder(self) -> str:
-        """Say who holds the mutex, and when it last gave a sign of life."""
+        """Describe the holder of the mutex, and say when it last gave a sign of life."""
         holder = self._read()
         named = f"process {holder.get('pid', '?')} on {holder.get('host') or 'an unknown machine'}"
         try:
@@ -86,8 +86,9 @@ class MutexFile:
     def _bury(self) -> None:
         """Remove the file of a holder that is known to be dead.
 
-        Two may find it dead at once, and the slower one must not remove what the quicker one made in its place. So only
-        who makes a file named after the dead one's token may remove a file with that token, after another look at it.
+        Two processes may find it dead at once, and the slower one must not remove the file that the quicker one made in
+        its place. So a process first creates a file named after the dead holder's token, which only one can do, and
+        then reads the token again before it removes the file.
         """
         dead = self._read()
         token = str(dead.get("token"))
@@ -113,7 +114,7 @@ class MutexFile:
         return now is not None and now != process
 
     def _read(self) -> dict[str, Any]:
-        """Return what the file says; nothing where it is missing, half written or something else."""
+        """Return the content of the file; empty if it is missing, half written or something else."""
         try:
             with files.open_regular(self.path) as file:
                 found = json.loads(file.read(_LIMIT))

@@ -1,7 +1,7 @@
-"""What the last run was given on the command line: it holds until the next `mnist run`.
+"""The command-line overrides of the last run, which hold until the next `mnist run`.
 
-`mnist run --dataset synthetic` followed by `mnist status` finds nothing stale, and `mnist eval` evaluates the model of
-`mnist train --steps 2000`. `mnist run` goes by its own command line alone.
+After `mnist run --dataset synthetic`, `mnist status` finds nothing stale, and `mnist eval` evaluates the model of
+`mnist train --steps 2000`. `mnist run` uses only its own command line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAME = ".overrides.json"
 
 
 def last_overrides(artifacts: Artifacts) -> dict[str, Any]:
-    """Return key → value of what the last run was given and counts; nothing where that cannot be read."""
+    """Return key → value of the last run's overrides that count; empty if their file cannot be read."""
     with contextlib.suppress(OSError, ValueError, RecursionError, Wrong):
         content = json.loads(files.read_regular(artifacts.root / _NAME))
         declared = artifacts.pipeline.declarations.keys
@@ -33,7 +33,7 @@ def last_overrides(artifacts: Artifacts) -> dict[str, Any]:
 
 
 def remember_overrides(artifacts: Artifacts, overrides: Mapping[str, Any]) -> None:
-    """Write down what a run was given, where it is not so already; a folder that cannot be written stays as it is."""
+    """Save a run's overrides if they differ from the saved ones; in a read-only folder, do nothing."""
     counting = counted_overrides(artifacts.pipeline.declarations, overrides)
     if counting != last_overrides(artifacts):
         with contextlib.suppress(OSError):
@@ -41,16 +41,16 @@ def remember_overrides(artifacts: Artifacts, overrides: Mapping[str, Any]) -> No
 
 
 def counted_overrides(declarations: Declarations, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides that can move outputs; the others, such as mirrors with passwords, are nobody's business."""
+    """Return the overrides that can change outputs; others, such as mirrors with passwords, must not be stored."""
     return {path: value for path, value in overrides.items() if declarations.keys[path].counts}
 
 
 def as_typed(declarations: Declarations, overrides: Mapping[str, Any]) -> str:
-    """Return the words that set these values on a command line."""
+    """Return the command-line options that set these values, as one would type them."""
     words = []
     for path, value in overrides.items():
         option, text = declarations.keys[path].option, yaml_value(value)
         if isinstance(value, str) and read_yaml(value.encode()).content == value:
-            text = value  # as people type it
+            text = value  # without the quotes of YAML
         words += ["--set", f"{path}={text}"] if option is None else [option, text]
     return shlex.join(words)

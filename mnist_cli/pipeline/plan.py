@@ -21,20 +21,20 @@ _REMOVED = Reason("its files were removed and are not needed")
 
 
 class State(StrEnum):
-    """How a stage's artifacts stand, worst first."""
+    """The state of a stage's artifacts, worst first."""
 
-    MISSING = "missing"  # it has never run
+    MISSING = "missing"  # the stage has never run
     INCOMPLETE = "incomplete"  # it was interrupted, or an output is gone
-    CORRUPT = "corrupt"  # an output or the manifest is not what was written
-    STALE = "stale"  # it would be run with something else now
+    CORRUPT = "corrupt"  # an output or the manifest was damaged or changed
+    STALE = "stale"  # parameters, inputs, version or runtime have changed since
     PENDING = "pending"  # it depends on a stage that has to run first
-    UNNEEDED = "unneeded"  # its files were removed, and whatever reads them is up to date
+    UNNEEDED = "unneeded"  # its files were removed, and the stages that read them are up to date
     FRESH = "fresh"
 
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """One stage's state, the reasons for it, and its manifest if that can be read."""
+    """One stage's state, the reasons for it, and its manifest if it can be read."""
 
     stage: str
     state: State
@@ -54,7 +54,7 @@ class StageStatus:
     def why(self, between: str = "; ") -> str:
         """Return the reasons, joined by `between`, without those that follow from others.
 
-        Several changed inputs are one reason here; `reasons` has them all.
+        Several changed inputs are only counted; `reasons` has them all.
         """
         inputs = [reason for reason in self.reasons if reason.what.startswith(_INPUT)]
         main = [reason for reason in self.reasons if reason not in inputs and not reason.follows]
@@ -76,7 +76,7 @@ def examine_all(config: Config, artifacts: Artifacts) -> dict[str, StageStatus]:
         }
         if not missed:
             return statuses
-        needed |= missed  # whoever reads them has to run
+        needed |= missed  # a stage that reads their files has to run
 
 
 def _are_readers_fresh(name: str, bound: Mapping[str, BoundStage], statuses: Mapping[str, StageStatus]) -> bool:
@@ -85,15 +85,15 @@ def _are_readers_fresh(name: str, bound: Mapping[str, BoundStage], statuses: Map
 
 
 def require_fresh(statuses: Mapping[str, StageStatus], refusal: type[MnistError], what: str) -> dict[str, Manifest]:
-    """Return the manifests of stages that are all up to date, or refuse.
+    """Return the stages' manifests, or refuse unless all stages are up to date.
 
     Args:
-        statuses: of the stages.
-        refusal: the error to raise.
-        what: what cannot be done otherwise, such as "cannot lock".
+        statuses: stage → status.
+        refusal: the class of the error to raise.
+        what: the beginning of the message, such as "cannot lock".
 
     Raises:
-        MnistError: `refusal`, with the state of every stage that has to run and why.
+        MnistError: a `refusal` that lists the state and the reasons of every stage that is not up to date.
     """
     waiting = [status for status in statuses.values() if not status.fresh]
     if waiting:
@@ -114,11 +114,11 @@ def examine(
     """Compare what a stage was run with to what it would be run with now.
 
     Args:
-        bound: the stage to look at, with its inputs.
-        config: the configuration as it is now.
+        bound: the stage, with its inputs.
+        config: the current configuration.
         artifacts: where the files are.
         upstream: the status of every stage that it reads from.
-        is_needed: whether all its files have to be there, also those that can be made again.
+        is_needed: whether all its files have to exist, even those that can be made again.
     """
     stage = bound.stage
     spare = frozenset() if is_needed else stage.spare
@@ -147,10 +147,10 @@ def examine(
 
 
 def _traces(stage: Stage, artifacts: Artifacts) -> str:
-    """Say what an interrupted run left behind, or return an empty text."""
+    """Describe what an interrupted run left behind; empty if it left nothing."""
     folder = artifacts.folder(stage.name)
     if left_over := stage.left_over(folder / stage.scratch) if stage.left_over else _newest(folder / stage.scratch):
-        return f"interrupted; {printable(left_over)} is there to go on from"
+        return f"interrupted; can resume from {printable(left_over)}"
     if any((folder / name).exists() for name in stage.outputs):
         return "files without a manifest"
     return ""
@@ -177,7 +177,10 @@ def _damage(stage: Stage, manifest: Manifest, artifacts: Artifacts, missing: Col
 def changes(
     bound: BoundStage, manifest: Manifest, config: Config, upstream: dict[str, StageStatus]
 ) -> Iterator[Reason]:
-    """Give what a stage would be run with now, where that is not what its manifest says; arguments as `examine`."""
+    """Yield every difference between what the manifest records and what the stage would be run with now.
+
+    Arguments as for `examine`.
+    """
     stage = bound.stage
     if manifest.version != stage.version:
         yield Reason(f"the {stage.name} stage's version", manifest.version, stage.version)
@@ -195,7 +198,7 @@ def _inputs(bound: BoundStage, manifest: Manifest, upstream: dict[str, StageStat
     for name, (source, file) in zip(names, bound.files, strict=True):
         published = upstream[source].manifest
         if name not in manifest.inputs or published is None or not upstream[source].fresh:
-            continue  # of a stage that waits for another one what it will be is not known
+            continue  # the outputs of a stage that is not up to date are not known yet
         if manifest.inputs[name] != published.outputs[file].sha256:
             yield Reason(f"{_INPUT}{file}", manifest.inputs[name], published.outputs[file].sha256)
 
@@ -206,7 +209,7 @@ def _parameters(stage: Stage, manifest: Manifest, config: Config) -> Iterator[Re
     owners = {declared.path: declared.of for declared in stage.settings.parameters()}
     for reason in found:
         note = " (from the command line)" if reason.what in manifest.overrides else ""
-        # What came or went with another optimizer.
+        # A parameter that appeared or disappeared because another one, such as the optimizer, changed.
         follows = None in (reason.old, reason.new) and owners.get(reason.what) in changed
         yield replace(reason, note=note, follows=follows)
 

@@ -1,4 +1,4 @@
-"""The configuration that something was made with, from what its manifest records."""
+"""The configuration that a stage was run with, from its manifest."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any])
 
     Args:
         stage: the stage.
-        config: what its manifest does not record, as it does not count, is as here; a parameter that counts and is
-            not recorded was as by default.
-        parameters: key → value.
+        config: gives the parameters that do not count, which no manifest records. A parameter that counts but is not
+            recorded had its default.
+        parameters: key → value, from the manifest.
     """
     values = {declared.path: declared.default for declared in stage.settings.parameters() if declared.counts}
     known = config.values()
@@ -25,5 +25,5 @@ def recorded_config(stage: Stage, config: Config, parameters: Mapping[str, Any])
             values[path] = value
     for declared in stage.settings.parameters():
         if declared.replaces in parameters:
-            values[declared.path] = None  # either is recorded, never both
+            values[declared.path] = None  # a manifest records one of the two, never both
     return config.replaced(values)

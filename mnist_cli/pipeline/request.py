@@ -1,4 +1,4 @@
-"""What is asked of the runner, and what became of it."""
+"""Requests to the runner, and their results."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mnist_cli.stages.stage import BoundStage, Resume
 
 @dataclass(frozen=True)
 class StageResult:
-    """What became of one stage.
+    """The result of one stage.
 
     Attributes:
         stage: its name.
-        ran: whether it had to run.
-        before: its status before, which says why.
-        manifest: what is published now.
-        taken_from: what it was published from instead of being run, such as the id of a kept run, or None.
+        ran: whether it ran.
+        before: its status before the run, with the reasons.
+        manifest: the manifest that is published now.
+        taken_from: the source it was published from instead of running, such as the id of a kept run, or None.
     """
 
     stage: str
@@ -41,11 +41,11 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Reusable:
-    """What the same run of a stage gave before, which can be published instead of running it again.
+    """The outputs of an identical earlier run of a stage, which can be published instead of running it again.
 
     Attributes:
-        name: what it is published from, such as the id of a kept run.
-        manifest: of that run.
+        name: the source, such as the id of a kept run.
+        manifest: the manifest of that run.
         contents: output → its bytes.
     """
 
@@ -56,29 +56,29 @@ class Reusable:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be run, with what, and where.
+    """Which stages to run, with what, and where.
 
     Attributes:
         config: the configuration.
         artifacts: the artifacts folder.
         overrides: values of the configuration that came from the command line; recorded in the manifests.
         stages: names of the stages to bring up to date, in pipeline order and without gaps.
-        force: run them even when they are fresh.
-        resume: whether training may, must or must not go on from a checkpoint.
-        mirrors: addresses and folders before the configured ones.
+        force: run them even if they are up to date.
+        resume: whether training may, must or must not resume from a checkpoint.
+        mirrors: addresses and folders to try before the configured ones.
         cache: the folder of downloads that projects share, or None.
-        offline: ask no mirror on the web.
+        offline: use no mirror on the web.
         wait: seconds to wait for another run in the same folder.
-        command: what was typed, for those who find the folder locked.
+        command: the command as typed, shown to others who find the folder locked.
         progress: progress callback.
         started: called with a stage's status before it runs.
-        finished: called with each result as soon as it is there.
+        finished: called with each result as soon as it is known.
         reuse: returns what can be published instead of running a stage that is not up to date, or None.
-        before_publish: called with what a stage has just made; an error keeps it from being published.
-        before_use: called with what was published before and is used again; an error ends the run.
-        published: called with what was just published, under the mutex.
+        before_publish: called with the manifest of what a stage has just made; an error keeps it from being published.
+        before_use: called with the manifest of an up-to-date stage before it is used; an error ends the run.
+        published: called with the manifest of what was just published, while the mutex is held.
         settled: called with all results when everything requested is up to date, without the mutex.
-        recovered: called, under the mutex, after what a killed run left is finished or undone.
+        recovered: called after what a killed run left is finished or undone, while the mutex is held.
     """
 
     config: Config
@@ -103,10 +103,10 @@ class Request:
     recovered: Callable[[], None] = lambda: None
 
     def insists(self, stage: str) -> bool:
-        """Tell whether a stage is to run even when it is fresh; training that must not go on is to begin again."""
+        """Tell whether a stage must run even if it is up to date; training that must not resume starts over."""
         takes_resume = "resume" in self.artifacts.pipeline.stages[stage].takes
         return self.force or (takes_resume and self.resume == "never")
 
     def may_reuse(self, stage: str) -> bool:
-        """Tell whether a stage may be published from an earlier run; who insists on resuming wants it to be run."""
+        """Tell whether a stage may be published from an earlier run; with resume "require" it must run."""
         return not self.insists(stage) and self.resume != "require"

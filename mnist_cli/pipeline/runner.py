@@ -27,12 +27,12 @@ def run(request: Request) -> list[StageResult]:
 
     Raises:
         ConfigError: several processes share a stage, and other stages are requested too.
-        InputError: a stage that comes before the first requested one is not up to date, or a folder stands where a
-            file is to be.
-        NotAsLocked: from a callback: a stage did not come out as promised.
+        InputError: a stage that comes before the first requested one is not up to date, or a folder is in the place of
+            an output file.
+        NotAsLocked: from a callback: a stage's outputs are not those in the lock file.
         Locked: another run is at work in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
-        MnistError: a stage failed; what was published before is as it was.
+        MnistError: a stage failed; what was published before is unchanged.
         OSError: the artifacts folder cannot be read or written.
     """
     bound = request.artifacts.pipeline.bind(request.config)
@@ -40,7 +40,7 @@ def run(request: Request) -> list[StageResult]:
     if share != "worker":
         _tidy(request)
     statuses = examine_all(request.config, request.artifacts)
-    # Without the mutex: a run that finds nothing to do needs no write access and waits for nobody.
+    # Without the mutex: a run with nothing to do needs no write access and waits for nobody.
     is_fresh = not to_run(request, statuses)
     if share != "worker" and is_fresh:
         request.artifacts.digests.save()
@@ -50,15 +50,15 @@ def run(request: Request) -> list[StageResult]:
             dismiss_workers_of(request, bound[request.stages[0]])
         request.settled(results)
         return results
-    if share == "worker":  # whether there is something to train, the chief decides
+    if share == "worker":  # the chief decides whether there is something to train
         _require_fresh(request, bound, statuses)
         assist(request, bound[request.stages[0]])
         return []
     if not request.artifacts.root.is_dir():
-        _require_fresh(request, bound, statuses)  # before a folder is made for nothing
+        _require_fresh(request, bound, statuses)  # refuse before creating the folder
     with locked(request.artifacts.root, request.command, request.wait):
         results = run_locked(request)
-    if share == "chief" and not results[0].ran:  # taken from an earlier run, or another process did it meanwhile
+    if share == "chief" and not results[0].ran:  # published from an earlier run, or another process trained meanwhile
         dismiss_workers_of(request, bound[request.stages[0]])
     request.settled(results)
     return results
@@ -68,21 +68,21 @@ def to_run(request: Request, statuses: Mapping[str, StageStatus]) -> set[str]:
     """Return which of the requested stages have to run.
 
     Args:
-        request: what is asked for.
-        statuses: of all active stages.
+        request: the request.
+        statuses: the status of every active stage.
     """
     bound = request.artifacts.pipeline.bind(request.config)
     found = {name for name in request.stages if not statuses[name].fresh or request.insists(name)}
     for name in reversed(request.stages):
         if statuses[name].state is State.UNNEEDED:
             readers = {reader for reader in request.stages if name in bound[reader].sources}
-            if not readers or readers & found:  # it was asked for by name, or is needed once more
+            if not readers or readers & found:  # requested by name, or needed again
                 found.add(name)
     return found
 
 
 def run_locked(request: Request) -> list[StageResult]:
-    """Bring the requested stages up to date, for a caller that holds the mutex; results and errors as `run`."""
+    """Bring the requested stages up to date, for a caller that holds the mutex; returns and raises as `run`."""
     _recover(request)
     request.artifacts.digests.reload()  # another run may have worked here while this one waited for the mutex
     try:
@@ -92,7 +92,7 @@ def run_locked(request: Request) -> list[StageResult]:
 
 
 def _tidy(request: Request) -> None:
-    """Finish or undo what a killed run left, also where there is nothing to do; a run at work is left alone."""
+    """Finish or undo what a killed run left, even if nothing has to run; leave a run that is going on alone."""
     if request.artifacts.are_untidy():
         with contextlib.suppress(Locked, OSError), locked(request.artifacts.root, request.command):
             _recover(request)
@@ -105,12 +105,12 @@ def _recover(request: Request) -> None:
 
 
 def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
-    """Refuse to build on something that is not what the configuration says."""
+    """Refuse to build on a stage that is not up to date, or whose files were removed."""
     for name in upstream(bound, request.stages[:1]):
         status = statuses[name]
         if not status.fresh:
             raise InputError(
-                f"'{request.stages[0]}' needs '{name}', and that is {status.state}: {status.why()}",
+                f"'{request.stages[0]}' needs '{name}', which is {status.state}: {status.why()}",
                 hint=f"run 'mnist {name}', or 'mnist run' for everything that is needed",
             )
     will_run = to_run(request, statuses)
@@ -123,11 +123,11 @@ def _require_fresh(request: Request, bound: dict[str, BoundStage], statuses: dic
 
 
 def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Refuse at once what would fail only when the stages before have run, or at the end of a long training.
+    """Refuse at once what would fail only after the stages before, or at the end of a long training.
 
     Raises:
-        InputError: a folder that is written to is a link, or a folder stands where a file is to be.
-        PermissionError: a folder cannot be written.
+        InputError: a stage's folder is a link, or a folder is in the place of an output file.
+        PermissionError: a stage's folder cannot be written.
     """
     for name in to_run(request, statuses):
         stage, folder = request.artifacts.pipeline.stages[name], request.artifacts.folder(name)
@@ -136,7 +136,7 @@ def _require_places(request: Request, statuses: dict[str, StageStatus]) -> None:
             if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(place))
         for file in (folder / output for output in (*stage.outputs, NAME)):
-            if file.is_dir() and not file.is_symlink():  # a link would be replaced, and what it names left alone
+            if file.is_dir() and not file.is_symlink():  # a link is replaced, and its target stays as it is
                 raise InputError(f"{printable(file)}: expected a file of '{name}'; received a folder", hint="remove it")
 
 
@@ -172,7 +172,7 @@ def _ran(request: Request, bound: BoundStage, status: StageStatus, statuses: dic
 def _taken(
     request: Request, bound: BoundStage, status: StageStatus, statuses: dict[str, StageStatus]
 ) -> StageResult | None:
-    """Publish what the same run gave before, if somebody kept it."""
+    """Publish the outputs of an identical earlier run, if there is one."""
     found = request.reuse(bound, statuses) if request.may_reuse(bound.name) else None
     manifest = adopt(found, request) if found else None
     if found is None or manifest is None:
@@ -182,7 +182,7 @@ def _taken(
 
 
 def _check_upstream(request: Request, bound: dict[str, BoundStage], statuses: dict[str, StageStatus]) -> None:
-    """Hold the stages before the first requested one, which are up to date, to what is promised."""
+    """Call `before_use` for the stages before the first requested one, which are up to date."""
     for name in upstream(bound, request.stages[:1]):
         if found := statuses[name].manifest:
             request.before_use(found)
@@ -197,7 +197,7 @@ def _fresh_result(request: Request, status: StageStatus) -> StageResult:
 
 
 def _begin_slow_imports(request: Request, statuses: dict[str, StageStatus]) -> None:
-    """Import what takes seconds while the stages before the one that needs it wait for the network or the disk."""
+    """Begin slow imports early, while the stages before the one that needs them wait for the network or the disk."""
     will_run = to_run(request, statuses)
     for name in [name for name in request.stages if name in will_run][1:]:
         if slow_import := request.artifacts.pipeline.stages[name].slow_import:

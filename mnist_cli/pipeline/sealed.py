@@ -20,7 +20,7 @@ class Sealed(BaseModel):
     """A document with a digest.
 
     Attributes:
-        sha256: digest of all the rest, as it was read; empty in one that was just made.
+        sha256: digest of all other fields, as read; empty in a document that was just made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,30 +32,30 @@ class Sealed(BaseModel):
         return self.model_dump(by_alias=True, exclude={"sha256"})
 
     def document(self) -> dict[str, Any]:
-        """Return the document as it is written, with its digest."""
+        """Return the document with its digest, as it is written."""
         content = self.content()
         return {**content, "sha256": files.document_digest(content)}
 
     @property
     def is_whole(self) -> bool:
-        """Whether the digest is that of the content."""
+        """Whether the digest matches the content."""
         return self.sha256 == files.document_digest(self.content())
 
     def sealed(self: SealedT) -> SealedT:
-        """Return the document as it is read back: with its digest."""
+        """Return a copy with its digest, as it would be read back."""
         return self.model_copy(update={"sha256": files.document_digest(self.content())})
 
 
 def read_sealed(path: Path, kind: type[SealedT], expected: str) -> SealedT | None:
-    """Read a JSON document; None when there is none.
+    """Read a JSON document and check its digest; return None if there is no file.
 
     Args:
         path: the file.
         kind: the class of the document.
-        expected: what the document is, for the error.
+        expected: what the document should be, for the error.
 
     Raises:
-        FormatError: it is damaged, of another schema, or its digest is not that of its content.
+        FormatError: it is damaged, has another schema, or its digest does not match its content.
         OSError: it cannot be read.
     """
     try:

@@ -1,4 +1,4 @@
-"""A stage that several processes share: what each of them does, and how workers end where there is no work."""
+"""A stage that several processes share: what each of them does, and how workers are dismissed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mnist_cli.stages.stage import BoundStage, Job
 
 
 def share_of_work(request: Request, bound: dict[str, BoundStage]) -> Literal["all", "chief", "worker"]:
-    """Return what this process does of the requested stages; all but a worker publish what they make.
+    """Return this process's share of the requested stages; all but a worker publish what they make.
 
     Raises:
-        ConfigError: processes share a stage, and other stages are requested too; or nothing says who they are.
+        ConfigError: processes share a stage and other stages are requested too, or TF_CONFIG is missing.
     """
     for name in request.stages:
         stage = bound[name].stage
@@ -32,11 +32,11 @@ def share_of_work(request: Request, bound: dict[str, BoundStage]) -> Literal["al
 
 
 def dismiss_workers_of(request: Request, stage: BoundStage) -> None:
-    """Tell the workers that there is nothing to do; those that do not come are not waited for."""
+    """Tell the workers that there is nothing to do; do not wait for those that do not connect."""
     try:
         stage.stage.dismiss()
     except WorkerLost as error:
-        request.progress.note(f"there is nothing to do, and not every worker came to hear it: {error.message}")
+        request.progress.note(f"nothing to train; not every worker connected to be dismissed: {error.message}")
 
 
 def assist(request: Request, bound: BoundStage) -> None:

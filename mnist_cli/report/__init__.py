@@ -1,1 +1,1 @@
-"""The report: one HTML page that shows what was learned, how well, and what to type to get it again."""
+"""The report: one HTML page that shows what the model learned, how good it is, and how to reproduce it."""

@@ -15,7 +15,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A straight map of numbers [low, high] onto [start, end], such as the pixels of an axis."""
+    """A linear map of numbers from [low, high] to [start, end], such as the pixels of an axis."""
 
     low: float
     high: float
@@ -23,7 +23,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Return where a number is, to a hundredth."""
+        """Return the position of a number, to a hundredth."""
         span = self.high - self.low
         share = (value - self.low) / span if span else 0.5
         return round(self.start + share * (self.end - self.start), 2)
@@ -46,7 +46,7 @@ def line(points: Points, across: Scale, up: Scale) -> str:
 
 
 def thinned(items: Sequence[T], limit: int) -> list[T]:
-    """Return at most `limit` of the items, evenly spread, the first and the last among them."""
+    """Return at most `limit` of the items, evenly spread, including the first and the last."""
     if len(items) <= limit:
         return list(items)
     return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]

@@ -1,7 +1,7 @@
 """Images on the page: as PNG in data: addresses, as cards of a gallery, and as bytes for the drawing pad.
 
-A picture holds one colour or two and a transparency, so any background suits it. However large the images are and
-however many there are, their number and size on the page are bounded.
+A picture has one or two colours and transparency, so it suits any background. The number and size of the images on the
+page are bounded, however many and however large the data set's images are.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from mnist_cli.text import file_size
 
 MISTAKES, UNCERTAIN = 24, 12
 _BY_LOT = 40
-_LEVELS = 32  # of each colour: more cannot be told apart, and the palette is in every picture
-_BETWEEN, _BETWEEN_OPACITY = (0x80, 0x80, 0x80), 70  # two grids of a feature map: grey on light and on dark
-# What keeps the page below 2 MB, in bytes before they become text. A picture needs no more pixels than it has room.
-_SIDE = 64  # of a picture in the gallery, on average of height and width
+_LEVELS = 32  # of each colour: the eye distinguishes no more, and every picture holds the palette
+_BETWEEN, _BETWEEN_OPACITY = (0x80, 0x80, 0x80), 70  # between two grids of a feature map: grey on light and on dark
+# Limits that keep the page below 2 MB; bytes are those before base64.
+_SIDE = 64  # pixels; side of a picture in the gallery, the mean of height and width
 _WEIGHT_PIXELS = 300_000  # of all pictures of weights together
 _PAD_IMAGES = 200_000  # bytes of the images that the pad can load
-_PAD_WEIGHTS = 900_000  # bytes of W and b, and of its feature map; a model with more has no pad
-_CELL_IMAGES, _CELL_PIXELS = 12, 1_000_000  # behind a cell of the matrix at most, and of all of them together
-_PAD_SIDE = 2048  # pixels; no canvas is drawn for longer images
-_BARS = 26  # classes at most for which every probability gets a bar; of more, the highest ten
-_CAPTION = 3  # probabilities that are written out
+_PAD_WEIGHTS = 900_000  # bytes of W, b and the feature map; a larger model gets no pad
+_CELL_IMAGES, _CELL_PIXELS = 12, 1_000_000  # images behind one cell of the matrix, and pixels behind all cells
+_PAD_SIDE = 2048  # pixels; longer images get no pad
+_BARS = 26  # up to so many classes, every probability gets a bar; with more, only the highest ten
+_CAPTION = 3  # probabilities written as numbers
 
 
 def weight_image(weights: Floats, limit: float) -> str:
     """Return weights as a picture: red below 0, blue above, the stronger the farther from 0.
 
     Args:
-        weights: float64 [height, width]; NaN where there is none, between two grids of a feature map.
-        limit: the magnitude that gets the full colour; those beyond it get no more.
+        weights: float64 [height, width]; NaN between two grids of a feature map.
+        limit: the magnitude that gets the full colour, as do larger ones.
     """
     scaled = np.clip(weights / limit, -1, 1) if limit else weights * 0
     gap = 2 * _LEVELS + 1
@@ -56,15 +56,15 @@ def weight_image(weights: Floats, limit: float) -> str:
 
 
 def ink_image(pixels: npt.NDArray[np.uint8]) -> str:
-    """Return uint8 [height, width], 0 = background, as black ink on nothing."""
+    """Return uint8 [height, width], 0 = background, as black ink on a transparent background."""
     return _png(pixels, [(0, 0, 0)] * 256, range(256))
 
 
 def share_image(shares: npt.NDArray[np.floating]) -> str:
-    """Return a confusion matrix as a picture: right answers blue, wrong ones the redder the more there are.
+    """Return a confusion matrix as a picture: correct predictions blue, wrong ones redder the more there are.
 
     Args:
-        shares: floats [K, K] in [0, 1], of each true label (row).
+        shares: floats [K, K] in [0, 1], shares of each true label (row).
     """
     wrong = shares * (1 - np.eye(len(shares)))
     signed = np.where(np.eye(len(shares), dtype=np.bool_), shares, -np.sqrt(wrong / (wrong.max() or 1)))
@@ -72,7 +72,7 @@ def share_image(shares: npt.NDArray[np.floating]) -> str:
 
 
 def weight_images(model: Model) -> list[dict[str, Any]]:
-    """Return the weights of each class as the template draws them; many or large ones are shrunk until all fit."""
+    """Return the weights of each class for the template; many or large pictures are shrunk until all fit."""
     limit = float(np.abs(model.weights).max())
     images = []
     for label, bias in enumerate(model.bias.tolist()):
@@ -95,7 +95,7 @@ def weight_images(model: Model) -> list[dict[str, Any]]:
 
 
 def _place(layout: Layout, number: int) -> str:
-    """Return where one of D numbers is, in words."""
+    """Return the position of one of D numbers, in words."""
     part = next(part for part in layout.parts if number < part.numbers.stop)
     rest, column = divmod(number - part.start, part.width)
     grid, row = divmod(rest, part.height)
@@ -105,12 +105,12 @@ def _place(layout: Layout, number: int) -> str:
 
 
 class Examples:
-    """Remarkable and random images of one split, with what the model makes of them.
+    """Remarkable and random images of one split, with the model's predictions.
 
     Attributes:
-        mistakes: the worst, each as the template draws it.
-        uncertain: those where the highest probability is lowest.
-        images: some of both and some by lot, as the pad loads them.
+        mistakes: the worst mistakes, for the template.
+        uncertain: the images whose highest probability is lowest, for the template.
+        images: some of both and some random ones, for the pad to load.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Examples:
         self._names = names
         self.images: list[dict[str, Any]] = []
         all_of_them = len(mistakes.positions) + len(uncertain.positions) + _BY_LOT
-        # A card whose image is not among those for the pad is shown all the same.
+        # Cards are shown even if the pad has no room for their image.
         room = min(all_of_them, _PAD_IMAGES // split.inputs.shape[1])
         self._loadable = room * (all_of_them - _BY_LOT) // all_of_them
         self.mistakes = self._cards(mistakes)
@@ -130,7 +130,7 @@ class Examples:
             self._add(int(position), lot=True)
 
     def _add(self, position: int, *, lot: bool) -> int:
-        """Take an image for the pad; return where it is among them."""
+        """Add an image for the pad; return its index."""
         pixels = base64.b64encode(self._split.inputs[position].tobytes()).decode()
         name = f"{self._split.name} image {position:,}"
         label = int(self._split.labels[position])
@@ -160,13 +160,13 @@ class Examples:
 
 
 def drawn_by_lot(examples: int, limit: int) -> npt.NDArray[np.intp]:
-    """Return positions of examples at random, each at most once and in order; the same arguments give the same ones."""
+    """Return random positions of examples, in order and without repetition; equal arguments give equal positions."""
     chosen = np.random.default_rng(examples).choice(examples, min(limit, examples), replace=False, shuffle=False)
     return np.sort(chosen)
 
 
 class Cells:
-    """Images behind the cells of the confusion matrix that are off its diagonal; so many of each that all fit.
+    """Images behind the off-diagonal cells of the confusion matrix, as many for each cell as fit.
 
     Attributes:
         rows: [true label, predicted label, position] of each image.
@@ -182,20 +182,20 @@ class Cells:
     def add(
         self, positions: npt.NDArray[np.intp], labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.intp]
     ) -> None:
-        """Look at more mistakes: where they are, their labels, and what was predicted, each [m]."""
+        """Add mistakes: their positions, their labels, and the predicted labels, each [m]."""
         for row in zip(labels.tolist(), predicted.tolist(), positions.tolist(), strict=True):
             if self._counts[row[:2]] < self._limit:
                 self._counts[row[:2]] += 1
                 self.rows.append(list(row))
 
     def data(self) -> dict[str, Any]:
-        """Return the rows, and their images in four greys as base64."""
+        """Return the rows, and their images in four greys, as base64."""
         images = in_four_greys(self._split.inputs[[position for _, _, position in self.rows]])
         return {"rows": self.rows, "images": base64.b64encode(packed(b"", images)).decode()}
 
 
 def why_no_pad(model: Model) -> str | None:
-    """Return why the page of a model has no drawing pad, or None: it would be too large."""
+    """Return why a model is too large for a drawing pad on its page, or None if it is not."""
     size = 4 * (model.weights.size + model.bias.size)
     size += portable_size(model.feature_map) if model.feature_map else 0
     if size <= _PAD_WEIGHTS and max(model.shape) <= _PAD_SIDE:
@@ -209,7 +209,7 @@ def why_no_pad(model: Model) -> str | None:
 
 
 def pad_data(model: Model, names: Sequence[str], examples: Examples, cells: Cells) -> dict[str, Any] | None:
-    """Return what the drawing pad computes with; None where `why_no_pad` has a reason.
+    """Return what the drawing pad computes with; None if `why_no_pad` gives a reason.
 
     Returns:
         W and b in units of 2^-24 as base64 of little-endian int32, images as base64 of uint8, the feature map as

@@ -1,4 +1,4 @@
-"""The page: figures, charts and pictures put into the template. Equal data give equal bytes."""
+"""The page: puts figures, charts and pictures into the template. Equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ from mnist_cli.text import isolated, printable
 
 _STYLES = ("base.css", "report.css")
 _SCRIPTS = ("model.js", "features.js", "drawing.js", "pad.js", "pictures.js")
-_MATRIX = (
-    26  # classes at most whose matrix is readable; of more it is drawn, and the most frequent confusions are listed
-)
+_MATRIX = 26  # up to so many classes, the matrix is a table; with more, a picture and a list of frequent confusions
 _PAIRS = 40
-_POINTS = 300  # of a curve at most
-_ROWS = 50  # of a table of it at most
-_NAME = 40  # characters of a class name at most
-_SHORT = 4  # characters of a name that fits a column of the matrix
+_POINTS = 300  # of a curve, at most
+_ROWS = 50  # of a curve's table, at most
+_NAME = 40  # characters of a class name, at most
+_SHORT = 4  # characters of a name that fits into a column of the matrix
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Provenance:
     Attributes:
         command: runs the pipeline with the parameters that are not the defaults.
         configuration: YAML with every parameter that counts.
-        digests: (what, SHA-256) of what went in and came out.
-        runtime: (what, value) that can move the bits, and where it ran.
+        digests: (name, SHA-256) of inputs and outputs.
+        runtime: (name, value) of what can move the bits, and of the machine.
     """
 
     command: str
@@ -50,14 +48,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report shows.
+    """The data of a report.
 
     Attributes:
-        model: what was trained.
+        model: the model.
         store: the examples that it was trained and measured on.
-        metrics: the content of metrics.json, measured of this model on this store.
-        history: the course of the training.
-        provenance: how to get the same again.
+        metrics: the content of metrics.json, measured with this model on this store.
+        history: the records of the training.
+        provenance: how to get the same result again.
     """
 
     model: Model
@@ -82,7 +80,7 @@ def render(data: ReportData) -> bytes:
 def _content(data: ReportData) -> dict[str, Any]:
     model, store, metrics = data.model, data.store, data.metrics
     split = getattr(store, metrics["split"])
-    _check(data)  # before anything is computed that would be of no use
+    _check(data)  # before the slow computations
     names = [isolated(printable(name, _NAME)) for name in model.classes]
     cells = images.Cells(split, len(names))
     calibration, confusion, mistakes, uncertain = _survey(model, split, cells)
@@ -110,14 +108,14 @@ def _content(data: ReportData) -> dict[str, Any]:
 
 
 def _check(data: ReportData, confusion: npt.NDArray[np.int64] | None = None) -> None:
-    """Refuse metrics that are not of this model and this store, whatever the manifests say.
+    """Refuse metrics that do not belong to this model and this store, whatever the manifests say.
 
     Args:
-        data: what the report is made from.
-        confusion: int64 [K, K], counted again from the images; None where only digests are compared.
+        data: the data of the report.
+        confusion: int64 [K, K], counted again from the images; None: compare only digests.
     """
     model, store, metrics = data.model, data.store, data.metrics
-    # Of features, metrics.json names their own store; they are computed again here, from the images.
+    # With a feature map, metrics.json names the store of features, which are computed from the images again here.
     fits = metrics["model_digest"] == model.digest and (model.feature_map or metrics["store_digest"] == store.digest)
     if fits and confusion is not None:
         fits = confusion.tolist() == [list(row) for row in metrics["confusion"]]
@@ -133,9 +131,9 @@ def _check(data: ReportData, confusion: npt.NDArray[np.int64] | None = None) -> 
 def _survey(
     model: Model, split: Split, cells: images.Cells
 ) -> tuple[Calibration, npt.NDArray[np.int64], Lowest, Lowest]:
-    """Return calibration, confusion matrix, the wrong answers that give the true label least, the least certain ones.
+    """Return calibration, confusion matrix, the mistakes that gave the true label least, and the least certain images.
 
-    All from one look at the images, as features are slow to make. The wrong ones are put into `cells`, too.
+    All come from one pass over the images, since features are slow to compute. Mistakes are also added to `cells`.
     """
     classes = len(model.bias)
     calibration, confusion = Calibration(), np.zeros((classes, classes), np.int64)
@@ -152,7 +150,7 @@ def _survey(
 
 
 def _interval(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the strip that shows an accuracy and its interval on a piece of the axis around them."""
+    """Return the strip that shows the accuracy and its interval on a part of the axis."""
     low, high = metrics["accuracy_interval"]
     margin = max(0.3 * (high - low), 0.001)
     across = figures.Scale(max(0.0, low - margin), min(1.0, high + margin), 12, 308)
@@ -227,7 +225,7 @@ def _confusion(confusion: npt.NDArray[np.int64]) -> dict[str, Any]:
     pairs = [(*pair, pair[2] / int(support[pair[0]])) for pair in confused_pairs(confusion, _PAIRS)]
     if len(confusion) > _MATRIX:
         return {"rows": None, "pairs": pairs, "image": images.share_image(shares)}
-    # The darker the more: shares from 0.5 % on, each step twice the one before.
+    # Darker means more: levels begin at a share of 0.5 %, and each is twice the one before.
     doublings = np.floor(np.log2(np.maximum(shares, 0.005) / 0.005))
     levels = np.where(shares < 0.005, 0, 1 + doublings).clip(0, 5).astype(int)
     cells = np.stack([confusion, levels], axis=2).tolist()

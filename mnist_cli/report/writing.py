@@ -1,4 +1,4 @@
-"""What the report is made from: fresh artifacts, and from their manifests how to get them again."""
+"""Collects the data of a report: up-to-date artifacts and, from their manifests, how to reproduce them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def write_report(
     """Write the report on the artifacts, or on a kept run.
 
     Args:
-        config: what they have to be fresh for.
-        artifacts: with a finished training and evaluation; of a run, with the data that it was trained on.
-        target: the file to write; None is `report.html` in the artifacts folder, of a run `report-ID.html`.
-        run: the kept run to report on, which is measured for it, or None.
+        config: the configuration that the artifacts must be up to date for.
+        artifacts: artifacts with a finished training and evaluation; for a run, with the data that it was trained on.
+        target: the file to write; None: `report.html` in the artifacts folder, or `report-ID.html` for a run.
+        run: the kept run to measure and report on, or None.
 
     Returns:
-        The page, and the content of metrics.json that it is about.
+        The page, and the content of metrics.json that it shows.
 
     Raises:
-        InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit each other.
-        UsageError: the target is a folder, or in a folder that is not there, or `-`, or a file that is no report.
-        OSError: it cannot be written.
+        InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit together.
+        UsageError: the target is a folder, in a missing folder, `-`, or an existing file that is not a report.
+        OSError: the report cannot be written.
     """
     path = check_target(target, artifacts, f"report-{run.id}.html" if run else NAME)
     from mnist_cli.report.page import render
@@ -56,7 +56,7 @@ def write_report(
 def _of_published(config: Config, artifacts: Artifacts) -> ReportData:
     statuses = examine_all(config, artifacts)
     artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "no report")
+    manifests = require_fresh(statuses, InputError, "cannot write the report")
     history, metrics = (published(artifacts, manifests, kind) for kind in (HISTORY, EVALUATION))
     return _report_data(artifacts, manifests, artifacts.path(MODEL), history, metrics)
 
@@ -67,7 +67,7 @@ def _of_run(run: Run, config: Config, artifacts: Artifacts) -> ReportData:
     evaluation = evaluate_run(run, config, artifacts)
     made = (evaluation.manifest, run.train)
     manifests = {manifest.stage: manifest for manifest in made}
-    for name in reversed(artifacts.pipeline.stages):  # what they were made from, back to the beginning
+    for name in reversed(artifacts.pipeline.stages):  # the stages that they were made from, back to the first
         sources = {read.split("/")[0] for manifest in manifests.values() for read in manifest.inputs}
         if name in sources and name not in manifests and (found := artifacts.manifest(name)):
             manifests[name] = found
@@ -94,7 +94,7 @@ def _report_data(
 
 
 def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance:
-    """Return how to get again what these manifests, one of each stage, record."""
+    """Return how to reproduce what these manifests, one of each stage, record."""
     from mnist_cli.report.page import Provenance
 
     parameters: dict[str, Any] = {}
@@ -117,12 +117,12 @@ def provenance(manifests: dict[str, Manifest], pipeline: Pipeline) -> Provenance
 
 
 def _command(parameters: dict[str, Any], pipeline: Pipeline) -> str:
-    """Return the command line for these parameters, where no pipeline.yaml says otherwise."""
+    """Return the command line for these parameters, for use without a pipeline.yaml."""
     defaults: dict[str, Any] = {}
     for stage in pipeline.stages.values():
         defaults |= stage.parameters(pipeline.declarations.defaults())
-    told = {path: value for path, value in parameters.items() if path not in defaults or defaults[path] != value}
-    return shlex.join(["mnist", "run", *(f"--set={path}={yaml_value(value)}" for path, value in told.items())])
+    typed = {path: value for path, value in parameters.items() if path not in defaults or defaults[path] != value}
+    return shlex.join(["mnist", "run", *(f"--set={path}={yaml_value(value)}" for path, value in typed.items())])
 
 
 def _yaml(parameters: dict[str, Any]) -> str:

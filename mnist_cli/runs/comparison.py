@@ -1,4 +1,4 @@
-"""Two runs side by side: what was set, what came out, and whether the difference is more than noise."""
+"""Two runs side by side: settings, results, and whether the difference is more than noise."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ METRICS = (*TRAINING_METRICS, *EVALUATION_METRICS)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that differs between two runs; None where a run does not have it.
+    """A value that differs between two runs; None if a run does not have it.
 
     Attributes:
         kind: parameter, data, runtime or environment.
-        name: which one.
+        name: its name.
         first, second: the two values.
     """
 
@@ -36,10 +36,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One metric of two runs; None where it was not measured.
+    """One metric of two runs; None if it was not measured.
 
     Attributes:
-        name: of METRICS.
+        name: one of METRICS.
         first, second: the two values.
     """
 
@@ -49,7 +49,7 @@ class Change:
 
     @property
     def amount(self) -> float | None:
-        """How much the second is more than the first."""
+        """The second value minus the first."""
         return None if self.first is None or self.second is None else self.second - self.first
 
 
@@ -60,9 +60,9 @@ class Comparison:
     Attributes:
         first, second: the runs.
         same_model: whether they have the same weights, to the bit.
-        differences: what differed when they were made.
+        differences: what differed when the runs were made.
         changes: every metric, in the order of METRICS.
-        split: what accuracy and cross-entropy were measured on; None when not on the same split.
+        split: the split of accuracy and cross-entropy; None if the runs have no evaluated split in common.
         test: the paired test, or None.
         no_test: why there is no test, or None.
     """
@@ -80,8 +80,8 @@ class Comparison:
 def compare(first: Run, second: Run, artifacts: Artifacts) -> Comparison:
     """Compare two runs.
 
-    Accuracy and cross-entropy are compared on a split that both were evaluated on, the test split first. The paired
-    test is made there too, or else on the validation split, from the two models and the store as it is now.
+    Accuracy and cross-entropy are compared on a split that both were evaluated on, preferably the test split. The
+    paired test uses the same split, or else the validation split, with the two models and the current store.
     """
     split = next((name for name in ("test", "validation", "train") if _evaluated(name, first, second)), None)
     test, no_test = None, None
@@ -106,9 +106,9 @@ def _evaluated(split: str, *runs: Run) -> bool:
 
 
 def _metric(run: Run, name: str, split: str | None) -> float | None:
-    """Return a metric as it was measured; None where it was not measured or is not a number.
+    """Return a measured metric; None if it was not measured or is not a number.
 
-    Where the runs have no split in common, the result of one of them on the test split is still worth seeing.
+    If the runs have no split in common, the result on the test split is still worth showing.
     """
     if name in TRAINING_METRICS:
         value = run.train.metrics.get(name)
@@ -126,27 +126,27 @@ def _differences(first: Run, second: Run) -> Iterator[Difference]:
         ("runtime", {"train version": one.version, **one.runtime}, {"train version": other.version, **other.runtime}),
         ("environment", one.environment, other.environment),
     )
-    told = set()  # the versions of some packages are part of the runtime and of the environment
+    seen = set()  # the versions of some packages are in the runtime and in the environment
     for kind, old, new in tables:
         for reason in differences(old, new):
             found = (reason.what, reason.old, reason.new)
-            if found not in told:
+            if found not in seen:
                 yield Difference(kind, *found)
-            told.add(found)
+            seen.add(found)
 
 
 def _paired_test(first: Run, second: Run, artifacts: Artifacts, split: str) -> PairedTest:
-    """Let both models answer every example of a split.
+    """Compare the two models' predictions of every example of a split.
 
     Raises:
-        MnistError: they were trained on different images, the store is another one now, or something is damaged.
+        MnistError: they were trained on different images, the store has changed since, or a file is damaged.
     """
     if first.images != second.images:
         raise InputError("the two runs were trained on different data")
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
 
-    # Each model makes its features of the images itself.
+    # A model computes its features from the images itself.
     store = open_store(artifacts.path(STORE))
     if store.digest != first.images:
         raise InputError("the store has changed since they were trained")

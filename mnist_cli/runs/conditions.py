@@ -1,10 +1,10 @@
-"""Conditions on a comparison, such as `accuracy < -0.002`: what `mnist diff --fail-if` fails on.
+"""Conditions on a comparison, such as `accuracy < -0.002`, for `mnist diff --fail-if`.
 
     condition   = part { "and" part }
     part        = name ( "<" | "<=" | ">" | ">=" ) number
     name        = "accuracy" | "cross_entropy" | "loss" | "validation_loss" | "validation_accuracy" | "p"
 
-A metric's name stands for its change, the second run's value minus the first's; `p` for the p-value of the paired test.
+A metric's name stands for its change: the second run's value minus the first's. `p` is the p-value of the paired test.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mnist_cli.text import printable
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _PART = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
 _NAMES = (*METRICS, "p")
-# What training measures of the same kind, on the validation split.
+# The same metrics as training measures them, on the validation split.
 _ON_VALIDATION = {"accuracy": "validation_accuracy", "cross_entropy": "validation_loss"}
 
 
@@ -36,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Parts that all have to hold, and the text that they were read from."""
+    """Parts that must all hold, and the text that they were read from."""
 
     text: str
     parts: tuple[Part, ...]
@@ -46,7 +46,7 @@ def parse_condition(text: str) -> Condition:
     """Read a condition.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a condition.
     """
     return Condition(" ".join(text.split()), tuple(_part(part, text) for part in re.split(r"\band\b", text)))
 
@@ -72,9 +72,9 @@ def holds(condition: Condition, comparison: Comparison) -> bool:
     """Tell whether every part of a condition holds.
 
     Raises:
-        InputError: one of the values was not measured; a gate that cannot be checked is not passed.
+        InputError: a value was not measured; a gate that cannot be checked fails.
     """
-    results = [_holds(part, comparison) for part in condition.parts]  # each, so that none goes unchecked
+    results = [_holds(part, comparison) for part in condition.parts]  # a list, so that every part is checked
     return all(results)
 
 
@@ -88,7 +88,7 @@ def _holds(part: Part, comparison: Comparison) -> bool:
         if change.amount is None:
             lacking = comparison.first.id if change.first is None else comparison.second.id
             raise InputError(
-                f"--fail-if: {part.name} of run {lacking} was not measured on a split that both have",
+                f"--fail-if: run {lacking} has no {part.name} on a split that both runs were evaluated on",
                 hint=_how_to_measure(part.name, comparison),
             )
         value = change.amount
@@ -96,7 +96,7 @@ def _holds(part: Part, comparison: Comparison) -> bool:
 
 
 def _how_to_measure(name: str, comparison: Comparison) -> str:
-    """Return what to do about a metric that one of the runs lacks; points of a sweep are not evaluated, on purpose."""
+    """Return what to do about a metric that a run lacks; the points of a sweep are deliberately not evaluated."""
     if name not in _ON_VALIDATION:
         return "train with a validation split (preprocess.validation_size)"
     other = next(change for change in comparison.changes if change.name == _ON_VALIDATION[name])

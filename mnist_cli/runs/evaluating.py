@@ -1,4 +1,4 @@
-"""Measures the model of a kept run, on the data that it was trained on, without publishing anything."""
+"""Measures the model of a kept run on the data that it was trained on, without publishing anything."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mnist_cli.stages.stage import EVALUATION, MODEL, Job, Outcome
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What measuring a kept run came to.
+    """The evaluation of a kept run.
 
     Attributes:
-        manifest: as if it had been published.
-        content: the bytes of the file of metrics.
+        manifest: the manifest, as if the evaluation had been published.
+        content: the bytes of the metrics file.
     """
 
     manifest: Manifest
@@ -34,17 +34,17 @@ class Evaluation:
 
 
 def evaluate_run(run: Run, config: Config, artifacts: Artifacts, progress: Progress = SILENT) -> Evaluation:
-    """Let the evaluating stage measure the model of a run.
+    """Measure the model of a run with the evaluation stage.
 
     Args:
         run: the run.
-        config: says what it is measured on.
-        artifacts: with the store that it was trained on.
+        config: the configuration, with the split to measure on.
+        artifacts: the artifacts, with the store that the run was trained on.
         progress: progress callback.
 
     Raises:
-        InputError: the store is missing, damaged or another one by now, or the split is empty.
-        OSError: a file cannot be read, or the temporary folder not be written.
+        InputError: the store is missing, damaged or has changed since, or the split is empty.
+        OSError: a file cannot be read, or the temporary folder cannot be written.
     """
     stage, started = artifacts.pipeline.maker(EVALUATION), time.perf_counter()
     trainer = artifacts.pipeline.maker(MODEL)
@@ -89,16 +89,16 @@ def _check_store(run: Run, outcome: Outcome) -> None:
             if received != expected:
                 raise InputError(
                     f"run {run.id} was trained on other data: {Reason(name, expected, received)}",
-                    hint=f"run 'mnist runs restore {run.id}', which says what to run first",
+                    hint=f"run 'mnist runs restore {run.id}'; it says what to run first",
                 )
 
 
 def keep_evaluation(run: Run, evaluation: Manifest, artifacts: Artifacts) -> None:
-    """Add an evaluation to the record of its run; call it under the mutex.
+    """Add an evaluation to the record of its run; call it while holding the mutex.
 
     Raises:
         InputError: the folder of the runs is a link.
-        OSError: it cannot be written.
+        OSError: the record cannot be written.
     """
     files.refuse_links(artifacts.root / FOLDER / run.id, artifacts.root)
     files.write_json(run.folder / evaluation_name(evaluation), evaluation.document())

@@ -1,4 +1,4 @@
-"""The points of a sweep: every combination of the values that keys are to take, each a checked configuration."""
+"""The points of a sweep: every combination of the values of its keys, each a checked configuration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mnist_cli.text import printable
 
 @dataclass(frozen=True)
 class Axis:
-    """A key and the values that it is to take.
+    """A key and its values in a sweep.
 
     Attributes:
         path: the key, as typed.
-        values: already read; one of them where the key is the same for all points.
-        source: what was typed to give them, such as `--set`.
+        values: the values, already parsed; a single one if the key is the same for all points.
+        source: the option that gave them, such as `--set`.
     """
 
     path: str
@@ -38,9 +38,9 @@ class Point:
     """One point of the grid.
 
     Attributes:
-        varied: the keys that differ between points, with their values here.
-        config: the whole configuration.
-        overrides: all that the command line set, with the values here.
+        varied: the keys that differ between points, with their values at this point.
+        config: the whole configuration of this point.
+        overrides: everything that the command line set, with the values at this point.
     """
 
     varied: dict[str, Any]
@@ -52,12 +52,12 @@ class Point:
 
 
 def read_axis(path: str, text: str, source: str) -> Axis:
-    """Read the values of one key: YAML, with commas between them, as between the brackets of a list.
+    """Read the values of one key: YAML separated by commas, like the inside of a list.
 
-    So a comma that belongs to a value needs quotes or brackets: `[a, b],[c]` is two lists.
+    So a comma within a value needs quotes or brackets: `[a, b],[c]` is two lists.
 
     Raises:
-        ConfigError: the text is not YAML, or there is no key.
+        ConfigError: the text is not YAML, or the key is empty.
     """
     if not path:
         raise ConfigError([f"{source} ={printable(text)}: expected KEY=VALUE,VALUE; received no key"])
@@ -68,9 +68,9 @@ def read_axis(path: str, text: str, source: str) -> Axis:
 
 
 def swept_stages(pipeline: Pipeline) -> list[str]:
-    """Return the stages whose parameters a sweep may vary: those behind the first store, up to the training.
+    """Return the stages whose parameters a sweep may vary: those after the first store, up to the training.
 
-    What comes before decides which examples the points are compared on.
+    The stages before decide which examples the points are compared on.
     """
     names = list(pipeline.stages)
     first_store = next(name for name, stage in pipeline.stages.items() if STORE in stage.outputs.values())
@@ -84,29 +84,29 @@ def grid(
     mistakes: Sequence[ConfigError] = (),
     digest_of: Callable[[Path], str] | None = None,
 ) -> list[Point]:
-    """Return a point for every combination of values, the last key changing first; equal trainings count once.
+    """Return a point for every combination of values, the last key varying fastest; equal trainings count once.
 
     Args:
         pipeline: the stages.
-        axes: of two for one key the later counts.
+        axes: the keys with their values; of two axes for one key the later counts.
         file: the configuration file, as for `load_config`.
-        mistakes: what was typed and could not be read; reported with all the others.
+        mistakes: errors in what was typed, to report with all others.
         digest_of: as in `Config`.
 
     Raises:
         UsageError: no key of training has a value.
-        ConfigError: with the problems of all points; or a key is not one of training.
+        ConfigError: a point has problems (the error lists those of all points), or a key is not one of training.
     """
     chosen: dict[str, Axis] = {}
     for axis in axes:
-        chosen.pop(axis.path, None)  # the later one counts, also for its place
+        chosen.pop(axis.path, None)  # the later one counts, and also decides the order
         chosen[axis.path] = axis
     varied = [axis.path for axis in chosen.values() if len(axis.values) > 1] or [
         path for path in chosen if _is_swept(pipeline, path)
     ]
     if not varied and not mistakes:
         raise UsageError(
-            "there is nothing to vary: expected values for at least one key of training",
+            "nothing to vary: expected values for at least one key of training; received none",
             hint="for example: mnist sweep --set train.learning_rate=0.1,0.3,0.5",
         )
     points: dict[str, Point] = {}
@@ -133,7 +133,7 @@ def grid(
 
 
 def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[ConfigError]) -> ConfigError:
-    """Return one error with all problems; where several keys vary, with the first point that has it."""
+    """Return one error with all problems; if several keys vary, each with the first point that has it."""
     lines = []
     for problem, where in problems.items():
         lines.append(f"{problem} (first at {printable(where[0])})" if dimensions > 1 else problem)
@@ -141,16 +141,18 @@ def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[C
 
 
 def _check(pipeline: Pipeline, points: list[Point], varied: list[str]) -> None:
-    """Refuse what cannot be swept, or what gives nothing to choose by."""
+    """Refuse keys and configurations that cannot be swept."""
     first, swept = points[0].config, swept_stages(pipeline)
     allowed = " and ".join([", ".join(["seed", *(f"{name}.*" for name in swept[:-1])]), f"{swept[-1]}.*"])
     problems = [
-        f"{path}: a sweep varies {allowed}; expected one value" for path in varied if not _is_swept(pipeline, path)
+        f"{path}: expected one value, since a sweep varies only {allowed}"
+        for path in varied
+        if not _is_swept(pipeline, path)
     ]
     for name in itertools.takewhile(lambda name: name not in swept, pipeline.stages):
         stage = pipeline.stages[name]
         if any(stage.parameters(point.config) != stage.parameters(first) for point in points) and not problems:
-            problems.append("seed: the data set is made from it; expected one value")
+            problems.append("seed: expected one value, since the data set is made from it")
     for name in swept:
         for point in points:
             problems += pipeline.stages[name].not_in_sweep(point.config)

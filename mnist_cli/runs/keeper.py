@@ -1,4 +1,4 @@
-"""Keeps records for the runner: as little as it can before there is something to record, as nothing depends on them."""
+"""Keeps the records of runs for the runner, which does not depend on them; imports as little as possible."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class RunKeeper:
 
     Attributes:
         artifacts: where they are published; its root has the runs.
-        keep_runs: how many runs stay, the newest ones.
-        progress: gets a warning where a record cannot be made.
+        keep_runs: how many of the newest runs to keep.
+        progress: progress callback, which gets a warning if a record cannot be made.
     """
 
     artifacts: Artifacts
@@ -45,7 +45,7 @@ class RunKeeper:
         )
 
     def find(self, bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus]) -> Reusable | None:
-        """Return the kept training that running this stage would give again, whole, or None."""
+        """Return the undamaged kept training that running this stage would give again, or None."""
         from mnist_cli.runs.reuse import find_same, reusable
 
         run = find_same(bound, config, statuses, self.artifacts)
@@ -55,10 +55,10 @@ class RunKeeper:
             return None
 
     def complete(self, results: list[StageResult], command: str) -> None:
-        """Make the records that are missing: a run was killed, or another one's evaluation holds for it too.
+        """Make missing records, left by a killed run or by an evaluation that holds for another run too.
 
-        Those of the stages that ran just now were tried already. Where another run is at work, or nothing may be
-        written, the next one does it.
+        The records of the stages that have just run were already tried. If another run is at work, or the folder
+        cannot be written, the next run makes them.
         """
         lacking = [result.manifest for result in results if not result.is_new and self._lacks(result.manifest)]
         if lacking:
@@ -67,7 +67,7 @@ class RunKeeper:
                     self.keep(manifest)
 
     def _lacks(self, manifest: Manifest) -> bool:
-        """Tell whether a published training or evaluation has no record; no record is read."""
+        """Tell whether a published training or evaluation has no record, without reading records."""
         trainer, evaluator = (self.artifacts.pipeline.maker(kind).name for kind in (MODEL, EVALUATION))
         if manifest.stage not in (trainer, evaluator):
             return False
@@ -84,26 +84,26 @@ class RunKeeper:
             files.sweep(folder, depth=1)
 
     def keep(self, manifest: Manifest) -> None:
-        """Record what was just published; where that fails, it is published all the same, and there is a warning.
+        """Record what was just published; if that fails, only warn.
 
-        The run that a new one pushes out is removed. More than that, as when `keep_runs` was lowered, only
-        `mnist runs prune` removes.
+        The run that a new one pushes out is removed. If there are more, because `keep_runs` was lowered, only
+        `mnist runs prune` removes them.
         """
-        from mnist_cli.runs import recording  # a run with nothing to do does not pay for it
+        from mnist_cli.runs import recording  # slow, and not needed by a run with nothing to do
 
         try:
             recording.record(self.artifacts, manifest)
             if manifest.stage == self.artifacts.pipeline.maker(MODEL).name:
                 self._prune(recording.surplus(self.artifacts, self.keep_runs))
         except (MnistError, OSError) as error:
-            self.progress.warn(f"no record of it is kept in artifacts/runs: {printable(in_one_line(error))}")
+            self.progress.warn(f"this run is not recorded in artifacts/runs: {printable(in_one_line(error))}")
 
     def _prune(self, surplus: list[str]) -> None:
         from mnist_cli.runs import recording
 
         if len(surplus) == 1:
             recording.remove_run(self.artifacts.root, surplus[0])
-            self.progress.note(f"run {surplus[0]}, the oldest, was removed: keep_runs is {self.keep_runs}")
+            self.progress.note(f"removed the oldest run, {surplus[0]}: keep_runs is {self.keep_runs}")
         elif surplus:
             self.progress.note(
                 f"{plural(len(surplus), 'run')} more than keep_runs ({self.keep_runs}) are kept; "

@@ -1,6 +1,6 @@
-"""What runs and their files are called: ids, which a shell can complete, and the words that stand for one of them.
+"""The names of runs and of their files: ids, which a shell can complete, and the words that stand for a run.
 
-It checks no record, so that a run with nothing to do and a shell that completes do not pay for it.
+This module does not check records, so that completion and a run with nothing to do stay fast.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\Z")
 
 
 def run_ids(root: Path) -> list[str]:
-    """Return the ids of the runs that are kept in the artifacts folder `root`, in alphabetical order.
+    """Return the ids of the runs in the artifacts folder `root`, in alphabetical order, damaged ones included.
 
-    Whether their records are whole is not looked at; a folder that cannot be read has none.
+    If the folder cannot be read, return none.
     """
     try:
         return sorted(path.name for path in (root / FOLDER).iterdir() if _ID.match(path.name))
@@ -40,7 +40,7 @@ def run_ids(root: Path) -> list[str]:
 def run_id(key: str) -> str:
     """Return the id of the run whose training has this key (64 hexadecimal digits).
 
-    Two runs share an id once in four billion pairs; then the later one takes the place of the earlier.
+    Two runs share an id with probability 2^-32; then the later one replaces the earlier one.
     """
     return key[:ID_DIGITS]
 
@@ -56,15 +56,15 @@ def evaluation_name(evaluation: Manifest) -> str:
 
 
 def is_recorded(root: Path, train: Manifest, manifest: Manifest) -> bool:
-    """Tell whether a published training, or an evaluation of it, has its record; nothing is read."""
+    """Tell whether a published training, or an evaluation of it, has a record, without reading it."""
     folder = root / FOLDER / run_id(train.key)
     return (folder / (RUN_NAME if manifest.stage == train.stage else evaluation_name(manifest))).exists()
 
 
 def are_done(root: Path, places: list[tuple[int, dict[str, Any]]]) -> list[bool]:
-    """Tell of trainings by their last steps and decisive parameters whether a kept run ended there.
+    """Tell, for each pair of last step and decisive parameters, whether a kept run ended there.
 
-    Records are read as they are, as nothing depends on this.
+    Records are read without checking them, since nothing depends on the answer.
     """
     ends = []
     for name in run_ids(root) if places else ():
@@ -80,16 +80,16 @@ def are_done(root: Path, places: list[tuple[int, dict[str, Any]]]) -> list[bool]
 
 
 def find_id(name: str, root: Path, models: Mapping[str, str], published: str | None) -> str:
-    """Return the id that is meant: it, its beginning, that of its model's digest, or a word that stands for it.
+    """Return the id of the run that `name` stands for.
 
     Args:
-        name: as typed: an id or a model's digest, the beginning of one, `latest`, `previous` or `published`.
+        name: as typed: an id or a model's digest, the beginning of either, `latest`, `previous` or `published`.
         root: the artifacts folder.
-        models: ids of the runs that are whole, by the time of their training → digests of their models.
+        models: id → digest of the model, for the undamaged runs, oldest first.
         published: id of the training in artifacts/train, if there is one.
 
     Raises:
-        UsageError: several runs begin like that.
+        UsageError: `name` is the beginning of several runs.
         InputError: there is no such run.
     """
     ids, oldest_first = run_ids(root), [*models]
@@ -103,13 +103,13 @@ def find_id(name: str, root: Path, models: Mapping[str, str], published: str | N
         return found[0]
     if found:
         raise UsageError(f"'{printable(name)}' is the beginning of several runs: {', '.join(found)}")
-    hint = "run 'mnist runs list' to see them" if oldest_first else "run 'mnist run', which keeps one"
+    hint = "run 'mnist runs list' to see the runs" if oldest_first else "run 'mnist run', which keeps a run"
     if name == PREVIOUS and len(oldest_first) == 1:
-        raise InputError("there is one run only, and none before it", hint="train with another parameter first")
+        raise InputError("there is only one run, and none before it", hint="train with another parameter first")
     raise InputError(f"{printable(root / FOLDER)}: there is no run '{printable(name)}'", hint=hint)
 
 
 def _named(name: str, ids: list[str], models: Mapping[str, str]) -> list[str]:
-    """Return the ids that begin like that; where there is none, those of the runs whose model's digest does."""
+    """Return the ids that begin with `name`; if there are none, those of the runs whose model's digest does."""
     found = [one for one in ids if name and one.startswith(name)]
     return found or [one for one, digest in models.items() if name and digest.startswith(name)]

@@ -1,4 +1,4 @@
-"""Makes the records of runs, after a stage was published, and removes them; always under the lock."""
+"""Makes the records of runs after a stage was published, and removes them; always while holding the mutex."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from mnist_cli.stages.stage import EVALUATION, MODEL, STORE
 
 
 def record(artifacts: Artifacts, manifest: Manifest) -> str | None:
-    """Record a training, or an evaluation, that was just published; call it under the lock.
+    """Record a training or an evaluation that was just published; call it while holding the mutex.
 
     Args:
         artifacts: where it was published; its `root` has the runs.
-        manifest: of the stage that was published; other stages are nothing to record.
+        manifest: the manifest of the stage that was published; other stages are not recorded.
 
     Returns:
-        The id of the run, or None when there was nothing to record (any more).
+        The id of the run, or None if there was nothing to record, or not any more.
 
     Raises:
-        InputError: the folder of the runs, or of this one, is a link.
-        MnistError: what is published is damaged.
-        OSError: the record cannot be written; there is none then, or the one from before.
+        InputError: the folder of the runs, or of this run, is a link.
+        MnistError: the published files are damaged.
+        OSError: the record cannot be written; then there is no record, or the earlier one.
     """
     train = artifacts.manifest(artifacts.pipeline.maker(MODEL).name)
     if train is None:
@@ -51,17 +51,17 @@ def record(artifacts: Artifacts, manifest: Manifest) -> str | None:
 
 
 def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
-    """Make the record in a temporary folder, or where there is one already, bring that up to date."""
+    """Make the record in a temporary folder; if there is one already, bring it up to date."""
     if folder.is_dir():
         _write(artifacts, train, folder)
         return
     folder.parent.mkdir(exist_ok=True)
-    files.sweep(folder.parent)  # what a process that was killed left
+    files.sweep(folder.parent)  # remove what a killed process left
     temporary = files.temporary_beside(folder)
     temporary.mkdir()
     try:
         _write(artifacts, train, temporary)
-        files.remove(folder, artifacts.root)  # a file of that name is no record
+        files.remove(folder, artifacts.root)  # a file of that name is not a record
         system.replace(temporary, folder)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -71,10 +71,10 @@ def _record_training(artifacts: Artifacts, train: Manifest, folder: Path) -> Non
 
 
 def _write(artifacts: Artifacts, train: Manifest, folder: Path) -> None:
-    """Write what a training gave, and run.json after it; what was measured of the same bits before stays.
+    """Write a training's outputs, then run.json; evaluations of the same bits stay.
 
-    Killed in between, the folder has no run.json, or the one from before and the files that it describes: the next
-    run finishes the first, and evaluations are never moved.
+    After a kill in between, the folder has no run.json, and the next run finishes the record; or it has the earlier
+    run.json and the files that it describes. Evaluations are never moved.
     """
     written = {}
     for name in train.outputs:
@@ -109,7 +109,7 @@ def _made_before(artifacts: Artifacts, train: Manifest) -> list[Manifest]:
 
 
 def _holds_for(evaluation: Path, train: Manifest) -> bool:
-    """Tell whether what was measured earlier was measured of the same bits; of a damaged file nobody knows."""
+    """Tell whether an earlier evaluation measured the same bits; False if its file is damaged."""
     try:
         manifest = read_manifest(evaluation)
     except MnistError:
@@ -118,22 +118,22 @@ def _holds_for(evaluation: Path, train: Manifest) -> bool:
 
 
 def remove_run(root: Path, name: str) -> None:
-    """Remove one run; killed meanwhile, it is gone or whole. Call it under the lock.
+    """Remove one run, at once: after a kill it is gone or complete. Call it while holding the mutex.
 
     Raises:
         InputError: the folder of the runs is a link.
-        OSError: it cannot be removed.
+        OSError: the run cannot be removed.
     """
     files.remove_at_once(root / FOLDER / name, root)
 
 
 def surplus(artifacts: Artifacts, keep: int) -> list[str]:
-    """Return the ids of the runs beyond the `keep` that stay, the oldest first; the published one is none of them."""
+    """Return the ids of the runs beyond the `keep` newest, oldest first, without the published one."""
     root, names, published = artifacts.root, run_ids(artifacts.root), published_id(artifacts)
     if len(names) <= keep:
         return []
 
-    def age(name: str) -> str:  # a damaged one comes before all others
+    def age(name: str) -> str:  # damaged runs come first
         found = _read(root / FOLDER / name)
         return found.created if found else ""
 
@@ -141,7 +141,7 @@ def surplus(artifacts: Artifacts, keep: int) -> list[str]:
 
 
 def _read(folder: Path) -> RunRecord | None:
-    """Read the record in a folder; None where there is none, or a damaged one."""
+    """Read the record in a folder; None if it is missing or damaged."""
     try:
         return read_sealed(folder / RUN_NAME, RunRecord, "the record of a run")
     except (MnistError, OSError):

@@ -1,7 +1,7 @@
-"""Finds the kept run that a training would give again, so that nothing is trained twice; and publishes one on demand.
+"""Finds the kept run that a training would give again, so that nothing is trained twice; and restores a kept run.
 
-The rule is the planner's: a run is the same where nothing of its training's manifest differs from what it would be
-trained with now. Only a record that is whole counts; every byte of it is compared with its digest.
+The rule is the planner's: a run is the same if nothing in its training's manifest differs from what it would be
+trained with now. Only an undamaged record counts; every byte of it is compared with its digest.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from mnist_cli.stages.stage import MODEL, BoundStage, Pipeline, upstream
 
 
 def same_run(bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus], runs: Iterable[Run]) -> Run | None:
-    """Return the newest of some runs that running a stage would give again; None where its inputs are not known.
+    """Return the newest of `runs` that running a stage would give again; None if the stage's inputs are not known.
 
     Args:
         bound: the stage that trains, with its inputs.
-        config: what it would be run with.
-        statuses: of every stage that it reads from.
-        runs: the oldest first.
+        config: the configuration that it would run with.
+        statuses: the status of every stage that it reads from.
+        runs: the runs to search, oldest first.
     """
     if not all(statuses[source].fresh for source in bound.sources):
         return None
@@ -40,7 +40,7 @@ def same_run(bound: BoundStage, config: Config, statuses: Mapping[str, StageStat
 def find_same(
     bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus], artifacts: Artifacts
 ) -> Run | None:
-    """Return the kept run that running a stage would give again, read and found whole; arguments as `same_run`."""
+    """Return the undamaged kept run that running a stage would give again; arguments as for `same_run`."""
     trainer = artifacts.pipeline.maker(MODEL).name
     if bound.name != trainer or not all(statuses[source].fresh for source in bound.sources):
         return None
@@ -51,12 +51,12 @@ def find_same(
         return None
     try:
         return same_run(bound, config, statuses, [read_run(artifacts, run_id(key))])
-    except (MnistError, OSError):  # damaged: `mnist verify` tells it
+    except (MnistError, OSError):  # damaged; `mnist verify` reports it
         return None
 
 
 def _known_key(bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus]) -> str | None:
-    """Return the key that a stage's manifest would have; None where only running it tells what decides its bits."""
+    """Return the key that a stage's manifest would have; None if part of its runtime is known only after it runs."""
     stage, runtime = bound.stage, bound.stage.runtime(config)
     if None in runtime.values():
         return None
@@ -69,7 +69,7 @@ def _known_key(bound: BoundStage, config: Config, statuses: Mapping[str, StageSt
 
 
 def would_take(config: Config, artifacts: Artifacts, statuses: Mapping[str, StageStatus]) -> dict[str, str]:
-    """Return stage → id of the run that it would be published from, where it is not up to date."""
+    """Return stage → id of the run that it would be published from, if it is not up to date."""
     name = artifacts.pipeline.maker(MODEL).name
     bound = artifacts.pipeline.bind(config).get(name)
     if bound is None or statuses[name].fresh:
@@ -79,20 +79,20 @@ def would_take(config: Config, artifacts: Artifacts, statuses: Mapping[str, Stag
 
 
 def reusable(run: Run) -> Reusable:
-    """Return what a run gave, to be published again.
+    """Return the outputs of a run, to be published again.
 
     Raises:
-        OSError: a file of it cannot be read.
+        OSError: a file of the run cannot be read.
     """
     contents = {name: files.read_regular(run.folder / name) for name in run.train.outputs}
-    # A manifest is sealed when it is written; this one goes into a file of its own.
+    # Without its seal: the manifest is sealed again when it is written.
     return Reusable(run.id, run.train.model_copy(update={"sha256": ""}), contents)
 
 
 def settings_of(run: Run, config: Config, pipeline: Pipeline) -> dict[str, Any]:
-    """Return key → value of what a run was made with, where a configuration says something else.
+    """Return key → value of a run's settings that differ from a configuration.
 
-    A data set of one's own is recorded by its content and not by its place, so that stays as it is configured.
+    A user's own data set is recorded by its content and not by its place, so that setting stays as configured.
     """
     recorded = {path: value for path, value in run.parameters.items() if _is_valid(path, value, pipeline)}
     then = config
@@ -104,7 +104,7 @@ def settings_of(run: Run, config: Config, pipeline: Pipeline) -> dict[str, Any]:
     for stage in pipeline.stages.values():
         counted |= stage.parameters(config)
     now = config.values()
-    # What an optimizer brings by itself is recorded, and need not be set.
+    # Defaults of the optimizer are recorded but need not be set.
     return {
         path: value
         for path, value in then.values().items()
@@ -120,7 +120,7 @@ def _is_valid(path: str, value: Any, pipeline: Pipeline) -> bool:
 
 
 def require_data(run: Run, config: Config, artifacts: Artifacts) -> None:
-    """Refuse to restore a run where the data that it was trained on are not there.
+    """Refuse to restore a run whose training data are not there.
 
     Raises:
         InputError: a stage before the training is not up to date for the run's settings.
@@ -129,22 +129,22 @@ def require_data(run: Run, config: Config, artifacts: Artifacts) -> None:
     for name in upstream(artifacts.pipeline.bind(config), [artifacts.pipeline.maker(MODEL).name]):
         if not statuses[name].fresh:
             raise InputError(
-                f"run {run.id} was trained on other data than are there: {name} is {statuses[name].state}: "
+                f"run {run.id} was trained on other data than the current ones: {name} is {statuses[name].state}: "
                 f"{statuses[name].why()}",
-                hint="run 'mnist run', which makes the data and takes the model from the run",
+                hint="run 'mnist run'; it makes the data and reuses the model of the run",
             )
 
 
 def exactly(run: Run, bound: BoundStage, config: Config, statuses: Mapping[str, StageStatus]) -> Reusable:
-    """Return what a run gave, to be published as up to date.
+    """Return the outputs of a run, to be published as up to date.
 
     Raises:
-        InputError: training would not give it again, with the reasons.
-        OSError: a file of it cannot be read.
+        InputError: training would not give it again; the message has the reasons.
+        OSError: a file of the run cannot be read.
     """
     if reasons := [*changes(bound, run.train, config, dict(statuses))]:
         raise InputError(
             f"run {run.id} cannot be published as up to date: {'; '.join(map(str, reasons))}",
-            hint=f"'mnist predict --run {run.id}' and others read it as it is",
+            hint=f"'mnist predict --run {run.id}' and other commands can use it without publishing it",
         )
     return reusable(run)

@@ -1,12 +1,12 @@
-"""Finished trainings, kept small: parameters, metrics, digests, history and model of each.
+"""Kept runs: parameters, metrics, digests, history and model of each finished training.
 
-    artifacts/runs/<id>/run.json           when it was, what it was trained on, the manifest of the training
+    artifacts/runs/<id>/run.json           time, data, and the manifest of the training
                         model.h5           as published; its predictions can be computed again on any split
                         history.jsonl
                         eval-<split>.json  the manifest of an evaluation of that model, one for each split
 
-A run is known by the first digits of its training's key: the same training again is the same run. Records are made
-from what is published, after it is; they are for people who compare, and decide nothing about what is fresh.
+The id of a run is the first digits of its training's key, so repeating a training gives the same run. Records are
+made from published files, for people who compare; whether a stage is up to date does not depend on them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class RunRecord(Sealed):
         schema: the format of this file.
         created: when the training was published, UTC, such as 2026-11-23T21:28:40.123456Z.
         data: the parameters of the stages before the training → values.
-        images: content digest of the store of images that all was made from; None in older records.
+        images: content digest of the store of images that the run was made from; None in older records.
         train: the manifest of the training.
         files: the other files of the record → SHA-256 of their bytes, and size.
-        sha256: SHA-256 of the canonical JSON of all other fields, to detect damage.
+        sha256: SHA-256 of the canonical JSON of all other fields, which detects damage.
     """
 
     schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
@@ -54,13 +54,13 @@ class RunRecord(Sealed):
 
 @dataclass(frozen=True)
 class Run:
-    """One run, read and found whole.
+    """One run, read and verified.
 
     Attributes:
         id: the first digits of the training's key.
-        folder: of its record.
-        model_file: its model.
-        record: what run.json says.
+        folder: the folder of its record.
+        model_file: the file of its model.
+        record: the content of run.json.
         evaluations: split → manifest of the evaluation of its model.
     """
 
@@ -77,25 +77,25 @@ class Run:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The configuration keys that decided it, with their values: those of the data, then those of training."""
+        """The configuration keys that decided the run, with their values: first of the data, then of training."""
         return self.record.data | self.train.parameters
 
     @property
     def images(self) -> str | None:
-        """The content digest of the store of images that it was trained on, or whose features it was trained on."""
+        """The content digest of the store of images that it was trained on, directly or through features."""
         return self.record.images or next(iter(self.train.inputs.values()), None)
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedRun:
-    """A record that cannot be used, and what is wrong with it."""
+    """A record that cannot be used, and the reason."""
 
     id: str
     problem: str
 
 
 def read_runs(artifacts: Artifacts) -> tuple[list[Run], list[DamagedRun]]:
-    """Read every run of an artifacts folder, the oldest first; and those that are damaged, by id."""
+    """Read every run of an artifacts folder; return the undamaged ones, oldest first, and the damaged ones, by id."""
     whole, damaged = [], []
     for name in run_ids(artifacts.root):
         try:
@@ -109,8 +109,8 @@ def read_run(artifacts: Artifacts, name: str) -> Run:
     """Read and check every file of one run.
 
     Raises:
-        FormatError: one of them is missing, or is not what was written.
-        OSError: one of them cannot be read.
+        FormatError: a file is missing, or was changed after it was written.
+        OSError: a file cannot be read.
     """
     folder = artifacts.root / FOLDER / name
     record = read_sealed(folder / RUN_NAME, RunRecord, f"the record of a run ({SCHEMA})")
@@ -122,7 +122,7 @@ def read_run(artifacts: Artifacts, name: str) -> Run:
         path = folder / file
         digest = files.sha256_of(path) if path.is_file() else "no such file"
         if digest != stated.sha256:
-            raise _damaged(path, "not what was written", f"SHA-256 {stated.sha256[:12]}…", digest[:12])
+            raise _damaged(path, "changed after it was written", f"SHA-256 {stated.sha256[:12]}…", digest[:12])
     model = folder / artifacts.pipeline.file(MODEL)
     return Run(name, folder, model, record, dict(_evaluations(folder, record.train)))
 
@@ -130,7 +130,7 @@ def read_run(artifacts: Artifacts, name: str) -> Run:
 def _evaluations(folder: Path, train: Manifest) -> Iterator[tuple[str, Manifest]]:
     for path in sorted(folder.glob("eval-*.json")):
         manifest = read_manifest(path)
-        assert manifest is not None, "it is there"
+        assert manifest is not None, "glob has just found it"
         if not is_evaluation_of(manifest, train):
             raise _damaged(path, "not of this run", "an evaluation of its model", "one of another model")
         yield evaluated_split(manifest), manifest
@@ -141,12 +141,12 @@ def _damaged(path: Path, problem: str, expected: str, received: str) -> FormatEr
 
 
 def find_run(artifacts: Artifacts, name: str) -> Run:
-    """Return the run that is meant by an id, `latest`, `previous` or `published`; or by its model's digest.
+    """Return the run for an id, a model's digest, `latest`, `previous` or `published`.
 
-    Of an id and a digest the beginning is enough.
+    The beginning of an id or digest is enough.
 
     Raises:
-        UsageError: several runs begin like that.
+        UsageError: `name` is the beginning of several runs.
         InputError: there is no such run, or it is damaged.
         OSError: it cannot be read.
     """
@@ -154,12 +154,12 @@ def find_run(artifacts: Artifacts, name: str) -> Run:
 
 
 def models_of(artifacts: Artifacts) -> dict[str, str]:
-    """Return the ids of all runs that are whole, the oldest first → digests of their models."""
+    """Return id → digest of the model, for all undamaged runs, oldest first."""
     return {run.id: str(run.train.metrics.get("model_digest", "")) for run in read_runs(artifacts)[0]}
 
 
 def published_id(artifacts: Artifacts) -> str | None:
-    """Return the id of the published training, if there is one that can be read."""
+    """Return the id of the published training, or None if there is none or it cannot be read."""
     try:
         train = artifacts.manifest(artifacts.pipeline.maker(MODEL).name)
     except (MnistError, OSError):
@@ -168,7 +168,7 @@ def published_id(artifacts: Artifacts) -> str | None:
 
 
 def is_evaluation_of(evaluation: Manifest, train: Manifest) -> bool:
-    """Tell whether an evaluation measured the model that a training gave."""
+    """Tell whether an evaluation measured the model of a training."""
     outputs = {f"{train.stage}/{name}": record.sha256 for name, record in train.outputs.items()}
     read = {name: digest for name, digest in evaluation.inputs.items() if name in outputs}
     return bool(read) and all(outputs[name] == digest for name, digest in read.items())

@@ -1,11 +1,10 @@
 """Trains the points of a grid one after the other in one process; each becomes a run.
 
-A point is trained by the same runner as every training, but into `artifacts/runs/.sweep/`: what `artifacts/train` has
-stays as it is. A point whose run is kept already is not trained again, and one that was interrupted goes on from its
-checkpoint; so the same command goes on where a sweep was stopped, however that happened. Where stages before the
-training differ from point to point, they are run there too.
+The usual runner trains a point, but into `artifacts/runs/.sweep/`, so `artifacts/train` stays unchanged. A point whose
+run is already kept is not trained again, and an interrupted point resumes from its checkpoint. So the same command
+continues a sweep, however it was stopped. Stages before the training that differ between points run there too.
 
-Nothing is evaluated on the test split: a number that nobody has seen cannot be chosen by.
+Nothing is evaluated on the test split, so that nobody can choose a point by its test accuracy.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ _SCRATCH = ".sweep"
 
 
 class PointState(StrEnum):
-    """What became of a point."""
+    """The outcome of a point."""
 
-    TRAINED = "trained"  # just now
-    KEPT = "kept"  # before; its run is there
-    DIVERGED = "diverged"  # it has no run
-    WAITING = "waiting"  # it would be trained
+    TRAINED = "trained"  # in this sweep
+    KEPT = "kept"  # earlier; its run is there
+    DIVERGED = "diverged"  # so it has no run
+    WAITING = "waiting"  # would be trained
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class PointResult:
 
     Attributes:
         point: its values.
-        state: what became of it.
-        run: its run, where it has one.
-        problem: why it has none, where training it failed.
+        state: its outcome.
+        run: its run, if it has one.
+        problem: why training failed, if it did.
     """
 
     point: Point
@@ -63,14 +62,14 @@ class PointResult:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """What points are sorted by: validation accuracy, highest first, then validation loss, lowest first."""
+        """The sort key: validation accuracy, highest first, then validation loss, lowest first."""
         metrics = self.run.train.metrics if self.run else {}
         accuracy, loss = metrics.get("validation_accuracy"), metrics.get("validation_loss")
         return (math.inf if accuracy is None else -accuracy, math.inf if loss is None else loss)
 
 
 def look(request: Request, points: list[Point]) -> list[PointResult]:
-    """Say which points are kept already and which would be trained; nothing is written."""
+    """Return which points are already kept and which would be trained; write nothing."""
     runs = read_runs(request.artifacts)[0]
     found = [(point, _find(point, runs, _place(request, points))) for point in points]
     return [PointResult(point, PointState.KEPT if run else PointState.WAITING, run) for point, run in found]
@@ -80,19 +79,20 @@ def sweep(request: Request, points: list[Point], report: Callable[[PointResult],
     """Train every point that has no run yet.
 
     Args:
-        request: with the configuration of the first point, of which the data counts; `stages` and `force` do not.
-        points: of the grid.
-        report: called with each result as soon as it is there.
+        request: a request with the configuration of the first point, which decides the data; its `stages` and `force`
+            are ignored.
+        points: the points of the grid.
+        report: called with each result as soon as it is known.
 
     Returns:
-        One result for each point, the best first; points that are equal on the validation split in their order.
+        One result for each point, the best first; points that are equal on the validation split stay in their order.
 
     Raises:
         TrainingDiverged: all points diverged.
-        Interrupted: SIGINT or SIGTERM; the next call goes on from there.
+        Interrupted: on SIGINT or SIGTERM; the next call resumes from there.
         Locked: another run is at work in the folder.
         InputError: a folder of the points is a link.
-        MnistError: the data cannot be had, or a point failed for another reason than that it diverged.
+        MnistError: the data are missing, or a point failed other than by diverging.
         OSError: a file cannot be written.
     """
     place = _place(request, points)
@@ -124,7 +124,7 @@ def _trainer(artifacts: Artifacts) -> str:
 
 
 def _place(request: Request, points: list[Point]) -> Artifacts:
-    """Return the artifacts of the points: the training, and what differs from point to point, in a folder apart."""
+    """Return the artifacts of the points: the training, and stages that differ between points, in a separate folder."""
     artifacts = request.artifacts
     swept = swept_stages(artifacts.pipeline)
     given = [[artifacts.pipeline.stages[name].parameters(point.config) for point in points] for name in swept[:-1]]
@@ -135,13 +135,13 @@ def _place(request: Request, points: list[Point]) -> Artifacts:
 
 
 def _find(point: Point, runs: list[Run], place: Artifacts) -> Run | None:
-    """Return the run that training this point would give again, by the rule that says whether a stage is stale."""
+    """Return the run that training this point would give again, by the planner's rule."""
     bound = place.pipeline.bind(point.config)[_trainer(place)]
     return same_run(bound, point.config, examine_all(point.config, place), runs)
 
 
 def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
-    """Train one point, unless its run is kept already."""
+    """Train one point, unless its run is already kept."""
     values: dict[str, Any] = {}
     for name in place.elsewhere:
         values |= place.pipeline.stages[name].in_sweep
@@ -154,7 +154,7 @@ def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
         force=False,
         started=_silent,
         finished=_silent,
-        # What a point gives is recorded here, and is taken from no run: the ones that are kept were looked through.
+        # A point is recorded below, and not taken from a run: the kept runs were already searched.
         reuse=lambda _bound, _statuses: None,
         published=_silent,
         settled=_silent,
@@ -168,13 +168,13 @@ def _point(request: Request, point: Point, place: Artifacts) -> PointResult:
     except TrainingDiverged as error:
         return PointResult(point, PointState.DIVERGED, problem=error.message.splitlines()[0])
     finally:
-        gc.collect()  # TensorFlow's graphs of this point go in circles: without this, memory grows from point to point
-    record(place, trained.manifest)  # here a record that fails is an error
+        gc.collect()  # TensorFlow's graphs have reference cycles: without this, memory grows with every point
+    record(place, trained.manifest)  # in a sweep, failing to record is an error
     return PointResult(point, PointState.TRAINED, read_run(place, run_id(trained.manifest.key)))
 
 
 def _tidy(place: Artifacts) -> None:
-    """Remove what the points published; a sweep that was interrupted goes on from the checkpoints that it left."""
+    """Remove what the points published; keep checkpoints, from which an interrupted sweep resumes."""
     for name, folder in place.elsewhere.items():
         scratch = place.pipeline.stages[name].scratch
         place.discard(name)
@@ -186,4 +186,4 @@ def _tidy(place: Artifacts) -> None:
 
 
 def _silent(_: object) -> None:
-    """Say nothing: the sweep reports the point."""
+    """Do nothing; the sweep itself reports the point."""

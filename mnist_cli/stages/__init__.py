@@ -1,4 +1,4 @@
-"""The stages, one file each, and the pipeline that they make in this order."""
+"""The stages, one file each, and the pipeline that they form, in order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which training images become the validation split: the first, or a choice by seed, evenly over the classes or not.
+"""Which training images become the validation split: the first ones, or a choice by seed, stratified or not.
 
-The choice is a keyed bijection, so it needs no list of rows: memory stays the same however many images there are.
+The choice is a keyed bijection and needs no list of rows, so memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mnist_cli.formats.store import Bytes
 from mnist_cli.maps.permutation import permuted
 from mnist_cli.text import plural
 
-_STREAM = 2000  # of the permutation; streams 2000 + label divide a class
+_STREAM = 2000  # of the permutation; streams 2001 + label divide the classes
 
 Mask = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
@@ -23,12 +23,12 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How the validation split is chosen.
+    """The rule that chooses the validation split.
 
     Attributes:
-        size: how many training images, or, below 1, which share of them.
+        size: number of training images, or, below 1, their share.
         split: `first`, `shuffled` or `stratified`.
-        seed: of a choice that is not `first`.
+        seed: decides the choice, unless the split is `first`.
     """
 
     size: int | float = 5000
@@ -45,10 +45,10 @@ class Rule:
         return f"validation = {how}, train = the others"
 
     def count(self, images: int) -> int:
-        """Return how many of the training images become the validation split.
+        """Return the number of training images that become the validation split.
 
         Raises:
-            ConfigError: none would be left to train on.
+            ConfigError: no image would be left to train on.
         """
         count = round(self.size * images) if self.size < 1 else int(self.size)
         if not 0 <= count < images:
@@ -57,7 +57,7 @@ class Rule:
                     f"preprocess.validation_size: expected 0 to {images - 1}, since there are "
                     f"{plural(images, 'training image')} and one must be left to train on; received {self.size}"
                 ],
-                hint="a share suits data of any size: --validation-size 0.1",
+                hint="a share fits data of any size: --validation-size 0.1",
             )
         return count
 
@@ -66,8 +66,8 @@ class Division:
     """Divides training images block by block, in the order of the file.
 
     Args:
-        rule: how.
-        classes: int64 [K], how many training images each class has; for `first` and `shuffled` their sum counts.
+        rule: how to divide.
+        classes: int64 [K], training images of each class; `first` and `shuffled` use only their sum.
     """
 
     def __init__(self, rule: Rule, classes: Counts) -> None:
@@ -81,14 +81,14 @@ class Division:
 
     @property
     def classes(self) -> int:
-        """How many classes there are, K."""
+        """The number of classes, K."""
         return len(self._classes)
 
     def next(self, labels: Bytes) -> Mask:
-        """Return for each of the next images whether it belongs to the validation split.
+        """Return, for each of the next images, whether it belongs to the validation split.
 
         Args:
-            labels: uint8 [k], of the images that follow those asked about before.
+            labels: uint8 [k], labels of the images that follow those of the call before.
         """
         start, count = self._done, len(labels)
         self._done += count
@@ -108,7 +108,7 @@ class Division:
 
 
 def _quotas(count: int, classes: Counts) -> Counts:
-    """Share a count out over the classes by their sizes; what rounding leaves goes to the largest remainders."""
+    """Distribute a count over the classes by size; what rounding leaves goes to the largest remainders."""
     total = int(classes.sum())
     quotas = classes * count // total
     remainders = classes * count % total

@@ -1,4 +1,4 @@
-"""The stage `eval`: how good the model is on one split. NumPy only, every example counted."""
+"""The stage `eval`: measures the model on one split. It uses NumPy only and counts every example."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class EvalSettings(Section):
     split: Literal["test", "validation", "train"] = parameter(
         "test",
         one_of(("test", "validation", "train"), metavar="SPLIT"),
-        "Which split is evaluated: test, validation or train",
+        "Split to evaluate: test, validation or train",
         option="--split",
     )
     min_accuracy: float | None = parameter(
         None,
         optional(number(low=0, high=1, metavar="FRACTION")),
-        "Exit with 6 when the accuracy is below this fraction",
+        "Exit with code 6 if the accuracy is below this fraction",
         option="--min-accuracy",
         counts=False,
     )
@@ -49,13 +49,13 @@ class EvalSettings(Section):
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How one class fares; a ratio whose denominator is zero is None.
+    """The metrics of one class; a ratio is None if its denominator is zero.
 
     Attributes:
-        name: its name.
-        precision: of the examples predicted to be of this class, the share that is.
-        recall: of the examples of this class, the share predicted to be.
-        f1: harmonic mean of the two: 2·true positives / (predicted + support).
+        name: name of the class.
+        precision: share of the examples predicted as this class that belong to it.
+        recall: share of the examples of this class that were predicted as it.
+        f1: harmonic mean of precision and recall: 2·true positives / (predicted + support).
         support: examples of this class.
     """
 
@@ -68,18 +68,18 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """What `metrics.json` holds.
+    """The content of `metrics.json`.
 
     Attributes:
-        split: what was measured on.
-        examples, correct: how many there are, and how many were predicted right.
+        split: the split that was measured.
+        examples, correct: number of examples, and of those predicted correctly.
         accuracy: correct / examples.
-        accuracy_interval: low and high end of its 95 % interval (Wilson).
+        accuracy_interval: low and high end of the accuracy's 95 % interval (Wilson).
         cross_entropy: mean −ln p(true label), in nats.
         macro: mean `precision`, `recall` and `f1` over the classes where each is defined.
         classes: one entry for each class, by label.
         confusion: examples by [true label][predicted label].
-        model_digest, model_step, store_digest: what was measured.
+        model_digest, model_step, store_digest: the model and the store that were measured.
     """
 
     split: str
@@ -113,12 +113,12 @@ def evaluate(
     Args:
         model: the model file.
         store: the store.
-        folder: where the metrics go; made when it is not there.
-        settings: the split to measure on; a bound on the accuracy is not looked at here.
+        folder: folder for the metrics; created if missing.
+        settings: the split to measure on; `min_accuracy` is ignored here.
         progress: progress callback.
 
     Raises:
-        InputError: a file is missing or damaged, the split is empty, or model and store do not fit.
+        InputError: a file is missing or damaged, the split is empty, or model and store do not fit together.
         OSError: the metrics cannot be written.
     """
     from mnist_cli import files
@@ -130,9 +130,7 @@ def evaluate(
     trained, opened = load_model(model), open_store(store)
     examples = getattr(opened, split)
     if not len(examples):
-        raise InputError(
-            f"{printable(store)}: the {split} split is empty, nothing to measure", hint="choose another with --split"
-        )
+        raise InputError(f"{printable(store)}: the {split} split is empty", hint="choose another split with --split")
     _check_fit(trained, opened, Path(store))
     progress.start("eval", len(examples), "images")
     try:
@@ -189,10 +187,10 @@ def class_metrics(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> t
 
 
 def _check_fit(model: Model, store: Store, path: Path) -> None:
-    wanted, there = (one.feature_map for one in (model, store))
-    if (wanted and wanted.digest) != (there and there.digest):
-        expected, received = (f"features of {one}" if one else PIXELS for one in (wanted, there))
-    elif model.pixels != store.pixels:  # older models do not know their images' shape
+    trained, given = (one.feature_map for one in (model, store))
+    if (trained and trained.digest) != (given and given.digest):
+        expected, received = (f"features of {one}" if one else PIXELS for one in (trained, given))
+    elif model.pixels != store.pixels:  # older models do not record the shape of their images
         expected, received = f"images of {model.pixels} pixels", f"{store.pixels}"
     elif model.classes != store.classes:
         expected, received = f"classes {printable(list(model.classes), 100)}", printable(list(store.classes), 100)
@@ -235,7 +233,7 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 
 
 def accuracy_sentence(metrics: Mapping[str, Any]) -> str:
-    """Return the result of an evaluation with its 95 % interval and its counts."""
+    """Return a sentence with the accuracy, its 95 % interval and its counts."""
     low, high = metrics["accuracy_interval"]
     return (
         f"{metrics['split']} accuracy {percent(metrics['accuracy'])} "
@@ -245,10 +243,10 @@ def accuracy_sentence(metrics: Mapping[str, Any]) -> str:
 
 
 def check_gate(config: Config, metrics: Mapping[str, Any]) -> None:
-    """Compare a measured accuracy to the lowest one that is accepted, if any; one that equals it passes.
+    """Compare the measured accuracy to `eval.min_accuracy`, if that is set; an equal accuracy passes.
 
     Raises:
-        GateFailed: the accuracy is below.
+        GateFailed: the accuracy is lower.
     """
     minimum = config.of(EvalSettings).min_accuracy
     accuracy, (low, high) = metrics["accuracy"], metrics["accuracy_interval"]
@@ -265,10 +263,10 @@ EVALUATE = Stage(
     inputs=(MODEL, STORE),
     outputs={METRICS_NAME: EVALUATION},
     run=_run,
-    help="""Measure the model: its accuracy, and how sure that is.
+    help="""Measure the model: its accuracy, with a 95 % interval.
 
     metrics.json holds the accuracy with its 95 % interval, the cross-entropy, precision, recall and F1 of each class
-    and the confusion matrix. With --run a kept run is measured instead, and the result joins its record.
+    and the confusion matrix. --run measures a kept run instead and adds the result to its record.
 
     Example: mnist eval --split test --min-accuracy 0.91
     """,

@@ -1,7 +1,7 @@
-"""The stage `features`: a store of images becomes a store of their features, uint8 rows too.
+"""The stage `features`: turns a store of images into a store of their features, which are uint8 rows too.
 
-Rows are computed block by block on all processors and written in their order, so memory stays the same however many
-there are, and a run that was killed goes on from the block that it had reached.
+Rows are computed block by block on all processors and written in order. So memory does not grow with the number of
+rows, and a run that was killed resumes from the block that it had reached.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     Bytes = npt.NDArray[np.uint8]
 
 _SAVE_SECONDS = 5.0
-_WORTH_SAYING = 200_000_000  # bytes of disk
+_NOTEWORTHY = 200_000_000  # bytes of disk
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesSettings(Section):
-    """Compute what the softmax regression looks at instead of pixels."""
+    """Compute the features that the softmax regression uses instead of pixels."""
 
     section = "features"
 
@@ -55,11 +55,13 @@ class FeaturesSettings(Section):
         option="--map",
     )
     deskew: bool = parameter(False, boolean(), "Shear and centre each image first")
-    copies: int = parameter(
-        0, whole(0, MOST_COPIES), "Warped copies of each training image that are added", option="--copies"
+    copies: int = parameter(0, whole(0, MOST_COPIES), "Warped copies to add of each training image", option="--copies")
+    warp: float = parameter(
+        1.0,
+        number(above=0, high=2),
+        "Strength of the warps; 1: rotate by up to 10°, scale and shear by a tenth, shift by a pixel",
     )
-    warp: float = parameter(1.0, number(above=0, high=2), "How strongly they are warped; 1: 10°, a tenth, a pixel")
-    seed: int = parameter(0, whole(0, 2**63 - 1), "Of the warps, and of the choice of exemplars")
+    seed: int = parameter(0, whole(0, 2**63 - 1), "Seed of the warps and of the choice of exemplars")
 
     @property
     def is_active(self) -> bool:
@@ -67,13 +69,13 @@ class FeaturesSettings(Section):
         return self.map != PIXELS
 
     def description(self) -> Description:
-        """Return the map's description; errors as `find_map`."""
+        """Return the map's description; raises as `find_map`."""
         from mnist_cli.maps.description import find_map
 
         return find_map(self.map)
 
     def misfits(self, config: Config | None) -> Iterator[Misfit]:
-        """Give what does nothing beside pixels, and what is wrong with a user's map."""
+        """Yield settings that have no effect with pixels, and mistakes in a user's map."""
         if not self.is_active:
             for name in ("deskew", "copies"):
                 if getattr(self, name):
@@ -93,11 +95,11 @@ class FeaturesSettings(Section):
         try:
             make_program(described, shape or (28, 28), deskew=self.deskew)
         except OutOfBounds as problem:
-            if shape:  # else the store will tell
+            if shape:  # else the shape is known only once there is a store
                 yield f"{printable(self.map)}: {problem}"
 
     def counted(self, config: Config) -> dict[str, Any]:  # noqa: ARG002  # no other section matters
-        """Return what decides the store; what nothing depends on is left out."""
+        """Return the parameters that decide the store, without those that have no effect."""
         if not self.is_active:
             return {}
         described = self.description()
@@ -111,16 +113,16 @@ class FeaturesSettings(Section):
 
 @dataclass(frozen=True)
 class FeaturesResult:
-    """What was written.
+    """The result of computing features.
 
     Attributes:
         map: name of the map, or `own`.
-        features: of a row, D.
-        train, validation, test: number of rows; copies count.
+        features: features in a row, D.
+        train, validation, test: number of rows, copies included.
         resumed_from: rows that an earlier, interrupted call had written.
         map_digest: SHA-256 of the fitted map.
         store_digest: content digest of the store.
-        source_digest: content digest of the store that was read.
+        source_digest: content digest of the store of pixels that was read.
     """
 
     map: str
@@ -146,16 +148,16 @@ def compute_features(
 
     Args:
         store: a store of pixels.
-        folder: where the new one goes; made when it is not there.
-        settings: the map, and how many warped copies of the training images are added.
-        scratch: where the growing file is, on the same file system; `folder`/partial by default.
+        folder: folder for the new store; created if missing.
+        settings: the map, and the number of warped copies of each training image.
+        scratch: folder of the growing file, on the same file system; by default `folder`/partial.
         progress: progress callback.
 
     Raises:
         ConfigError: the map is pixels, or its description is wrong.
-        InputError: the store is missing, damaged, empty or not one of pixels, the map does not suit the images, or
-            the disk has not enough room.
-        Interrupted: SIGINT or SIGTERM; the next call goes on from there.
+        InputError: the store is missing, damaged, empty or not a store of pixels, the map does not fit the images,
+            or the disk has too little free space.
+        Interrupted: on SIGINT or SIGTERM; the next call resumes from there.
         OSError: the folder cannot be written.
     """
     from mnist_cli.formats.growing_store import GrowingStore
@@ -210,10 +212,10 @@ def _of_rows(settings: FeaturesSettings) -> dict[str, Any]:
 
 
 def _check_room(folder: Path, needed: int, progress: Progress) -> None:
-    """Say how much disk the rows need, and refuse where that is not there.
+    """Refuse to begin if the rows do not fit on the disk; note how much space they take if it is much.
 
     Raises:
-        InputError: the disk has not enough room.
+        InputError: the disk has too little free space.
     """
     place = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     growing = folder / PART_NAME
@@ -221,17 +223,17 @@ def _check_room(folder: Path, needed: int, progress: Progress) -> None:
     free = shutil.disk_usage(place).free + there
     if needed > free:
         raise InputError(
-            f"{printable(place)}: the features need {file_size(needed)} of disk; there are {file_size(free)}",
-            hint="make room, with 'mnist clean' for example, or set features.copies lower",
+            f"{printable(place)}: the features need {file_size(needed)} of disk space; {file_size(free)} are free",
+            hint="make room, for example with 'mnist clean', or lower features.copies",
         )
-    if needed >= _WORTH_SAYING:
-        progress.note(f"the features take {file_size(needed)} of disk")
+    if needed >= _NOTEWORTHY:
+        progress.note(f"the features take {file_size(needed)} of disk space")
 
 
 def _grow(
     growing: GrowingStore, opened: Store, feature_map: FeatureMap, settings: FeaturesSettings, progress: Progress
 ) -> None:
-    """Add the rows that are missing, and save them now and then.
+    """Add the missing rows, and save them every few seconds.
 
     Raises:
         Interrupted: on a signal, between two blocks.
@@ -265,12 +267,12 @@ def _grow(
         progress.finish()
 
 
-# Split, copy (0: the images themselves), first row and the one after the last.
+# Split, copy (0: the images themselves), first row, and the row after the last.
 Piece = tuple[str, int, int, int]
 
 
 def _pieces(name: str, split: Split, settings: FeaturesSettings, written: int) -> Iterator[Piece]:
-    """Give what is still to be done of a split, in the order of its rows: all images, then each copy of all."""
+    """Yield the missing blocks of a split in the order of its rows: all images, then each copy of all images."""
     from mnist_cli.maps.feature_map import BLOCK
 
     count = len(split)
@@ -283,7 +285,7 @@ def _pieces(name: str, split: Split, settings: FeaturesSettings, written: int) -
 def rows_of(
     feature_map: FeatureMap, split: Split, copy: int, first: int, stop: int, settings: FeaturesSettings
 ) -> Bytes:
-    """Return the rows of the images from `first` to before `stop` of a split, or of a warped copy of them."""
+    """Return the feature rows of images `first` to `stop` - 1 of a split, or of a warped copy of these images."""
     import numpy as np
 
     from mnist_cli.maps.warp import warped
@@ -325,7 +327,7 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 
 
 def _left_over(scratch: Path) -> str | None:
-    """Return how far an interrupted run came."""
+    """Describe how far an interrupted run got, or return None."""
     journal = read_journal(scratch)
     return None if journal is None else f"{scratch.name}/{PART_NAME}, {journal.rows:,} rows"
 
@@ -337,10 +339,10 @@ FEATURES = Stage(
     outputs={STORE_NAME: STORE},
     spare=frozenset({STORE_NAME}),
     run=_run,
-    help="""Compute what the softmax regression looks at: a fixed map of each image.
+    help="""Compute the features that the softmax regression uses: a fixed map of each image.
 
-    With the map pixels, the default, there is nothing to do. Ctrl-C keeps what was computed: the same command goes on
-    from there. docs/features.md explains the maps, and how to write one.
+    With the default map, pixels, there is nothing to do. Ctrl-C keeps what was computed; the same command resumes from
+    there. docs/features.md explains the maps, and how to write one.
 
     Example: mnist features --map scat1 --set features.deskew=true
     """,

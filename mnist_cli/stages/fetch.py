@@ -1,6 +1,6 @@
-"""The stage `fetch`: the four files of a data set, verified by their pinned SHA-256, under four fixed names.
+"""The stage `fetch`: gets the four files of a data set, verified by their pinned SHA-256, under four fixed names.
 
-The identity of a file is its content: how it is packed, and under which name it was found, does not count.
+Only the content identifies a file, not its packing or the name it was found under.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _usable_mirror(mirror: str) -> str:
-    from mnist_cli.sources.mirrors import parse_mirror  # only a mirror that is set pays for it
+    from mnist_cli.sources.mirrors import parse_mirror  # slow, and only needed if a mirror is set
 
     try:
         parse_mirror(mirror)
@@ -49,27 +49,27 @@ class FetchSettings(Section):
     mirrors: tuple[str, ...] = parameter(
         (),
         listed(_usable_mirror, "a list of http(s):// or file:// addresses or folders", "URL|FOLDER", resolve=_resolve),
-        "Base URLs or folders that are tried before the data set's own mirrors",
+        "Base URLs or folders to try before the data set's own mirrors",
         counts=False,
     )
     timeout: float = parameter(
         30,
         number(above=0, high=86400, metavar="SECONDS"),
-        "Seconds to wait for a connection, and for the next bytes",
+        "Seconds to wait for a connection, and for the next bytes from it",
         counts=False,
     )
     deadline: float = parameter(
         600,
         number(above=0, high=86400, metavar="SECONDS"),
-        "Seconds that fetching all four files may take altogether",
+        "Seconds that fetching all four files may take together",
         counts=False,
     )
     min_speed: int = parameter(
-        1024, whole(0, metavar="BYTES"), "Bytes per second below which a mirror is given up", counts=False
+        1024, whole(0, metavar="BYTES"), "Give up a mirror that sends fewer bytes per second", counts=False
     )
 
     def counted(self, config: Config) -> dict[str, Any]:
-        """Return what decides the files: the data set's content; of a generated one the seed and the generator."""
+        """Return what decides the files: the data set's content, or the seed and the generator of a generated one."""
         is_generated = find_dataset(config.value("dataset")).is_generated
         made_from = {"seed": config.value("seed"), "generator": GENERATOR} if is_generated else {}
         return {"dataset": data_identity(config), **made_from}
@@ -77,13 +77,13 @@ class FetchSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a fetch did.
+    """The result of a fetch.
 
     Attributes:
-        dataset: its name.
+        dataset: name of the data set.
         files: the four files, in the order of `datasets.ROLES`.
-        requests: HTTP requests that were sent, redirects and further tries included.
-        bytes_received: bytes that came from web servers; copying from a folder counts none.
+        requests: HTTP requests that were sent, including redirects and retries.
+        bytes_received: bytes received from web servers; copies from a folder do not count.
     """
 
     dataset: str
@@ -107,37 +107,37 @@ def fetch(
     offline: bool = False,
     clock: Clock | None = None,
 ) -> FetchResult:
-    """Put the four verified files of a data set into a folder; those that are there already cost no request.
+    """Put the four verified files of a data set into a folder; files that are already there cost no request.
 
-    Nothing in `folder` changes before all files that are needed are complete and right. One fetch at a time in a
-    folder: the pipeline and `read_data_sets` hold a lock, this function does not.
+    Nothing in `folder` changes until all missing files are complete and verified. Run one fetch at a time in a
+    folder: the pipeline and `read_data_sets` hold the mutex, this function does not.
 
     Args:
-        folder: where the files go; made when it is missing.
-        settings: how patient it is, and the mirrors that are tried before the data set's own.
+        folder: folder for the files; created if missing.
+        settings: time limits, and mirrors to try before the data set's own.
         dataset: a Dataset, or what `find_dataset` takes: a name, a YAML file, or a mapping.
-        seed: for a data set that is generated.
+        seed: seed of a generated data set.
         mirrors: http://…, https://…, file://…, folders or archives (.zip, .npz), tried before those of the
             settings.
-        existing: where files that were fetched before stand (default: `folder`); right ones stay there, and are not
-            copied into `folder`.
-        partial: where unfinished downloads stay until the next call (default: `partial` in `folder`); on the same
-            file system as `folder`, and removed when everything is published.
-        pins: name of a published file → SHA-256 of its content as it was fetched before, which counts where the data
-            set itself does not say it.
-        progress: progress callback; it also gets each mirror that was given up and each wrong file that was there.
-        cache: a folder of downloads that projects share, asked before every mirror; None for none.
-        offline: ask no mirror on the web.
-        clock: the time, for tests.
+        existing: folder of files fetched before (default: `folder`); correct ones stay there and are not copied
+            into `folder`.
+        partial: folder where unfinished downloads stay until the next call (default: `partial` in `folder`); on the
+            same file system as `folder`, and removed when everything is published.
+        pins: name of a published file → SHA-256 of its content when it was last fetched, used if the data set itself
+            does not give it.
+        progress: progress callback; it is also notified of each mirror that was given up and each wrong file.
+        cache: a folder of downloads that projects share, tried before every mirror; None: no cache.
+        offline: use no mirror on the web.
+        clock: source of the time, for tests.
 
     Raises:
-        ConfigError: the data set is not known, or its description is wrong; or the seed is out of range.
+        ConfigError: the data set is unknown, its description is wrong, or the seed is out of range.
         UsageError: a mirror is neither an address nor a folder.
-        FetchError: no mirror gives a file, `offline` forbids to ask one, or the deadline passed.
-        InputError: a file of the user's own is missing, or not what it should be.
+        FetchError: no mirror has a file, `offline` rules the mirrors out, or the deadline passed.
+        InputError: a file of the user's own data set is missing or invalid.
         OSError: a file cannot be written.
     """
-    # Imported here: every command imports the stages, and few of them fetch.
+    # Imported here because every command imports the stages, and few of them fetch.
     from mnist_cli.sources.four_files import Place, download, make
 
     check_seed(seed)
@@ -204,8 +204,8 @@ FETCH = Stage(
     run=_run,
     help="""Download the four files and verify every byte.
 
-    Mirrors are tried in order; an interrupted download goes on where it stopped; a file that is there and right is not
-    fetched again.
+    Mirrors are tried in order. An interrupted download resumes where it stopped. A file that is already there and
+    correct is not fetched again.
 
     Example: mnist fetch --mirror https://mirror.example.org/mnist/
     """,

@@ -1,4 +1,4 @@
-"""A feature map meets the images of a store: a program for their size, and what is fitted on the first of them."""
+"""Fits a feature map to the images of a store: makes the program for their size, and fits it on the first images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fitted_map(settings: FeaturesSettings, store: Store, progress: Progress) -> 
 
     Raises:
         ConfigError: the description is wrong.
-        InputError: it does not suit the images, or could not be exact.
+        InputError: the map does not fit the images, or its arithmetic would not be exact.
     """
     described = settings.description()
     shape = store.image_shape

@@ -1,4 +1,4 @@
-"""The parameters that belong to no stage."""
+"""The parameters that do not belong to a stage."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def _checked(value: Any) -> Any:
-    # A file is read when all else is known to be right.
+    # A file is read later, once everything else is known to be valid.
     if not isinstance(value, str) or (value not in DATASETS and not value.endswith(_SUFFIXES)):
-        from mnist_cli.datasets.description import read_own  # only a data set of one's own pays for it
+        from mnist_cli.datasets.description import read_own  # slow, and only needed for a user's own data set
 
         read_own(value, Path())
     return value
@@ -56,13 +56,13 @@ class GeneralSettings(Section):
     dataset: str | Mapping[str, Any] = parameter(
         "mnist",
         _DATASET,
-        "Which data set: mnist, synthetic (needs no network), another of `mnist dataset list`, or your own",
+        "The data set: mnist, synthetic (needs no network), another one of `mnist dataset list`, or your own",
         option="--dataset",
     )
     recipe: str = parameter(
         "tutorial",
         recipes.KIND,
-        f"Defaults that belong together: {', '.join(recipes.RECIPES)}, or your own recipe.yaml",
+        f"A set of defaults: {', '.join(recipes.RECIPES)}, or your own recipe.yaml",
         option="--recipe",
         layer=recipes.file_of,
     )
@@ -72,10 +72,10 @@ class GeneralSettings(Section):
         "Fixes the order of the training examples, and the synthetic digits",
         option="--seed",
     )
-    keep_runs: int = parameter(100, whole(1), "How many runs stay in artifacts/runs, the newest ones", counts=False)
+    keep_runs: int = parameter(100, whole(1), "How many of the newest runs to keep in artifacts/runs", counts=False)
 
     def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # it looks at no other section
-        """Give everything that is wrong with the file that describes a user's data set."""
+        """Yield every mistake in the file that describes a user's data set."""
         try:
             if not isinstance(self.dataset, str) or self.dataset not in DATASETS:
                 find_dataset(self.dataset)
@@ -84,20 +84,20 @@ class GeneralSettings(Section):
 
 
 def data_identity(config: Config) -> str:
-    """Return what identifies the data in a key: the name of a shipped data set, or the content of a user's own.
+    """Return what identifies the data in a key: the name of a shipped data set, or the content of a user's files.
 
     Raises:
         ConfigError: the description of the data set is wrong.
-        InputError: a user's folder is missing, or not what a data set needs.
+        InputError: a user's folder is missing, or does not hold a data set.
         OSError: a file cannot be read.
     """
     return find_dataset(config.value("dataset")).identity(config.digest_of or content_digest)
 
 
 def check_seed(seed: object) -> None:
-    """Refuse, in a Python call, what the configuration would refuse.
+    """Check a seed given in a Python call as the configuration would.
 
     Raises:
-        ConfigError: it is no whole number from 0 to 2^63 - 1.
+        ConfigError: it is not a whole number from 0 to 2^63 - 1.
     """
-    GeneralSettings(seed=seed)  # type: ignore[arg-type]  # that is what is checked
+    GeneralSettings(seed=seed)  # type: ignore[arg-type]  # this call checks the type

@@ -1,6 +1,6 @@
-"""The stage `preprocess`: four IDX files become the store.
+"""The stage `preprocess`: turns the four IDX files into the store.
 
-Images and labels are read, checked and written block by block, so memory stays the same however many there are.
+Images and labels are read, checked and written block by block, so memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -47,25 +47,25 @@ class PreprocessSettings(Section):
     validation_size: int | float = parameter(
         5000,
         whole_or_share(),
-        "Training images for the validation split: how many, or, below 1, which share",
+        "Training images for the validation split: their number, or, below 1, their share",
         option="--validation-size",
     )
     split: str = parameter(
         "first",
         one_of(SPLITS),
-        "Which ones: the first, or chosen by seed: shuffled, or stratified (the same share of each class)",
+        "How to choose them: first, or by seed: shuffled, or stratified (the same share of each class)",
         late=True,
     )
 
     def counted(self, config: Config) -> dict[str, Any]:
-        """Return what decides the store."""
+        """Return the parameters that decide the store."""
         seed = {} if self.split == "first" else {"seed": config.value("seed")}
         return {"dataset": data_identity(config), **seed, **self.decisive()}
 
 
 @dataclass(frozen=True)
 class PreprocessResult:
-    """What was written.
+    """The result of preprocessing.
 
     Attributes:
         dataset: name of the data set.
@@ -95,16 +95,16 @@ def preprocess(
 
     Args:
         sources: the folder with the four files, named as in FILE_NAMES, with or without `.gz`.
-        folder: where the store goes; made when it is not there.
+        folder: folder for the store; created if missing.
         settings: how the training images are split.
-        dataset: a Dataset, or what `find_dataset` takes; it says how labels and images lie in the files.
-        seed: of the choice.
-        progress: progress callback; it also gets warnings about the split.
+        dataset: a Dataset, or what `find_dataset` takes; it describes the layout of labels and images in the files.
+        seed: seed of the split, unless that is `first`.
+        progress: progress callback; it also receives warnings about the split.
 
     Raises:
         InputError: a file is missing or cannot be read.
-        FormatError: a file is damaged, or does not fit the others.
-        ConfigError: `validation_size` leaves no training image, the data set is not known, or the seed is out of range.
+        FormatError: a file is damaged, or does not match the others.
+        ConfigError: `validation_size` leaves no training image, the data set is unknown, or the seed is out of range.
         OSError: the store cannot be written.
     """
     from mnist_cli.formats.store_writer import StoreFacts, write_store
@@ -122,7 +122,7 @@ def preprocess(
         sizes = {"train": len(train) - validation, "validation": validation, "test": len(test)}
         target.parent.mkdir(parents=True, exist_ok=True)
         division = Division(rule, train.class_counts())
-        # The store holds signals back while it is open; between two blocks it is safe to act on one.
+        # The store defers signals while it is open; between two blocks it is safe to act on one.
         with (
             write_store(target, sizes, train.images.header.row_bytes) as writer,
             _task(progress, len(train) + len(test)),
@@ -162,7 +162,7 @@ def _find_files(sources: Path) -> dict[str, Path]:
 def _watched(
     parts: tuple[Examples, Examples], progress: Progress, stop: StopRequest
 ) -> Iterator[tuple[str, Bytes, Bytes]]:
-    """Give part, images and labels block by block; raises Interrupted between two blocks where a signal came."""
+    """Yield part, images and labels block by block; raise Interrupted between two blocks after a signal."""
     done = 0
     for name, part in zip(("train", "test"), parts, strict=True):
         for images, labels in part.blocks():
@@ -174,7 +174,7 @@ def _watched(
 
 
 def _copy(blocks: Iterator[tuple[str, Bytes, Bytes]], division: Division, writer: StoreWriter) -> Counts:
-    """Copy all examples into their splits, and return split → int64 [K], how many of each class it has."""
+    """Copy all examples into their splits; return split → int64 [K], its number of examples of each class."""
     import numpy as np
 
     classes = division.classes
@@ -194,7 +194,7 @@ def _copy(blocks: Iterator[tuple[str, Bytes, Bytes]], division: Division, writer
 
 
 def _warn_of_missing_classes(counts: Counts, rule: Rule, classes: Sequence[str], progress: Progress) -> None:
-    """Warn where training or validation lacks a class, as it does for files that are sorted by label."""
+    """Warn if the training or validation split lacks a class, as happens with files sorted by label."""
     if not counts["validation"].any():
         return
     for split, purpose in (("validation", "validate on"), ("train", "train on")):
@@ -206,7 +206,7 @@ def _warn_of_missing_classes(counts: Counts, rule: Rule, classes: Sequence[str],
             names = ", ".join(printable(classes[label], 30) for label in lacking[:5])
             more = f" and {lacking.size - 5} more" if lacking.size > 5 else ""
             advice = "; set preprocess.split to stratified" if rule.split != "stratified" else ""
-            progress.warn(f"there is no example of {names}{more} to {purpose} ({rule}){advice}")
+            progress.warn(f"no example of {names}{more} to {purpose} ({rule}){advice}")
 
 
 @contextlib.contextmanager
@@ -247,7 +247,7 @@ PREPROCESS = Stage(
     run=_run,
     help="""Turn the four files into one HDF5 store.
 
-    It holds a training, a validation and a test split; images stay bytes, and every array carries its SHA-256.
+    The store holds a training, a validation and a test split. Images stay bytes, and every array has its SHA-256.
 
     Example: mnist preprocess --validation-size 10000
     """,

@@ -1,7 +1,7 @@
-"""What a stage declares of itself, and a pipeline: stages in a row, each reading what an earlier one wrote.
+"""The declaration of a stage, and the pipeline: stages in a row, each reading what an earlier one wrote.
 
-Inputs are named by what they are, not by who writes them: a stage that reads a store reads that of the last active
-stage before it that writes one. So a stage that is put in between needs no edit of the others.
+Inputs are named by their kind, not by the stage that writes them: a stage that reads a store reads that of the last
+active stage before it that writes one. So a new stage in between needs no change to the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mnist_cli.progress import Progress
 Resume = Literal["auto", "require", "never"]
 SectionT = TypeVar("SectionT", bound=Section)
 
-# What files are, whoever writes them.
+# The kinds of files.
 IDX, STORE, MODEL, HISTORY, EVALUATION = "idx", "store", "model", "history", "evaluation"
 
 
@@ -27,17 +27,17 @@ class Job:
 
     Attributes:
         config: the whole configuration; a stage takes its own part.
-        inputs: kind → the files of that kind that it reads, in the order of their declaration.
-        new: the empty folder that the outputs go into.
-        current: the folder with the outputs published before.
-        scratch: a folder of the stage's own that outlives failures: downloads in progress, checkpoints.
-        mirrors: addresses and folders from the command line and the environment, before the configured ones.
-        resume: whether training may, must or must not go on from a checkpoint.
-        reuse: whether files published before may be kept, if they are found right.
+        inputs: kind → the files of that kind that the stage reads, in the order of their declaration.
+        new: the empty folder for the outputs.
+        current: the folder of the outputs published before.
+        scratch: a folder of the stage that outlives failures, for unfinished downloads or checkpoints.
+        mirrors: addresses and folders from the command line and the environment, tried before the configured ones.
+        resume: whether training may, must or must not resume from a checkpoint.
+        reuse: whether files published before may be kept if they are found correct.
         progress: progress callback.
-        published: file → content digest of what was published before; empty where it is not known.
+        published: file → content digest of what was published before; empty if that is unknown.
         cache: the folder of downloads that projects share, or None.
-        offline: ask no mirror on the web.
+        offline: use no mirror on the web.
     """
 
     config: Config
@@ -61,13 +61,13 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a stage found out.
+    """What a stage returns.
 
     Attributes:
-        metrics: goes into the manifest.
-        runtime: what can move the bits, as it was.
-        digests: output file → content digest, where the stage knows it already.
-        inputs: kind → content digests of what was read, in the order of `Job.inputs`.
+        metrics: what it counted and measured, for the manifest.
+        runtime: the facts about this run that can move the bits, such as TensorFlow's version.
+        digests: output file → content digest, for outputs whose digest the stage already knows.
+        inputs: kind → content digests of the files that were read, in the order of `Job.inputs`.
     """
 
     metrics: dict[str, Any]
@@ -78,13 +78,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Resumable:
-    """From where an interrupted stage could go on.
+    """A point from which an interrupted stage can resume.
 
     Attributes:
-        folder: in the scratch folder, with all that is of this course.
-        step: how far it came.
-        decisive: the parameters that decided it.
-        words: those of them that the configuration does not have, as one would type them.
+        folder: the folder of this course in the scratch folder.
+        step: the step that was reached.
+        decisive: the parameters that decide the course.
+        words: those of them that differ from the configuration, as one would type them.
     """
 
     folder: Path
@@ -98,31 +98,31 @@ class Stage:
     """The declaration of a stage.
 
     Attributes:
-        settings: the class of its section's settings; its section is the stage's name, its folder and its command.
+        settings: the class of its settings; the name of that section is the stage's name, folder and command.
         version: bumped when the same parameters and inputs give other outputs.
         inputs: the kinds of the files that it reads.
         outputs: file that it writes → its kind.
         run: does the work; heavy imports belong inside.
-        help: what its command does: a line, a paragraph and an example.
-        summary: what its metrics say, in a line.
+        help: the help of its command: a line, a paragraph and an example.
+        summary: returns its metrics as a line of text.
         general: general parameters that its command has options for.
-        takes: options of its command that are no parameters: "mirror", "offline", "resume", "workers", "run".
+        takes: options of its command that are not parameters: "mirror", "offline", "resume", "workers", "run".
         scratch: name of the folder that `Job.scratch` points to.
-        runtime: what `Outcome.runtime` would be now; a value of None is not known before it runs.
-        is_active: whether it has anything to do; if not, it has no folder, no manifest and no line.
-        left_over: what an interrupted run left in the scratch folder to go on from, in words, or None.
-        resumable: from where it could go on, the newest first.
-        conclusion: the sentence that a run ends with, from the metrics, or None.
-        gate: raises GateFailed where the metrics miss a bound that the settings demand.
+        runtime: what `Outcome.runtime` would be now; None for a value that is unknown before the stage runs.
+        is_active: whether it has anything to do; if not, it has no folder, no manifest and no line of output.
+        left_over: describes what an interrupted run left in the scratch folder to resume from, or returns None.
+        resumable: the points from which it can resume, newest first.
+        conclusion: makes the last sentence of a run from the metrics, or is None.
+        gate: raises GateFailed if the metrics miss a bound in the settings.
         is_shared: whether several processes share its work.
         alone: values with which it needs no other process; they do not count.
-        is_chief: whether this process is the one of them that publishes.
-        dismiss: ends the other processes where there is nothing to do.
+        is_chief: whether this process is the one that publishes.
+        dismiss: ends the other processes if there is nothing to do.
         spare: outputs that can be made again, and that nothing needs once the stages that read them are up to date.
-        spent: what in the scratch folder is of no use once the stage is up to date.
-        in_sweep: values that it is swept with, as nothing but the record of a point stays.
-        not_in_sweep: why a configuration cannot be swept, one problem each.
-        slow_import: begins to import in the background what the stage needs, where a stage before it has to run too.
+        spent: files in the scratch folder that are not needed once the stage is up to date.
+        in_sweep: values to use in a sweep, which keeps only the record of each point.
+        not_in_sweep: the reasons why a configuration cannot be swept, one text each.
+        slow_import: begins slow imports in the background, while a stage before it runs.
     """
 
     settings: type[Section]
@@ -214,23 +214,23 @@ class Pipeline:
         return bound
 
     def summary(self, stage: str, metrics: Mapping[str, Any]) -> str:
-        """Return what a stage's metrics say, in a line; nothing where they are those of another version."""
+        """Return a stage's metrics as a line of text; empty if they are those of another version."""
         try:
             return self.stages[stage].summary(metrics)
         except (KeyError, TypeError, ValueError):
             return ""
 
     def maker(self, kind: str) -> Stage:
-        """Return the first stage that writes files of a kind; of stores it is the one with the images themselves."""
+        """Return the first stage that writes files of a kind; for stores, the one with the images themselves."""
         return next(stage for stage in self.stages.values() if kind in stage.outputs.values())
 
     def file(self, kind: str) -> str:
-        """Return the name of the one file of a kind that its maker writes."""
+        """Return the name of the one file of a kind that `maker` writes."""
         return next(name for name, its_kind in self.maker(kind).outputs.items() if its_kind == kind)
 
 
 def upstream(bound: Mapping[str, BoundStage], names: Iterable[str]) -> list[str]:
-    """Return the stages that `names` read from, directly or not, without themselves, in pipeline order."""
+    """Return the stages that `names` read from, directly or not, without `names`, in pipeline order."""
     named = set(names)
     wanted = set(named)
     for name in reversed(list(bound)):

@@ -1,6 +1,6 @@
-"""The stage `train`: a store becomes a model.
+"""The stage `train`: turns a store into a model.
 
-TensorFlow is imported by the call, after the settings and the store were found good, and not before.
+TensorFlow is imported by the call, only after the settings and the store have been checked.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
 
 CHECKPOINTS = "checkpoints"
-# Where the drivers of NVIDIA, of AMD and of WSL put their devices.
+# The devices of the drivers of NVIDIA, AMD and WSL.
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _PARTS = ("import", "load", "compile", "steps", "validation", "checkpoints")
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training run came to.
+    """The result of a training run.
 
     Attributes:
         steps: training steps.
         examples: examples seen: steps times the batch size.
-        resumed_from: step of the checkpoint that this call went on from, or 0.
+        resumed_from: step of the checkpoint that this call resumed from, or 0.
         model_step: the step whose model was published; before `steps` only with select="best".
-        loss: mean training loss, in nats, over the steps up to that one since the record before.
+        loss: mean training loss, in nats, over the steps from the previous record to that step.
         validation_loss, validation_accuracy: of the published model; None when the validation split is empty.
         model_digest: SHA-256 over the bytes of W and b.
         store_digest: content digest of the store that was read.
-        runtime: what could move the bits: of a Keras optimizer its version, TensorFlow's, and where it ran; else empty.
+        runtime: what could move the bits: for a Keras optimizer the versions of Keras and TensorFlow and the device;
+            else empty.
         seconds: wall time of this call's parts: import, load, compile, steps, validation, checkpoints.
     """
 
@@ -78,31 +79,31 @@ def train(
 ) -> TrainResult:
     """Train a softmax regression and write `model.h5` and `history.jsonl` into `folder`.
 
-    With the strategy "multiworker" all processes that TF_CONFIG or Slurm names call this function; only the first one,
+    With the strategy "multiworker", all processes that TF_CONFIG or Slurm names call this function; only the first,
     the chief, reads checkpoints and writes files.
 
     Args:
         store: the store to train on.
-        folder: where the results go; made when it is not there.
-        settings: how to train; by default as the tutorial does.
+        folder: folder for the results; created if missing.
+        settings: how to train; by default as in the tutorial.
         seed: seed of the order of the examples, 0 to 2^63 - 1.
         checkpoints: the folder of the checkpoints; `folder`/checkpoints by default.
-        tensorboard: folder for event files that TensorBoard shows: losses, accuracy, and W as images; by default
-            `folder`/tensorboard where the settings ask for them.
-        resume: "auto" goes on from the newest checkpoint of the same course, if there is one; "require" demands one;
-            "never" removes those of this course and starts over. The number of steps may differ: a longer run goes
-            on, unless the schedule falls over all steps, which is then another course.
+        tensorboard: folder for TensorBoard's event files: losses, accuracy, and W as images; by default
+            `folder`/tensorboard if the settings ask for them.
+        resume: "auto" resumes from the newest checkpoint of the same course, if there is one; "require" demands one;
+            "never" removes the checkpoints of this course and starts over. The number of steps may differ: a longer
+            run resumes from a shorter one, unless the schedule spans all steps, which makes it another course.
         progress: progress callback.
 
     Raises:
-        ConfigError: there is no GPU where one is demanded, or no validation split for `early_stopping` or `select`,
-            or the warm-up is longer than the run.
+        ConfigError: a GPU is demanded and there is none, `early_stopping` or `select` lacks a validation split, or
+            the warm-up is longer than the run.
         InputError: the store is missing or damaged, TensorFlow cannot be imported, or the checkpoints do not allow
             what `resume` demands.
-        TrainingDiverged: W, b or the loss left the range of exact arithmetic; what was published before is as it was.
-        Interrupted: SIGINT or SIGTERM; the next call goes on from there.
-        WorkerLost: another worker did not start, ended or does not answer; start all again to go on.
-        NothingToTrain: the chief said so.
+        TrainingDiverged: W, b or the loss left the range of exact arithmetic; what was published before is unchanged.
+        Interrupted: on SIGINT or SIGTERM; the next call resumes from there.
+        WorkerLost: another worker did not start, ended or does not answer; start all workers again to resume.
+        NothingToTrain: the chief has nothing to train.
         OSError: a file cannot be written.
     """
     from mnist_cli.formats.history import write_history
@@ -152,11 +153,11 @@ def train(
 
 
 def dismiss_workers() -> None:
-    """As the chief, tell the other workers that there is nothing to train, as they come.
+    """As the chief, tell each worker that connects that there is nothing to train.
 
     Raises:
-        ConfigError: neither TF_CONFIG nor Slurm says who they are.
-        WorkerLost: some did not come.
+        ConfigError: neither TF_CONFIG nor Slurm names the workers.
+        WorkerLost: some workers did not connect.
     """
     from mnist_cli.learning import tensorflow_setup
 
@@ -179,11 +180,11 @@ def _check(seed: object, resume: object) -> None:
 
 
 def _warn_if_useless(record: Record, model: Model, rate: float, progress: Progress) -> None:
-    """Warn about a model no better than its beginning: zeros give every class the share 1/K, and the loss ln K."""
+    """Warn about a model no better than its zero start, which gives every class the share 1/K and the loss ln K."""
     if not model.weights.any() and not model.bias.any():
         progress.warn(
             "every weight is still zero, so the model is useless; "
-            f"train.learning_rate, which was {rate:g}, is probably too small to move one"
+            f"train.learning_rate, which was {rate:g}, is probably too small"
         )
         return
     loss = record.loss if record.validation_loss is None else record.validation_loss
@@ -191,7 +192,7 @@ def _warn_if_useless(record: Record, model: Model, rate: float, progress: Progre
     if loss > math.log(classes):
         kind = "training" if record.validation_loss is None else "validation"
         progress.warn(
-            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, that of guessing: the model is useless; "
+            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, the loss of guessing: the model is useless; "
             f"train.learning_rate, which was {rate:g}, is probably too large"
         )
 
@@ -204,7 +205,7 @@ def _run(job: Job) -> Outcome:
         job.config.of(TrainSettings),
         seed=job.config.value("seed"),
         checkpoints=job.scratch,
-        # Not an output: it may be written while TensorBoard reads it, and stays there when training fails.
+        # Not an output: TensorBoard may read it while it is written, and it stays if training fails.
         tensorboard=job.current / "tensorboard",
         resume=job.resume,
         progress=job.progress,
@@ -238,7 +239,7 @@ def _runtime(config: Config) -> dict[str, Any]:
     settings = config.of(TrainSettings)
     if settings.is_exact:
         return {}
-    # Without one of these nodes TensorFlow sees no GPU; with one, only TensorFlow can tell.
+    # Without one of these nodes TensorFlow finds no GPU; with one, only TensorFlow can tell.
     without_gpu = sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES)
     likely = "cpu" if without_gpu else None
     return keras_runtime(likely if settings.device == "auto" else settings.device.partition(":")[0])
@@ -254,7 +255,7 @@ def _left_over(scratch: Path) -> str | None:
 
 
 def _resumable(scratch: Path, config: Config) -> list[Resumable]:
-    """Return how far each course came, and what of its parameters the configuration does not have."""
+    """Return how far each course got, with those of its parameters that differ from the configuration."""
     from mnist_cli.config.template import yaml_value
 
     own, declared = config.of(TrainSettings).course(config.value("seed")), config.values()
@@ -285,9 +286,9 @@ def _is_chief() -> bool:
 
 def _not_in_sweep(config: Config) -> Iterator[str]:
     if not config.value("preprocess.validation_size"):
-        yield "preprocess.validation_size: points are compared on the validation split; expected more than 0"
+        yield "preprocess.validation_size: expected more than 0, since points are compared on the validation split"
     if _is_shared(config):
-        yield "train.strategy: a sweep trains in one process; expected single or mirrored"
+        yield "train.strategy: expected single or mirrored, since a sweep trains in one process"
 
 
 def _slow_import() -> None:
@@ -304,8 +305,8 @@ TRAIN = Stage(
     run=_run,
     help="""Train the softmax regression y = softmax(xW + b).
 
-    Ctrl-C keeps what was learned: the same command goes on from there and ends with the same bits as a run that was
-    not disturbed.
+    Ctrl-C keeps what was learned. The same command resumes from there and ends with the same bits as an uninterrupted
+    run.
 
     Example: mnist train --steps 2000 --learning-rate 0.3
     """,

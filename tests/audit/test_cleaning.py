@@ -1,4 +1,4 @@
-"""What can be made again and nothing needs: it may be removed by hand, and `mnist clean` removes it."""
+"""Files that can be made again and that nothing needs may be removed by hand, and `mnist clean` removes them."""
 
 from __future__ import annotations
 

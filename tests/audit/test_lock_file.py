@@ -1,4 +1,4 @@
-"""pipeline.lock: what it says, what `--frozen` refuses before and after the work, and locks that are none."""
+"""pipeline.lock: its content, what `--frozen` refuses before and after the work, and invalid locks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def frozen(pipeline: Pipeline, lock: Path, *settings: str, **options: Any) -> li
     return pipeline.ran(*settings, promise=Promise(read_lock(lock, PIPELINE), lock, PIPELINE), **options)
 
 
-def test_a_lock_says_what_every_stage_gives_and_nothing_of_the_machine(pipeline: Pipeline, lock: Path) -> None:
+def test_a_lock_holds_what_every_stage_gives_and_nothing_about_the_machine(pipeline: Pipeline, lock: Path) -> None:
     read = read_lock(lock, PIPELINE)
     for name, status in pipeline.statuses().items():
         assert status.manifest is not None
@@ -126,19 +126,21 @@ def test_outputs_that_are_not_as_promised_are_not_published(
     train = pipeline.file("train")
     before = {path: path.read_bytes() for path in train.glob("*")}
     monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
-    with pytest.raises(NotAsLocked, match=r"nothing of it was published\ntrain: history.jsonl [0-9a-f]{12}… → "):
+    with pytest.raises(
+        NotAsLocked, match=r"the stage's files were not published\ntrain: history.jsonl [0-9a-f]{12}… → "
+    ):
         frozen(pipeline, lock, **options)
     assert {path: path.read_bytes() for path in train.glob("*")} == before
 
 
-def test_fresh_artifacts_that_are_not_as_promised_are_refused(
+def test_fresh_artifacts_that_differ_from_the_lock_are_refused(
     pipeline: Pipeline, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=other_history))
     pipeline.run(force=True)
-    with pytest.raises(NotAsLocked, match=r"published before\ntrain: history.jsonl"):
+    with pytest.raises(NotAsLocked, match=r"the published files stay as they are\ntrain: history.jsonl"):
         frozen(pipeline, lock)
-    with pytest.raises(NotAsLocked, match=r"published before\ntrain: history.jsonl"):
+    with pytest.raises(NotAsLocked, match=r"the published files stay as they are\ntrain: history.jsonl"):
         frozen(pipeline, lock, stages=("eval",))
 
 
@@ -268,7 +270,7 @@ def test_a_missing_lock_names_the_command_that_writes_it(tiny_mnist: Command, co
 
 
 @pytest.mark.parametrize("command", [("run", "--to", "train"), ("run", "--dry-run"), ("status",)])
-def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, command: tuple[str, ...]) -> None:
+def test_frozen_commands_report_what_differs(lock: Path, tiny_mnist: Command, command: tuple[str, ...]) -> None:
     tiny_mnist(*command, "--frozen")
     done = tiny_mnist(*command, "--frozen", "--json", "--set", "train.learning_rate=0.3", code=4)
     error = done.document["error"]
@@ -276,9 +278,9 @@ def test_frozen_commands_tell_what_differs(lock: Path, tiny_mnist: Command, comm
     assert error["differences"][0]["text"] == "train.learning_rate 0.5 → 0.3"
 
 
-def test_the_accuracy_that_a_lock_tells_its_reader_is_held_to(pipeline: Pipeline, lock: Path) -> None:
+def test_the_accuracy_in_a_lock_is_compared(pipeline: Pipeline, lock: Path) -> None:
     manifests = {name: one.manifest for name, one in pipeline.statuses().items() if one.manifest}
-    told = read_lock(lock, PIPELINE)
-    assert not any(told.after(manifests).values())
-    differences = told.model_copy(update={"accuracy": 0.99}).after(manifests)
+    locked = read_lock(lock, PIPELINE)
+    assert not any(locked.after(manifests).values())
+    differences = locked.model_copy(update={"accuracy": 0.99}).after(manifests)
     assert [str(reason) for reason in differences["eval"]] == ["accuracy 0.99 → 0.9"]

@@ -1,4 +1,4 @@
-"""`mnist verify`: checkpoints and the lock; `--repair` makes right what is wrong, and nothing else."""
+"""`mnist verify`: checkpoints and the lock; `--repair` repairs what is damaged, and nothing else."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_repair_removes_damaged_checkpoints_and_runs_nothing(pipeline: Pipeline,
     assert damaged.exists()
     done = tiny_mnist("verify", "--repair", "--json")
     assert (whole.exists(), damaged.exists()) == (True, False)
-    assert f"removed checkpoints/{COURSE}/step-00000200, which is damaged: state.json" in done.err
+    assert f"removed the damaged checkpoints/{COURSE}/step-00000200: state.json" in done.err
     assert done.document["repaired"]["checkpoints"] == [f"checkpoints/{COURSE}/step-00000200"]
     assert ran(done) == []
 
@@ -206,7 +206,7 @@ def test_stages_that_disagree_are_not_repaired(pipeline: Pipeline) -> None:
     assert manifest is not None
     changed = manifest.model_copy(update={"parameters": {"dataset": "tiny", "seed": 5}})
     pipeline.file("fetch/manifest.json").write_text(json.dumps(changed.document()), encoding="utf-8")
-    with pytest.raises(InputError, match="train was run with seed 0, and a stage before it with 5"):
+    with pytest.raises(InputError, match="seed: expected one value; train was run with 0, a stage before it with 5"):
         as_recorded(pipeline.config(), pipeline.artifacts)
 
 

@@ -266,8 +266,8 @@ def test_a_wrong_value_and_one_that_does_not_fit_the_others_are_reported_togethe
     text = "seed: -1\ntrain:\n  momentum: 0.9\n  schedule: cosine\n  warmup_steps: 2000\n"
     assert problems(text, "preprocess.validation_size=0", "train.select=best") == [
         "pipeline.yaml:1:7: seed: expected a whole number from 0 to 2^63 - 1; received -1",
-        "pipeline.yaml:3:13: train.momentum: the optimizer sgd has none; it belongs to momentum and nesterov and "
-        "rmsprop; expected null",
+        "pipeline.yaml:3:13: train.momentum: the optimizer sgd has no such parameter; it belongs to "
+        "momentum and nesterov and rmsprop; expected null",
         "pipeline.yaml:5:17: train.warmup_steps: expected at most the 1,000 steps of the run; received 2,000",
         "--set: train.select: needs preprocess.validation_size above 0",
     ]

@@ -143,7 +143,7 @@ def test_the_size_of_the_tutorials_tables() -> None:
 
 
 def test_every_operation_of_a_map_can_be_written() -> None:
-    """An operation that is added to the maps has to be added here too."""
+    """A new operation of the maps has to be added here too."""
     sections = template("operations.h")
     for name in feature_map._OPS:
         assert f"/* {name} */\n" in sections, name

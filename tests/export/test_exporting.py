@@ -1,4 +1,4 @@
-"""`mnist export` with its manifest: status, verify and lock know it, and a file that answers otherwise is refused."""
+"""`mnist export` with its manifest: status, verify and lock include it, and a file with other answers is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPORT = Path("artifacts/export")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `c` be judged by Python's own answers; test_c.py compiles it."""
+    """Verify `c` with Python's own answers; test_c.py compiles it."""
     stand_in(monkeypatch, "c", c.TARGET, model_answers)
 
 
@@ -72,7 +72,7 @@ def test_status_says_when_an_export_is_older_than_its_model(finished: Path) -> N
 
 def test_without_fresh_stages_there_is_no_export(finished: Path) -> None:
     done = mnist("export", "--to", "c", "--set", "train.steps=41", code=5)
-    assert "no export: train" in done.err and "mnist run" in done.err
+    assert "cannot export: train" in done.err and "mnist run" in done.err
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_output_gets_a_copy(finished: Path) -> None:
     mnist("export", "--to", "c", "--output", "mine.h")
     assert Path("mine.h").read_bytes() == (EXPORT / "c/mnist.h").read_bytes()
     Path("notes.txt").write_text("mine", encoding="utf-8")
-    assert "received another one" in mnist("export", "--to", "c", "--output", "notes.txt", code=2).err
+    assert "received a file of another kind" in mnist("export", "--to", "c", "--output", "notes.txt", code=2).err
     assert "a file in a folder that is not there" in mnist("export", "--to", "c", "--output", "no/x.h", code=2).err
     assert "received a folder" in mnist("export", "--to", "c", "--output", ".", code=2).err
     assert "received '-'" in mnist("export", "--to", "c", "--output", "-", code=2).err
@@ -178,7 +178,7 @@ def test_output_gets_a_copy(finished: Path) -> None:
         (["--to", "c", "--lock", "x.lock"], "expected --frozen"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(finished: Path, arguments: list[str], message: str) -> None:
+def test_invalid_targets_and_options_are_refused(finished: Path, arguments: list[str], message: str) -> None:
     assert message in mnist("export", *arguments, code=2).err
 
 
@@ -194,7 +194,7 @@ def test_the_commands_module_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def write_two(model: Any, about: Any, folder: Path) -> None:
-    """Write a file and one in a folder of its own, as a SavedModel has."""
+    """Write a file and one in a subfolder, as a SavedModel has."""
     c.TARGET.write(model, about, folder)
     (folder / "variables").mkdir()
     (folder / "variables/index").write_text(model.digest, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Checkpoints: which one is used, what is done with damaged ones and those of other courses, how many stay."""
+"""Checkpoints: which one is used, what happens to damaged ones and those of other courses, how many are kept."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_after_a_damaged_checkpoint_the_weights_are_those_of_an_undisturbed_run(
 def test_checkpoints_that_are_all_damaged_stop_the_run(store: Path, folder: Path) -> None:
     for checkpoint in course_in(folder).iterdir():
         flip(data_file(checkpoint))
-    with pytest.raises(InputError, match="3 checkpoints of this run, none of them whole") as caught:
+    with pytest.raises(InputError, match="every checkpoint of this run is damaged: step-") as caught:
         go_on(store, folder)
     assert caught.value.exit_code == 5
     assert "--restart" in (caught.value.hint or "")
@@ -168,7 +168,7 @@ def test_never_resuming_starts_at_zero(store: Path, folder: Path) -> None:
 def test_other_parameters_are_another_course_and_this_one_is_not_lost(
     store: Path, folder: Path, changes: dict[str, Any], difference: str
 ) -> None:
-    with pytest.raises(InputError, match=re.escape(f"belong to another run: {difference}")):
+    with pytest.raises(InputError, match=re.escape(f"checkpoints of another run: {difference}")):
         go_on(store, folder, resume="require", **changes)
     assert go_on(store, folder, **changes).resumed_from == 0
     assert go_on(store, folder, **changes).resumed_from == 80
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_other_data_is_not_used(store: Path, folder: Path, tmp_p
     assert go_on(store, folder).resumed_from == 60
 
 
-def test_another_tensorflow_goes_on_except_with_an_optimizer_of_keras(
+def test_another_tensorflow_resumes_except_with_an_optimizer_of_keras(
     store: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mnist_cli.learning import optimizers
@@ -200,7 +200,7 @@ def test_a_checkpoint_that_was_moved_to_another_course_is_not_used(store: Path, 
     shutil.copytree(newest_of(folder, but=other), other / "step-00000060")
     progress = Listener()
     assert go_on(store, folder, seed=7, progress=progress).resumed_from == 20
-    assert "it is of another course: seed 0 → 7" in progress.warnings[0]
+    assert "it belongs to another course: seed 0 → 7" in progress.warnings[0]
 
 
 def newest_of(folder: Path, but: Path) -> Path:
@@ -230,7 +230,7 @@ def test_nothing_is_deleted_through_a_link(store: Path, folder: Path, tmp_path: 
     assert (precious / "letter").read_text() == "dear reader"
 
 
-def test_the_step_that_training_goes_on_from_is_said(store: Path, folder: Path) -> None:
+def test_the_step_that_training_resumes_from_is_reported(store: Path, folder: Path) -> None:
     listener = Listener()
     go_on(store, folder, progress=listener)
     assert listener.notes == ["resumed from step 60"]
@@ -248,8 +248,8 @@ def test_checkpoints_of_the_course_itself_are_not_deleted_through_a_link(
     assert sorted((tmp_path / "precious").rglob("*")) == before
 
 
-def test_requiring_a_checkpoint_where_there_is_none_fails(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no checkpoint to go on from"):
+def test_requiring_a_checkpoint_fails_if_there_is_none(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no checkpoint up to step \d+ to resume from"):
         go_on(store, tmp_path, resume="require")
 
 
@@ -304,7 +304,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_ones_before(
     assert names(folder) == ["step-00000020", "step-00000040", "step-00000060"]
 
 
-def test_tensorflow_on_a_full_disk_is_told_in_one_line(store: Path, folder: Path) -> None:
+def test_a_full_disk_in_tensorflow_is_reported_in_one_line(store: Path, folder: Path) -> None:
     # What a full disk does to every file, the kernel does to files that grow beyond a limit; Python ignores its signal.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))

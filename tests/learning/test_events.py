@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: what is in them, and that a resumed run goes on where it was."""
+"""Event files for TensorBoard: their content, and that a resumed run continues where it was."""
 
 from __future__ import annotations
 
@@ -55,25 +55,25 @@ def test_the_picture_of_a_feature_map_is_its_grids(store: Path, tmp_path: Path) 
 
 
 def shown(folder: Path) -> dict[int, dict[str, float]]:
-    """Return step → tag → value, without what a START event takes back."""
+    """Return step → tag → value, without what a START event drops."""
     found: dict[int, dict[str, float]] = {}
     for event in events(folder):
         if event.HasField("session_log"):
             found = {step: values for step, values in found.items() if step < event.step}
         for value in event.summary.value:
             if value.HasField("simple_value"):
-                told = found.setdefault(event.step, {})
-                assert value.tag not in told, f"{value.tag} of step {event.step} is told twice"
-                told[value.tag] = value.simple_value
+                scalars = found.setdefault(event.step, {})
+                assert value.tag not in scalars, f"{value.tag} of step {event.step} is written twice"
+                scalars[value.tag] = value.simple_value
     return found
 
 
-def test_the_history_is_told_as_scalars(store: Path, tmp_path: Path) -> None:
+def test_the_history_is_written_as_scalars(store: Path, tmp_path: Path) -> None:
     train(store, tmp_path, steps=25, tensorboard=tmp_path / "events", **SETTINGS)
     records = parse_history((tmp_path / "history.jsonl").read_bytes())
-    told = shown(tmp_path / "events")
-    assert list(told) == [10, 20, 25]
-    for record, values in zip(records, told.values(), strict=True):
+    found = shown(tmp_path / "events")
+    assert list(found) == [10, 20, 25]
+    for record, values in zip(records, found.values(), strict=True):
         expected = {
             "loss": record.loss,
             "validation/loss": record.validation_loss,
@@ -103,17 +103,17 @@ def test_weights_are_one_image_for_each_class(store: Path, tmp_path: Path) -> No
         assert (np.sign(blue - red) == np.sign(weights[:, label]))[strong].all(), "blue is for, red against"
 
 
-def test_a_resumed_run_tells_no_step_twice(store: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_writes_no_step_twice(store: Path, tmp_path: Path) -> None:
     folder = tmp_path / "events"
     for crash in (30, 60):
         with pytest.raises(RuntimeError, match="crash"):
             train(store, tmp_path, steps=95, tensorboard=folder, progress=Failing(crash), **SETTINGS)
     train(store, tmp_path, steps=95, tensorboard=folder, **SETTINGS)
     train(store, tmp_path, steps=110, tensorboard=folder, **SETTINGS)
-    told = shown(folder)
-    assert list(told) == [*range(10, 101, 10), 110]
+    found = shown(folder)
+    assert list(found) == [*range(10, 101, 10), 110]
     train(store, tmp_path / "calm", steps=110, tensorboard=tmp_path / "calm" / "events", **SETTINGS)
-    assert told == shown(tmp_path / "calm" / "events")
+    assert found == shown(tmp_path / "calm" / "events")
 
 
 def test_a_run_from_the_start_drops_the_files_of_the_one_before(store: Path, tmp_path: Path) -> None:

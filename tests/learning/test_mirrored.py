@@ -39,7 +39,7 @@ for folder, settings in runs:
 
 
 def train_mirrored(store: Path, replicas: int, *runs: tuple[Path, dict[str, Any]]) -> list[int]:
-    """Train once for each run, in one process; return from which step each went on."""
+    """Train once for each run, in one process; return the step that each resumed from."""
     described = json.dumps([(str(folder), settings) for folder, settings in runs])
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(store), str(replicas), described]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -72,7 +72,7 @@ def test_replicas_have_the_bits_of_one_device(small: Path, tmp_path: Path, repli
         assert outputs(tmp_path / name) == outputs(tmp_path / "shared" / name), name
 
 
-def test_a_checkpoint_of_some_replicas_goes_on_with_others(small: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_can_be_resumed_with_another_number_of_replicas(small: Path, tmp_path: Path) -> None:
     settings = {"steps": 90, "validate_every": 20, "optimizer": "momentum"}
     assert train_mirrored(small, 3, (tmp_path / "cut", settings | {"steps": 30})) == [0]
     assert train(small, tmp_path / "cut", **settings | {"steps": 60}).resumed_from == 30
@@ -83,14 +83,14 @@ def test_a_checkpoint_of_some_replicas_goes_on_with_others(small: Path, tmp_path
 
 def test_one_mirrored_replica_has_the_bits_of_a_single_one(small: Path, tmp_path: Path) -> None:
     train(small, tmp_path / "single", steps=50)
-    told = Listener()
-    train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored", progress=told)
+    listener = Listener()
+    train(small, tmp_path / "mirrored", steps=50, device="cpu", strategy="mirrored", progress=listener)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "mirrored")
-    assert told.notes == ["there is one device for train.strategy mirrored: it trains as single does"]
+    assert listener.notes == ["train.strategy mirrored: there is only one device, so it trains like single"]
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "two", "1.5", "100"])
-def test_a_number_of_cpu_devices_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_number_of_cpu_devices_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MNIST_CPU_DEVICES", text)
     with pytest.raises(ConfigError, match="MNIST_CPU_DEVICES: expected a number from 1 to 64; received"):
         cpu_devices()

@@ -237,7 +237,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_run_that_crashed_goes_on_to_the_bit(small: Path, tmp_path: Path, variant: str) -> None:
+def test_a_run_that_crashed_resumes_to_the_bit(small: Path, tmp_path: Path, variant: str) -> None:
     settings = RUN | VARIANTS[variant] | {"checkpoint_every": 7}
     train(small, tmp_path / "calm", **settings)
     for step in (15, 22):
@@ -251,7 +251,7 @@ def test_a_run_that_crashed_goes_on_to_the_bit(small: Path, tmp_path: Path, vari
     ("schedule", "resumed"),
     [({}, STEPS), ({"schedule": "cosine", "decay_steps": 30}, STEPS), ({"schedule": "cosine"}, 0)],
 )
-def test_a_longer_run_goes_on_unless_the_schedule_depends_on_its_length(
+def test_a_longer_run_resumes_unless_the_schedule_depends_on_its_length(
     small: Path, tmp_path: Path, schedule: dict[str, Any], resumed: int
 ) -> None:
     settings = RUN | {"optimizer": "adam"} | schedule
@@ -295,11 +295,15 @@ def test_stopping_and_selecting_need_a_validation_split(tmp_path: Path) -> None:
 
 
 def test_a_parameter_that_the_optimizer_lacks_is_refused(small: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"train.rho: the optimizer adam has none; it belongs to rmsprop"):
+    with pytest.raises(
+        ConfigError, match=r"train.rho: the optimizer adam has no such parameter; it belongs to rmsprop"
+    ):
         train(small, tmp_path, optimizer="adam", rho=0.5)
-    with pytest.raises(ConfigError, match=r"--set: train.momentum: the optimizer sgd has none"):
+    with pytest.raises(ConfigError, match=r"--set: train.momentum: the optimizer sgd has no such parameter"):
         load_config(overrides=[parse_override("train.momentum=0.9")])
-    with pytest.raises(ConfigError, match=r"train.power: the schedule cosine has none; it belongs to polynomial"):
+    with pytest.raises(
+        ConfigError, match=r"train.power: the schedule cosine has no such parameter; it belongs to polynomial"
+    ):
         load_config(overrides=[parse_override("train.power=2"), parse_override("train.schedule=cosine")])
 
 

@@ -1,4 +1,4 @@
-"""The network that local workers have for themselves: they reach each other there, and nobody reaches them."""
+"""The private network of local workers: they reach each other there, and nobody else reaches them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def network() -> Iterator[list[int]]:
-    """The descriptors of a network, where this system makes one."""
+    """The descriptors of a network, if this system can make one."""
     made = make_network()
     if made is None:
         pytest.skip("this system gives processes no network of their own")

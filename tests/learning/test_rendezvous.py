@@ -1,4 +1,4 @@
-"""How workers meet: all of them or a time-out that names those who are missing, whoever else calls meanwhile."""
+"""How workers find each other: all of them, or a timeout that names the missing ones, whoever else connects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from mnist_cli.cli.workers import _free_addresses
 from mnist_cli.errors import ConfigError, WorkerLost
-from mnist_cli.learning.distributed.rendezvous import Word, listen, tell
+from mnist_cli.learning.distributed.rendezvous import Word, announce, listen
 from mnist_cli.learning.distributed.setting import patience, shared_secret
 
 CHIEF = "chief:1"
@@ -38,63 +38,63 @@ def calling(address: str) -> Iterator[socket.socket]:
         yield call
 
 
-@pytest.mark.parametrize("word", ["train", "rest"])
-def test_every_worker_hears_the_chiefs_word(word: Word) -> None:
+@pytest.mark.parametrize("word", ["train", "idle"])
+def test_every_worker_receives_the_chiefs_word(word: Word) -> None:
     addresses = _free_addresses(3)
     with ThreadPoolExecutor() as pool:
-        chief = pool.submit(tell, word, addresses, SECRET, 30)
-        heard = [listening(pool, address) for address in addresses]
-        assert [each.result() for each in heard] == [word] * 3
+        chief = pool.submit(announce, word, addresses, SECRET, 30)
+        received = [listening(pool, address) for address in addresses]
+        assert [each.result() for each in received] == [word] * 3
         chief.result()
 
 
-def test_nobody_trains_before_all_are_there_and_the_missing_are_named() -> None:
+def test_no_worker_trains_before_all_are_there_and_the_missing_are_named() -> None:
     there, missing = _free_addresses(2)
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, there, 2)
+        received = listening(pool, there, 2)
         with pytest.raises(WorkerLost, match=rf"within 0\.5 s; no answer from {missing}\nhint"):
-            tell("train", [there, missing], SECRET, 0.5)
+            announce("train", [there, missing], SECRET, 0.5)
         with pytest.raises(WorkerLost, match="no answer from chief:1"):
-            heard.result()
+            received.result()
 
 
-def test_a_rest_is_told_to_those_who_come_even_if_others_do_not() -> None:
+def test_workers_that_connect_are_dismissed_even_if_others_do_not() -> None:
     there, missing = _free_addresses(2)
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, there)
+        received = listening(pool, there)
         with pytest.raises(WorkerLost, match=missing):
-            tell("rest", [there, missing], SECRET, 1)
-        assert heard.result() == "rest"
+            announce("idle", [there, missing], SECRET, 1)
+        assert received.result() == "idle"
 
 
 def test_a_worker_that_ends_while_it_waits_is_called_again_when_it_is_back() -> None:
     first, second = _free_addresses(2)
     with ThreadPoolExecutor() as pool:
-        chief = pool.submit(tell, "train", [first, second], SECRET, 30)
+        chief = pool.submit(announce, "train", [first, second], SECRET, 30)
         with pytest.raises(WorkerLost):
             listen(first, CHIEF, SECRET, 0.7)  # the chief finds it there, and then not
-        heard = [listening(pool, address) for address in (first, second)]
-        assert [each.result() for each in heard] == ["train"] * 2
+        received = [listening(pool, address) for address in (first, second)]
+        assert [each.result() for each in received] == ["train"] * 2
         chief.result()
 
 
 @pytest.mark.parametrize(
     "says",
-    [b"GET / HTTP/1.1\r\n\r\n", b"mnist chief\nrest\n", b"rest\n", b"x" * 5000, b"00 " + b"0" * 64 + b"\nrest\n", b""],
-    ids=["http", "old", "rest", "long", "proof", "hangs-up"],
+    [b"GET / HTTP/1.1\r\n\r\n", b"mnist chief\nidle\n", b"idle\n", b"x" * 5000, b"00 " + b"0" * 64 + b"\nidle\n", b""],
+    ids=["http", "old", "idle", "long", "proof", "hangs-up"],
 )
-def test_whatever_a_stranger_says_to_a_worker_changes_nothing(says: bytes) -> None:
+def test_whatever_a_stranger_sends_to_a_worker_changes_nothing(says: bytes) -> None:
     (address,) = _free_addresses(1)
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, address)
+        received = listening(pool, address)
         with calling(address) as stranger:
             stranger.sendall(says)
             stranger.shutdown(socket.SHUT_WR)
-            received = b"".join(iter(lambda: _received(stranger), b""))
-        assert received.startswith(b"mnist worker ") and received.count(b"\n") == 1
-        assert not heard.done()
-        tell("train", [address], SECRET, 30)
-        assert heard.result() == "train"
+            answer = b"".join(iter(lambda: _received(stranger), b""))
+        assert answer.startswith(b"mnist worker ") and answer.count(b"\n") == 1
+        assert not received.done()
+        announce("train", [address], SECRET, 30)
+        assert received.result() == "train"
 
 
 def _received(call: socket.socket) -> bytes:
@@ -108,23 +108,23 @@ def _received(call: socket.socket) -> bytes:
 def test_strangers_who_are_silent_do_not_keep_the_chief_waiting(count: int) -> None:
     (address,) = _free_addresses(1)
     with ThreadPoolExecutor() as pool, ExitStack() as strangers:
-        heard = listening(pool, address)
+        received = listening(pool, address)
         for _ in range(count):
             strangers.enter_context(calling(address))
         started = time.monotonic()
-        tell("train", [address], SECRET, 30)
+        announce("train", [address], SECRET, 30)
         assert time.monotonic() - started < 5
-        assert heard.result() == "train"
+        assert received.result() == "train"
 
 
-def test_what_was_said_to_one_worker_means_nothing_when_it_is_said_again() -> None:
+def test_a_recorded_conversation_means_nothing_when_it_is_replayed() -> None:
     address, relayed = _free_addresses(2)
     said: list[bytes] = []
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, address)
+        received = listening(pool, address)
 
         def listen_in() -> None:
-            """Stand between the chief and a worker, and write down what the chief says."""
+            """Stand between the chief and a worker, and record what the chief sends."""
             port = int(relayed.rpartition(":")[2])
             with (
                 socket.create_server(("127.0.0.1", port)) as door,
@@ -137,17 +137,17 @@ def test_what_was_said_to_one_worker_means_nothing_when_it_is_said_again() -> No
                     worker.sendall(said[-1])
 
         between = pool.submit(listen_in)
-        tell("rest", [relayed], SECRET, 30)
-        assert heard.result() == "rest"
+        announce("idle", [relayed], SECRET, 30)
+        assert received.result() == "idle"
         between.result()
-        assert any(line.startswith(b"rest ") for line in said)
+        assert any(line.startswith(b"idle ") for line in said)
         again = listening(pool, address)
         with calling(address) as stranger:
             stranger.sendall(b"".join(said))
             while _received(stranger):
                 pass
         assert not again.done()
-        tell("train", [address], SECRET, 30)
+        announce("train", [address], SECRET, 30)
         assert again.result() == "train"
 
 
@@ -155,21 +155,21 @@ def test_a_stranger_at_the_place_of_a_worker_is_not_taken_for_it() -> None:
     address, other = _free_addresses(2)
     with ThreadPoolExecutor() as pool, socket.create_server(("127.0.0.1", int(other.rpartition(":")[2]))) as silent:
         silent.listen(50)
-        heard = listening(pool, address, 6)
+        received = listening(pool, address, 6)
         with pytest.raises(WorkerLost, match=f"no answer from {other}"):
-            tell("train", [address, other], SECRET, 3)
+            announce("train", [address, other], SECRET, 3)
         with pytest.raises(WorkerLost):
-            heard.result()
+            received.result()
 
 
-def test_another_token_is_told_on_both_sides() -> None:
+def test_another_token_is_reported_on_both_sides() -> None:
     (address,) = _free_addresses(1)
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, address, 2)
+        received = listening(pool, address, 2)
         with pytest.raises(WorkerLost, match=f"no answer from {address}"):
-            tell("train", [address], b"another", 1)
+            announce("train", [address], b"another", 1)
         with pytest.raises(WorkerLost, match="has another MNIST_WORKERS_TOKEN or list of workers"):
-            heard.result()
+            received.result()
 
 
 def test_the_token_is_the_secret_and_without_it_the_list_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,17 +183,17 @@ def test_a_worker_on_loopback_listens_nowhere_else() -> None:
     (address,) = _free_addresses(1)
     other = f"127.0.0.2:{address.rpartition(':')[2]}"
     with ThreadPoolExecutor() as pool:
-        heard = listening(pool, address)
+        received = listening(pool, address)
         with calling(address), pytest.raises(ConnectionRefusedError):
             socket.create_connection((other.rpartition(":")[0], int(other.rpartition(":")[2])), timeout=5)
-        tell("rest", [address], SECRET, 30)
-        heard.result()
+        announce("idle", [address], SECRET, 30)
+        received.result()
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_that_is_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: expected a port for this worker that is free"):
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: expected a free port for this worker"):
             listen(f"127.0.0.1:{port}", CHIEF, SECRET, 1)
 
 

@@ -30,7 +30,7 @@ from tests.support.trainings import Failing, outputs
 
 
 class Signalling(Failing):
-    """Sends this process a signal when training has come to a step."""
+    """Sends this process a signal when training has reached a step."""
 
     def update(self, done: int, detail: str = "") -> None:
         if done >= self.step:
@@ -134,7 +134,7 @@ def test_without_validation_examples_the_history_says_null(tmp_path: Path) -> No
     assert result.validation_loss is None
 
 
-def test_the_result_tells_what_happened(small: Path, tmp_path: Path) -> None:
+def test_the_result_records_what_happened(small: Path, tmp_path: Path) -> None:
     result = train(small, tmp_path, steps=20, device="cpu")
     last = history(tmp_path)[-1]
     assert (result.loss, result.validation_accuracy) == (last["loss"], last["validation_accuracy"])
@@ -143,7 +143,7 @@ def test_the_result_tells_what_happened(small: Path, tmp_path: Path) -> None:
     assert result.runtime == {}
 
 
-def test_an_optimizer_of_keras_tells_what_can_move_its_bits(small: Path, tmp_path: Path) -> None:
+def test_an_optimizer_of_keras_records_what_can_move_its_bits(small: Path, tmp_path: Path) -> None:
     result = train(small, tmp_path, steps=2, device="cpu", optimizer="adam")
     assert result.runtime == keras_runtime("cpu")
     assert list(result.runtime) == ["device", "tensorflow", "keras", "machine"]
@@ -205,7 +205,7 @@ def test_runs_that_crash_at_random_steps_end_as_an_undisturbed_one(
     assert outputs(tmp_path / "calm") == outputs(tmp_path / "rough")
 
 
-def test_a_signal_ends_training_with_a_checkpoint_and_the_next_run_goes_on(small: Path, tmp_path: Path) -> None:
+def test_a_signal_ends_training_with_a_checkpoint_and_the_next_run_resumes(small: Path, tmp_path: Path) -> None:
     train(small, tmp_path / "calm", steps=90, validate_every=15)
     with pytest.raises(Interrupted) as caught:
         train(small, tmp_path / "rough", steps=90, validate_every=15, progress=Signalling(30))
@@ -216,7 +216,7 @@ def test_a_signal_ends_training_with_a_checkpoint_and_the_next_run_goes_on(small
     assert outputs(tmp_path / "calm") == outputs(tmp_path / "rough")
 
 
-def test_a_longer_run_goes_on_and_equals_one_from_scratch(small: Path, tmp_path: Path) -> None:
+def test_a_longer_run_resumes_and_equals_one_from_scratch(small: Path, tmp_path: Path) -> None:
     # 50 is no multiple of 20: the extra record at the end of the short run must not stay.
     train(small, tmp_path / "raised", steps=50, validate_every=20)
     result = train(small, tmp_path / "raised", steps=100, validate_every=20)
@@ -241,7 +241,7 @@ def test_a_diverging_run_names_the_step_and_keeps_the_old_model(
     with pytest.raises(TrainingDiverged, match=f"W, b or the loss is out of range after step {step}\n") as caught:
         train(small, tmp_path, steps=50, batch_size=20, learning_rate=rate, checkpoints=tmp_path / "other")
     assert "expected weights within ±128" in caught.value.message
-    assert caught.value.hint == f"try a smaller one: --learning-rate {min(rate / 10, 0.5):g}"
+    assert caught.value.hint == f"try a smaller learning rate: --learning-rate {min(rate / 10, 0.5):g}"
     assert outputs(tmp_path) == before
     assert not list((tmp_path / "other").glob("*"))
 
@@ -264,22 +264,22 @@ def test_weights_that_leave_the_range_and_return_are_noticed() -> None:
 
 
 @pytest.mark.parametrize(("rate", "warnings"), [(300.0, 1), (0.5, 0)])
-def test_a_model_that_is_worse_than_zeros_is_told(tmp_path: Path, rate: float, warnings: int) -> None:
+def test_a_model_that_is_worse_than_zeros_is_reported(tmp_path: Path, rate: float, warnings: int) -> None:
     listener = Listener()
     # By the training loss, which the first steps raise for certain.
     store = write_small_store(tmp_path / "store.h5", validation=0)
     train(store, tmp_path, steps=3, batch_size=10, learning_rate=rate, progress=listener)
-    told = [text for text in listener.warnings if "is above 2.303, that of guessing" in text]
-    assert len(told) == warnings
+    found = [text for text in listener.warnings if "is above 2.303, the loss of guessing" in text]
+    assert len(found) == warnings
 
 
 @pytest.mark.parametrize("rate", [1e-46, 1e-12])
-def test_a_rate_that_moves_no_weight_is_told_as_too_small(tmp_path: Path, rate: float) -> None:
+def test_a_rate_that_moves_no_weight_is_reported_as_too_small(tmp_path: Path, rate: float) -> None:
     listener = Listener()
     store = write_small_store(tmp_path / "store.h5", validation=0)
     train(store, tmp_path, steps=3, batch_size=10, learning_rate=rate, progress=listener)
-    [told] = [text for text in listener.warnings if "train.learning_rate" in text]
-    assert told.startswith("every weight is still zero") and "too small" in told and "too large" not in told
+    [warning] = [text for text in listener.warnings if "train.learning_rate" in text]
+    assert warning.startswith("every weight is still zero") and "too small" in warning and "too large" not in warning
 
 
 def test_a_gpu_that_is_not_there_is_a_mistake_of_the_configuration(small: Path, tmp_path: Path) -> None:
@@ -347,8 +347,8 @@ def test_a_process_that_a_signal_ended_leaves_what_a_resumed_run_needs(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         checkpoints = tmp_path / "rough" / "checkpoints"
-        heard = (int(line) for line in process.stdout)
-        last = next(step for step in heard if step >= 1500 and list(checkpoints.glob("*/step-*")))
+        reached = (int(line) for line in process.stdout)
+        last = next(step for step in reached if step >= 1500 and list(checkpoints.glob("*/step-*")))
         process.send_signal(number)
         last = max([last, *(int(line) for line in process.stdout)])
         assert process.wait(60) == code

@@ -102,13 +102,13 @@ def test_two_workers_have_the_bits_of_one_process_also_through_a_resume(small: P
     train(small, tmp_path / "single", **settings)
     assert outputs(tmp_path / "single") == outputs(tmp_path / "calm-0")
     run_two(small, tmp_path / "cut", **settings | {"steps": 500})
-    # The chief tells the other, which has no checkpoint, where to go on.
+    # The chief sends the step to the other worker, which has no checkpoint.
     assert run_two(small, tmp_path / "cut", **settings) == ["resumed 500"] * 2
     assert outputs(tmp_path / "calm-0") == outputs(tmp_path / "cut-0")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm-0", "cut-0", "single"]  # the others write nothing
 
 
-def test_one_process_goes_on_from_two_workers_and_the_reverse(small: Path, tmp_path: Path) -> None:
+def test_one_process_resumes_from_two_workers_and_the_reverse(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 90, "batch_size": 33, "optimizer": "nesterov", "ema": 0.9, "select": "best"}
     train(small, tmp_path / "cut-0", **settings | {"steps": 30})
     assert run_two(small, tmp_path / "cut", **settings | {"steps": 60}) == ["resumed 30"] * 2
@@ -128,7 +128,7 @@ def test_an_optimizer_with_slots_resumes_on_all_workers(small: Path, tmp_path: P
 
 
 @pytest.mark.exhaustive
-def test_workers_that_were_killed_go_on_as_one_process_to_the_same_bits(small: Path, tmp_path: Path) -> None:
+def test_killed_workers_resume_as_one_process_to_the_same_bits(small: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10, "checkpoint_every": 100, "validate_every": 250}
     with workers(small, tmp_path / "run", settings, settings) as processes:
         wait_for_step(processes[0], 600)
@@ -140,7 +140,7 @@ def test_workers_that_were_killed_go_on_as_one_process_to_the_same_bits(small: P
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("killed", [0, 1])
-def test_the_others_end_when_a_worker_is_killed_and_all_go_on_when_started_again(
+def test_the_others_end_when_a_worker_is_killed_and_all_resume_when_started_again(
     small: Path, tmp_path: Path, killed: int
 ) -> None:
     settings: dict[str, Any] = {"steps": 10**6, "batch_size": 10, "checkpoint_every": 100}
@@ -242,7 +242,7 @@ def test_local_workers_end_with_a_checkpoint_when_the_process_that_started_them_
     process = start_process("train", "--workers", "2", *settings, cwd=prepared)
     assert process.stderr is not None
     # It runs as soon as it says so.
-    assert any("steps/s" in line or "belong to another run" in line for line in process.stderr)
+    assert any("steps/s" in line or "checkpoints of another run" in line for line in process.stderr)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) == 2
     process.kill()
@@ -290,7 +290,7 @@ def test_without_a_network_of_their_own_workers_are_replicas_of_one_process_with
 
 
 def children_of(process: subprocess.Popen[str], count: int) -> list[int]:
-    """Return the processes that a process has started, when there are so many."""
+    """Wait until a process has started a number of processes, and return them."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -431,7 +431,7 @@ def test_workers_of_a_chief_that_has_nothing_to_do_end_too(synthetic: Path) -> N
     done = (0, "done: this worker's share; the chief publishes the model")
     assert mnist_pair(synthetic, "artifacts", "other")[1] == done
     ours = (0, "nothing to do: up to date (--force runs it anyway)")
-    theirs = (0, "nothing to do: the chief's model is fresh")
+    theirs = (0, "nothing to do: the chief's model is up to date")
     assert mnist_pair(synthetic, "artifacts", "other") == [ours, theirs]
     # What lies in a worker's own folder does not matter.
     assert mnist_pair(synthetic, "artifacts", "artifacts") == [ours, theirs]
@@ -452,15 +452,15 @@ def test_on_the_cpu_tensorflow_is_told_to_see_no_gpu_before_it_looks_for_devices
     def look(*_: object) -> None:
         raise Looked
 
-    told: list[Any] = []
+    calls: list[Any] = []
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}})
     )
-    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", look)
     with pytest.raises(Looked):
         Cluster(device)
-    assert told == hidden
+    assert calls == hidden
 
 
 TF_CONFIG = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
@@ -491,7 +491,7 @@ def test_slurm_says_which_worker_this_is_where_tf_config_does_not(monkeypatch: p
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", json.dumps(TF_CONFIG | {"task": {"type": "ps", "index": 0}}), '{"cluster": 3}']
 )
-def test_a_tf_config_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_tf_config_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigError, match="TF_CONFIG: expected"):
         this_worker()
@@ -576,7 +576,7 @@ def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
     assert capfd.readouterr().out == ""
 
 
-def test_a_lost_worker_is_named_where_the_chief_only_tells_of_a_loss(
+def test_a_lost_worker_is_named_even_if_the_chief_only_reports_a_loss(
     stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_workers, "_HEARING", 10)
@@ -603,7 +603,7 @@ SAYS = (
     ],
     ids=["the-same", "a-loss", "a-reason", "only-the-other"],
 )
-def test_workers_tell_an_error_once(
+def test_workers_report_an_error_once(
     stand_ins: dict[int, str],
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -619,12 +619,12 @@ def test_workers_tell_an_error_once(
     assert sorted(capfd.readouterr().err.splitlines()) == sorted(said)
 
 
-@pytest.mark.parametrize("hears", [True, False])
-def test_one_process_tells_of_a_signal(
-    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hears: bool
+@pytest.mark.parametrize("chief_reports", [True, False])
+def test_one_process_reports_a_signal(
+    stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, chief_reports: bool
 ) -> None:
     waits = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(60)"
-    stand_ins |= {0: CHIEF if hears else waits, 1: "import time; time.sleep(60)"}
+    stand_ins |= {0: CHIEF if chief_reports else waits, 1: "import time; time.sleep(60)"}
     Path("wait").touch()
 
     def signalled(_workers: object) -> None:
@@ -634,10 +634,10 @@ def test_one_process_tells_of_a_signal(
         raise Interrupted(signal.SIGTERM)
 
     monkeypatch.setattr(local_workers, "_watch", signalled)
-    # Where the chief has told of it, the command ends; else it tells of it itself.
-    with pytest.raises(SystemExit if hears else Interrupted):
+    # If the chief reports the signal, the command just ends; else it reports the signal itself.
+    with pytest.raises(SystemExit if chief_reports else Interrupted):
         run_workers(2, unexpected)
-    assert ("interrupted" in capfd.readouterr().out) == hears
+    assert ("interrupted" in capfd.readouterr().out) == chief_reports
 
 
 @pytest.mark.parametrize(("task", "tasks"), [("x", "2"), ("2", "2"), ("-1", "2"), ("0", "")])

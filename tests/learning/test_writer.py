@@ -1,4 +1,4 @@
-"""The writer beside the work: order, dropping, resting and errors."""
+"""The background writer: order, dropping, idling and errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_submitting_does_not_wait_and_too_many_push_out_the_oldest() -> None:
     assert gate.written == [0, 4, 5]
 
 
-def test_waiting_ends_a_rest() -> None:
+def test_waiting_ends_idling() -> None:
     gate = Gate()
     gate.open.set()
     writer = Writer(gate, 5, 1e12)
@@ -56,7 +56,7 @@ def test_waiting_ends_a_rest() -> None:
 
 
 class Clock:
-    """Takes the place of the module `time`: it stands still, and tells how often it was asked."""
+    """Replaces the module `time`: it stands still, and counts how often it was asked."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -67,7 +67,7 @@ class Clock:
         return self.now
 
 
-def test_after_a_rest_only_the_newest_of_what_waited_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_idling_only_the_newest_waiting_item_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, gate, done = Clock(), Gate(), threading.Semaphore(0)
     monkeypatch.setattr(writer_module, "time", clock)
 
@@ -86,9 +86,9 @@ def test_after_a_rest_only_the_newest_of_what_waited_is_written(monkeypatch: pyt
     for item in range(1, 4):
         writer.submit(item)
     gate.open.set()
-    wait_until_asked(3)  # before and after writing, and when it begins to rest, until 1001
+    wait_until_asked(3)  # before and after writing, and when it begins to idle, until 1001
     for now in (1000.5, 1001.0):
-        with writer._changed:  # free once the writer rests
+        with writer._changed:  # free once the writer idles
             assert gate.written == [0]
             clock.now = now
             writer._changed.notify_all()

@@ -1,4 +1,4 @@
-"""`mnist lesson`: what it writes, what it refuses, and that the product's loop gets the same from the same examples."""
+"""`mnist lesson`: what it writes, what it refuses, and that `mnist train` gets the same model from the examples."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_a_kept_model_of_other_examples_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_anybody_gets_the_digest_of_the_page_from_its_data(finished: Path) -> None:
-    told = mnist("lesson", "--data", "digits", "--json").document
+    document = mnist("lesson", "--data", "digits", "--json").document
     line = ["run", "--dataset", "digits/dataset.yaml", "--validation-size", "0", "--artifacts", "elsewhere", "--json"]
     # The configuration of the folder is that of another data set.
     run = mnist(*line, "--config", write(Path("plain.yaml"), "seed: 0\n")).document
-    assert run["model_digest"] == told["model_digest"]
-    assert run["accuracy"] == told["accuracy"]
-    assert told["model_digest"] in Path(told["file"]).read_text(encoding="utf-8")
+    assert run["model_digest"] == document["model_digest"]
+    assert run["accuracy"] == document["accuracy"]
+    assert document["model_digest"] in Path(document["file"]).read_text(encoding="utf-8")
 
 
 def write(path: Path, text: str) -> str:

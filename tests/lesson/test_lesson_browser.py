@@ -33,7 +33,7 @@ def page(data: LessonData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, page: Path) -> Iterator[Browser]:
-    """The lesson, just opened; in the end the console must hold nothing, and nothing was asked of the network."""
+    """The lesson, just opened; at the end the console must be empty, and no network request was made."""
     browser.prefer("light")
     browser.open(page)
     assert browser.becomes("return Boolean(window.mnistLesson)")
@@ -61,10 +61,10 @@ def test_a_click_on_an_example_shows_its_numbers(opened: Browser, data: LessonDa
     image = data.examples.test.inputs[2]
     shown = opened.run("return document.getElementById('data-numbers').textContent").split()
     np.testing.assert_allclose([float(text) for text in shown], image / 255, atol=0.006)
-    assert opened.text("#data-chosen") == f"digit 3 of the unseen ones, label {data.examples.test.labels[2]}"
+    assert opened.text("#data-chosen") == f"unseen digit 3, label {data.examples.test.labels[2]}"
     opened.click("#data-more")
     opened.click("#data-examples li:nth-child(1) button")
-    assert opened.text("#data-chosen").startswith("digit 31 ")
+    assert opened.text("#data-chosen").startswith("unseen digit 31,")
 
 
 def test_the_image_is_flattened_and_folded_back(opened: Browser) -> None:
@@ -139,7 +139,7 @@ def test_the_sliders_of_softmax_move_shares_and_odds(opened: Browser) -> None:
     assert len(shares()) == 10
 
 
-def test_without_the_maximum_subtracted_large_logits_are_no_numbers(opened: Browser) -> None:
+def test_without_the_maximum_subtracted_large_logits_give_nan(opened: Browser) -> None:
     opened.click("#softmax-huge")
     assert "NaN" in opened.text("#softmax-rows")
     assert "Subtract the maximum" in opened.text("#softmax-text")
@@ -148,7 +148,7 @@ def test_without_the_maximum_subtracted_large_logits_are_no_numbers(opened: Brow
     assert opened.text("#softmax-rows li:nth-child(1) .share") == "70.5 %"
 
 
-def test_the_softmax_figure_takes_the_logits_of_the_image_in_hand(opened: Browser, data: LessonData) -> None:
+def test_the_softmax_figure_takes_the_logits_of_the_current_image(opened: Browser, data: LessonData) -> None:
     opened.click("#softmax-hand")
     texts = opened.run("return [...document.querySelectorAll('#softmax-rows .share')].map(each => each.textContent)")
     expected = data.model.probabilities(data.examples.test.inputs[0])[0]

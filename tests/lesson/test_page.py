@@ -72,8 +72,8 @@ def test_the_numbers_and_the_licence_are_those_of_the_run(page: Page) -> None:
 
 def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Page) -> None:
     assert "grad*8*" not in page.text
-    told = LessonData(**{**vars(data), "beyond": {"grad*8*": Recipe("x", 0.982, 9, "it sees <strokes>")}})
-    assert "grad*8*: 98.20\N{NO-BREAK SPACE}%; x. It sees <strokes>." in Page(render(told)).text
+    changed = LessonData(**{**vars(data), "beyond": {"grad*8*": Recipe("x", 0.982, 9, "it sees <strokes>")}})
+    assert "grad*8*: 98.20\N{NO-BREAK SPACE}%; x. It sees <strokes>." in Page(render(changed)).text
 
 
 def test_the_page_shows_the_weights_of_the_run_where_they_are_of_its_pixels(data: LessonData, page: Page) -> None:

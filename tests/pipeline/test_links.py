@@ -1,4 +1,4 @@
-"""Whatever in the artifacts folder is a link to somebody's folder: no command deletes or changes what is in there."""
+"""Whatever in the artifacts folder is a link to a user's folder: no command deletes or changes what is in there."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COMMANDS = {
 
 @pytest.fixture(autouse=True)
 def few_words(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the stand-ins be enough for what commands say of a training and an evaluation."""
+    """Give the stand-ins what commands print about a training and an evaluation."""
 
     def evaluate(job: Job) -> Outcome:
         return Outcome(fake_evaluate(job).metrics | {"model_digest": "0" * 64})
@@ -57,7 +57,7 @@ def few_words(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def used_much(artifacts: Path) -> None:
-    """Put there what killed runs, sweeps and downloads leave, and what looks like it."""
+    """Create what killed runs, sweeps and downloads leave, and what looks like it."""
     for name in (
         "fetch/partial/0123456789abcdef-a.part",
         "train/checkpoints/0123456789ab/step-00000010/state.json",
@@ -126,7 +126,7 @@ def test_only_what_a_sweep_made_is_removed_after_it(pipeline: Pipeline, tiny_mni
 @pytest.mark.parametrize("command", [["run"], ["status"], ["verify"], ["runs", "list"], ["predict", "0"], ["report"]])
 @pytest.mark.parametrize("target", ["gone/and/away", "artifacts"])  # the second is a link to itself
 @pytest.mark.parametrize("below", ["", "/deeper"])
-def test_an_artifacts_folder_that_is_a_dangling_link_is_told_as_such(
+def test_an_artifacts_folder_that_is_a_dangling_link_is_reported_as_such(
     empty: Path, command: list[str], target: str, below: str
 ) -> None:
     Path("artifacts").symlink_to(target)

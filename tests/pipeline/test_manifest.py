@@ -1,4 +1,4 @@
-"""Manifests, remembered digests, and how a stage's files replace the ones before."""
+"""Manifests, cached digests, and how a stage's new files replace its old ones."""
 
 from __future__ import annotations
 

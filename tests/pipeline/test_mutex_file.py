@@ -1,4 +1,4 @@
-"""The mutex on file systems that have no flock: who holds it, who may take it away, and what is said."""
+"""The mutex on file systems without flock: who holds it, who may remove it, and what the message says."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_without_flock_one_run_at_a_time_still_holds(tmp_path: Path) -> None:
             pass
         assert f"process {os.getpid()} on " in caught.value.message
         assert "last sign of life " in caught.value.message
-        assert f"{tmp_path}/.mutex says so (flock: " in caught.value.message
+        assert f"{tmp_path}/.mutex names it (flock: " in caught.value.message
         assert "if that process is dead, remove the file" in str(caught.value.hint)
     with locked(tmp_path, "mnist eval"):
         pass
@@ -81,10 +81,10 @@ def test_who_waits_gets_it_when_it_is_given_back(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_a_machine_with_flock_heeds_one_without(tmp_path: Path) -> None:
+def test_a_machine_with_flock_respects_one_without(tmp_path: Path) -> None:
     file = MutexFile(tmp_path)
     assert file.acquire()
-    with pytest.raises(Locked, match="another machine has no flock there"), locked(tmp_path, "mnist run"):
+    with pytest.raises(Locked, match="another machine mounts the folder without flock"), locked(tmp_path, "mnist run"):
         pass
     file.release()
     with locked(tmp_path, "mnist run"):
@@ -202,7 +202,7 @@ def test_a_holder_that_may_be_alive_keeps_it(tmp_path: Path, changes: dict[str, 
 @pytest.mark.usefixtures("no_flock")
 def test_a_half_written_file_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".mutex").write_bytes(content)
-    with pytest.raises(Locked, match=r"\.mutex says so"), locked(tmp_path, "mnist run"):
+    with pytest.raises(Locked, match=r"\.mutex names it"), locked(tmp_path, "mnist run"):
         pass
     assert (tmp_path / ".mutex").read_bytes() == content
 

@@ -1,4 +1,4 @@
-"""What runs, when and why: states, reasons, manifests and the lock, on a tiny data set and a stand-in for training."""
+"""What runs, when and why: states, reasons, manifests and the mutex, on a tiny data set with stand-in training."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_a_changed_parameter_makes_its_stage_stale_and_the_next_one_pending(pipe
     assert pipeline.why("eval", "train.learning_rate=0.3") == ["waits for train"]
 
 
-def test_a_value_that_came_from_the_command_line_is_said_to(pipeline: Pipeline) -> None:
+def test_a_value_from_the_command_line_is_marked(pipeline: Pipeline) -> None:
     pipeline.run("train.steps=7")
     assert pipeline.why("train") == ["train.steps 7 (from the command line) → 1000"]
 
 
-def test_what_follows_from_another_change_is_not_told_in_the_line(pipeline: Pipeline) -> None:
+def test_a_change_that_follows_from_another_is_not_in_the_line(pipeline: Pipeline) -> None:
     pipeline.run()
     status = pipeline.statuses("train.optimizer=adam")["train"]
     assert status.why() == "train.learning_rate 0.5 → 0.005; train.optimizer sgd → adam"
@@ -161,7 +161,7 @@ def test_checkpoints_without_a_manifest_are_an_interrupted_training(pipeline: Pi
     pipeline.run(stages=("fetch", "preprocess"))
     pipeline.file("train/checkpoints/0123456789ab/step-00000400").mkdir(parents=True)
     assert pipeline.states()[2] == "incomplete"
-    assert pipeline.why("train") == ["interrupted; checkpoints/0123456789ab/step-00000400 is there to go on from"]
+    assert pipeline.why("train") == ["interrupted; can resume from checkpoints/0123456789ab/step-00000400"]
 
 
 def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
@@ -169,7 +169,7 @@ def test_force_runs_what_is_fresh(pipeline: Pipeline) -> None:
     assert pipeline.ran(force=True, stages=("train", "eval")) == ["train", "eval"]
 
 
-def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_rests(pipeline: Pipeline) -> None:
+def test_training_that_must_not_resume_runs_again_and_independent_stages_do_not(pipeline: Pipeline) -> None:
     pipeline.run()
     assert pipeline.ran(resume="never") == ["train"]  # the model comes out the same
     assert pipeline.ran(resume="auto") == []
@@ -177,15 +177,15 @@ def test_training_that_must_not_go_on_runs_again_and_what_does_not_depend_on_it_
 
 
 def test_a_stage_whose_input_is_missing_names_the_command_to_run(pipeline: Pipeline) -> None:
-    with pytest.raises(InputError, match="'train' needs 'fetch', and that is missing") as caught:
+    with pytest.raises(InputError, match="'train' needs 'fetch', which is missing") as caught:
         pipeline.run(stages=("train",))
     assert caught.value.exit_code == 5
     assert "'mnist fetch'" in str(caught.value.hint)
 
 
-def test_a_stage_whose_input_is_stale_says_old_and_new(pipeline: Pipeline) -> None:
+def test_a_stage_with_a_stale_input_names_old_and_new_value(pipeline: Pipeline) -> None:
     pipeline.run()
-    with pytest.raises(InputError, match=r"that is stale: preprocess\.validation_size 10 → 11"):
+    with pytest.raises(InputError, match=r"which is stale: preprocess\.validation_size 10 → 11"):
         pipeline.run("preprocess.validation_size=11", stages=("train",))
 
 
@@ -238,7 +238,7 @@ def test_a_run_that_died_while_it_moved_its_files_is_finished_by_the_next(pipeli
     assert not new.exists()
 
 
-def test_what_a_run_was_given_is_remembered_as_far_as_it_counts(pipeline: Pipeline) -> None:
+def test_overrides_that_count_are_remembered(pipeline: Pipeline) -> None:
     assert last_overrides(pipeline.artifacts) == {}
     pipeline.artifacts.root.mkdir()
     given = {"train.steps": 7, "fetch.mirrors": ["https://user:password@mirror.example.org/"]}
@@ -250,13 +250,13 @@ def test_what_a_run_was_given_is_remembered_as_far_as_it_counts(pipeline: Pipeli
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'"x"', b"{", b'{"train.steps": "many"}', b"\xff"])
-def test_a_memory_of_overrides_that_cannot_be_read_is_none(pipeline: Pipeline, content: bytes) -> None:
+def test_unreadable_remembered_overrides_are_ignored(pipeline: Pipeline, content: bytes) -> None:
     pipeline.artifacts.root.mkdir()
     (pipeline.artifacts.root / ".overrides.json").write_bytes(content)
     assert last_overrides(pipeline.artifacts) == {}
 
 
-def test_a_manifest_says_what_it_was_run_with(pipeline: Pipeline) -> None:
+def test_a_manifest_records_what_the_stage_was_run_with(pipeline: Pipeline) -> None:
     manifest = pipeline.run("train.steps=7")[2].manifest
     store = pipeline.artifacts.manifest("preprocess")
     assert store is not None
@@ -285,7 +285,7 @@ with locked(Path(sys.argv[1]), "mnist train"):
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock until its standard input is closed."""
+    """A process that holds the mutex until its standard input is closed."""
     arguments = [sys.executable, "-c", HOLD, str(tmp_path / "artifacts")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -294,7 +294,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_the_loser_is_told_who_holds_the_folder(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:
+def test_the_loser_learns_who_holds_the_folder(pipeline: Pipeline, holder: subprocess.Popen[str]) -> None:
     with pytest.raises(Locked, match=rf"'mnist train', process {holder.pid}, since") as caught:
         pipeline.run()
     assert caught.value.exit_code == 7
@@ -376,7 +376,7 @@ def test_a_flipped_bit_that_the_planner_cannot_see_is_seen_by_the_stage_that_rea
     path.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1]), 0))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert pipeline.states() == ["fresh"] * 4
-    with pytest.raises(InputError, match="is not what 'fetch' published") as caught:
+    with pytest.raises(InputError, match="was changed after 'fetch' published it") as caught:
         pipeline.run("preprocess.validation_size=12")
     assert "mnist fetch --force" in (caught.value.hint or "")
     assert pipeline.states() == ["fresh"] * 4, "what was published before is as it was"

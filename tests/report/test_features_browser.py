@@ -167,8 +167,8 @@ def test_the_page_shows_the_evidence_of_each_part(opened: Browser) -> None:
     opened.draw(PAD, SEVEN)
     names = opened.run("return [...document.querySelectorAll('#pad-parts dt')].map(item => item.textContent)")
     assert names == ["pool", "conv → modulus → pool", "pool → conv → modulus → pool"]
-    told = opened.run("return [...document.querySelectorAll('#pad-parts dd')].map(item => item.textContent)")
-    sums = [float(text.replace("−", "-")) for text in told[::2]]
+    texts = opened.run("return [...document.querySelectorAll('#pad-parts dd')].map(item => item.textContent)")
+    sums = [float(text.replace("−", "-")) for text in texts[::2]]
     bias, logit = (float(opened.text(f"#pad-{name}").replace("−", "-")) for name in ("bias", "logit"))
     assert sum(sums) + bias == pytest.approx(logit, abs=0.03)
     assert opened.run("return document.querySelectorAll('#pad-parts i').length") == 17
@@ -183,18 +183,18 @@ def test_why_not_another_class_is_the_difference_by_cell_and_by_part(opened: Bro
         opened.find("#pad-other"),
         other,
     )
-    told = {name: float(opened.text(f"#pad-{name}").replace("−", "-")) for name in ("for", "against", "bias", "logit")}
+    shown = {name: float(opened.text(f"#pad-{name}").replace("−", "-")) for name in ("for", "against", "bias", "logit")}
     parts = opened.run(
         "return [...document.querySelectorAll('#pad-parts dt + dd')].map(item => item.textContent.replace('−', '-'))"
     )
     opened.run("arguments[0].value = ''; arguments[0].dispatchEvent(new Event('change'))", opened.find("#pad-other"))
     difference = state["logits"][predicted] - state["logits"][other]
-    assert told["logit"] == pytest.approx(difference, abs=0.0051)
+    assert shown["logit"] == pytest.approx(difference, abs=0.0051)
     pixels = np.array(state["pixels"], np.uint8)
     terms = evidence(data.model, pixels, predicted) - evidence(data.model, pixels, other)
     cells = data.model.layout.cells(terms)
-    assert told["for"] == pytest.approx(cells[cells > 0].sum(), abs=0.0051)
-    assert told["against"] == pytest.approx(cells[cells < 0].sum(), abs=0.0051)
+    assert shown["for"] == pytest.approx(cells[cells > 0].sum(), abs=0.0051)
+    assert shown["against"] == pytest.approx(cells[cells < 0].sum(), abs=0.0051)
     np.testing.assert_allclose(
         [float(text) for text in parts], [sums.sum() for _, sums in data.model.layout.by_map(terms)], atol=0.0051
     )

@@ -140,7 +140,7 @@ def test_ink_is_as_opaque_as_the_pixel() -> None:
 # The page
 
 
-def test_equal_subjects_give_equal_bytes(data: ReportData, tmp_path: Path) -> None:
+def test_equal_reports_have_equal_bytes(data: ReportData, tmp_path: Path) -> None:
     assert render(data) == render(make_report_data(tmp_path))
 
 
@@ -171,7 +171,7 @@ def test_images_charts_and_the_page_have_words(page: Page) -> None:
 def test_the_numbers_on_the_page_are_those_of_the_metrics(data: ReportData, page: Page) -> None:
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     low, high = data.metrics["accuracy_interval"]
-    assert f"the 95 % interval of its accuracy is {100 * low:.2f} % to {100 * high:.2f} %" in text
+    assert f"The 95 % interval of its accuracy is {100 * low:.2f} % to {100 * high:.2f} %" in text
     assert f"{100 * data.metrics['accuracy']:.2f} %" in text
     for entry in data.metrics["classes"]:
         assert f"{100 * entry['precision']:.2f} %" in text

@@ -1,4 +1,4 @@
-"""`mnist report`: what it writes, what it refuses, and how to get the same again."""
+"""`mnist report`: what it writes, what it refuses, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def real_enough_train(job: Job) -> Outcome:
 
 @pytest.fixture
 def finished(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """A finished pipeline with a model that the report can read; its data set is what the command line is told."""
+    """A finished pipeline with a model that the report can read; its data set is set on the command line."""
     monkeypatch.setitem(PIPELINE.stages, "train", dataclasses.replace(PIPELINE.stages["train"], run=real_enough_train))
     monkeypatch.setitem(PIPELINE.stages, "eval", dataclasses.replace(PIPELINE.stages["eval"], run=REAL_EVAL))
     pipeline.run("dataset=tiny", "preprocess.validation_size=10", "train.learning_rate=0.25")
@@ -64,7 +64,7 @@ def test_the_command_writes_the_page_and_says_what_it_is(finished: Pipeline, rep
     assert said["accuracy"] == json.loads(finished.file("eval/metrics.json").read_bytes())["accuracy"]
 
 
-def test_what_the_stages_were_told_holds_for_the_report(finished: Pipeline, report: Command) -> None:
+def test_overrides_of_the_stages_hold_for_the_report(finished: Pipeline, report: Command) -> None:
     report()
     text = finished.file("report.html").read_text(encoding="utf-8")
     assert "mnist run --set=dataset=tiny --set=preprocess.validation_size=10 --set=train.learning_rate=0.25" in text
@@ -104,7 +104,7 @@ def test_damage_that_keeps_size_and_time_is_found(finished: Pipeline, report: Co
     path.write_bytes(path.read_bytes().replace(b'"correct": ', b'"correct":1'))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     done = report(code=5)
-    assert "not what was published" in done.err
+    assert "changed after it was published" in done.err
 
 
 def test_a_dash_is_no_name_for_the_report(
@@ -148,12 +148,12 @@ def test_command_and_configuration_give_the_same_parameters(
     assert [each.stage.parameters(by_file) for each in PIPELINE.bind(by_file).values()] == recorded
     words = found.command.split()
     assert words[:2] == ["mnist", "run"]
-    told = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
-    by_command = load_config(overrides=told).config
+    overrides = [parse_override(word.removeprefix("--set=")) for word in words[2:]]
+    by_command = load_config(overrides=overrides).config
     assert [each.stage.parameters(by_command) for each in PIPELINE.bind(by_command).values()] == recorded
 
 
-def test_digests_of_content_are_told_from_those_of_bytes(pipeline: Pipeline) -> None:
+def test_digests_of_content_are_distinguished_from_those_of_bytes(pipeline: Pipeline) -> None:
     manifests = {result.stage: result.manifest for result in pipeline.run()}
     manifests["train"] = manifests["train"].model_copy(update={"metrics": {"model_digest": "ab" * 32}})
     names = [name for name, _ in provenance(manifests, PIPELINE).digests]

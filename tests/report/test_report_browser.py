@@ -44,7 +44,7 @@ def page(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, page: Path) -> Iterator[Browser]:
-    """The report, just opened; in the end the console must hold no error that the test has not looked at."""
+    """The report, just opened; at the end the console must hold no error that the test has not read."""
     browser.prefer("light")
     browser.open(page)
     yield browser
@@ -137,8 +137,8 @@ def test_evidence_and_bias_add_up_to_the_logit(blank: Browser) -> None:
     """
     for total, logit in blank.run(script):
         assert total == pytest.approx(logit, abs=1e-9)
-    told = [blank.text(f"#pad-{name}") for name in ("for", "against", "bias", "logit")]
-    in_favour, against, bias, logit = (float(text.replace("−", "-")) for text in told)
+    texts = [blank.text(f"#pad-{name}") for name in ("for", "against", "bias", "logit")]
+    in_favour, against, bias, logit = (float(text.replace("−", "-")) for text in texts)
     assert in_favour + against + bias == pytest.approx(logit, abs=0.021)
 
 
@@ -269,10 +269,10 @@ def test_on_an_empty_pad_b_and_its_softmax_stand(blank: Browser, data: ReportDat
 def test_logits_and_exponentials_stand_beside_the_bars(blank: Browser) -> None:
     blank.draw(PAD, SEVEN)
     logits = np.array(blank.run(STATE)["logits"])
-    told = blank.run("return [...document.querySelectorAll('[data-logit]')].map(each => each.textContent)")
-    np.testing.assert_allclose([float(text.replace("−", "-")) for text in told], logits, atol=0.0051)
-    told = blank.run("return [...document.querySelectorAll('[data-power]')].map(each => each.textContent)")
-    powers = [float(text.replace("−", "-")) for text in told]
+    texts = blank.run("return [...document.querySelectorAll('[data-logit]')].map(each => each.textContent)")
+    np.testing.assert_allclose([float(text.replace("−", "-")) for text in texts], logits, atol=0.0051)
+    texts = blank.run("return [...document.querySelectorAll('[data-power]')].map(each => each.textContent)")
+    powers = [float(text.replace("−", "-")) for text in texts]
     np.testing.assert_allclose(powers, np.exp(logits - logits.max()), rtol=0.5, atol=6e-4)
 
 
@@ -313,15 +313,15 @@ def test_a_cell_of_the_matrix_opens_its_images(opened: Browser, data: ReportData
     assert all(data.store.test.labels[position] == true for true, _, position in rows)
 
 
-def test_a_weight_under_the_pointer_is_told_for_every_class(opened: Browser, data: ReportData) -> None:
+def test_a_weight_under_the_pointer_is_shown_for_every_class(opened: Browser, data: ReportData) -> None:
     opened.run(
         "const picture = document.querySelector('.weights img'); const box = picture.getBoundingClientRect();"
         "picture.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + 10.5 / 28 * box.width,"
         "clientY: box.top + 3.5 / 28 * box.height}))"
     )
-    told = opened.text("#weights-pixel")
-    assert told.startswith("Row 3, column 10: 0 ")
-    weights = [float(part.split()[1].replace("−", "-")) for part in told.partition(": ")[2].split(", ")]
+    text = opened.text("#weights-pixel")
+    assert text.startswith("Row 3, column 10: 0 ")
+    weights = [float(part.split()[1].replace("−", "-")) for part in text.partition(": ")[2].split(", ")]
     np.testing.assert_allclose(weights, data.model.weights[3 * 28 + 10], atol=0.0051)
 
 

@@ -52,7 +52,7 @@ def compared(pipeline: Pipeline, first: str = "previous", second: str = "latest"
 
 
 def right(pipeline: Pipeline, seed: int, split: str) -> Any:
-    """Return which examples the model of a seed gets right, computed without the toolkit's own product."""
+    """Return which examples the model of a seed gets right, computed without the package's own product."""
     random = np.random.default_rng(seed)
     weights, bias = (random.normal(size=shape) for shape in ((784, 10), 10))
     examples = getattr(open_store(pipeline.file("preprocess/store.h5")), split)
@@ -60,19 +60,19 @@ def right(pipeline: Pipeline, seed: int, split: str) -> Any:
     return logits.argmax(axis=1) == examples.labels
 
 
-def test_changed_parameters_are_told_and_no_others(two: Pipeline) -> None:
-    told = [(one.kind, one.name, one.first, one.second) for one in compared(two).differences]
-    assert told == [("parameter", "seed", 1, 2), ("parameter", "train.steps", 1000, 7)]
+def test_changed_parameters_are_listed_and_no_others(two: Pipeline) -> None:
+    found = [(one.kind, one.name, one.first, one.second) for one in compared(two).differences]
+    assert found == [("parameter", "seed", 1, 2), ("parameter", "train.steps", 1000, 7)]
 
 
-def test_other_data_is_told(two: Pipeline) -> None:
+def test_other_data_are_listed(two: Pipeline) -> None:
     two.run("seed=2", "preprocess.validation_size=20")
     kinds = {one.name: one.kind for one in compared(two).differences}
     assert kinds["preprocess.validation_size"] == "parameter"
     assert kinds["preprocess/store.h5"] == "data"
 
 
-def test_a_package_that_is_part_of_runtime_and_environment_is_told_once(two: Pipeline) -> None:
+def test_a_package_in_runtime_and_environment_is_listed_once(two: Pipeline) -> None:
     def with_versions(name: str, version: str) -> Run:
         run = find_run(two.artifacts, name)
         versions = {"runtime": {"tensorflow": version}, "environment": {"tensorflow": version, "python": version}}
@@ -177,15 +177,15 @@ def test_conditions_are_about_the_change(two: Pipeline, text: str, expected: boo
         "accuracy < 0; p < 1",
     ],
 )
-def test_what_is_no_condition_is_a_usage_error(text: str) -> None:
+def test_an_invalid_condition_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--fail-if: expected"):
         parse_condition(text)
 
 
 @pytest.mark.parametrize("text", ["accuracy < 0", "loss > 99 and accuracy < 0"])
-def test_a_gate_on_what_was_not_measured_is_not_passed(two: Pipeline, text: str) -> None:
+def test_a_gate_on_an_unmeasured_metric_fails(two: Pipeline, text: str) -> None:
     two.run("seed=3", stages=("train",))
-    with pytest.raises(InputError, match=r"accuracy of run [0-9a-f]{8} was not measured"):
+    with pytest.raises(InputError, match=r"run [0-9a-f]{8} has no accuracy on a split"):
         holds(parse_condition(text), compared(two))
 
 
@@ -256,4 +256,4 @@ def test_one_run_alone_has_nothing_to_be_compared_with(
 ) -> None:
     pipeline.run()
     done = mnist("diff", code=5)
-    assert "there is one run only" in done.err
+    assert "there is only one run" in done.err

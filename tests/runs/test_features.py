@@ -138,7 +138,7 @@ def test_training_on_damaged_features_is_refused() -> None:
     damaged[whole.index(open_store(path).train.inputs[5].tobytes()) + 7] ^= 4
     path.write_bytes(damaged)
     result = mnist("train", *GRADIENTS, "--steps", "41", code=5)
-    assert "'train' needs 'features', and that is corrupt: store.h5" in result.err
+    assert "'train' needs 'features', which is corrupt: store.h5" in result.err
 
 
 @pytest.mark.usefixtures("here")

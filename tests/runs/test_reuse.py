@@ -1,4 +1,4 @@
-"""What was trained before is used again: by the next run, by `mnist runs restore`, and by commands with `--run`."""
+"""Earlier trainings are reused: by the next run, by `mnist runs restore`, and by commands with `--run`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_run_that_was_recorded_damaged_is_not_used(
     wrong = dataclasses.replace(run, record=run.record.model_copy(update={"train": train}))
     monkeypatch.setattr("mnist_cli.runs.reuse.find_same", lambda *_: wrong)
     assert pipeline.run(stages=("train",), progress=listener)[0].ran
-    assert f"model.h5 of run {run.id} is not what 'train' gave" in listener.warnings[0]
+    assert f"run {run.id}: model.h5 was changed after 'train' wrote it; not used" in listener.warnings[0]
 
 
 def test_a_run_of_another_version_is_not_used(
@@ -111,12 +111,12 @@ def test_what_a_lock_does_not_promise_is_not_taken(pipeline: Pipeline) -> None:
     train = lock.stages["train"].model_copy(update={"outputs": dict.fromkeys(lock.stages["train"].outputs, "0" * 64)})
     lock = lock.model_copy(update={"stages": {**lock.stages, "train": train}})
     pipeline.file("train/model.h5").unlink()
-    with pytest.raises(NotAsLocked, match="nothing of it was published"):
+    with pytest.raises(NotAsLocked, match="the stage's files were not published"):
         pipeline.run(OTHER, promise=Promise(lock, Path("some.lock"), PIPELINE))
     assert not pipeline.file("train/model.h5").exists()
 
 
-def test_the_plan_says_what_would_be_taken(
+def test_the_plan_names_the_run_that_would_be_published(
     pipeline: Pipeline, tiny_mnist: Command, trained_twice: tuple[StageResult, StageResult]
 ) -> None:
     name = trained_twice[0].manifest.key[:8]
@@ -157,8 +157,11 @@ def test_a_run_of_other_data_is_not_restored(
 ) -> None:
     pipeline.run("preprocess.validation_size=20")
     refused = mnist("runs", "restore", trained_twice[0].manifest.key[:8], "--set", "dataset=tiny", code=5)
-    assert "was trained on other data than are there: preprocess is stale: preprocess.validation_size 20" in refused.err
-    assert "hint: run 'mnist run --validation-size 10 --dataset tiny', which makes the data" in refused.err
+    assert (
+        "was trained on other data than the current ones: preprocess is stale: preprocess.validation_size 20"
+        in refused.err
+    )
+    assert "hint: run 'mnist run --validation-size 10 --dataset tiny'; it makes the data" in refused.err
 
 
 def test_a_run_of_another_version_is_not_restored(
@@ -202,7 +205,7 @@ def test_a_run_is_drawn_beside_the_published_model(finished: Path, what: str) ->
     assert Path(f"artifacts/plots/{what}.png").read_bytes() == drawn[newer]
 
 
-def test_a_run_is_measured_and_its_record_says_so(finished: Path) -> None:
+def test_a_run_is_measured_and_the_result_joins_its_record(finished: Path) -> None:
     older, newer = first_and_second(finished)
     before = content(finished / "artifacts" / "eval")
     published = mnist("eval", "--json").document

@@ -114,7 +114,7 @@ def test_a_run_that_is_pushed_out_is_named(pipeline: Pipeline) -> None:
         pipeline.run(f"train.steps={steps}", "keep_runs=2", progress=listener)[2].manifest.key[:8]
         for steps in (1, 2, 3)
     ]
-    assert listener.notes == [f"run {ids[0]}, the oldest, was removed: keep_runs is 2"]
+    assert listener.notes == [f"removed the oldest run, {ids[0]}: keep_runs is 2"]
 
 
 def test_lowering_keep_runs_removes_nothing_until_it_is_asked_for(pipeline: Pipeline, tiny_mnist: Command) -> None:
@@ -131,7 +131,7 @@ def test_lowering_keep_runs_removes_nothing_until_it_is_asked_for(pipeline: Pipe
 
 
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no new file be made, as on a disk without an inode left."""
+    """Let creating files fail, as on a disk without free inodes."""
     original = os.open
 
     def opened(path: Any, flags: int, *more: Any, **options: Any) -> int:
@@ -169,7 +169,7 @@ def test_a_full_disk_can_be_verified(listed: Pipeline, monkeypatch: pytest.Monke
         (0.5, 1000, None),  # a run ended there
     ],
 )
-def test_status_says_what_can_be_resumed(
+def test_status_lists_what_can_be_resumed(
     listed: Pipeline, tiny_mnist: Command, rate: float, step: int, line: str | None
 ) -> None:
     listed.run()
@@ -211,7 +211,7 @@ def test_a_record_that_cannot_be_written_does_not_fail_the_training(pipeline: Pi
     pipeline.file("runs").write_bytes(b"a file where the folder should be")
     listener = Listener()
     assert pipeline.ran(progress=listener) == ["fetch", "preprocess", "train", "eval"]
-    assert "no record of it is kept" in listener.warnings[0]
+    assert "this run is not recorded in artifacts/runs" in listener.warnings[0]
     assert pipeline.states() == ["fresh"] * 4
 
 
@@ -273,9 +273,9 @@ def test_recording_again_loses_no_evaluation_wherever_it_is_killed(
         ("run.json", b"{", "not JSON"),
         ("run.json", b"[]", "the document is wrong"),
         ("run.json", None, "run.json is missing"),
-        ("model.h5", b"x", "not what was written"),
-        ("model.h5", None, "not what was written"),
-        ("history.jsonl", b"", "not what was written"),
+        ("model.h5", b"x", "changed after it was written"),
+        ("model.h5", None, "changed after it was written"),
+        ("history.jsonl", b"", "changed after it was written"),
         ("eval-test.json", b"\xff", "not JSON"),
     ],
 )
@@ -393,7 +393,7 @@ def test_listing_and_showing_runs_import_nothing_heavy(listed: Pipeline) -> None
         assert imported_by(arguments, listed.artifacts.root.parent).isdisjoint(HEAVY)
 
 
-def test_show_tells_parameters_metrics_and_digests(listed: Pipeline) -> None:
+def test_show_lists_parameters_metrics_and_digests(listed: Pipeline) -> None:
     _, second = runs(listed)
     text = mnist("runs", "show", "latest").out
     assert f"run {second.id}, published " in text

@@ -66,7 +66,7 @@ def test_values_are_read_as_in_a_yaml_list(text: str, values: tuple[Any, ...]) -
 
 
 @pytest.mark.parametrize("text", ["[", "a], [b", "'", "{"])
-def test_values_that_are_no_list_are_refused(text: str) -> None:
+def test_values_that_are_not_a_list_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--set train\.steps="):
         read_axis("train.steps", text, "--set")
 
@@ -85,7 +85,7 @@ def test_equal_trainings_count_once(tiny_mirror: Path) -> None:
     assert [str(point) for point in points("train.learning_rate=0.5,0.50,null")] == ["train.learning_rate=0.5"]
 
 
-def test_the_mistakes_of_all_points_are_told_at_once(tiny_mirror: Path) -> None:
+def test_the_mistakes_of_all_points_are_reported_at_once(tiny_mirror: Path) -> None:
     assert refused("train.learning_rate=0.1,-1,x", "train.epocs=1") == [
         "--set: train.epocs: unknown key; did you mean 'train.epochs'?",
         "--set: train.learning_rate: expected a finite number above 0, or null; received -1",
@@ -101,20 +101,26 @@ def test_a_mistake_of_one_combination_says_which(tiny_mirror: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("eval.split=test,train", "eval.split: a sweep varies seed, features.* and train.*"),
+        (
+            "eval.split=test,train",
+            "eval.split: expected one value, since a sweep varies only seed, features.* and train.*",
+        ),
         (
             "preprocess.validation_size=10,20",
-            "preprocess.validation_size: a sweep varies seed, features.* and train.*",
+            "preprocess.validation_size: expected one value, since a sweep varies only seed, features.* and train.*",
         ),
-        ("train.strategy=multiworker", "train.strategy: a sweep trains in one process"),
+        (
+            "train.strategy=multiworker",
+            "train.strategy: expected single or mirrored, since a sweep trains in one process",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_refused(tiny_mirror: Path, setting: str, problem: str) -> None:
-    assert any(told.startswith(problem) for told in refused(setting))
+    assert any(received.startswith(problem) for received in refused(setting))
 
 
 def test_the_seed_of_digits_that_are_made_from_it_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed: the data set is made from it"):
+    with pytest.raises(ConfigError, match="seed: expected one value, since the data set is made from it"):
         grid(
             PIPELINE,
             [read_axis("dataset", "synthetic", "--dataset"), read_axis("seed", "1,2", "--seed")],
@@ -196,7 +202,7 @@ def test_a_damaged_run_is_trained_again(tiny_mirror: Path, tmp_path: Path) -> No
     assert [result.state for result in second] == ["trained", "kept"]
 
 
-def test_a_point_that_diverges_is_told_and_the_others_go_on(tiny_mirror: Path, tmp_path: Path) -> None:
+def test_a_point_that_diverges_is_reported_and_the_others_go_on(tiny_mirror: Path, tmp_path: Path) -> None:
     results = run_sweep(tmp_path / "artifacts", tiny_mirror, DIVERGING, "train.batch_size=5,10")
     assert [result.state for result in results] == ["trained", "trained", "diverged", "diverged"]
     assert "training diverged: W, b or the loss is out of range after step" in str(results[-1].problem)
@@ -241,7 +247,7 @@ def test_after_ctrl_c_the_same_sweep_ends_as_if_undisturbed(
 ) -> None:
     done: list[PointResult] = []
     with pytest.raises(Interrupted) as caught:
-        run_sweep(tmp_path / "artifacts", tiny_mirror, told=done.append, progress=Interrupting())
+        run_sweep(tmp_path / "artifacts", tiny_mirror, report=done.append, progress=Interrupting())
     assert caught.value.exit_code == 130
     assert str(caught.value.reached).startswith("point 3 of 6, step ")
     assert len(done) == 2

@@ -1,4 +1,4 @@
-"""Which training images become the validation split, and how a data set's files are set right on the way."""
+"""Which training images become the validation split, and how a data set's files are corrected on the way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def reference_row(seed: int, stream: int, position: int, count: int) -> int:
-    """The permutation as its rule says it, with Python's whole numbers."""
+    """The permutation by its rule, in Python's whole numbers."""
     word = 2**32 - 1
 
     def mix(x: int) -> int:
@@ -172,9 +172,7 @@ class TestStore:
         listener = Listener()
         made(data, listener, validation_size=10)
         warning = listener.warnings[0]
-        assert warning.startswith(
-            "there is no example of b, c, d, e to validate on (validation = the first 10 training"
-        )
+        assert warning.startswith("no example of b, c, d, e to validate on (validation = the first 10 training")
         assert warning.endswith("set preprocess.split to stratified")
 
     def test_a_class_that_is_left_without_training_images_is_warned_of(self, data: Path) -> None:

@@ -1,4 +1,4 @@
-"""Evaluation: every number against a computation of its own, every mismatch refused."""
+"""Evaluation: every number against an independent computation, every mismatch refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage `features`: what it writes, what it goes on from, what it refuses, and when it has nothing to do."""
+"""The stage `features`: what it writes, what it resumes from, what it refuses, and when it has nothing to do."""
 
 from __future__ import annotations
 
@@ -142,18 +142,18 @@ def test_a_disk_that_is_too_full_is_refused_before_anything_is_written(
     with pytest.raises(InputError) as caught:
         features(store, tmp_path / "new", map="scat1", copies=3)
     # (45 · 4 + 12 + 23) rows of 833 bytes and a label
-    assert "the features need 179.3 kB of disk; there are 100.0 kB" in caught.value.message
+    assert "the features need 179.3 kB of disk space; 100.0 kB are free" in caught.value.message
     assert "features.copies" in str(caught.value.hint)
     assert not (tmp_path / "new").exists()
 
 
-def test_much_disk_is_said(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_WORTH_SAYING", 1000)
-    heard = Listener()
-    features(store, tmp_path, map="grad8", progress=heard)
-    assert heard.notes == ["the features take 31.4 kB of disk"]
-    assert heard.tasks == [("features", 80, "images")]
-    assert (heard.updates[-1], heard.open_tasks) == (80, 0)
+def test_a_need_for_much_disk_space_is_noted(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_NOTEWORTHY", 1000)
+    listener = Listener()
+    features(store, tmp_path, map="grad8", progress=listener)
+    assert listener.notes == ["the features take 31.4 kB of disk space"]
+    assert listener.tasks == [("features", 80, "images")]
+    assert (listener.updates[-1], listener.open_tasks) == (80, 0)
 
 
 # Interrupted, killed, damaged: the end has the bytes of an undisturbed run.
@@ -168,7 +168,7 @@ def undisturbed(tmp_path: Path, store: Path) -> str:
 
 
 class Stopper(Listener):
-    """Sends this process a signal as soon as so many rows are done."""
+    """Sends this process a signal as soon as a number of rows are done."""
 
     def __init__(self, number: signal.Signals, rows: int) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ class Stopper(Listener):
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("stop", "reached"), [(1, 10), (45, 45), (46, 55), (90, 90), (91, 100), (120, 122)])
-def test_a_signal_ends_it_after_a_block_and_the_next_run_goes_on_from_there(
+def test_a_signal_ends_it_after_a_block_and_the_next_run_resumes_there(
     tmp_path: Path, store: Path, undisturbed: str, number: signal.Signals, stop: int, reached: int
 ) -> None:
     with pytest.raises(Interrupted) as caught:
@@ -193,17 +193,17 @@ def test_a_signal_ends_it_after_a_block_and_the_next_run_goes_on_from_there(
     assert caught.value.reached == f"row {reached}"
     assert stage.FEATURES.left_over is not None
     assert stage.FEATURES.left_over(tmp_path / "new" / "partial") == f"partial/store.part, {reached} rows"
-    heard = Listener()
-    result = features(store, tmp_path / "new", progress=heard, **GIVEN)
-    assert (result.resumed_from, heard.notes) == (reached, [f"resumed from row {reached}"])
-    assert heard.updates[0] > reached
+    listener = Listener()
+    result = features(store, tmp_path / "new", progress=listener, **GIVEN)
+    assert (result.resumed_from, listener.notes) == (reached, [f"resumed from row {reached}"])
+    assert listener.updates[0] > reached
     assert digest(tmp_path / "new" / "store.h5") == undisturbed
     assert not (tmp_path / "new" / "partial").exists()
 
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("block", range(14))
-def test_a_kill_at_any_block_is_gone_on_from(
+def test_a_run_resumes_after_a_kill_at_any_block(
     tmp_path: Path, store: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     blocks = iter(range(100))
@@ -226,7 +226,7 @@ def test_a_kill_at_any_block_is_gone_on_from(
 @pytest.mark.parametrize(
     "other", [{"map": "scat1"}, {"copies": 2}, {"warp": 0.5}, {"seed": 1}, {"deskew": True}], ids=str
 )
-def test_rows_of_other_settings_are_not_gone_on_from(
+def test_rows_of_other_settings_are_not_resumed_from(
     tmp_path: Path, store: Path, undisturbed: str, other: dict[str, Any]
 ) -> None:
     with pytest.raises(Interrupted):
@@ -283,13 +283,13 @@ def test_a_map_of_ones_own_counts_by_what_it_does(empty: Path) -> None:
         ("features.map=none.yaml", "features.map: none.yaml: cannot be read: No such file or directory"),
     ],
 )
-def test_settings_that_make_no_sense_are_told(empty: Path, setting: str, problem: str) -> None:
+def test_settings_that_make_no_sense_are_reported(empty: Path, setting: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(overrides=[parse_override(setting)])
     assert problem in caught.value.message
 
 
-def test_all_that_is_wrong_with_a_file_is_told_with_the_rest_of_the_configuration(empty: Path) -> None:
+def test_all_mistakes_in_a_file_are_reported_with_those_of_the_configuration(empty: Path) -> None:
     Path("map.yaml").write_text("program: [relu3, {shrink: 99}]")
     Path("pipeline.yaml").write_text("train: {steps: -1}\nfeatures:\n  map: map.yaml\n")
     with pytest.raises(ConfigError) as caught:
@@ -301,7 +301,7 @@ def test_all_that_is_wrong_with_a_file_is_told_with_the_rest_of_the_configuratio
     ]
 
 
-def test_a_program_that_could_overflow_is_told_before_anything_runs(empty: Path) -> None:
+def test_a_program_that_could_overflow_is_reported_before_anything_runs(empty: Path) -> None:
     Path("map.yaml").write_text("program: [{conv: {kernels: morlet, shift: 0}}, modulus]")
     with pytest.raises(ConfigError, match=r"features\.map: map\.yaml: operation 2, modulus: squares up to"):
         load_config(overrides=[parse_override("features.map=map.yaml")])
@@ -335,7 +335,7 @@ def test_with_a_map_training_reads_the_features(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_command_with_its_code_and_the_next_says_where_it_goes_on(
+def test_a_signal_ends_the_command_with_its_code_and_the_next_says_where_it_resumes(
     pipeline: Pipeline, tiny_mnist: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, small_blocks: None
 ) -> None:
     pipeline.run(stages=("fetch", "preprocess"))

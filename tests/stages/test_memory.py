@@ -1,4 +1,4 @@
-"""Memory that stays the same however many images there are."""
+"""Memory does not grow with the number of images."""
 
 from __future__ import annotations
 

@@ -100,21 +100,21 @@ class TestResult:
         assert (store.image_shape, store.train.inputs.shape) == ((2, 3), (4, 6))
 
     def test_progress_counts_every_image(self, sources: Path) -> None:
-        heard: list[tuple[str, int | None]] = []
+        calls: list[tuple[str, int | None]] = []
 
         class Listener(Progress):
             def start(self, label: str, total: int | None, unit: str) -> None:
-                heard.append((unit, total))
+                calls.append((unit, total))
 
             def update(self, done: int, detail: str = "") -> None:
-                heard.append(("update", done))
+                calls.append(("update", done))
 
             def finish(self) -> None:
-                heard.append(("finish", None))
+                calls.append(("finish", None))
 
         preprocess(sources, sources.parent, validation_size=10, progress=Listener())
-        assert heard[0] == ("images", 80)
-        assert heard[-2:] == [("update", 80), ("finish", None)]
+        assert calls[0] == ("images", 80)
+        assert calls[-2:] == [("update", 80), ("finish", None)]
 
     def test_the_real_files_give_55000_5000_and_10000(self, real_mnist: Path, tmp_path: Path) -> None:
         result = preprocess(real_mnist, tmp_path)
@@ -188,7 +188,7 @@ class TestRefused:
         assert "1 to 65,536 pixels" in refused(sources, TRAIN_IMAGES, np.zeros((60, *size), np.uint8)).message
 
     @pytest.mark.parametrize("position", [0, 9, 10, 59])
-    def test_a_label_that_is_no_class_is_named_with_its_place(self, sources: Path, position: int) -> None:
+    def test_a_label_out_of_range_is_named_with_its_place(self, sources: Path, position: int) -> None:
         labels = np.zeros(60, np.uint8)
         labels[position:] = 11
         error = refused(sources, TRAIN_LABELS, labels)

@@ -28,13 +28,13 @@ def points(*settings: str) -> list[Point]:
 
 
 def run_sweep(
-    root: Path, mirror: Path, *settings: str, told: Any = lambda _: None, **options: Any
+    root: Path, mirror: Path, *settings: str, report: Any = lambda _: None, **options: Any
 ) -> list[PointResult]:
     """Sweep a grid over BASE with the artifacts in `root`."""
     chosen = points(*(settings or GRID))
     artifacts = Artifacts(root, PIPELINE)
     request = Request(chosen[0].config, artifacts, chosen[0].overrides, stages=(), mirrors=(str(mirror),), **options)
-    return sweep(request, chosen, told)
+    return sweep(request, chosen, report)
 
 
 def table(results: list[PointResult]) -> list[tuple[str, ...]]:

@@ -1,12 +1,12 @@
-// The model: bytes of an image in; label, probabilities, logits as whole numbers, and a fingerprint of the features out.
+// The model: from the bytes of an image to label, probabilities, whole-number logits, and a fingerprint of the features.
 
 const page = {weights: integersOf(data.weights), bias: integersOf(data.bias), map: data.map && mapOf(data.map)};
 const [pixels, classes] = [data.shape[0] * data.shape[1], data.classes.length];
 
-// 32 bits of a row, to compare many rows by: FNV-1a.
+// The FNV-1a hash of a row, 32 bits, to compare many rows.
 const fingerprintOf = row => row.reduce((hash, byte) => Math.imul(hash ^ byte, 16777619) >>> 0, 2166136261);
 
-// Sums of whole numbers below 2^53, so exact: x = (q − zero) / step, in units of 2^-24 / step.
+// Logits of x = (q − zero) / step in units of 2^-24 / step: sums of whole numbers below 2^53, so they are exact.
 const logitsOf = row => Array.from(page.bias.at, (bias, k) => row.reduce(
   (sum, byte, index) => sum + (byte - data.zero) * page.weights.at[index * classes + k], bias * data.step));
 
@@ -32,7 +32,7 @@ const answer = image => {
   };
 };
 
-// Many images at once, as the verification of an export sends them: base64 in, base64 out.
+// Many images at once, for the verification of an export: base64 in, base64 out.
 const answers = text => {
   const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
   const found = Array.from({length: bytes.length / pixels}, (_, n) => answer(bytes.subarray(n * pixels, (n + 1) * pixels)));

@@ -1,4 +1,4 @@
-/* The logits of features in units of 2^-24 / SCALE: whole numbers, the same on every machine. */
+/* The logits of features in units of 2^-24 / SCALE, as whole numbers, which are the same on every machine. */
 static inline void mnist_logits(const uint8_t features[static MNIST_FEATURES], int64_t logits[static MNIST_CLASSES]) {
   for (int label = 0; label < MNIST_CLASSES; label++) logits[label] = CONSTANTS[label];
   for (int index = 0; index < MNIST_FEATURES; index++) {
@@ -8,7 +8,7 @@ static inline void mnist_logits(const uint8_t features[static MNIST_FEATURES], i
   }
 }
 
-/* The most probable label, the lower one of two that tie; the probabilities of all labels. Overwrites the logits. */
+/* Returns the most probable label, the lowest one if labels tie; writes all probabilities; overwrites the logits. */
 static inline int mnist_softmax(int64_t logits[static MNIST_CLASSES], float probabilities[static MNIST_CLASSES]) {
   int64_t sum = 0;
   int best = 0;
@@ -26,7 +26,7 @@ static inline int mnist_softmax(int64_t logits[static MNIST_CLASSES], float prob
   return best;
 }
 
-/* All of it: the label of an image, and the probabilities of all labels. */
+/* Returns the label of an image; writes the probabilities of all labels. */
 static inline int mnist_predict(const uint8_t pixels[static MNIST_PIXELS], float probabilities[static MNIST_CLASSES]) {
   static uint8_t features[MNIST_FEATURES];
   static int64_t logits[MNIST_CLASSES];

@@ -1,5 +1,5 @@
 /* always */
-/* floor((value + half of 2^shift) / 2^shift): halves go up. Never shifts a negative number. */
+/* floor((value + half of 2^shift) / 2^shift), so halves are rounded up. Never shifts a negative number. */
 static inline int64_t mnist_rounded(int64_t value, int shift) {
   int64_t unit = (int64_t)1 << shift;
   value += unit >> 1;
@@ -7,7 +7,7 @@ static inline int64_t mnist_rounded(int64_t value, int shift) {
 }
 
 /* shrink */
-/* Mean over boxes of factor x factor pixels, zeros beyond the edge, rounded. */
+/* Rounded mean over boxes of factor x factor pixels, with zeros beyond the edge. */
 static inline void mnist_shrink(int32_t *out, const int32_t *in, int height, int width, int factor) {
   int rows = (height + factor - 1) / factor, columns = (width + factor - 1) / factor;
   for (int row = 0; row < rows; row++)
@@ -20,8 +20,8 @@ static inline void mnist_shrink(int32_t *out, const int32_t *in, int height, int
 }
 
 /* deskew */
-/* floor(q * 2^bits + 1/2), where q = over / under and the sum are rounded as float64 rounds: to 53 bits, ties to even.
-   So it is the result of every machine with IEEE arithmetic, without any. |q| * 2^bits is below 2^52. */
+/* floor(q * 2^bits + 1/2), where q = over / under and the sum are rounded like float64: to 53 bits, ties to even. So
+   the result is that of IEEE arithmetic, computed in whole numbers. |q| * 2^bits is below 2^52. */
 static inline int64_t mnist_quotient(int64_t over, int64_t under, int bits) {
   uint64_t rest = over < 0 ? (uint64_t)-over : (uint64_t)over, divisor = (uint64_t)under, quotient = 0;
   int exponent = 0, round, place;
@@ -36,7 +36,7 @@ static inline int64_t mnist_quotient(int64_t over, int64_t under, int bits) {
   if (rest > divisor || (rest == divisor && quotient % 2)) quotient++;
   exponent += bits - 52; /* |q| * 2^bits = quotient * 2^exponent */
   if (exponent >= 0) return over < 0 ? -(int64_t)(quotient << exponent) : (int64_t)(quotient << exponent);
-  if (exponent < -61) return 0; /* below 1/128: plus a half it stays below 1 */
+  if (exponent < -61) return 0; /* below 1/128, so it stays below 1 when a half is added */
   int64_t sum = (over < 0 ? -(int64_t)quotient : (int64_t)quotient) + ((int64_t)1 << (-exponent - 1));
   uint64_t size = sum < 0 ? (uint64_t)-sum : (uint64_t)sum;
   for (round = 0; size >> round >= (uint64_t)1 << 53; round++) continue;
@@ -56,7 +56,7 @@ static inline int64_t mnist_within(int64_t value, int64_t low, int64_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
-/* Shear by cov(x, y) / var(y), and the centre of mass to the middle; bilinear, bytes to bytes. */
+/* Shears by cov(x, y) / var(y), and moves the centre of mass to the middle; bilinear, bytes to bytes. */
 static inline void mnist_deskew(int32_t *out, const int32_t *in, int height, int width, int position, int shear) {
   int64_t mass = 0, sum_x = 0, sum_y = 0, sum_xy = 0, sum_yy = 0, unit = (int64_t)1 << position;
   for (int y = 0; y < height; y++)
@@ -70,7 +70,7 @@ static inline void mnist_deskew(int32_t *out, const int32_t *in, int height, int
   int64_t from_y = mnist_quotient(sum_y, mass, position) - (height - 1) * unit / 2;
   int64_t from_x = mnist_quotient(sum_x, mass, position) - (width - 1) * unit / 2;
   for (int row = 0; row < height; row++) {
-    int64_t y = mnist_within(row * unit + from_y, -unit, height * unit) + unit; /* from zero up, so that it can be shifted */
+    int64_t y = mnist_within(row * unit + from_y, -unit, height * unit) + unit; /* at least 0, for shifting */
     int64_t slide = mnist_rounded(slant * (2 * row - (height - 1)), shear + 1 - position);
     int64_t top = (y >> position) - 1, low = y & (unit - 1);
     for (int column = 0; column < width; column++) {
@@ -86,8 +86,8 @@ static inline void mnist_deskew(int32_t *out, const int32_t *in, int height, int
 }
 
 /* conv */
-/* Every map with each of `count` kernels of size x size, zeros beyond the edge. Weight by weight over the whole map, so
-   that the innermost loop is one that compilers turn into vector instructions. */
+/* Convolves every map with each of `count` kernels of size x size, with zeros beyond the edge. Goes weight by weight
+   over the whole map, so that compilers turn the innermost loop into vector instructions. */
 static inline void mnist_conv(int32_t *out, const int32_t *in, int maps, int height, int width, const int32_t *kernels,
                               int count, int size, int shift) {
   int radius = size / 2, area = height * width;
@@ -107,7 +107,7 @@ static inline void mnist_conv(int32_t *out, const int32_t *in, int maps, int hei
 }
 
 /* relu2 */
-/* In each of `groups`: max(u, 0) of its values, then max(-u, 0). */
+/* For each of `groups`: max(u, 0) of its values, then max(-u, 0). */
 static inline void mnist_relu2(int32_t *out, const int32_t *in, int groups, int values) {
   for (int group = 0; group < groups; group++)
     for (int index = 0; index < values; index++) {
@@ -118,13 +118,13 @@ static inline void mnist_relu2(int32_t *out, const int32_t *in, int groups, int 
 }
 
 /* modulus */
-/* In each of `groups`: the whole number nearest to the root of re^2 + im^2; its first half is re, the second im. */
+/* For each of `groups`: the rounded root of re^2 + im^2; its first half is re, its second half im. */
 static inline void mnist_modulus(int32_t *out, const int32_t *in, int groups, int values) {
   for (int group = 0; group < groups; group++)
     for (int index = 0; index < values; index++) {
       int32_t re = in[2 * group * values + index], im = in[(2 * group + 1) * values + index];
       uint32_t square = (uint32_t)(re * re + im * im), rest = square, root = 0;
-      for (uint32_t bit = (uint32_t)1 << 24; bit; bit >>= 2) { /* the root by its binary places */
+      for (uint32_t bit = (uint32_t)1 << 24; bit; bit >>= 2) { /* computes the root bit by bit */
         if (rest >= root + bit)
           rest -= root + bit, root = (root >> 1) + bit;
         else

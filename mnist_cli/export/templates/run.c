@@ -1,4 +1,4 @@
-/* Answers images from standard input, for the verification of an export. */
+/* Classifies images from standard input, for the verification of an export. */
 #include <stdio.h>
 #include "mnist.h"
 

@@ -1,9 +1,9 @@
-// The screen: draw with a finger, a pen or a mouse, and read the answer.
+// The screen: draw with a finger, a pen or a mouse, and see the prediction.
 
 const byId = id => document.getElementById(id);
 const [height, width] = data.shape;
-const FINE = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for one of the image
-const RADIUS = FINE * Math.max(0.6, 1.2 / 28 * Math.min(height, width)); // of the pen, as in MNIST's strokes
+const FINE = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for each pixel of the image
+const RADIUS = FINE * Math.max(0.6, 1.2 / 28 * Math.min(height, width)); // of the pen, as wide as MNIST's strokes
 const MOST = 5; // classes with a bar
 
 const pad = byId("pad");
@@ -90,12 +90,12 @@ byId("facts").append(...Object.entries(data.about).flatMap(([name, value]) => {
   return [term, text];
 }));
 
-// From a server the page can be installed and works offline afterwards; a plain file needs neither.
+// From a server the page can be installed and then works offline; a plain file needs neither.
 if (location.protocol.startsWith("http")) {
   const link = document.createElement("link");
   [link.rel, link.href] = ["manifest", "mnist.webmanifest"];
   document.head.append(link);
-  navigator.serviceWorker?.register("mnist-worker.js").catch(() => {}); // without the file beside it the page works too
+  navigator.serviceWorker?.register("mnist-worker.js").catch(() => {}); // the page also works without this file
 }
 show();
 window.mnistModel = {about: data.about, answer, answers};

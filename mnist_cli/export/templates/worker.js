@@ -1,4 +1,4 @@
-// Keeps the page for when there is no network: the network first, else what it gave last.
+// Makes the page work offline: tries the network first, then the cache.
 const CACHE = "mnist-DIGEST";
 self.addEventListener("install", event => {
   event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(["PAGE", "mnist.webmanifest"])).then(() => self.skipWaiting()));

@@ -1,1 +1,1 @@
-"""Training with several devices, processes and machines."""
+"""Training on several devices, in several processes and on several machines."""

@@ -1,10 +1,10 @@
-"""A network of their own for the workers of one machine: a loopback that neither others nor other users reach.
+"""A private network for the workers of one machine: a loopback that no other machine and no other user can reach.
 
-TensorFlow's servers listen on every address and ask nobody for a password; whoever reaches one reads and writes files
-as the user who runs it. In a network namespace that has nothing but loopback nobody reaches them. A namespace is made
-by a process that does nothing else, `python … own_network`, and lasts as long as somebody is in it or has it open.
+TensorFlow's servers listen on every address and ask for no password; anyone who reaches one can read and write files
+as the user who runs it. In a network namespace that has only loopback nobody can reach them. A separate process,
+`python … own_network`, makes the namespace, which lasts as long as a process is in it or has it open.
 
-Linux lets root do so, and other users in a user namespace; many containers forbid both.
+Linux allows this to root, and to other users in a user namespace; many containers forbid both.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def make_network() -> list[int] | None:
     """Make a network that has only loopback.
 
     Returns:
-        Open descriptors of its namespaces, inheritable, in the order in which `join_network` wants them; None where the
-        system does not allow it.
+        Open, inheritable descriptors of its namespaces, in the order for `join_network`; None if the system does not
+        allow it.
     """
     if sys.platform != "linux":
         return None
-    # It waits for the end of its standard input, and ends.
+    # The process ends when its standard input ends.
     with children.start(
         __name__, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     ) as maker:
         assert maker.stdout is not None
         kinds = maker.stdout.readline().decode().split()
         opened: list[int] = []
-        with contextlib.suppress(OSError):  # /proc is not there, or hides other processes
+        with contextlib.suppress(OSError):  # /proc is missing, or hides other processes
             for kind in kinds:
                 opened.append(os.open(_PROC / str(maker.pid) / "ns" / kind, os.O_RDONLY))
         assert maker.stdin is not None
@@ -58,13 +58,13 @@ def make_network() -> list[int] | None:
 
 
 def close_network(descriptors: Sequence[int]) -> None:
-    """Close what `make_network` opened; the network lasts as long as somebody is in it."""
+    """Close what `make_network` opened; the network lasts as long as a process is in it."""
     for descriptor in descriptors:
         os.close(descriptor)
 
 
 def join_network(descriptors: Sequence[int]) -> None:
-    """Move this process, which has one thread, into a network; it gets no rights there that it did not have.
+    """Move this process, which must have one thread, into a network, without giving it new rights there.
 
     Raises:
         OSError: the system does not allow it.
@@ -72,14 +72,14 @@ def join_network(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         _call("setns", descriptor, 0)
     if len(descriptors) > 1:
-        # In a user namespace one has all rights over what is one's own: a folder without write permission would not
-        # count any more.
+        # In a user namespace a process has all capabilities over its own files: a folder without write permission
+        # would be writable.
         _call("capset", struct.pack("=Ii", _CAPABILITIES_3, 0), bytes(24))
     close_network(descriptors)
 
 
 def main() -> None:
-    """Make the namespaces, say which, and stay until standard input ends."""
+    """Make the namespaces, print their kinds, and stay until standard input ends."""
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: a C library without these calls
         kinds = _leave()
         _raise_loopback()
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _leave() -> tuple[str, ...]:
-    """Leave the network for a new one; return the kinds of the namespaces that this took."""
+    """Leave the network for a new one; return the kinds of the new namespaces."""
     if os.geteuid() == 0:
         # In a user namespace root would lose its rights over the files of others.
         _call("unshare", _NEW_NETWORK)
@@ -101,14 +101,14 @@ def _leave() -> tuple[str, ...]:
 
 
 def _raise_loopback() -> None:
-    import fcntl  # not everywhere there, as this module is
+    import fcntl  # missing on Windows, where this module can be imported too
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SET_INTERFACE_FLAGS, struct.pack("16sh22x", b"lo", _UP))
 
 
 def _call(name: str, *arguments: object) -> None:
-    """Call a function of the C library that says with 0 that it went well."""
+    """Call a function of the C library that returns 0 on success."""
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

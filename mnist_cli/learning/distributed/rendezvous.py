@@ -1,17 +1,17 @@
-"""How the workers of a training find each other before TensorFlow does, and hear whether there is anything to train.
+"""How workers find each other before TensorFlow starts, and learn whether there is anything to train.
 
-TensorFlow waits an hour for a worker that never comes and does not say which one. So they meet first, at the addresses
-at which TensorFlow will listen: each worker listens at its own, the chief calls them and, when all are there, tells
-them its word. Each answers, so that the chief knows who has heard it.
+TensorFlow waits an hour for a missing worker and does not say which one is missing. So the workers meet first, at the
+addresses that TensorFlow will use: each worker listens at its own, the chief connects to them and, once all are there,
+sends them its word. Each worker acknowledges it, so the chief knows which ones have received it.
 
-Whoever can reach an address may call it, so both sides show that they know the shared secret, and neither says it: a
-proof is its HMAC over what is said and over two numbers that each side has just drawn. Nobody is waited for longer than
-a moment until then, and any number of callers at once.
+Anyone who can reach an address may connect, so both sides prove that they know the shared secret without sending it: a
+proof is an HMAC with the secret over the text and over two numbers that the two sides have just drawn. Until then no
+connection is waited for longer than a moment, and any number of them may be open.
 
     worker: mnist worker NUMBER
     chief:  NUMBER PROOF("chief")
     worker: PROOF("here")
-    chief:  WORD PROOF(WORD)          when all are there
+    chief:  WORD PROOF(WORD)          once all are there
     worker: PROOF("heard")
 """
 
@@ -30,20 +30,20 @@ from typing import Literal, cast, get_args
 from mnist_cli.errors import ConfigError, WorkerLost
 from mnist_cli.learning.distributed.setting import PATIENCE_VARIABLE, TOKEN_VARIABLE
 
-# "train": TensorFlow takes over; "rest": the chief has nothing to train.
-Word = Literal["train", "rest"]
+# "train": TensorFlow takes over; "idle": the chief has nothing to train.
+Word = Literal["train", "idle"]
 
 _PAUSE = 0.1
 _CALL = 2.0  # seconds to connect, or to answer
-_CALLERS = 100  # who have not proved yet that they are the chief; one more, and the oldest is turned away
+_CALLERS = 100  # connections that have not proved to be the chief; one more, and the oldest is closed
 _LINE = 256  # bytes
 _GREETING = b"mnist worker "
-_FAILURES = (OSError, ValueError)  # a time-out is an OSError; ValueError: a line that is too long
+_FAILURES = (OSError, ValueError)  # OSError: also a timeout; ValueError: also a line that is too long
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 class _OtherSecret(Exception):
-    """The other side speaks as a worker does, and does not know the secret."""
+    """The other side follows the protocol but has another secret."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class _Call:
     """A connection between the chief and a worker.
 
     Attributes:
-        secret: what both know.
-        numbers: drawn by the worker and by the chief, for this call alone.
+        secret: the secret that both sides know.
+        numbers: the numbers drawn by the worker and by the chief for this call.
     """
 
     reader: asyncio.StreamReader
@@ -62,28 +62,28 @@ class _Call:
 
     @property
     def is_open(self) -> bool:
-        """Whether the other side still waits: it does not speak without being spoken to."""
+        """Whether the other side still waits; it sends nothing unasked."""
         return not self.reader.at_eof()
 
     def proof(self, text: str) -> bytes:
-        """Return what shows that this side knows the secret and says `text`, in this call."""
+        """Return the proof that this side knows the secret and sends `text` in this call."""
         return hmac.digest(self.secret, text.encode() + b" " + self.numbers, "sha256").hex().encode()
 
-    async def hear(self, seconds: float | None = _CALL) -> bytes:
-        """Return the next line, without its end; nothing where the other side hung up."""
+    async def receive(self, seconds: float | None = _CALL) -> bytes:
+        """Return the next line, without its end; empty if the other side closed the connection."""
         async with asyncio.timeout(seconds):
             return (await self.reader.readline()).removesuffix(b"\n")
 
-    def say(self, line: bytes) -> None:
+    def send(self, line: bytes) -> None:
         """Send a line."""
         self.writer.write(line + b"\n")
 
     def check(self, text: str, proof: bytes) -> None:
-        """Compare a proof.
+        """Verify a proof.
 
         Raises:
-            _OtherSecret: it is another one.
-            ValueError: it is none.
+            _OtherSecret: it was made with another secret.
+            ValueError: it is not a proof.
         """
         if len(proof) != len(own := self.proof(text)):
             raise ValueError("no proof")
@@ -91,43 +91,44 @@ class _Call:
             raise _OtherSecret
 
 
-def tell(word: Word, addresses: Sequence[str], secret: bytes, seconds: float) -> None:
-    """As the chief, call every other worker and tell them the word.
+def announce(word: Word, addresses: Sequence[str], secret: bytes, seconds: float) -> None:
+    """As the chief, connect to every other worker and send it the word.
 
     Args:
-        word: "train" is told when all are there, "rest" to each as it comes.
-        addresses: the others' `host:port`.
-        secret: what all workers of this training know, and nobody else.
+        word: "train" is sent once all are there, "idle" to each worker as soon as it is there.
+        addresses: `host:port` of the other workers.
+        secret: the secret that only the workers of this training know.
         seconds: how long to try.
 
     Raises:
-        WorkerLost: some did not answer; names them.
+        WorkerLost: some workers did not answer; the message names them.
     """
-    asyncio.run(_tell(word, addresses, secret, seconds))
+    asyncio.run(_announce(word, addresses, secret, seconds))
 
 
 def listen(own: str, chief: str, secret: bytes, seconds: float) -> Word:
-    """As another worker, wait for the chief's word.
+    """As any other worker, wait for the chief's word.
 
     Args:
-        own: this worker's `host:port`; it listens on that port on every network, or on loopback where host is that.
-        chief: the chief's, for the message.
-        secret: what all workers of this training know, and nobody else.
+        own: this worker's `host:port`; it listens on that port on every network, or only on loopback if the host is
+            loopback.
+        chief: the chief's `host:port`, for the message.
+        secret: the secret that only the workers of this training know.
         seconds: how long to wait.
 
     Raises:
-        ConfigError: the port is taken.
-        WorkerLost: the chief did not call.
+        ConfigError: the port is in use.
+        WorkerLost: the chief did not connect.
     """
     try:
-        door = _door(own)
+        server = _server_socket(own)
     except (OSError, OverflowError) as error:
-        raise ConfigError([f"{own}: expected a port for this worker that is free; received: {error}"]) from error
-    with door:
-        return asyncio.run(_listen(door, chief, secret, seconds))
+        raise ConfigError([f"{own}: expected a free port for this worker; received: {error}"]) from error
+    with server:
+        return asyncio.run(_listen(server, chief, secret, seconds))
 
 
-async def _tell(word: Word, addresses: Sequence[str], secret: bytes, seconds: float) -> None:
+async def _announce(word: Word, addresses: Sequence[str], secret: bytes, seconds: float) -> None:
     end = time.monotonic() + seconds
     calls: dict[str, _Call] = {}
     missing, is_other_secret = list(addresses), False
@@ -140,10 +141,10 @@ async def _tell(word: Word, addresses: Sequence[str], secret: bytes, seconds: fl
                 if isinstance(call, _Call):
                     calls[address] = call
                 is_other_secret |= call is _OtherSecret
-            if word == "rest" or len(calls) == len(missing):
+            if word == "idle" or len(calls) == len(missing):
                 there = [each for each in missing if each in calls]
-                told = await asyncio.gather(*(_is_told(calls.pop(each), word) for each in there))
-                done = [address for address, is_told in zip(there, told, strict=True) if is_told]
+                results = await asyncio.gather(*(_delivers(calls.pop(each), word) for each in there))
+                done = [address for address, is_delivered in zip(there, results, strict=True) if is_delivered]
                 missing = [address for address in missing if address not in done]
             if missing and time.monotonic() > end:
                 raise _absent([each for each in missing if each not in calls], seconds, is_other_secret)
@@ -155,34 +156,35 @@ async def _tell(word: Word, addresses: Sequence[str], secret: bytes, seconds: fl
 
 
 async def _call(address: str, secret: bytes) -> _Call | type[_OtherSecret] | None:
-    """Return a connection to a worker that listens; `_OtherSecret` if it has one, None if there is no worker."""
+    """Return a connection to a listening worker; `_OtherSecret` if its secret differs, None if there is no worker."""
     host, _, port = address.rpartition(":")
     writer: asyncio.StreamWriter | None = None
     result: type[_OtherSecret] | None = None
     try:
         async with asyncio.timeout(_CALL):
             reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=_LINE)
-        greeting = await _Call(reader, writer, secret).hear()
+        greeting = await _Call(reader, writer, secret).receive()
         own = secrets.token_hex(16).encode()
         call = _Call(reader, writer, secret, greeting.removeprefix(_GREETING) + b" " + own)
         if not greeting.startswith(_GREETING):
             raise ValueError("no greeting")
-        call.say(own + b" " + call.proof("chief"))
-        call.check("here", await call.hear())
+        call.send(own + b" " + call.proof("chief"))
+        call.check("here", await call.receive())
         return call
     except _OtherSecret:
         result = _OtherSecret
-    except (*_FAILURES, OverflowError):  # no such name, no such port, nobody there, silence, or somebody else
+    except (*_FAILURES, OverflowError):  # no such host or port, no answer, or not a worker
         pass
     if writer is not None:
         writer.close()
     return result
 
 
-async def _is_told(call: _Call, word: Word) -> bool:
+async def _delivers(call: _Call, word: Word) -> bool:
+    """Send the word; return whether the worker acknowledged it."""
     try:
-        call.say(word.encode() + b" " + call.proof(word))
-        call.check("heard", await call.hear())
+        call.send(word.encode() + b" " + call.proof(word))
+        call.check("heard", await call.receive())
         return True
     except (*_FAILURES, _OtherSecret):
         return False
@@ -190,8 +192,8 @@ async def _is_told(call: _Call, word: Word) -> bool:
         call.writer.close()
 
 
-async def _listen(door: socket.socket, chief: str, secret: bytes, seconds: float) -> Word:
-    said: asyncio.Future[Word] = asyncio.get_running_loop().create_future()
+async def _listen(server_socket: socket.socket, chief: str, secret: bytes, seconds: float) -> Word:
+    received: asyncio.Future[Word] = asyncio.get_running_loop().create_future()
     unproved: list[asyncio.StreamWriter] = []
     is_other_secret = False
 
@@ -203,25 +205,25 @@ async def _listen(door: socket.socket, chief: str, secret: bytes, seconds: float
         try:
             call = await _chief_at(reader, writer, secret)
             unproved.remove(writer)
-            word, _, proof = (await call.hear(None)).partition(b" ")
+            word, _, proof = (await call.receive(None)).partition(b" ")
             if word.decode() in get_args(Word):
                 call.check(word.decode(), proof)
-                call.say(call.proof("heard"))
-                if not said.done():
-                    said.set_result(cast(Word, word.decode()))
+                call.send(call.proof("heard"))
+                if not received.done():
+                    received.set_result(cast(Word, word.decode()))
         except _OtherSecret:
             is_other_secret = True
         except _FAILURES:
-            pass  # silence, gone, or somebody else
+            pass  # a timeout, a closed connection, or not the chief
         finally:
             with contextlib.suppress(ValueError):
                 unproved.remove(writer)
             writer.close()
 
-    server = await asyncio.start_server(serve, sock=door, limit=_LINE)
+    server = await asyncio.start_server(serve, sock=server_socket, limit=_LINE)
     try:
         async with asyncio.timeout(seconds):
-            return await said
+            return await received
     except TimeoutError:
         raise _absent([chief], seconds, is_other_secret) from None
     finally:
@@ -229,31 +231,31 @@ async def _listen(door: socket.socket, chief: str, secret: bytes, seconds: float
 
 
 async def _chief_at(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secret: bytes) -> _Call:
-    """Greet a caller; return the call if it is the chief."""
+    """Greet a caller; return the call if it is the chief's."""
     own = secrets.token_hex(16).encode()
     opened = _Call(reader, writer, secret)
-    opened.say(_GREETING + own)
-    number, _, proof = (await opened.hear()).partition(b" ")
+    opened.send(_GREETING + own)
+    number, _, proof = (await opened.receive()).partition(b" ")
     call = _Call(reader, writer, secret, own + b" " + number)
     call.check("chief", proof)
-    call.say(call.proof("here"))
+    call.send(call.proof("here"))
     return call
 
 
-def _door(own: str) -> socket.socket:
+def _server_socket(own: str) -> socket.socket:
     host, _, port = own.rpartition(":")
     if host in _LOOPBACK:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_CALLERS)
     if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # known to the C library, but switched off in the kernel
+        with contextlib.suppress(OSError):  # the C library knows IPv6, but the kernel has it switched off
             return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_CALLERS)
     return socket.create_server(("", int(port)), backlog=_CALLERS)
 
 
 def _absent(addresses: Sequence[str], seconds: float, is_other_secret: bool) -> WorkerLost:
-    other = f"\none that did answer has another {TOKEN_VARIABLE} or list of workers" if is_other_secret else ""
+    other = f"\na worker that did answer has another {TOKEN_VARIABLE} or list of workers" if is_other_secret else ""
     return WorkerLost(
         f"expected every worker to start within {seconds:g} s; no answer from {', '.join(addresses)}{other}",
-        hint=f"start all workers, with the same addresses; {PATIENCE_VARIABLE}=SECONDS waits longer",
+        hint=f"start all workers, with the same addresses; set {PATIENCE_VARIABLE}=SECONDS to wait longer",
     )

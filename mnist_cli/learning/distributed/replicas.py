@@ -1,9 +1,9 @@
 """The replicas that share the work of a step: one device, or several under a strategy of tf.distribute.
 
-Each replica sums up the loss and the gradients of its share of the batch; the sums of all replicas are added; and what
-a step does with them is done once, with W and b as ordinary variables. So every optimizer works as it does alone, and
-what is sent in a step is the sums (63 KB for MNIST) and W and b to each device. The sums are of whole numbers, so any
-number of replicas, adding in any order, gives the bits of one.
+Each replica sums up the loss and the gradients of its share of the batch, and the sums of all replicas are added. The
+update is then done once, with W and b as ordinary variables. So every optimizer works as it does on one device, and a
+step sends only the sums (63 KB for MNIST), and W and b to each device. The sums are of whole numbers, so any number of
+replicas, adding in any order, gives the bits of one.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Compute = Callable[[int, tf.Tensor, tf.Tensor, tf.Tensor], Tensors]
 
 @dataclass(frozen=True)
 class Replicas:
-    """Who computes.
+    """The replicas.
 
     Attributes:
-        devices: those of this process; W and b are on the first one.
-        count: replicas in all.
-        strategy: how they work together, or None for a single one.
+        devices: the devices of this process; W and b are on the first one.
+        count: number of replicas in all processes.
+        strategy: the strategy of tf.distribute, or None for a single replica.
     """
 
     devices: tuple[Device, ...]
@@ -37,10 +37,10 @@ class Replicas:
     strategy: Any = None
 
     def sums(self, compute: Compute, rows: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> Tensors:
-        """Return the sum of what `compute` gives for each replica's share of the rows; for use in a compiled function.
+        """Sum up what `compute` returns for each replica's share of the rows; for use in a compiled function.
 
         Args:
-            compute: returns float64 [1], [K, D] and [K, 1], sums over the examples at the rows that it is given.
+            compute: returns float64 [1], [K, D] and [K, 1], sums over the examples at the given rows.
             rows: int32 [batch].
             weights: float64 [K, D].
             bias: float64 [K, 1].
@@ -58,7 +58,7 @@ class Replicas:
             if not own.shape[0]:
                 return tf.zeros([sum(sizes)], tf.float64)
             sums = compute(number % len(self.devices), own, weights, bias)
-            # One vector: a reduction costs what its first byte costs, or nearly.
+            # One vector, because the cost of a reduction hardly depends on its size.
             return tf.concat([tf.reshape(part, [-1]) for part in sums], axis=0)
 
         shares = self.strategy.run(share, args=(rows, weights, bias))
@@ -76,7 +76,7 @@ def make_replicas(strategy: str, device: str) -> Replicas:
     """Return the replicas for `single` or `mirrored`, on `auto`, `cpu`, `gpu` or `gpu:N`.
 
     Raises:
-        ConfigError: a GPU is wanted that TensorFlow does not see, or MNIST_CPU_DEVICES is wrong or comes too late.
+        ConfigError: TensorFlow does not find the requested GPU, or MNIST_CPU_DEVICES is invalid or comes too late.
     """
     if strategy == "mirrored" and (count := cpu_devices()) > 1:
         split_cpu(count)

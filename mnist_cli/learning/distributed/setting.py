@@ -1,4 +1,4 @@
-"""Which devices and strategies there are to train on, and which worker of how many this process is."""
+"""The devices and strategies to choose from, and this process's place among the workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist_cli.text import printable
 STRATEGIES = ("single", "mirrored", "multiworker")
 DEVICE_PATTERN = "auto|cpu|gpu(:(0|[1-9][0-9]{0,3}))?"
 PATIENCE_VARIABLE = "MNIST_WORKERS_PATIENCE"
-_PATIENCE = 300.0  # seconds; in a cluster, machines and images come one after the other
+_PATIENCE = 300.0  # seconds; in a cluster, machines and container images start one after the other
 TOKEN_VARIABLE = "MNIST_WORKERS_TOKEN"
 CPU_DEVICES_VARIABLE = "MNIST_CPU_DEVICES"
 _ADDRESS = re.compile(r"\S+:\d{1,5}")
@@ -28,10 +28,10 @@ class Worker:
 
     Attributes:
         index: its number; 0 is the chief, the one that writes.
-        count: how many there are.
-        source: who says so: TF_CONFIG or Slurm.
-        addresses: `host:port` of each, in order, where TF_CONFIG names them.
-        is_private: whether they have a network of their own, as those of `mnist train --workers` have.
+        count: number of processes.
+        source: where this comes from: TF_CONFIG or Slurm.
+        addresses: `host:port` of each, in order, if TF_CONFIG gives them.
+        is_private: whether they have a private network, as those of `mnist train --workers` have.
     """
 
     index: int
@@ -42,7 +42,7 @@ class Worker:
 
     @property
     def is_chief(self) -> bool:
-        """Whether it is the one that writes checkpoints and artifacts."""
+        """Whether this process writes checkpoints and artifacts."""
         return self.index == 0
 
 
@@ -54,7 +54,7 @@ def unusable_device(device: str, strategy: str) -> str | None:
 
 
 def patience() -> float:
-    """Return for how many seconds workers wait for each other: MNIST_WORKERS_PATIENCE, else 300.
+    """Return the seconds that workers wait for each other: MNIST_WORKERS_PATIENCE, else 300.
 
     Raises:
         ConfigError: it is not a number above 0.
@@ -63,16 +63,16 @@ def patience() -> float:
     with contextlib.suppress(ValueError):
         if not text or 0 < float(text) < float("inf"):
             return float(text or _PATIENCE)
-    raise ConfigError([f"{PATIENCE_VARIABLE}: expected seconds, above 0; received {text!r:.40}"])
+    raise ConfigError([f"{PATIENCE_VARIABLE}: expected seconds above 0; received {text!r:.40}"])
 
 
 def shared_secret(addresses: Sequence[str]) -> bytes:
-    """Return what only the workers of one training know: MNIST_WORKERS_TOKEN, else no more than who they are."""
+    """Return the secret of the workers of one training: MNIST_WORKERS_TOKEN, else just the list of their addresses."""
     return (os.environ.get(TOKEN_VARIABLE) or "\n".join(addresses)).encode()
 
 
 def cpu_devices() -> int:
-    """Return as how many devices the processor is seen: MNIST_CPU_DEVICES, else 1.
+    """Return the number of devices to split the processor into: MNIST_CPU_DEVICES, else 1.
 
     Raises:
         ConfigError: it is not a number from 1 to 64.
@@ -84,10 +84,10 @@ def cpu_devices() -> int:
 
 
 def this_worker() -> Worker:
-    """Return which worker this process is, by TF_CONFIG or, without that, by Slurm's variables.
+    """Return which worker this process is, from TF_CONFIG or, without that, from Slurm's variables.
 
     Raises:
-        ConfigError: neither says so, or TF_CONFIG is not as TensorFlow describes it.
+        ConfigError: both are missing, or TF_CONFIG is not in TensorFlow's format.
     """
     if os.environ.get("TF_CONFIG"):
         return _by_tf_config(os.environ["TF_CONFIG"])
@@ -116,7 +116,7 @@ def _by_tf_config(text: str) -> Worker:
             raise ValueError(f"there is no {job} {index}")
         addresses = tuple(address for job in _JOBS for address in named[job])
         if wrong := [address for address in addresses if not _ADDRESS.fullmatch(address)]:
-            raise ValueError(f"{printable(wrong[0], 40)} is no host:port")
+            raise ValueError(f"{printable(wrong[0], 40)} is not host:port")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             [

@@ -11,7 +11,7 @@ const dataFigure = parts => {
       const [pixels, label] = [imageAt(parts.test, index), parts.test.labels[index]];
       const canvas = element("canvas", {className: "thumb", "aria-hidden": "true"});
       drawInk(canvas, pixels);
-      const name = `${data.noun} ${index + 1} of the unseen ones`;
+      const name = `unseen ${data.noun} ${index + 1}`;
       const button = element("button", {type: "button", "aria-label": `${data.classes[label]}, ${name}`}, canvas);
       button.addEventListener("click", () => take(pixels, label, name));
       return element("li", {}, button);
@@ -30,7 +30,7 @@ const dataFigure = parts => {
     byId("data-chosen").textContent = `${hand.name || "A drawing"}${hand.label === null ? "" : `, label ${data.classes[hand.label]}`}`;
   };
 
-  // share 0: the image; 1: one row of all its pixels.
+  // share 0: the image; 1: all its pixels in one row.
   const paint = share => {
     const cell = 8;
     const across = Math.max(pixelCount, width * cell);
@@ -93,7 +93,7 @@ const oneHotFigure = () => {
       [input.checked, value.textContent] = [isOne, hand.label === null ? "?" : isOne ? "1" : "0"];
       cell.classList.toggle("one", isOne);
     });
-    byId("hot-text").textContent = hand.label === null ? "Nobody has labelled this drawing: choose what it is meant to be."
-      : `y′ of label ${data.classes[hand.label]}: ${classes} numbers, a single 1 among them.`;
+    byId("hot-text").textContent = hand.label === null ? "This drawing has no label: choose what it is meant to be."
+      : `y′ of label ${data.classes[hand.label]}: ${classes} numbers, one of them 1, the others 0.`;
   });
 };

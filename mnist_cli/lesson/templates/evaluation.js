@@ -1,4 +1,4 @@
-// Figure 7: how many of the unseen examples are right, how sure that number is, and which ones are confused.
+// Figure 7: the accuracy on the unseen examples, its interval, and the confusions.
 
 const CELL_IMAGES = 60;
 const PAIRS = 40;
@@ -31,12 +31,12 @@ const evaluationFigure = (film, parts) => {
     const {answers} = film.measure();
     const rows = [...labels.keys()].filter(row => labels[row] === label && answers[row] === answer);
     byId("cell-title").textContent = `${data.classes[label]} read as ${data.classes[answer]}: ${rows.length}` +
-      (rows.length > CELL_IMAGES ? `, of which ${CELL_IMAGES} are shown` : "");
+      (rows.length > CELL_IMAGES ? `, the first ${CELL_IMAGES} shown` : "");
     byId("cell-images").replaceChildren(...rows.slice(0, CELL_IMAGES).map(row => {
       const canvas = element("canvas", {className: "thumb", "aria-hidden": "true"});
       drawInk(canvas, imageAt(parts.test, row));
-      const name = `${data.noun} ${row + 1} of the unseen ones`;
-      const button = element("button", {type: "button", "aria-label": `${name}: take it in hand`}, canvas);
+      const name = `unseen ${data.noun} ${row + 1}`;
+      const button = element("button", {type: "button", "aria-label": `Show ${name} in all figures`}, canvas);
       button.addEventListener("click", () => take(imageAt(parts.test, row), labels[row], name));
       return element("li", {}, button);
     }));

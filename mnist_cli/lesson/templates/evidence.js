@@ -1,9 +1,9 @@
-// Figure 3: the pad, the pictures of W, and what each pixel of an image says for a class, or for one against another.
+// Figure 3: the pad, the pictures of W, and each pixel's evidence for a class, or for one class against another.
 
 const pads = [];
-let isSyncing = false; // while an image goes from one pad to the others
+let isSyncing = false; // while an image is copied from one pad to the others
 
-// A pad whose drawing is taken as the image of all figures.
+// A pad whose drawing becomes the current image of all figures.
 const lessonPad = (name, status) => {
   const pad = makePad(byId(`${name}-pad`), shape, {
     changed: () => isSyncing || takeFrom(pad),
@@ -34,7 +34,7 @@ const syncPads = () => {
   isSyncing = false;
 };
 
-// Sums over pixels in units of 2^-24 / 255: whole numbers, so that nothing is lost.
+// Sums over pixels in units of 2^-24 / 255, which are whole numbers and therefore exact.
 const exactParts = (model, pixels, k, other) => {
   const weight = index => model.weights[index * classes + k] - (other === null ? 0 : model.weights[index * classes + other]);
   const parts = Float64Array.from(pixels, (q, index) => q * (weight(index) / UNIT));
@@ -44,7 +44,7 @@ const exactParts = (model, pixels, k, other) => {
   return {parts, inFavour, against, bias, total: inFavour + against + bias};
 };
 
-// Rounded to four places such that they still add up: what rounding leaves goes to the largest.
+// Round values to four places so that they still add up: the largest one takes the rounding error.
 const addingUp = (values, total) => {
   const places = value => Math.round(value * 1e4);
   const shown = values.map(places);
@@ -72,7 +72,7 @@ const evidenceFigure = model => {
   };
   lessonPad("evidence", said);
   const against = byId("evidence-against");
-  let chosen = null; // null: the class that the model says
+  let chosen = null; // null: the predicted class
   const pictures = classPictures(byId("evidence-weights"), k => {
     chosen = chosen === k ? null : k;
     show();
@@ -100,7 +100,7 @@ const evidenceFigure = model => {
     const shown = addingUp([state.inFavour, state.against, state.bias].map(value => value * unit), state.total * unit);
     ["for", "minus", "bias", "logit"].forEach((part, index) => byId(`evidence-${part}`).textContent = signed(shown[index], 4));
     byId("evidence-total-name").textContent = other === null ? "logit" : "difference of the logits";
-    byId("evidence-exact").textContent = `In whole numbers, of which 255 · 2²⁴ make 1: ${grouped(state.inFavour)} ` +
+    byId("evidence-exact").textContent = `In whole numbers, in units of 1 / (255 · 2²⁴): ${grouped(state.inFavour)} ` +
       `− ${grouped(-state.against)} ${state.bias < 0 ? "−" : "+"} ${grouped(Math.abs(state.bias))} = ${grouped(state.total)}.`;
   };
   byId("evidence-seen").addEventListener("pointermove", event => {

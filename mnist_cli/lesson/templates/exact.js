@@ -1,12 +1,12 @@
-// The training of `mnist train` in plain JavaScript, to the bit: whole numbers in doubles, every sum below 2^53.
+// The training of `mnist train` in plain JavaScript, with the same bits: whole numbers in doubles, all sums below 2^53.
 // docs/reproducibility.md has the arithmetic and its bounds.
 
 const GRID = 2 ** 24; // W = V / 2^24
 const PROBABILITY = 2 ** 20; // units of a probability and of a loss
 const PIXEL = 255; // x = q / 255
-const rounded = value => Math.floor(value + 0.5); // halves go up, as nowhere in a standard library
+const rounded = value => Math.floor(value + 0.5); // halves up
 
-// Positions of a run to rows: epoch by epoch a keyed bijection of 0 … count−1, a Feistel network with cycle walking.
+// From positions of a run to rows: in each epoch a keyed bijection of 0 … count−1, a Feistel network with cycle walking.
 const orderOf = (seed, count) => {
   const mix = word => {
     word = (word ^ (word >>> 16)) >>> 0;
@@ -41,13 +41,13 @@ const orderOf = (seed, count) => {
   };
 };
 
-// The softmax without exp and ln: products of table entries. One example at a time; `tables` as in softmax.json.
+// The softmax without exp and ln, by products of table entries, for one example at a time; `tables` is softmax.json.
 const makeSoftmax = (tables, classes) => {
   const high = Float64Array.from({length: 65536}, (_, index) =>
     rounded(tables.A[index >> 8] * tables.B[index & 255] / GRID));
   const low = Float64Array.from(tables.C, value => value / GRID);
   const [powers, distances] = [new Float64Array(classes), new Float64Array(classes)];
-  // scores: Z, logits in units of 2^-24 / 255. Fills powers, E, and distances, t; returns ΣE.
+  // scores: Z, logits in units of 2^-24 / 255. Fills `powers`, E, and `distances`, t; returns ΣE.
   const spread = scores => {
     let highest = -Infinity;
     for (let k = 0; k < classes; k++) if (scores[k] > highest) highest = scores[k];
@@ -60,7 +60,7 @@ const makeSoftmax = (tables, classes) => {
     }
     return sum;
   };
-  // ln(sum · 2^-24), in units of 2^-20: the exponent and ten places choose two entries, the rest interpolates.
+  // ln(sum · 2^-24), in units of 2^-20: the exponent and ten bits choose two entries, between which the rest interpolates.
   const logarithm = sum => {
     let exponent = 24;
     while (sum >= 2 ** (exponent + 1)) exponent++;
@@ -74,7 +74,7 @@ const makeSoftmax = (tables, classes) => {
   return {powers, distances, spread, logarithm};
 };
 
-// examples: inputs Uint8Array [n · D] and labels Uint8Array [n]. Most pixels are paper: only the others are kept.
+// examples: inputs Uint8Array [n · D], labels Uint8Array [n]. Most pixels are 0; only the others are kept.
 const inkOf = ({inputs, labels}) => {
   const pixels = inputs.length / labels.length;
   const starts = new Uint32Array(labels.length + 1);
@@ -89,7 +89,7 @@ const inkOf = ({inputs, labels}) => {
   return {labels, starts, places: Uint16Array.from(places), values: Uint8Array.from(values)};
 };
 
-// Z of one example: its logits in units of 2^-24 / 255, into `scores`.
+// Write Z of one example, its logits in units of 2^-24 / 255, into `scores`.
 const score = (ink, row, V, b, scores) => {
   const classes = b.length;
   for (let k = 0; k < classes; k++) scores[k] = PIXEL * b[k];
@@ -99,7 +99,7 @@ const score = (ink, row, V, b, scores) => {
   }
 };
 
-// A run from zeros. factors: what a step multiplies the gradients of W and b with; the rate in 21 bits.
+// A run from zeros. factors: the rates, rounded to 21 bits, by which a step multiplies the gradients of W and b.
 const makeTrainer = ({ink, pixels, classes, tables, batch, seed, factors, largest}) => {
   const [V, b] = [new Float64Array(pixels * classes), new Float64Array(classes)];
   const [G, g] = [new Float64Array(pixels * classes), new Float64Array(classes)];
@@ -108,7 +108,7 @@ const makeTrainer = ({ink, pixels, classes, tables, batch, seed, factors, larges
   const rowAt = orderOf(seed, ink.labels.length);
   const trainer = {V, b, steps: 0, isInRange: true};
 
-  const add = row => { // the gradient of one example; returns its loss
+  const add = row => { // add the gradient of one example; return its loss
     score(ink, row, V, b, scores);
     const [sum, label] = [softmax.spread(scores), ink.labels[row]];
     for (let k = 0; k < classes; k++) {
@@ -128,7 +128,7 @@ const makeTrainer = ({ink, pixels, classes, tables, batch, seed, factors, larges
     }
     gradient.fill(0);
   };
-  // One step; returns the mean loss of its batch before the step.
+  // Do one step; return the mean loss of its batch before the step.
   trainer.step = () => {
     let loss = 0;
     for (let place = 0; place < batch; place++) loss += add(rowAt(trainer.steps * batch + place));
@@ -137,7 +137,7 @@ const makeTrainer = ({ink, pixels, classes, tables, batch, seed, factors, larges
     trainer.steps++;
     return loss / batch / PROBABILITY;
   };
-  // Goes back, or forward, to a remembered step.
+  // Go back or forward to a remembered step.
   trainer.restore = (steps, values) => {
     V.set(values.subarray(0, V.length));
     b.set(values.subarray(V.length));
@@ -146,7 +146,7 @@ const makeTrainer = ({ink, pixels, classes, tables, batch, seed, factors, larges
   return trainer;
 };
 
-// SHA-256 (FIPS 180-4) of bytes: a page that somebody serves without TLS has no crypto.subtle.
+// SHA-256 (FIPS 180-4) of bytes, because a page served without TLS has no crypto.subtle.
 const sha256 = bytes => {
   const primes = [];
   for (let number = 2; primes.length < 64; number++) if (primes.every(prime => number % prime)) primes.push(number);
@@ -182,7 +182,7 @@ const sha256 = bytes => {
   return state.map(word => (word >>> 0).toString(16).padStart(8, "0")).join("");
 };
 
-// What `mnist run` prints as the model: SHA-256 of W, then of b, as little-endian float64; −0 made 0.
+// The digest that `mnist run` prints for the model: SHA-256 of W, then b, as little-endian float64, with −0 made 0.
 const digestOf = (V, b) => {
   const view = new DataView(new ArrayBuffer(8 * (V.length + b.length)));
   [V, b].reduce((at, values) => {

@@ -1,4 +1,4 @@
-// The page: everything is put together once the examples are unpacked.
+// The page: builds all figures once the examples are unpacked.
 
 const evidenceModel = {weights: floatsOf(data.weights), bias: floatsOf(data.bias)};
 
@@ -16,9 +16,9 @@ const start = async () => {
   onChange(syncPads);
   document.querySelectorAll("canvas.drawing").forEach(canvas => canvas.style.maxWidth = `${300 * width / height}px`);
   document.documentElement.classList.add("scripted");
-  take(imageAt(parts.test, 0), parts.test.labels[0], `${data.noun} 1 of the unseen ones`);
+  take(imageAt(parts.test, 0), parts.test.labels[0], `unseen ${data.noun} 1`);
   pads.forEach(pad => pad.paint());
-  // For the console, and for tests: the same functions that the figures use.
+  // For the console and tests: the functions that the figures use.
   window.mnistLesson = {data, parts, film, hand, take, evidenceModel, logits, softmax, exactParts, digestOf, sha256, orderOf, normalise, wilson};
 };
 start().catch(error => {

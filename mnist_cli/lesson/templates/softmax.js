@@ -1,4 +1,4 @@
-// Figures 4 and 5: from logits to shares, and from a share to a surprise.
+// Figures 4 and 5: from logits to probabilities, and from a probability to a surprise.
 
 const softmaxFigure = valuesOfHand => {
   const [list, most] = [byId("softmax-rows"), Math.min(10, classes)];
@@ -23,7 +23,7 @@ const softmaxFigure = valuesOfHand => {
     byId("softmax-power-name").textContent = byId("softmax-shift").checked ? "e^(logit − max)" : "e^logit";
     if (before) byId("softmax-text").textContent = before(powers, sum);
     else byId("softmax-text").textContent = Number.isFinite(sum) && sum > 0 ? "" :
-      "The exponentials have left the range of numbers, and ∞ / ∞ is no number. Subtract the maximum: the shares stay the same.";
+      "The exponentials are out of range, and ∞ / ∞ is not a number. Subtract the maximum: the shares stay the same.";
   };
   const odds = index => {
     const powers = shifted().map(Math.exp);
@@ -80,7 +80,7 @@ const softmaxFigure = valuesOfHand => {
 
 const lossFigure = valuesOfHand => {
   const slider = byId("loss-share");
-  // From 0.1 % to 100 %: the slider moves the logarithm.
+  // The slider moves the logarithm, from 0.1 % to 100 %.
   const shareOf = value => 10 ** (-3 * (1 - value / 100));
   const across = share => 40 + 440 * share;
   const up = surprise => 200 - 180 * Math.min(7, surprise) / 7;
@@ -99,9 +99,9 @@ const lossFigure = valuesOfHand => {
   onChange(() => {
     const shares = probabilitiesOf(valuesOfHand());
     byId("loss-hand").textContent = hand.label === null
-      ? "What you drew has no label, and so no loss: choose one in “One-hot”."
-      : `The ${data.noun} in hand is labelled ${data.classes[hand.label]}. The model of figure 3 gave that ` +
-        `${percent(shares[hand.label], 2)}: its loss is −ln ${shares[hand.label].toFixed(4)} = ${(-Math.log(shares[hand.label]) || 0).toFixed(4)}.`;
+      ? "Your drawing has no label, so it has no loss: choose one in “One-hot”."
+      : `The current ${data.noun} is labelled ${data.classes[hand.label]}. The model of figure 3 gave this label ` +
+        `${percent(shares[hand.label], 2)}, so the loss is −ln ${shares[hand.label].toFixed(4)} = ${(-Math.log(shares[hand.label]) || 0).toFixed(4)}.`;
   });
 
   const inputs = [byId("loss-first"), byId("loss-second")];

@@ -1,10 +1,10 @@
-// Figure 6: the training, forwards and backwards, and what it makes of the image in hand.
+// Figure 6: the training, forwards and backwards, and its predictions for the current image.
 
 const STEPS = data.steps;
-const REMEMBERED = 64e6; // bytes of W at earlier steps; between two of them it is computed again
-const FRAME = 14; // milliseconds of computing in a frame of the film
+const REMEMBERED = 64e6; // bytes of W at remembered steps; steps in between are computed again
+const FRAME = 14; // milliseconds of computing in each frame of the film
 
-// The run that is shown, and a film of it: where it is, where it goes to, who watches.
+// The run that is shown as a film: its current step, its goal, and its watchers.
 const makeFilm = parts => {
   const [ink, unseen] = [inkOf(parts.train), inkOf(parts.test)];
   const size = (pixelCount + 1) * classes;
@@ -18,11 +18,11 @@ const makeFilm = parts => {
     film.trainer = makeTrainer({ink, pixels: pixelCount, classes, tables: data.tables, batch, seed: data.seed,
       factors: data.factors[film.rate], largest: data.largest});
     film.losses = new Float64Array(STEPS);
-    film.known = 0; // steps whose losses are there
+    film.known = 0; // steps whose losses are known
     [film.goal, film.isPlaying] = [0, false];
     remembered = new Map([[0, new Int32Array(size)]]);
     measured = new Map();
-    film.tell();
+    film.notify();
   };
   const advance = () => {
     const {trainer} = film;
@@ -41,27 +41,27 @@ const makeFilm = parts => {
     frame = 0;
     const {trainer} = film;
     const until = performance.now() + FRAME;
-    // Played, it begins step by step and gets faster.
+    // When played, it begins step by step and gets faster.
     const last = film.isPlaying ? Math.min(film.goal, trainer.steps + 1 + Math.floor(trainer.steps / 60)) : film.goal;
     do advance(); while (trainer.isInRange && trainer.steps < last && performance.now() < until);
     if (isOver()) film.isPlaying = false;
     else frame = requestAnimationFrame(run);
-    film.tell();
+    film.notify();
   };
-  // To a step, at once or as a film.
+  // Go to a step, at once or as a film.
   film.go = (step, isPlaying = false) => {
     [film.goal, film.isPlaying] = [Math.min(STEPS, step), isPlaying];
     if (step < film.trainer.steps) {
       const from = Math.floor(step / every) * every;
       film.trainer.restore(from, remembered.get(from));
     }
-    if (isOver()) film.tell();
+    if (isOver()) film.notify();
     else frame ||= requestAnimationFrame(run);
   };
   film.pause = () => film.go(film.trainer.steps);
-  film.tell = () => film.watchers.forEach(watch => watch());
+  film.notify = () => film.watchers.forEach(watch => watch());
 
-  // What the W of the moment makes of the unseen examples: counts by label and prediction, int [K][K].
+  // Predictions for the unseen examples with the current W, and the number of correct ones.
   film.measure = () => {
     const {trainer} = film;
     if (!measured.has(trainer.steps)) {
@@ -165,7 +165,7 @@ const trainingFigure = film => {
   return {model, scoresOfHand};
 };
 
-// What a step on the image in hand alone would do: W loses rate · xᵀ(y − y′).
+// What a step on the current image alone would do: subtract rate · xᵀ(y − y′) from W.
 const showGradient = (pictures, shares) => {
   const text = byId("gradient-text");
   const errors = shares.map((share, k) => share - (k === hand.label ? 1 : 0));
@@ -179,7 +179,7 @@ const showGradient = (pictures, shares) => {
   }
   const truth = data.classes[hand.label];
   const worst = classIndices.filter(k => k !== hand.label).sort((one, other) => shares[other] - shares[one])[0];
-  text.textContent = `Label ${truth}, which has ${percent(shares[hand.label])}: add ${(-errors[hand.label]).toFixed(2)} times this image to ` +
+  text.textContent = `The label ${truth} has ${percent(shares[hand.label])}: add ${(-errors[hand.label]).toFixed(2)} times this image to ` +
     `the weights of ${truth}. Too sure of ${data.classes[worst]} (${percent(shares[worst])}): subtract ${errors[worst].toFixed(2)} ` +
     `times this image from the weights of ${data.classes[worst]}.`;
 };
@@ -193,8 +193,8 @@ const showDigest = film => {
   const isReference = film.rate === data.rate && film.batch === data.batch && steps === STEPS;
   byId("training-digest").textContent = digest;
   byId("training-verdict").textContent = !isInRange
-    ? `The weights left the range of exact arithmetic after step ${steps}: the run ends, as mnist train would.`
+    ? `The weights left the range of exact arithmetic after step ${steps}: the run ends, as mnist train would end it.`
     : isReference ? (digest === data.expected.digest ? "The same 64 digits: this page and TensorFlow got the same bits."
-      : "Not the digits that TensorFlow got: something is broken in this page or browser.")
-      : "What the command below trains has this digest too.";
+      : "The digest differs from TensorFlow’s: this page or browser is broken.")
+      : "The command below trains a model with the same digest.";
 };

@@ -1,4 +1,4 @@
-// What the figures share: the examples in the page, the image that all of them look at, and small ways to draw.
+// What the figures share: the examples in the page, the current image, and helpers for drawing.
 
 const data = JSON.parse(byId("lesson-data").textContent);
 const shape = data.shape;
@@ -27,7 +27,7 @@ const element = (tag, properties = {}, ...children) => {
   return made;
 };
 
-// Labels, then pixels: see lesson/examples.py.
+// Labels, then pixels; see lesson/examples.py.
 const unpack = async () => {
   const bytes = await inflated(data.examples);
   const count = data.train + data.test;
@@ -38,12 +38,12 @@ const unpack = async () => {
 
 const imageAt = (part, index) => part.inputs.subarray(index * pixelCount, (index + 1) * pixelCount);
 
-// Colours of the page as numbers; they are asked for in every frame, and change with light and dark alone.
+// Colours of the page as numbers, cached because every frame uses them; they change only between light and dark.
 let palette = {};
 const rgb = name => palette[name] ??= (text => text.startsWith("#")
   ? [1, 3, 5].map(at => parseInt(text.slice(at, at + 2), 16)) : text.split(" ").map(Number))(colour(name));
 
-// Paint a canvas of one pixel for each of the image; write(data, at, index) sets the four bytes of a pixel.
+// Paint a canvas with one pixel for each pixel of the image; write(data, at, index) sets the four bytes of a pixel.
 const paintPixels = (canvas, write) => {
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
@@ -52,7 +52,7 @@ const paintPixels = (canvas, write) => {
   context.putImageData(shown, 0, 0);
 };
 
-// Bytes as ink on nothing.
+// Draw bytes as ink on a transparent background.
 const drawInk = (canvas, pixels) => {
   const [red, green, blue] = rgb("--ink-rgb");
   paintPixels(canvas, (bytes, at, index) => {
@@ -60,7 +60,7 @@ const drawInk = (canvas, pixels) => {
   });
 };
 
-// Numbers of any sign: red below 0, blue above, the stronger the nearer to `limit`.
+// Draw signed numbers: red below 0, blue above, the stronger the nearer to `limit`.
 const drawSigned = (canvas, valueAt, limit) => {
   const [against, inFavour, scale] = [rgb("--against"), rgb("--for"), limit ? 255 / limit : 0];
   paintPixels(canvas, (bytes, at, index) => {
@@ -73,14 +73,14 @@ const drawSigned = (canvas, valueAt, limit) => {
   });
 };
 
-// The image that every figure shows: chosen among the examples, or drawn. label: null where nobody knows it.
+// The current image, which every figure shows: one of the examples, or drawn. label: null if unknown.
 const hand = {pixels: new Uint8Array(pixelCount), label: null, name: ""};
 const followers = [];
 const take = (pixels, label, name) => {
   Object.assign(hand, {pixels: Uint8Array.from(pixels), label, name});
   followers.forEach(follow => follow());
 };
-const repaints = []; // called when light and dark change places
+const repaints = []; // called when the colour scheme changes between light and dark
 const onChange = work => followers.push(work);
 const onRepaint = work => repaints.push(work);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -88,7 +88,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   repaints.forEach(work => work());
 });
 
-// A row for each class with a bar: [data-bar], [data-share] and what `extra` adds.
+// A row for each class with a bar, its share, and the elements that `extra` adds.
 const barRows = (list, names, extra = () => []) => names.map(name => {
   const [bar, share] = [element("span"), element("span", {className: "share"})];
   const row = element("li", {className: "row"}, element("span", {className: "name", textContent: name}), ...extra(name),

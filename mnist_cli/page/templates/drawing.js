@@ -1,4 +1,4 @@
-// A canvas to draw on with a mouse, a pen, a finger or keys. It knows of images, and nothing of models.
+// A canvas to draw on with a mouse, a pen, a finger or keys. It deals with images only, not with models.
 
 const byId = id => document.getElementById(id);
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -6,23 +6,23 @@ const colour = name => getComputedStyle(document.documentElement).getPropertyVal
 const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 const SMALL = 0.5; // share of the pad; below it the stroke is drawn again, larger, with the same pen
 
-// canvas: is given its size, the pointer's events and the keys.
-// [height, width]: of the image that a drawing becomes.
-// listener: changed() at every movement; finished(text) when something is done, with words for those who do not see it.
+// canvas: the element; its size and its event listeners are set here.
+// [height, width]: size of the image that a drawing becomes.
+// listener: changed() at every movement; finished(text) after every action, with a text for screen readers.
 const makePad = (canvas, [height, width], listener) => {
-  const fine = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for one of the image
-  // Of the pen: MNIST's strokes are between two and three of 28 pixels wide.
+  const fine = Math.max(2, Math.round(280 / Math.max(height, width))); // pixels of the pad for each pixel of the image
+  // Radius of the pen: MNIST's strokes are two to three of 28 pixels wide.
   const radius = fine * Math.max(0.6, 1.2 / 28 * Math.min(height, width));
   const step = fine * Math.max(1, Math.round(Math.max(height, width) / 28)); // of the arrow keys
-  // What was done, in order; the pad shows all that follows the last image, clearing or fresh stroke.
+  // All actions in order; the pad shows the last image, clearing or fresh stroke and everything after it.
   let actions = [];
   let ink = blank(height * fine, width * fine);
-  let image = null; // the loaded bytes: no need to normalise those
-  let found = null; // the image that the pad shows, until it changes
+  let image = null; // the loaded bytes, which are not normalised
+  let found = null; // the cached image of what the pad shows
   let cursor = {x: ink.width / 2, y: ink.height / 2, down: false, visible: false};
   let drawn = null; // the stroke that a pointer is drawing
   let penned = null; // the stroke that the keys are drawing
-  let pending = 0; // the frame in which a movement will be shown
+  let pending = 0; // the requested animation frame that will show a movement
 
   const isStart = action => action.kind !== "stroke" || action.fresh;
   const visible = () => actions.slice(Math.max(0, actions.findLastIndex(isStart)));
@@ -48,7 +48,7 @@ const makePad = (canvas, [height, width], listener) => {
     if (action.kind === "stroke") line(ink, action.points);
   };
 
-  // A small drawing would get thick strokes when it is scaled up: its points are scaled instead. The pen stays.
+  // Scaling a small drawing up would make its strokes thick, so its points are scaled instead, and the pen is not.
   const enlarged = () => {
     const strokes = visible().filter(action => action.kind === "stroke");
     const points = strokes.flatMap(action => action.points);
@@ -74,7 +74,7 @@ const makePad = (canvas, [height, width], listener) => {
     const context = canvas.getContext("2d");
     const [red, green, blue] = colour("--ink-rgb").split(" ").map(Number);
     const shown = context.createImageData(ink.width, ink.height);
-    for (let index = 0; index < ink.at.length; index++) { // in every frame: no array for each pixel
+    for (let index = 0; index < ink.at.length; index++) { // runs in every frame, so no array for each pixel
       const at = 4 * index;
       shown.data[at] = red;
       shown.data[at + 1] = green;
@@ -88,7 +88,7 @@ const makePad = (canvas, [height, width], listener) => {
       context.fillText(canvas.dataset.hint, ink.width / 2, ink.height / 2);
     }
     if (!cursor.visible) return;
-    // A ring is a lifted pen, a ring around a dot one that draws.
+    // A ring shows a lifted pen; a ring around a dot, a pen that draws.
     [context.strokeStyle, context.fillStyle] = [colour("--accent"), colour("--accent")];
     context.lineWidth = Math.max(1.5, fine / 5);
     context.beginPath();
@@ -146,7 +146,7 @@ const makePad = (canvas, [height, width], listener) => {
     found = null;
   };
 
-  // Pointer events are mouse, pen and finger in one.
+  // Pointer events cover mouse, pen and finger.
   const place = event => {
     const box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) * ink.width / box.width, (event.clientY - box.top) * ink.height / box.height];
@@ -179,7 +179,7 @@ const makePad = (canvas, [height, width], listener) => {
     });
   }
 
-  // Keys: arrows move the pen, space puts it down and lifts it.
+  // Keys: arrows move the pen, space puts it down or lifts it.
   const penDown = down => {
     cursor.down = down;
     penned = down ? begin([cursor.x, cursor.y]) : null;
@@ -213,7 +213,7 @@ const makePad = (canvas, [height, width], listener) => {
     paint();
   });
 
-  // The picture that becomes the image, black on white: a program that normalises it gets the same.
+  // The drawing in black on white; a program that normalises it gets the same image.
   const picture = () => {
     const paper = document.createElement("canvas");
     [paper.width, paper.height] = [ink.width, ink.height];
@@ -231,16 +231,16 @@ const makePad = (canvas, [height, width], listener) => {
   return {
     picture, pixels, isEmpty, paint, clear, undo, show,
     ink: () => ink,
-    enlarged, // what becomes the image
-    image: () => visible()[0]?.about, // what `show` was told of the image on the pad
+    enlarged, // the ink that is normalised to the image
+    image: () => visible()[0]?.about, // the `about` that `show` was called with for the image on the pad
     canUndo: () => actions.length > 0,
   };
 };
 
-// The picture of an image's evidence: each cell's colour and sign, the stronger the nearer it comes to `strongest`.
-// Cells are pixels, or [rows, columns] larger ones of a feature map, over which the ink stays visible.
+// Paint an image's evidence: a colour and a sign in each cell, the stronger the nearer its value is to `strongest`.
+// Cells are pixels, or the [rows, columns] larger cells of a feature map, over which the ink stays visible.
 const paintEvidence = (canvas, [height, width], pixels, cells, strongest, [rows, columns] = [height, width]) => {
-  const pixel = Math.max(2, Math.round(448 / Math.max(height, width))); // of the canvas for one of the image
+  const pixel = Math.max(2, Math.round(448 / Math.max(height, width))); // pixels of the canvas for each of the image
   const [across, down] = [pixel * width, pixel * height];
   if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
   const context = canvas.getContext("2d");
@@ -253,7 +253,7 @@ const paintEvidence = (canvas, [height, width], pixels, cells, strongest, [rows,
     muted, alpha * value / 255, pixel * (index % width), pixel * Math.floor(index / width), pixel, pixel));
   const [cellWidth, cellHeight] = [across / columns, down / rows];
   const cell = Math.min(cellWidth, cellHeight);
-  const long = Math.round(0.5 * Math.min(cell, 24)); // of a sign
+  const long = Math.round(0.5 * Math.min(cell, 24)); // length of a sign
   const thin = Math.max(1, Math.round(long / 4.5));
   const isCoarse = rows !== height || columns !== width;
   context.clearRect(0, 0, across, down);

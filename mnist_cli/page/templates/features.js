@@ -1,7 +1,7 @@
-// A feature map: the bytes of an image in, the bytes of its features out, the same to the bit as mnist_cli/maps computes.
-// It knows nothing of a page. All numbers are whole and below 2^53, where doubles are exact in any order.
+// A feature map: from the bytes of an image to the bytes of its features, with the same bits as in mnist_cli/maps.
+// It does not use the page. All numbers are whole and below 2^53, so doubles are exact in any order of operations.
 
-// Halves go up: "v rounded ≫ s" is rounded(v · 2^-s).
+// Rounds halves up: "v rounded ≫ s" is rounded(v · 2^-s).
 const rounded = value => Math.floor(value + 0.5);
 
 const integersOf = ({shape, int32}) => {
@@ -10,7 +10,7 @@ const integersOf = ({shape, int32}) => {
   return {shape, at: Float64Array.from({length: bytes.length / 4}, (_, index) => view.getInt32(4 * index, true))};
 };
 
-// A map's document, as mnist_cli/maps/portable.py writes it, with its arrays read: {shape, at}, row after row.
+// A map's document from mnist_cli/maps/portable.py, with its arrays decoded to {shape, at}, row after row.
 const mapOf = document => {
   if (Array.isArray(document)) return document.map(mapOf);
   if (document === null || typeof document !== "object") return document;
@@ -18,8 +18,8 @@ const mapOf = document => {
   return Object.fromEntries(Object.entries(document).map(([name, value]) => [name, mapOf(value)]));
 };
 
-// A plane is one grid of numbers, {height, width, at}; a state is groups of planes: those of the last convolution
-// belong together, and there is a group for each plane that it was applied to.
+// A plane is one grid of numbers, {height, width, at}. A state is a list of groups of planes: one group for each plane
+// that the last convolution was applied to, with the planes that it gave.
 const planeOf = (height, width, valueAt) => {
   const at = new Float64Array(height * width);
   for (let y = 0, index = 0; y < height; y++) for (let x = 0; x < width; x++) at[index++] = valueAt(y, x);
@@ -29,14 +29,14 @@ const eachPlane = (state, make) => state.map(group => group.map(make));
 const inside = ({height, width, at}, y, x) => y >= 0 && y < height && x >= 0 && x < width ? at[y * width + x] : 0;
 const valuesOf = ({height, width, at}, make) => ({height, width, at: at.map(make)});
 
-// Mean over boxes of factor × factor pixels, zeros beyond the edge.
+// Mean over boxes of k × k pixels, with zeros beyond the edge.
 const shrink = (plane, k) => planeOf(Math.ceil(plane.height / k), Math.ceil(plane.width / k), (row, column) => {
   let sum = 0;
   for (let y = 0; y < k; y++) for (let x = 0; x < k; x++) sum += inside(plane, row * k + y, column * k + x);
   return Math.floor((2 * sum + k * k) / (2 * k * k));
 });
 
-// Sheared by cov(x, y) / var(y), the centre of mass in the middle.
+// Shear by cov(x, y) / var(y), and move the centre of mass to the middle.
 const deskew = (plane, {position, shear}) => {
   const {height, width, at} = plane;
   let [mass, sumX, sumY, sumXY, sumYY] = [0, 0, 0, 0, 0];
@@ -61,7 +61,7 @@ const deskew = (plane, {position, shear}) => {
   });
 };
 
-// Each kernel over a plane with zeros around it; kernels are not turned round.
+// Cross-correlation with each kernel, with zeros around the plane; kernels are not flipped.
 const convolved = ({height, width, at}, {kernels: {shape: [count, size], at: weights}, shift}) => {
   const across = width + size - 1;
   const padded = new Float64Array((height + size - 1) * across);
@@ -100,7 +100,7 @@ const OPERATIONS = {
   conv: (state, values) => state.flat().map(plane => convolved(plane, values)),
   relu2: state => state.map(group => [1, -1].flatMap(
     sign => group.map(plane => valuesOf(plane, value => Math.max(sign * value, 0))))),
-  // The whole number nearest to √(re² + im²); the second half of a group is im.
+  // √(re² + im²), rounded; the second half of a group is im.
   modulus: state => state.map(group => group.slice(0, group.length / 2).map((re, index) => {
     const im = group[group.length / 2 + index].at;
     return valuesOf(re, (value, place) => rounded(Math.sqrt(value * value + im[place] * im[place])));
@@ -113,7 +113,7 @@ const applied = (program, state) => program.reduce((values, {op, ...rest}) => op
 
 const stateOf = ({shape: [height, width]}, bytes) => [[{height, width, at: Float64Array.from(bytes)}]];
 
-// An image, bytes [height · width], as the rest of the program looks at it: shrunk and deskewed, {height, width, at}.
+// The image that the rest of the program sees: bytes [height · width], shrunk and deskewed to {height, width, at}.
 const seenBy = (map, bytes) => {
   const rest = map.program.findIndex(({op}) => op !== "shrink" && op !== "deskew");
   return applied(map.program.slice(0, rest), stateOf(map, bytes))[0][0];
@@ -122,7 +122,7 @@ const seenBy = (map, bytes) => {
 const bytesFrom = ({factors, offsets, shift}, values) => Uint8Array.from(values, (value, index) =>
   Math.min(Math.max(Math.floor((factors.at[index] * value + offsets.at[index]) * 2 ** -shift), 0), 255));
 
-// How near a row is to each exemplar: whitened, of length 2^11, then the cosine above a tenth.
+// Similarity of a row to each exemplar: whiten the row, scale it to length 2^11, and take the cosine above a tenth.
 const nearness = ({projection, centre, shift, exemplars}, row, zero) => {
   const [directions, count] = exemplars.shape;
   const whitened = centre.at.map((middle, direction) => rounded(2 ** -shift * row.reduce(
@@ -135,7 +135,7 @@ const nearness = ({projection, centre, shift, exemplars}, row, zero) => {
   });
 };
 
-// Its features: a Uint8Array.
+// The features of an image, as a Uint8Array.
 const featuresOf = (map, bytes) => {
   const row = bytesFrom(map.quantiser, applied(map.program, stateOf(map, bytes)).flat().flatMap(plane => [...plane.at]));
   if (!map.exemplars) return row;

@@ -1,25 +1,25 @@
-// The softmax regression and the normalisation of a drawing, without the page: numbers in, numbers out.
+// The softmax regression and the normalisation of a drawing, from numbers to numbers, without the page.
 
 const bytesOf = text => Uint8Array.from(atob(text), character => character.charCodeAt(0));
 
-// Little-endian int32 in units of 2^-24, whatever the machine.
+// Little-endian int32 in units of 2^-24, on any machine.
 const UNIT = 2 ** -24;
 const floatsOf = text => {
   const view = new DataView(bytesOf(text).buffer);
   return Float64Array.from({length: view.byteLength / 4}, (_, index) => view.getInt32(4 * index, true) * UNIT);
 };
 
-// What Python deflated.
+// Inflate what Python has deflated.
 const inflated = async text => {
   const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 };
 
-// Pixels in four greys, two bits each, from the byte `start` on: see page/packing.py.
+// Pixels in four greys, two bits each, from the byte `start` on; see page/packing.py.
 const greysOf = (bytes, start, count) => Uint8Array.from({length: count}, (_, index) =>
   85 * ((bytes[start + (index >> 2)] >> (2 * (index & 3))) & 3));
 
-// As NumPy and Python round: halves to the even neighbour.
+// Round halves to even, as NumPy and Python do.
 const round = value => {
   const below = Math.floor(value);
   const rest = value - below;
@@ -27,17 +27,17 @@ const round = value => {
 };
 
 // A row of bytes is the pixels of an image, or its features; x = (byte - zero) / step.
-// x[i] · W[i, k] of every one i. The sum and b[k] make the logit; W is stored row after row.
+// Return x[i] · W[i, k] for each i. Their sum plus b[k] is the logit; W is stored row after row.
 const evidence = ({weights, bias, zero = 0, step = 255}, row, k) =>
   Float64Array.from(row, (byte, index) => (byte - zero) / step * weights[index * bias.length + k]);
 
-// In units of 2^-24 / step the sum is one of whole numbers: exact, and the logits are those of Python to the bit.
+// In units of 2^-24 / step this is a sum of whole numbers, so it is exact, and the logits have the same bits as Python's.
 const logits = ({weights, bias, zero = 0, step = 255}, row) => Array.from(bias, (offset, k) =>
   row.reduce((sum, byte, index) => sum + (byte - zero) * (weights[index * bias.length + k] / UNIT),
     step * (offset / UNIT)) * UNIT / step);
 
-// What belongs to the same cell of the image, added up over all grids; numbers of grids of another size go where the
-// middles of their cells lie. Exemplars, which come last, lie nowhere.
+// Sum up the values of each cell of the image over all grids. A cell of a grid of another size is added where its
+// middle lies. Exemplars, which come last, have no place.
 const cellsOf = ({shape: [rows, columns], parts}, values) => {
   const cells = new Float64Array(rows * columns);
   let next = 0;
@@ -51,7 +51,7 @@ const cellsOf = ({shape: [rows, columns], parts}, values) => {
   return cells;
 };
 
-// For each part, the sums over each of its grids.
+// For each part, the sum over each of its grids.
 const byMap = ({parts}, values) => {
   let next = 0;
   return parts.map(({maps, height, width}) => Array.from({length: maps}, () =>
@@ -68,7 +68,7 @@ const softmax = values => {
 // Ink: grey in 0…1 with background 0, {height, width, at: Float32Array}.
 const blank = (height, width) => ({height, width, at: new Float32Array(height * width)});
 
-// Draw a line of round pen strokes' width `2 · radius`; its edge is anti-aliased over one pixel.
+// Draw a line with a round pen of width `2 · radius`; its edge is anti-aliased over one pixel.
 const stroke = (ink, [x0, y0], [x1, y1], radius) => {
   const reach = radius + 1;
   const [left, right] = [Math.min(x0, x1) - reach, Math.max(x0, x1) + reach];
@@ -81,7 +81,7 @@ const stroke = (ink, [x0, y0], [x1, y1], radius) => {
       const share = length ? Math.min(1, Math.max(0, (x * dx + y * dy) / length)) : 0;
       const covered = radius + 0.5 - Math.hypot(x - share * dx, y - share * dy);
       const index = row * ink.width + column;
-      // In 255 levels, as a saved picture has: whoever reads that gets the same.
+      // In 255 levels, as in a saved picture, so that reading the picture gives the same ink.
       ink.at[index] = Math.max(ink.at[index], Math.round(255 * Math.min(1, Math.max(0, covered))) / 255);
     }
   }
@@ -90,7 +90,7 @@ const stroke = (ink, [x0, y0], [x1, y1], radius) => {
 const EDGE = 0.1; // fainter ink does not decide where a drawing begins
 const BOX = 20 / 28; // share of the image's sides that MNIST gives to a digit
 
-// First row and column with ink, and those after the last; null where there is none.
+// The first row and column with ink, and those after the last; null if there is no ink.
 const bounds = ink => {
   let [top, left, bottom, right] = [Infinity, Infinity, 0, 0];
   ink.at.forEach((value, index) => {
@@ -103,7 +103,7 @@ const bounds = ink => {
   return bottom ? {top, left, bottom, right} : null;
 };
 
-// The part of the ink in another size, along rows: each pixel the mean of the area that it covers.
+// Resample part of the ink along its rows; each pixel becomes the mean of the area that it covers.
 const averagedRows = (ink, first, length, size) => {
   const result = blank(size, ink.width);
   const step = length / size;
@@ -127,7 +127,7 @@ const turned = ink => {
   return result;
 };
 
-// Where the drawing begins along the rows, for its centre of mass to come to the middle; nothing falls outside.
+// The row at which the drawing must begin for its centre of mass to be in the middle, without leaving the image.
 const offset = (digit, side) => {
   let [mass, moment] = [0, 0];
   digit.at.forEach((value, index) => {
@@ -137,7 +137,7 @@ const offset = (digit, side) => {
   return Math.min(Math.max(Math.floor(side / 2 - moment / mass + 0.5), 0), side - digit.height);
 };
 
-// A drawing as MNIST would hold it: scaled into the box, its centre of mass in the middle, as bytes.
+// Normalise a drawing as MNIST did: scale it into the box, put its centre of mass in the middle, and return bytes.
 const normalise = (ink, height, width) => {
   const pixels = new Uint8Array(height * width);
   const edges = bounds(ink);

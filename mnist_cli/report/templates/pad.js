@@ -1,11 +1,11 @@
-// The drawing pad: what is drawn or loaded, and what the model makes of it.
+// The drawing pad: the drawing or a loaded image, and the model's prediction.
 
 const data = JSON.parse(byId("pad-data").textContent);
 const shape = data.shape;
 const [height, width] = shape;
 const model = {weights: floatsOf(data.weights), bias: floatsOf(data.bias), zero: data.zero, step: data.step};
 const map = mapOf(data.map); // null: the inputs are the pixels
-const TALLEST = 420; // of a canvas on the page, in CSS pixels
+const TALLEST = 420; // the largest height of a canvas, in CSS pixels
 
 const drawing = byId("pad-drawing");
 const seen = byId("pad-seen");
@@ -34,11 +34,11 @@ const examine = () => {
 
 const strongestOf = cells => cells.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
 
-// On one scale for all classes of an image, so that they can be compared.
+// One scale for all classes of an image, so that they can be compared.
 const strongestEvidence = inputs => Math.max(...[...model.bias.keys()].map(
   k => strongestOf(cellsOf(data.grid, evidence(model, inputs, k)))));
 
-// What speaks for a class, or for it and against another: term by term of the sum, and cell by cell.
+// Evidence for a class, or for it and against another one, by term of the sum and by cell.
 const compared = (state, k, other) => {
   const [minus, bias, logit] = other === null
     ? [null, 0, 0] : [evidence(model, state.inputs, other), model.bias[other], state.logits[other]];
@@ -46,7 +46,7 @@ const compared = (state, k, other) => {
   return {terms, cells: cellsOf(data.grid, terms), bias: model.bias[k] - bias, logit: state.logits[k] - logit};
 };
 
-// Each part of a feature map with its evidence, and a square for each of its grids: the redder, the more against.
+// List each part of a feature map with its evidence and a square for each of its grids; redder is more against.
 const listParts = sums => {
   const strongest = Math.max(1e-9, ...sums.flat().map(Math.abs));
   byId("pad-parts").replaceChildren(...sums.flatMap((ofMaps, index) => {
@@ -64,7 +64,7 @@ const listParts = sums => {
   }));
 };
 
-// Many classes have a list that scrolls: the predicted one is brought into its middle, unless somebody is choosing.
+// If the list of classes scrolls, centre the predicted one, unless the user is choosing a class.
 const keepInView = row => {
   const list = row.parentElement;
   const [at, box] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
@@ -114,7 +114,7 @@ const show = () => {
   return state;
 };
 
-// Screen readers hear a result when something is finished, not at every movement.
+// Screen readers get a result after every action, not at every movement.
 const announce = text => {
   const state = show();
   const result = state.empty ? "The pad is empty." : `The model says ${data.classes[state.predicted]}, ` +
@@ -161,7 +161,7 @@ if (data.first !== null) loadImage(data.first);
 pad.paint();
 show();
 
-// For the console: the same functions that the page uses.
+// For the console and tests: the functions that the page uses.
 window.mnistReport = {
   data, model, map, pad, examine, evidence, cellsOf, byMap, featuresOf, seenBy, normalise, logits, softmax, loadImage,
   ink: pad.ink, enlarged: pad.enlarged,

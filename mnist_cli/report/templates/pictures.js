@@ -1,4 +1,4 @@
-// The other pictures of the report: what a pixel weighs, and the images behind a cell of the confusion matrix.
+// The other pictures of the report: the weights of a pixel, and the images behind a cell of the confusion matrix.
 
 if (!map) document.querySelectorAll(".weights img").forEach(picture => picture.addEventListener("pointermove", event => {
   const box = picture.getBoundingClientRect();
@@ -9,14 +9,14 @@ if (!map) document.querySelectorAll(".weights img").forEach(picture => picture.a
   byId("weights-pixel").textContent = `Row ${row}, column ${column}: ${weights.join(", ")}`;
 }));
 
-let greys = null; // the images of all cells, once somebody asks for one
+let greys = null; // the images of all cells, inflated when the first cell is opened
 const openCell = async (label, predicted) => {
   const {rows, images} = data.cells;
   greys ??= inflated(images).then(bytes => greysOf(bytes, 0, rows.length * height * width));
   const pixels = await greys;
   const chosen = [...rows.keys()].filter(index => rows[index][0] === label && rows[index][1] === predicted);
   byId("cell-title").textContent = `${data.classes[label]} read as ${data.classes[predicted]}` +
-    (chosen.length ? `: ${chosen.length} of them, in four greys` : ": there was no room for these images");
+    (chosen.length ? `: ${chosen.length} of them, in four greys` : ": these images did not fit into the page");
   byId("cell-images").replaceChildren(...chosen.map(index => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];

@@ -1,7 +1,7 @@
-"""Waiting for other workers beside TensorFlow, which waits in C++, where no signal handler of Python's runs.
+"""Waiting for other workers outside TensorFlow, which waits in C++, where Python's signal handlers do not run.
 
-Work that may wait for somebody who is gone is done in a thread of its own; the main thread waits for it, hears signals,
-and goes on without it when its time is over.
+Work that may wait for a worker that is gone runs in its own thread. The main thread waits for it, handles signals, and
+goes on without it after a timeout.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import tensorflow as tf
-from tensorflow.python.eager import context  # nothing public starts the servers
+from tensorflow.python.eager import context  # no public API starts the servers
 
 from mnist_cli.errors import Interrupted, WorkerLost
 from mnist_cli.signals import StopRequest, take_signals_back
 
 ResultT = TypeVar("ResultT")
 
-_LOOK = 0.1  # seconds
-# For the others to come as far as this worker, after a signal; schedulers end a process 30 s after its SIGTERM.
+_POLL = 0.1  # seconds
+# Seconds for the other workers to catch up after a signal; schedulers kill a process 30 s after its SIGTERM.
 _GRACE = 10.0
 
 
-# With this, workers that were stopped together, by Ctrl-Z, go on together days later.
+# So long that workers which were stopped together, by Ctrl-Z, can go on together days later.
 _PATIENT_HEARTBEAT = 7 * 24 * 3600 * 1000  # milliseconds
 
 
-def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRequest) -> ResultT:
-    """Return what `work` returns, or raise what it raises; where it does not end, the thread stays behind.
+def wait_interruptibly(work: Callable[[], ResultT], seconds: float | None, stop: StopRequest) -> ResultT:
+    """Return what `work` returns, or raise what it raises; if it does not end, its thread is left behind.
 
     Args:
-        work: what may wait.
-        seconds: for how long at most.
-        stop: set by a signal handler that does not raise anything.
+        work: a call that may wait.
+        seconds: the longest time to wait; None: no limit.
+        stop: set by a signal handler that does not raise.
 
     Raises:
-        WorkerLost: the time is over.
-        Interrupted: `stop` was set, and nothing came of `work` for ten seconds.
+        WorkerLost: the time is up.
+        Interrupted: `stop` was set, and `work` did not end within ten seconds.
     """
     answers: queue.SimpleQueue[tuple[ResultT | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             answers.put((work(), None))
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the main thread raises it
+        except BaseException as error:  # noqa: BLE001  # raised again in the main thread
             answers.put((None, error))
 
     threading.Thread(target=run, name="wait-for-workers", daemon=True).start()
     started, stopped = time.monotonic(), None
     while True:
         with contextlib.suppress(queue.Empty):
-            result, error = answers.get(timeout=_LOOK)
+            result, error = answers.get(timeout=_POLL)
             if error is not None:
                 raise error
-            return result  # type: ignore[return-value]  # there is one where there is no error
+            return result  # type: ignore[return-value]  # never None without an error
         take_signals_back()
         now = time.monotonic()
         if seconds is not None and now - started > seconds:
@@ -75,9 +75,9 @@ def wait_beside(work: Callable[[], ResultT], seconds: float | None, stop: StopRe
 
 @contextlib.contextmanager
 def patient_heartbeat() -> Iterator[None]:
-    """Let the servers that start meanwhile take nobody who is silent for lost; for workers that somebody else watches.
+    """Make servers started meanwhile tolerate silent workers; for workers that another process watches.
 
-    TensorFlow's strategy has no setting for it, and leaves it to what it calls here.
+    TensorFlow's strategy has no setting for the heartbeat, so this replaces the function that it calls.
     """
     made = context.context()
     made.configure_coordination_service = functools.partial(
@@ -86,20 +86,20 @@ def patient_heartbeat() -> Iterator[None]:
     try:
         yield
     finally:
-        del made.configure_coordination_service  # the method of its class is there again
+        del made.configure_coordination_service  # uncovers the method of the class again
 
 
 @contextlib.contextmanager
-def collective_start_beside() -> Iterator[None]:
-    """Let TensorFlow's call that waits for the servers of all workers leave the other threads of Python running.
+def interruptible_start() -> Iterator[None]:
+    """Let other Python threads run during TensorFlow's call that waits for the servers of all workers.
 
-    Its own wrapper holds Python's lock meanwhile, so that nothing could end the process but SIGKILL.
+    TensorFlow's own wrapper holds Python's lock meanwhile, so that only SIGKILL could end the process.
     """
     module, name = context.pywrap_tfe, "TFE_EnableCollectiveOps"
     original = getattr(module, name, None)
     library = ctypes.CDLL(None)
     if original is None or not all(hasattr(library, each) for each in (name, "TF_NewStatus", "TF_GetCode")):
-        yield  # another TensorFlow, which waits as it does
+        yield  # a version of TensorFlow without these functions; leave its call as it is
         return
 
     def enable(handle: Any, cluster: bytes) -> None:
