@@ -157,7 +157,7 @@ def refuse_links(path: Path, root: Path) -> None:
     raise AssertionError(f"{path} is not in {root}")
 
 
-def refuse_dangling(folder: Path) -> None:
+def check_no_dangling_link(folder: Path) -> None:
     """Refuse a dangling link, such as one to a disk that is not mounted: no folder can be created there.
 
     Raises:
@@ -193,7 +193,7 @@ def remove(path: Path, root: Path) -> None:
         raise
 
 
-def remove_at_once(path: Path, root: Path) -> None:
+def remove_atomically(path: Path, root: Path) -> None:
     """Remove something that readers may be using: if we are killed, it is whole or gone. Otherwise as `remove`."""
     refuse_links(path.parent, root)
     doomed = temporary_beside(path)

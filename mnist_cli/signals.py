@@ -57,7 +57,7 @@ def deferred_signals() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def take_signals_back() -> None:
+def reinstall_signal_handlers() -> None:
     """Reinstall this process's signal handlers where a library has replaced them.
 
     TensorFlow replaces that of SIGTERM when its servers start. Outside the main thread this does nothing.

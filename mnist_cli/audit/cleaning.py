@@ -70,7 +70,7 @@ def clean(config: Config, artifacts: Artifacts, command: str = "mnist clean", wa
     Every file is read again first, since the files that are kept must not be damaged.
 
     Raises:
-        Locked: another run is at work in the folder.
+        Locked: another run is in progress in the folder.
         InputError: the folder of a stage is a link.
         OSError: something cannot be removed.
     """
@@ -79,7 +79,7 @@ def clean(config: Config, artifacts: Artifacts, command: str = "mnist clean", wa
         found = removable(config, artifacts)
         for one in found:
             for path in one.paths:
-                files.remove_at_once(path, artifacts.root)
+                files.remove_atomically(path, artifacts.root)
         artifacts.digests.save()
     return found
 

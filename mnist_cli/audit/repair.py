@@ -36,7 +36,7 @@ def repair(request: Request, checks: Iterable[Check]) -> list[StageResult]:
 
     Raises:
         InputError: a stage has to run, and one that it reads from is not up to date.
-        Locked: another run is at work in the folder.
+        Locked: another run is in progress in the folder.
         MnistError: a stage failed; what was published before is unchanged.
         OSError: the artifacts folder cannot be written.
     """
@@ -93,7 +93,7 @@ def _clear_the_way(request: Request, wrong: list[Check]) -> None:
         request.artifacts.digests.forget()
         for check in wrong:
             if check.checkpoint is not None:
-                files.remove_at_once(check.checkpoint, request.artifacts.root)
+                files.remove_atomically(check.checkpoint, request.artifacts.root)
                 request.progress.note(f"removed the damaged {check.name}: {check.problem}")
             elif check.stage == EXPORTS:
                 export = request.artifacts.folder(f"{EXPORTS}/{check.name.partition('/')[0]}")

@@ -108,7 +108,7 @@ def _how_to_go_on(error: Interrupted) -> str:
     if error.reached is None:
         return f"run '{command_line(typed)}' to start it again"
     again = [word for word in typed if word not in ("--restart", "--force")]
-    return f"run '{command_line(again)}' to go on from {error.reached}"
+    return f"run '{command_line(again)}' to resume from {error.reached}"
 
 
 def _report(session: Session, error: MnistError | Interrupted) -> int:

@@ -90,8 +90,8 @@ class LineProgress(Progress):
         amount, *rest = self._task.parts(done, detail)
         if self._clock() - self._last >= _LINE_INTERVAL:
             self._last = self._clock()
-            told = f" ({', '.join(rest)})" if rest else ""
-            _Forgiving(sys.stderr).write(f"{self._task.label}: {amount}{told}\n")
+            details = f" ({', '.join(rest)})" if rest else ""
+            _Forgiving(sys.stderr).write(f"{self._task.label}: {amount}{details}\n")
 
     def note(self, message: str) -> None:
         """Print the note."""

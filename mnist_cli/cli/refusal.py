@@ -39,32 +39,32 @@ def refusal(error: Exception, arguments: Sequence[str], everything: Callable[[],
     """
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "mnist"
-    told, hint = _message(error).rstrip("."), f"run '{path} --help'"
+    message, hint = _message(error).rstrip("."), f"run '{path} --help'"
     if option := getattr(error, "option_name", None):
-        told, hint = _unknown_option(error, str(option), arguments, everything(), hint)
+        message, hint = _unknown_option(error, str(option), arguments, everything(), hint)
     elif arguments and context is not None and f"--{arguments[0]}" in _options(context.command):
-        told, hint = told.partition(". ")[0], f"run 'mnist --{arguments[0]}'"
-    return UsageError(told, hint=hint)
+        message, hint = message.partition(". ")[0], f"run 'mnist --{arguments[0]}'"
+    return UsageError(message, hint=hint)
 
 
 def _unknown_option(error: Any, option: str, arguments: Sequence[str], group: Any, usual_hint: str) -> tuple[str, str]:
     """Return message and hint for an option that the command does not have."""
-    told = printable(f"No such option: {option}")
+    message = printable(f"No such option: {option}")
     if (meant := SHORT_NAMES.get(option.lstrip("-"))) and (full := f"--{meant.replace('_', '-')}") in _options(
         error.ctx.command
     ):
-        return f"{told}; did you mean '{full}'?", usual_hint
+        return f"{message}; did you mean '{full}'?", usual_hint
     takers = [name for name, command in group.commands.items() if option in _options(command)]
     if error.ctx.parent is None:  # the option stands before the command
         for at, word in enumerate(arguments):
             if word in takers:
                 again = [word, *arguments[:at], *arguments[at + 1 :]]
-                return told, f"options go after the command: 'mnist {printable(shlex.join(again), 1000)}'"
+                return message, f"options go after the command: 'mnist {printable(shlex.join(again), 1000)}'"
     elif takers:
         named = " and ".join(f"'mnist {name}'" for name in takers)
-        return f"{told}; {named} {'take' if takers[1:] else 'takes'} it", f"run 'mnist {takers[0]} --help'"
+        return f"{message}; {named} {'take' if takers[1:] else 'takes'} it", f"run 'mnist {takers[0]} --help'"
     near = [name for name in getattr(error, "possibilities", None) or () if name != "--help"]
-    return (f"{told}; did you mean '{near[0]}'?" if near else told), usual_hint
+    return (f"{message}; did you mean '{near[0]}'?" if near else message), usual_hint
 
 
 def _options(command: Any) -> set[str]:
@@ -72,16 +72,16 @@ def _options(command: Any) -> set[str]:
 
 
 def _message(error: Any) -> str:
-    told = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
     parameter = getattr(error, "param", None)
     if parameter is None:
-        return printable(told)
+        return printable(message)
     name = _name(parameter)
     if type(error).__name__ == "MissingParameter":
-        choices = re.search(r"Choose from:\s*(.*)", told, re.DOTALL)
+        choices = re.search(r"Choose from:\s*(.*)", message, re.DOTALL)
         expected = listed(re.split(r",\s*", choices[1].strip().rstrip(".")), "or") if choices else "a value"
         return f"{name}: expected {expected}; received none"
-    words = _words(str(getattr(error, "message", told)), error.__cause__)
+    words = _words(str(getattr(error, "message", message)), error.__cause__)
     return printable(f"{name}: {words}")
 
 

@@ -51,14 +51,14 @@ def list_runs(session: Session) -> None:
     for run in reversed(whole):
         evaluation = run.evaluations.get("test")
         accuracies = [run.train.metrics.get("validation_accuracy"), evaluation and evaluation.metrics.get("accuracy")]
-        told = [percent(value) if isinstance(value, int | float) else "-" for value in accuracies]
+        shown = [percent(value) if isinstance(value, int | float) else "-" for value in accuracies]
         star = "*" if run.id == published else " "
         created = run.record.created[:16].replace("T", " ")
         session.output.columns(
             (f"{star} {run.id}", 10),
             (created, 16),
-            (told[0].rjust(10), 10),
-            (told[1].rjust(8), 8),
+            (shown[0].rjust(10), 10),
+            (shown[1].rjust(8), 8),
             (_unusual(session, run), 0),
         )
     for broken in damaged:

@@ -77,7 +77,7 @@ class Session:
             UsageError: it is a file, or its name is not UTF-8.
             InputError: it is a dangling link, or its path goes through one.
         """
-        from mnist_cli.files import refuse_dangling
+        from mnist_cli.files import check_no_dangling_link
         from mnist_cli.pipeline.artifacts import Artifacts
 
         named = os.environ.get("MNIST_ARTIFACTS")
@@ -88,7 +88,7 @@ class Session:
             raise UsageError(f"{printable(root)}: expected a name in UTF-8 for the artifacts folder") from None
         if root.exists() and not root.is_dir():
             raise UsageError(f"{printable(root)}: expected a folder for the artifacts; received a file")
-        refuse_dangling(root)
+        check_no_dangling_link(root)
         return Artifacts(root, self.pipeline)
 
     def digest_of(self, path: Path) -> str:

@@ -97,11 +97,11 @@ def _print_exports(session: Session, by_stage: dict[str, StageStatus]) -> None:
     ]
     session.output.document(exports=exports)
     for one in exports:
-        told = one.why()
+        text = one.why()
         if one.fresh and one.manifest is not None:
             found = one.manifest.metrics.get("verified")
-            told = f"same answers {found['same']:,} of {found['images']:,}" if found else "not verified"
-        session.output.columns((FOLDER, 11), (one.state, 11, _COLOURS[one.state]), (f"{one.stage}: {told}", 0))
+            text = f"same answers {found['same']:,} of {found['images']:,}" if found else "not verified"
+        session.output.columns((FOLDER, 11), (one.state, 11, _COLOURS[one.state]), (f"{one.stage}: {text}", 0))
 
 
 def _print_resumable(session: Session, statuses: list[StageStatus], config: Config) -> None:
@@ -133,7 +133,7 @@ def print_statuses(session: Session, statuses: list[StageStatus]) -> None:
     """Print each stage: name, state, and the reasons or its result."""
     session.output.document(stages=statuses)
     for one in statuses:
-        told = one.why("\n")
+        text = one.why("\n")
         if not one.reasons and one.manifest is not None:
-            told = session.pipeline.summary(one.manifest.stage, one.manifest.metrics)
-        session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (told, 0))
+            text = session.pipeline.summary(one.manifest.stage, one.manifest.metrics)
+        session.output.columns((one.stage, 11), (one.state, 11, _COLOURS[one.state]), (text, 0))

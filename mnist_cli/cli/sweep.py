@@ -62,12 +62,12 @@ def sweep(
         results = pipeline.look(request, points)
         _print_table(session, results)
         return
-    told: list[PointResult] = []
+    reported: list[PointResult] = []
 
     def tell(result: PointResult) -> None:
-        told.append(result)
+        reported.append(result)
         session.output.append("points", _document(result))
-        session.output.note(f"point {len(told)} of {len(points)}: {result.point}: {_outcome(result)}")
+        session.output.note(f"point {len(reported)} of {len(points)}: {result.point}: {_outcome(result)}")
 
     gc.freeze()  # the objects made at start-up stay; see mnist_cli/__main__.py
     gc.enable()
@@ -89,9 +89,12 @@ def _print_table(session: Session, results: list[PointResult]) -> None:
     for result in results:
         run = result.run.id if result.run else "-"
         loss = result.run.train.metrics.get("validation_loss") if result.run else None
-        told = _outcome(result) + (f"  {short(loss)}" if loss is not None else "")
+        outcome = _outcome(result) + (f"  {short(loss)}" if loss is not None else "")
+        outcome = "" if outcome == "waiting" else outcome
         state = (result.state.value, 9, _COLOURS[result.state])
-        session.output.columns((run, 9), (str(result.point), width), state, ("" if told == "waiting" else told, 0))
+        session.output.columns(
+            (run, 9), (str(result.point), width), state, ("" if outcome == "waiting" else outcome, 0)
+        )
     session.output.document(points=list(map(_document, results)))
 
 

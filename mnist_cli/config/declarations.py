@@ -60,13 +60,13 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class Conflict:
     """A value that is valid by itself but not together with others.
 
     Attributes:
         path: the parameter that is wrong.
         problem: what is wrong with it.
-        owners: the paths of the others; if one of them is invalid by itself, the misfit is not reported.
+        owners: the paths of the others; if one of them is invalid by itself, the conflict is not reported.
     """
 
     path: str
@@ -110,7 +110,7 @@ class Section:
             except Wrong as wrong:
                 found = explained(wrong, declared, value)
                 problems += [f"{dotted((declared.path, *place))}: {problem}" for place, problem in found]
-        problems = problems or [f"{misfit.path}: {misfit.problem}" for misfit in self.misfits(None)]
+        problems = problems or [f"{conflict.path}: {conflict.problem}" for conflict in self.conflicts(None)]
         if problems:
             raise ConfigError(problems)
 
@@ -138,8 +138,8 @@ class Section:
             object.__setattr__(made, declared.name, values.get(declared.name, declared.default))
         return made
 
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # some sections check others
-        """Yield the values that do not fit together; with a configuration, also those that misfit other sections."""
+    def conflicts(self, config: Config | None) -> Iterator[Conflict]:  # noqa: ARG002  # some sections check others
+        """Yield the values that do not fit together; with a configuration, also those that conflict other sections."""
         yield from ()
 
     def decisive(self) -> dict[str, Any]:
@@ -240,10 +240,10 @@ class Declarations:
         made = {name: kind.of_checked(by_section.get(name, {})) for name, kind in self.sections.items()}
         return Config(self.general.of_checked(by_section.get("", {})), made)
 
-    def misfits(self, config: Config) -> Iterator[Misfit]:
+    def conflicts(self, config: Config) -> Iterator[Conflict]:
         """Yield every value that does not fit the others."""
         for owner in (config.general, *config.sections.values()):
-            yield from owner.misfits(config)
+            yield from owner.conflicts(config)
 
     def unknown(self, path: str) -> str:
         """Return the message for an unknown key, with the nearest known one."""

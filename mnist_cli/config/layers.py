@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnist_cli.config.declarations import Config, Declarations, Misfit, explained
+from mnist_cli.config.declarations import Config, Conflict, Declarations, explained
 from mnist_cli.config.kinds import KeyPath, Wrong, dotted
 from mnist_cli.config.yaml_document import Place
 from mnist_cli.errors import ConfigError
@@ -59,7 +59,7 @@ class Layers:
             self.inner_origins |= {key: place for key, place in other.inner_origins.items() if key[0] == path}
         return overridden
 
-    def settle_replaced(self, typed: set[str]) -> None:
+    def drop_replaced(self, typed: set[str]) -> None:
         """Let the typed one of two parameters win: `--steps` even if the file sets `epochs`."""
         for path, declared in self.declarations.keys.items():
             if declared.replaces is None or declared.replaces not in typed:
@@ -84,13 +84,13 @@ class Layers:
                 wrong.add(path)
                 self.problems += self._invalid(path, mistake)
         config = self.declarations.of_checked(right)
-        for misfit in self.declarations.misfits(config):
-            if wrong.isdisjoint({misfit.path, *misfit.owners}):
-                self.problems.append((self._origin_of(misfit), f"{misfit.path}: {misfit.problem}"))
+        for conflict in self.declarations.conflicts(config):
+            if wrong.isdisjoint({conflict.path, *conflict.owners}):
+                self.problems.append((self._origin_of(conflict), f"{conflict.path}: {conflict.problem}"))
         return config
 
-    def _origin_of(self, misfit: Misfit) -> Origin:
-        blamed = (misfit.path, *misfit.owners)
+    def _origin_of(self, conflict: Conflict) -> Origin:
+        blamed = (conflict.path, *conflict.owners)
         return next((self.origins[path] for path in blamed if path in self.origins), Origin("the defaults"))
 
     def _invalid(self, path: str, mistake: Wrong) -> Iterator[tuple[Origin, str]]:
@@ -115,10 +115,10 @@ class Layers:
             mistakes: typed settings that could not be read at all.
         """
         ordered = sorted(self.problems, key=lambda problem: problem[0].place or (float("inf"), 0))
-        return cut_to_a_screen([f"{origin}: {message}" for origin, message in ordered], mistakes)
+        return shortened_config_error([f"{origin}: {message}" for origin, message in ordered], mistakes)
 
 
-def cut_to_a_screen(problems: Sequence[str], mistakes: Sequence[ConfigError] = ()) -> ConfigError:
+def shortened_config_error(problems: Sequence[str], mistakes: Sequence[ConfigError] = ()) -> ConfigError:
     """Return one error with at most PROBLEM_LIMIT problems, those of `mistakes` last."""
     typed = [problem for mistake in mistakes for problem in mistake.problems]
     lines = list(dict.fromkeys([*problems, *typed]))

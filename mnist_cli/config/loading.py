@@ -113,14 +113,14 @@ def load_config(
     found = _read_file(layers, file)
     for path, value in (kept or {}).items():
         layers.put(path, value, Origin("an earlier command"))
-    layers.settle_replaced(set(kept or {}))
+    layers.drop_replaced(set(kept or {}))
     for override in overrides:
         if override.path in declarations.keys:
             layers.put(override.path, override.value, Origin(override.source))
         else:
             problem = f"{printable(override.path)}: {declarations.unknown(override.path)}"
             layers.problems.append((Origin(override.source), problem))
-    layers.settle_replaced({override.path for override in overrides})
+    layers.drop_replaced({override.path for override in overrides})
     hidden = _put_recipes_below(layers)
     config = replace(layers.config(), digest_of=digest_of)
     if layers.problems or mistakes:

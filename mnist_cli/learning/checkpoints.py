@@ -166,12 +166,12 @@ class Checkpoints:
         # The checkpoint just written stays, even if a longer run left later ones.
         others = [folder for folder in self._newest_first() if folder != target]
         for folder in others[max(0, self._keep - 1) :]:
-            files.remove_at_once(folder, self._all)
+            files.remove_atomically(folder, self._all)
 
     def clear(self) -> None:
         """Remove every checkpoint of the course."""
         for folder in self._newest_first():
-            files.remove_at_once(folder, self._all)
+            files.remove_atomically(folder, self._all)
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # fails if anything else is in it
 
@@ -206,21 +206,21 @@ class Checkpoints:
         """Remove the oldest other courses, and damaged checkpoints of this one, which are in the way."""
         others = [course for course in courses(self._all) if course != self._folder]
         for course in others[_OTHER_COURSES:]:
-            files.remove_at_once(course, self._all)
+            files.remove_atomically(course, self._all)
         for old in newest_first(self._all):  # from versions without courses
             if not old.is_symlink():
-                files.remove_at_once(old, self._all)
+                files.remove_atomically(old, self._all)
         for folder in self._newest_first():
             try:
                 is_own = read_state(folder)["course"] == self._course
             except Damaged:
                 is_own = False
             if not is_own:
-                files.remove_at_once(folder, self._all)
+                files.remove_atomically(folder, self._all)
 
     def _replace(self, temporary: Path, target: Path) -> None:
         if target.exists():
-            files.remove_at_once(target, self._all)
+            files.remove_atomically(target, self._all)
         system.replace(temporary, target)
         files.sync_folder(self._folder)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mnist_cli.config.declarations import Config, Misfit, Section, parameter
+from mnist_cli.config.declarations import Config, Conflict, Section, parameter
 from mnist_cli.config.kinds import boolean, matching, number, one_of, optional, or_word, whole
 from mnist_cli.errors import ConfigError
 from mnist_cli.learning.distributed.setting import DEVICE_PATTERN, STRATEGIES, unusable_device
@@ -192,7 +192,7 @@ class TrainSettings(Section):
         """Return the number of steps of the run; the last one may reach into the next epoch."""
         return self.steps if self.epochs is None else math.ceil(self.epochs * examples / self.batch(examples))
 
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:
+    def conflicts(self, config: Config | None) -> Iterator[Conflict]:
         """Yield each value that would have no effect, or that contradicts another."""
         problem: str | None
         for kind, table in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
@@ -201,16 +201,16 @@ class TrainSettings(Section):
                 if getattr(self, name) is not None and name not in table[chosen]:
                     having = " and ".join(other for other in table if name in table[other])
                     problem = f"the {kind} {chosen} has no such parameter; it belongs to {having}; expected null"
-                    yield Misfit(f"train.{name}", problem, (f"train.{kind}",))
+                    yield Conflict(f"train.{name}", problem, (f"train.{kind}",))
         if problem := unusable_device(self.device, self.strategy):
-            yield Misfit("train.device", problem, ("train.strategy",))
+            yield Conflict("train.device", problem, ("train.strategy",))
         # The steps of an epoch are known only with the store; `check_data` checks again then.
         if self.epochs is None and (problem := self._excess_warmup(self.steps)):
-            yield Misfit("train.warmup_steps", problem, ("train.schedule", "train.steps", "train.epochs"))
+            yield Conflict("train.warmup_steps", problem, ("train.schedule", "train.steps", "train.epochs"))
         if config is not None and not config.value("preprocess.validation_size"):
             for name in self._needing_validation():
                 problem = "needs preprocess.validation_size above 0"
-                yield Misfit(f"train.{name}", problem, ("preprocess.validation_size",))
+                yield Conflict(f"train.{name}", problem, ("preprocess.validation_size",))
 
     def check_data(self, examples: int, validation: int) -> None:
         """Check that the settings fit a store.

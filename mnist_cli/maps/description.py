@@ -27,7 +27,7 @@ from typing import Any
 from mnist_cli import files
 from mnist_cli.config import kinds
 from mnist_cli.config.kinds import KeyPath, Kind, Wrong, dotted, shown
-from mnist_cli.config.layers import cut_to_a_screen
+from mnist_cli.config.layers import shortened_config_error
 from mnist_cli.config.yaml_document import SIZE_LIMIT, read_yaml
 from mnist_cli.maps import GAUSSIANS, KERNELS, MAPS, PIXELS
 from mnist_cli.text import printable
@@ -76,7 +76,7 @@ def find_map(value: str, folder: Path = Path()) -> Description:
     try:
         return read_map(value, folder)
     except Wrong as wrong:
-        raise cut_to_a_screen([f"features.map: {problem}" for _, problem in wrong.problems if problem]) from None
+        raise shortened_config_error([f"features.map: {problem}" for _, problem in wrong.problems if problem]) from None
 
 
 def read_map(value: object, folder: Path = Path()) -> Description:

@@ -146,7 +146,7 @@ def _by_file(file: MutexFile, root: Path, wait: float, reason: str) -> MutexFile
 
 def _held_by_file(file: MutexFile, root: Path, reason: str) -> Locked:
     return Locked(
-        f"{printable(root)}: another run is at work there: {file.holder()}\n{printable(file.path)} names it ({reason})",
+        f"{printable(root)}: another run is in progress: {file.holder()}\n{printable(file.path)} names it ({reason})",
         hint="wait for it, or give --wait SECONDS; if that process is dead, remove the file",
     )
 
@@ -165,7 +165,7 @@ def _acquire(lock: FileLock, root: Path, wait: float) -> None:
                 wait = _MOMENT
                 continue
             raise Locked(
-                f"{printable(root)}: another run is at work there: {_holder(root)}",
+                f"{printable(root)}: another run is in progress: {_holder(root)}",
                 hint="wait for it, or give --wait SECONDS",
             ) from None
 

@@ -30,7 +30,7 @@ def run(request: Request) -> list[StageResult]:
         InputError: a stage that comes before the first requested one is not up to date, or a folder is in the place of
             an output file.
         NotAsLocked: from a callback: a stage's outputs are not those in the lock file.
-        Locked: another run is at work in the folder.
+        Locked: another run is in progress in the folder.
         NothingToTrain: on a worker whose chief has nothing to train.
         MnistError: a stage failed; what was published before is unchanged.
         OSError: the artifacts folder cannot be read or written.

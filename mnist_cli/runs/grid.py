@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli.config.declarations import Config
-from mnist_cli.config.layers import cut_to_a_screen
+from mnist_cli.config.layers import shortened_config_error
 from mnist_cli.config.loading import Override, load_config
 from mnist_cli.config.template import yaml_value
 from mnist_cli.config.yaml_document import read_yaml
@@ -137,7 +137,7 @@ def _error(problems: dict[str, list[str]], dimensions: int, mistakes: Sequence[C
     lines = []
     for problem, where in problems.items():
         lines.append(f"{problem} (first at {printable(where[0])})" if dimensions > 1 else problem)
-    return cut_to_a_screen(lines, mistakes)
+    return shortened_config_error(lines, mistakes)
 
 
 def _check(pipeline: Pipeline, points: list[Point], varied: list[str]) -> None:

@@ -57,7 +57,7 @@ class RunKeeper:
     def complete(self, results: list[StageResult], command: str) -> None:
         """Make missing records, left by a killed run or by an evaluation that holds for another run too.
 
-        The records of the stages that have just run were already tried. If another run is at work, or the folder
+        The records of the stages that have just run were already tried. If another run is in progress, or the folder
         cannot be written, the next run makes them.
         """
         lacking = [result.manifest for result in results if not result.is_new and self._lacks(result.manifest)]

@@ -124,7 +124,7 @@ def remove_run(root: Path, name: str) -> None:
         InputError: the folder of the runs is a link.
         OSError: the run cannot be removed.
     """
-    files.remove_at_once(root / FOLDER / name, root)
+    files.remove_atomically(root / FOLDER / name, root)
 
 
 def surplus(artifacts: Artifacts, keep: int) -> list[str]:

@@ -90,7 +90,7 @@ def sweep(request: Request, points: list[Point], report: Callable[[PointResult],
     Raises:
         TrainingDiverged: all points diverged.
         Interrupted: on SIGINT or SIGTERM; the next call resumes from there.
-        Locked: another run is at work in the folder.
+        Locked: another run is in progress in the folder.
         InputError: a folder of the points is a link.
         MnistError: the data are missing, or a point failed other than by diverging.
         OSError: a file cannot be written.

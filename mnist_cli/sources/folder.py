@@ -13,7 +13,7 @@ from mnist_cli.datasets.folders import places
 from mnist_cli.formats.byte_stream import MAX_DEFLATE_RATIO
 from mnist_cli.sources import wrappers
 from mnist_cli.sources.failures import MirrorError
-from mnist_cli.sources.identify import what_it_is
+from mnist_cli.sources.identify import description_of
 from mnist_cli.sources.mirrors import FolderMirror
 from mnist_cli.sources.partial import PartialFile
 from mnist_cli.sources.time_limits import TimeLimits
@@ -88,7 +88,7 @@ def copy_file(source: Path, partial: PartialFile, time_limits: TimeLimits, repor
     wanted = partial.wanted
     try:
         if _size(source) != wanted.size:
-            raise MirrorError(f"has {what_it_is(source, wanted)}")
+            raise MirrorError(f"has {description_of(source, wanted)}")
         file = files.open_regular(source)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError from None
@@ -108,7 +108,7 @@ def copy_file(source: Path, partial: PartialFile, time_limits: TimeLimits, repor
             done += len(block)
             report(done)
     if not partial.is_right():
-        reason = f"has {what_it_is(partial.path, wanted)}"
+        reason = f"has {description_of(partial.path, wanted)}"
         partial.cut(0)
         raise MirrorError(reason)
 

@@ -15,7 +15,7 @@ from mnist_cli.progress import Progress
 from mnist_cli.sources import ALREADY_THERE, GENERATED
 from mnist_cli.sources.download import Downloader
 from mnist_cli.sources.folder import rewrapped
-from mnist_cli.sources.identify import what_it_is
+from mnist_cli.sources.identify import description_of
 from mnist_cli.sources.partial import PartialFile, drop_empty, is_right, publish_all, tidy
 from mnist_cli.text import printable
 
@@ -145,7 +145,7 @@ def _missing(wanted: Mapping[str, DataFile], place: Place) -> list[str]:
             try:
                 if is_right(path, file):
                     continue
-                problem = f"is {what_it_is(path, file)}" if file.size else "cannot be verified"
+                problem = f"is {description_of(path, file)}" if file.size else "cannot be verified"
             except OSError as error:
                 problem = f"cannot be read ({error.strerror})"
             place.progress.warn(f"{printable(path)} {problem}; it will be replaced once all files are verified")

@@ -32,7 +32,7 @@ def page_or_pointer(head: bytes) -> str | None:
     return None
 
 
-def what_it_is(path: Path, wanted: DataFile) -> str:
+def description_of(path: Path, wanted: DataFile) -> str:
     """Return in a few words what the wrong file at `path` seems to be.
 
     Args:

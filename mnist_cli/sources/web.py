@@ -14,7 +14,7 @@ from mnist_cli.sources import answers, proxies
 from mnist_cli.sources.connecting import Adapter
 from mnist_cli.sources.exchange import Exchange
 from mnist_cli.sources.failures import MirrorError, ProxyError, RangeError, TransientError
-from mnist_cli.sources.identify import page_or_pointer, what_it_is
+from mnist_cli.sources.identify import description_of, page_or_pointer
 from mnist_cli.sources.mirrors import WebMirror
 from mnist_cli.sources.partial import PartialFile
 from mnist_cli.sources.proxies import Proxy
@@ -222,7 +222,7 @@ class WebDownload:
             self._receive(before)
         if self._partial.is_right():
             return
-        reason = f"sends {what_it_is(self._partial.path, wanted)}"
+        reason = f"sends {description_of(self._partial.path, wanted)}"
         self._partial.cut(0)
         raise RangeError(reason) if before else MirrorError(reason)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli import files
-from mnist_cli.config.declarations import Config, Misfit, Section, parameter
+from mnist_cli.config.declarations import Config, Conflict, Section, parameter
 from mnist_cli.config.kinds import boolean, name_or_file, number, whole
 from mnist_cli.datasets import find_dataset
 from mnist_cli.errors import ConfigError, InputError, Interrupted
@@ -74,17 +74,17 @@ class FeaturesSettings(Section):
 
         return find_map(self.map)
 
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:
+    def conflicts(self, config: Config | None) -> Iterator[Conflict]:
         """Yield settings that have no effect with pixels, and mistakes in a user's map."""
         if not self.is_active:
             for name in ("deskew", "copies"):
                 if getattr(self, name):
-                    yield Misfit(f"features.{name}", "needs features.map: expected a map other than pixels")
+                    yield Conflict(f"features.{name}", "needs features.map: expected a map other than pixels")
         elif self.map not in MAPS:
             try:
-                yield from (Misfit("features.map", problem) for problem in self._problems_with(config))
+                yield from (Conflict("features.map", problem) for problem in self._problems_with(config))
             except ConfigError as error:
-                yield from (Misfit("features.map", text.removeprefix("features.map: ")) for text in error.problems)
+                yield from (Conflict("features.map", text.removeprefix("features.map: ")) for text in error.problems)
 
     def _problems_with(self, config: Config | None) -> Iterator[str]:
         from mnist_cli.maps.ops import OutOfBounds

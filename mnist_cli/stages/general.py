@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cli import recipes
-from mnist_cli.config.declarations import Config, Misfit, Section, parameter
+from mnist_cli.config.declarations import Config, Conflict, Section, parameter
 from mnist_cli.config.kinds import Kind, located, whole
 from mnist_cli.datasets import DATASETS, find_dataset
 from mnist_cli.errors import ConfigError
@@ -74,13 +74,13 @@ class GeneralSettings(Section):
     )
     keep_runs: int = parameter(100, whole(1), "How many of the newest runs to keep in artifacts/runs", counts=False)
 
-    def misfits(self, config: Config | None) -> Iterator[Misfit]:  # noqa: ARG002  # it looks at no other section
+    def conflicts(self, config: Config | None) -> Iterator[Conflict]:  # noqa: ARG002  # it looks at no other section
         """Yield every mistake in the file that describes a user's data set."""
         try:
             if not isinstance(self.dataset, str) or self.dataset not in DATASETS:
                 find_dataset(self.dataset)
         except ConfigError as error:
-            yield from (Misfit("dataset", problem.removeprefix("dataset: ")) for problem in error.problems)
+            yield from (Conflict("dataset", problem.removeprefix("dataset: ")) for problem in error.problems)
 
 
 def data_identity(config: Config) -> str:

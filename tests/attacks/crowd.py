@@ -16,7 +16,7 @@ from tests.support.warm import Process
 
 PROCESSES = 8
 
-_LOCKED = re.compile(r"another run is at work there: 'mnist (\w+)', process (\d+), since")
+_LOCKED = re.compile(r"another run is in progress: 'mnist (\w+)', process (\d+), since")
 
 
 def crowd(scene: Scene, command: str, rounds: int, kill: bool = False) -> Figures:

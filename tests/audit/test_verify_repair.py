@@ -215,7 +215,7 @@ def test_a_run_beside_it_is_named(pipeline: Pipeline, tiny_mnist: Command, repai
     pipeline.run()
     with locked(pipeline.artifacts.root, "mnist train"):
         done = tiny_mnist("verify", *repair, code=7)
-    assert "another run is at work there: 'mnist train'" in done.err
+    assert "another run is in progress: 'mnist train'" in done.err
     tiny_mnist("verify")
 
 

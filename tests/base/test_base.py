@@ -115,7 +115,7 @@ def test_a_link_is_removed_and_what_it_points_to_stays(tmp_path: Path) -> None:
     assert not list((tmp_path / "root").iterdir())
 
 
-@pytest.mark.parametrize("remove", [files.remove, files.remove_at_once])
+@pytest.mark.parametrize("remove", [files.remove, files.remove_atomically])
 def test_nothing_is_removed_through_a_link(tmp_path: Path, remove: Callable[[Path, Path], None]) -> None:
     (tmp_path / "precious" / "folder").mkdir(parents=True)
     (tmp_path / "root").mkdir()

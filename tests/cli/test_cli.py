@@ -410,7 +410,7 @@ def test_the_hint_after_an_interruption_leaves_out_what_would_throw_the_work_awa
 
     monkeypatch.setattr("mnist_cli.pipeline.overrides.last_overrides", interrupted)
     done = mnist("train", "--steps", "500", "--restart", code=130)
-    assert "run 'mnist train --steps 500' to go on from step 300" in done.err
+    assert "run 'mnist train --steps 500' to resume from step 300" in done.err
 
 
 def test_artifacts_that_are_a_file_are_a_usage_error(empty: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_content_of_the_lock_file_does_not_matter(tmp_path: Path, content: b
 def test_a_holder_that_cannot_be_read_is_unknown(tmp_path: Path, content: bytes) -> None:
     with locked(tmp_path, "mnist run"):
         (tmp_path / ".lock-holder.json").write_bytes(content)
-        with pytest.raises(Locked, match="another run is at work there: unknown"), locked(tmp_path, "mnist train"):
+        with pytest.raises(Locked, match="another run is in progress: unknown"), locked(tmp_path, "mnist train"):
             pass
 
 

@@ -231,7 +231,7 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
     assert process.returncode == code, said
     reached = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("*/step-*"))
     command = "mnist train --workers 2 --steps 5000000 --set train.checkpoint_every=200"
-    assert f"run '{command}' to go on from step {reached}" in said[1]
+    assert f"run '{command}' to resume from step {reached}" in said[1]
 
 
 @pytest.mark.exhaustive

@@ -231,7 +231,7 @@ def test_a_killed_recording_leaves_nothing_that_looks_like_a_run(
     assert not list(pipeline.file("runs").glob(".tmp-*"))
 
 
-OPERATIONS = ("write_bytes", "write_json", "remove", "remove_at_once", "sync_folder")
+OPERATIONS = ("write_bytes", "write_json", "remove", "remove_atomically", "sync_folder")
 
 
 @pytest.mark.parametrize("rates", [(0.5,), (0.9, 0.8)], ids=["the same bits", "other bits"])

@@ -13,7 +13,7 @@ import pytest
 from mnist_cli.datasets import DATASETS, DataFile
 from mnist_cli.errors import UsageError
 from mnist_cli.sources.failures import DeadlineExceeded, MirrorError
-from mnist_cli.sources.identify import what_it_is
+from mnist_cli.sources.identify import description_of
 from mnist_cli.sources.mirrors import FolderMirror, WebMirror, parse_mirror
 from mnist_cli.sources.time_limits import Clock, SpeedGauge, TimeLimits
 
@@ -106,17 +106,17 @@ def write(folder: Path, content: bytes) -> Path:
 
 def test_an_uncompressed_idx_file_is_recognised(tmp_path: Path) -> None:
     path = write(tmp_path, bytes([0, 0, 8, 3]) + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c" + bytes(99))
-    assert what_it_is(path, WANTED) == "an uncompressed IDX file (60,000 × 28 × 28)"
+    assert description_of(path, WANTED) == "an uncompressed IDX file (60,000 × 28 × 28)"
 
 
 def test_another_whole_idx_file_is_recognised(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 5]) + b"12345"))
-    assert what_it_is(path, WANTED) == "another IDX file (5)"
+    assert description_of(path, WANTED) == "another IDX file (5)"
 
 
 def test_a_file_of_the_same_data_set_under_the_wrong_name_is_recognised(small: Small) -> None:
     labels = small.folder() / "t10k-labels-idx1-ubyte.gz"
-    assert what_it_is(labels, WANTED) == "t10k-labels-idx1-ubyte.gz of small"
+    assert description_of(labels, WANTED) == "t10k-labels-idx1-ubyte.gz of small"
 
 
 def test_a_file_of_a_data_set_that_looks_alike_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,19 +125,19 @@ def test_a_file_of_a_data_set_that_looks_alike_is_recognised(tmp_path: Path, mon
     alike = DataFile("t10k-labels-idx1-ubyte.gz", len(content), hashlib.sha256(content).hexdigest())
     other = dataclasses.replace(fashion, files={**fashion.files, "test-labels": alike})
     monkeypatch.setitem(DATASETS, "fashion-mnist", other)
-    assert what_it_is(write(tmp_path, content), WANTED) == "t10k-labels-idx1-ubyte.gz of fashion-mnist"
+    assert description_of(write(tmp_path, content), WANTED) == "t10k-labels-idx1-ubyte.gz of fashion-mnist"
 
 
 @pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08\x00garbage", b"\0\0\x08\x03\0", b"\0\0\x08\xff" * 99])
 def test_garbage_gets_a_name_and_no_traceback(tmp_path: Path, content: bytes) -> None:
-    said = what_it_is(write(tmp_path, content), WANTED)
+    said = description_of(write(tmp_path, content), WANTED)
     assert "truncated" in said or "another file" in said
 
 
 def test_a_truncated_real_file_is_recognised(real_mnist: Path, tmp_path: Path) -> None:
     wanted = DATASETS["mnist"].files["test-images"]
     path = write(tmp_path, (real_mnist / wanted.name).read_bytes()[:1_000_000])
-    assert what_it_is(path, wanted) == "a truncated file (1,000,000 of 1,648,877 bytes)"
+    assert description_of(path, wanted) == "a truncated file (1,000,000 of 1,648,877 bytes)"
 
 
 class Hand:

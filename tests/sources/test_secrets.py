@@ -229,7 +229,7 @@ def test_an_interruption_says_how_to_resume_without_the_secret(
     monkeypatch.setattr("mnist_cli.pipeline.runner.run", interrupted)
     mirror = f"https://{USER}:two words {PASSWORD}@host/?{SIGNATURE}"
     assert fetching("fetch", "--debug", "--mirror", mirror) == 130
-    assert "to go on from step 4" in fetching.seen
+    assert "to resume from step 4" in fetching.seen
     assert fetching.leaks() == []
 
 

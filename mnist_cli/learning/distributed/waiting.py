@@ -19,7 +19,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context  # no public API starts the servers
 
 from mnist_cli.errors import Interrupted, WorkerLost
-from mnist_cli.signals import StopRequest, take_signals_back
+from mnist_cli.signals import StopRequest, reinstall_signal_handlers
 
 ResultT = TypeVar("ResultT")
 
@@ -60,7 +60,7 @@ def wait_interruptibly(work: Callable[[], ResultT], seconds: float | None, stop:
             if error is not None:
                 raise error
             return result  # type: ignore[return-value]  # never None without an error
-        take_signals_back()
+        reinstall_signal_handlers()
         now = time.monotonic()
         if seconds is not None and now - started > seconds:
             raise WorkerLost(
