@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
-from setuptools import find_packages
 
 from tests.support import ROOT
 from tests.support.command_line import COMMAND, environment, mnist
@@ -158,8 +157,8 @@ def test_setuptools_is_pinned_as_new_as_the_build_needs() -> None:
 def test_a_wheel_has_every_file_of_the_package() -> None:
     package = ROOT / "mnist_cli"
     declared = PROJECT["tool"]["setuptools"]["package-data"]["mnist_cli"]
-    packages = find_packages(str(ROOT), include=PROJECT["tool"]["setuptools"]["packages"]["find"]["include"])
-    modules = {path for name in packages for path in (ROOT / name.replace(".", "/")).glob("*.py")}
+    # setuptools finds the folders that have an __init__.py, and takes their modules.
+    modules = {path for path in package.rglob("*.py") if (path.parent / "__init__.py").exists()}
     packed = modules | {path for pattern in declared for path in package.glob(pattern)}
     there = {path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert sorted(there - packed) == [], "add these to [tool.setuptools.package-data]"
