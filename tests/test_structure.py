@@ -86,6 +86,15 @@ def test_only_learning_and_exports_import_tensorflow() -> None:
             assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in imports(path)), path
 
 
+def test_no_function_is_rewritten_by_autograph() -> None:
+    # For each, it would leave a Python file in the temporary folder: see `_leave` in cli/app.py.
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tf.function":
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert given.get("autograph") == "False", path
+
+
 def test_only_one_module_deletes() -> None:
     for path in set(modules()) - {PACKAGE / "files.py"}:
         called = {

@@ -122,9 +122,9 @@ def _print(session: Session, exported: Exported, target: Target, output: Path | 
     state = "" if exported.made else ", up to date"
     session.output.line(f"{printable(path)}: {file_size(record.bytes)}{state}")
     if found is None:
-        session.output.note(
-            f"not verified: {exported.unverified}; to install what Python can provide: pip install 'mnist-cli[export]'"
-        )
+        from mnist_cli.export.target import EXTRA
+
+        session.output.note(f"not verified: {exported.unverified}; for the runtimes that pip can install, {EXTRA}")
         return
     bits = "; features and logits equal to the bit" if found["exact"] else ""
     session.output.line(

@@ -24,9 +24,8 @@ def _write(model: Model, about: About, folder: Path) -> None:
     from mnist_cli.export.tensorflow_graph import exact_function, signature
 
     module, predict = signature(model, exact_function(model))
-    module.about = tf.function(
-        lambda: {"about": tf.constant(json.dumps(about.facts(), ensure_ascii=False))}, input_signature=[]
-    )
+    facts = json.dumps(about.facts(), ensure_ascii=False)
+    module.about = tf.function(lambda: {"about": tf.constant(facts)}, input_signature=[], autograph=False)
     tf.saved_model.save(
         module,
         str(folder),

@@ -16,7 +16,7 @@ from mnist_cli.export.about import About
 from mnist_cli.formats.model import Model
 
 Bytes = npt.NDArray[np.uint8]
-_EXTRA = "pip install 'mnist-cli[export]'"
+EXTRA = "install mnist-cli with its extra 'export', as docs/installation.md says"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Target:
         """
         for package in self.needs:
             if words := missing(package):
-                raise InputError(f"cannot export to {self.name}: {words}", hint=f"run {_EXTRA}")
+                raise InputError(f"cannot export to {self.name}: {words}", hint=EXTRA)
 
 
 def missing(package: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def test_a_saved_model_answers_as_python(tmp_path: Path, name: str, shape: tuple
     answers = saved_model.TARGET.run(written(saved_model.TARGET, model, tmp_path), images)
     assert answers.labels.tolist() == model.predict(images).tolist()
     assert np.abs(answers.probabilities - model.probabilities(images)).max() < 1e-6
+
+
+@pytest.mark.parametrize("target", [saved_model.TARGET, litert.FLOAT], ids=lambda target: str(target.name))
+def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Target) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    model = drawn_model()
+    written(target, model, tmp_path)
+    target.run(tmp_path / target.file, images_for(model))
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_saved_model_is_served_by_tensorflow_alone(tmp_path: Path) -> None:
