@@ -548,7 +548,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, str]
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local_workers, "_start", start)
-    monkeypatch.setattr(local_workers, "_HEARING", 0.1)
+    monkeypatch.setattr(local_workers, "_NOTICE", 0.1)
     monkeypatch.setattr(local_workers, "_GRACE", 5)
     monkeypatch.setattr(local_workers, "make_network", list)
     return programs
@@ -579,7 +579,7 @@ def test_a_chief_that_is_ended_for_a_lost_worker_prints_no_document_of_its_own(
 def test_a_lost_worker_is_named_even_if_the_chief_only_reports_a_loss(
     stand_ins: dict[int, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_workers, "_HEARING", 10)
+    monkeypatch.setattr(local_workers, "_NOTICE", 10)
     stand_ins[0] = "import pathlib, sys, time\npathlib.Path('ready').touch()\ntime.sleep(0.5)\nsys.exit(9)"
     stand_ins[1] = LOST
     with pytest.raises(SystemExit, match="9"):
@@ -611,7 +611,7 @@ def test_workers_report_an_error_once(
     other: tuple[int, str, float],
     said: list[str],
 ) -> None:
-    monkeypatch.setattr(local_workers, "_HEARING", 5)
+    monkeypatch.setattr(local_workers, "_NOTICE", 5)
     for number, (code, text, wait) in enumerate((chief, other)):
         stand_ins[number] = SAYS.format(text=text, wait=wait, code=code) if text else ""
     with pytest.raises((SystemExit, WorkerLost)):
