@@ -13,13 +13,13 @@ import pytest
 import typer.main
 import yaml
 
-from docs import make_tutorial
-from docs.make_reference import PAGE, reference
 from mnist_cli.cli.app import application
 from mnist_cli.datasets import FILE_NAMES
 from mnist_cli.errors import ConfigError, MnistError
 from tests.support import ROOT
 from tests.support.command_line import mnist
+from tools import make_tutorial
+from tools.make_reference import PAGE, reference
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -50,12 +50,12 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == reference(), "run 'python -m docs.make_reference'"
+    assert PAGE.read_text(encoding="utf-8") == reference(), "run 'python -m tools.make_reference'"
 
 
 def test_the_tutorial_is_the_text_of_the_lesson() -> None:
     assert make_tutorial.PAGE.read_text(encoding="utf-8") == make_tutorial.tutorial(), (
-        "run 'python -m docs.make_tutorial'"
+        "run 'python -m tools.make_tutorial'"
     )
     assert make_tutorial.NETWORK.read_text(encoding="utf-8") == make_tutorial.network()
 

@@ -11,8 +11,6 @@ import pytest
 import typer.main
 from pydantic import BaseModel, ValidationError
 
-from docs.make_examples import STORY
-from docs.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
 from mnist_cli.cli.app import application
 from mnist_cli.cli.documents import adapter, content
 from mnist_cli.cli.documents.commands import COMMANDS
@@ -22,6 +20,8 @@ from mnist_cli.cli.documents.parts import CHECKED, Failed, HistoryRecord
 from mnist_cli.errors import Interrupted
 from mnist_cli.pipeline.mutex import locked
 from tests.support.command_line import mnist
+from tools.make_examples import STORY
+from tools.make_schemas import EXAMPLES, PAGE, SCHEMAS, WITHOUT_EXAMPLE, documents, page, schemas
 
 
 def command_of(arguments: list[str]) -> str:
@@ -287,9 +287,9 @@ def test_every_command_is_documented() -> None:
 
 
 def test_the_page_and_the_schemas_are_what_the_models_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run 'python -m docs.make_schemas'"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run 'python -m tools.make_schemas'"
     written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
-    assert written == schemas(), "run 'python -m docs.make_schemas'"
+    assert written == schemas(), "run 'python -m tools.make_schemas'"
 
 
 @pytest.mark.parametrize(("name", "model"), [one for one in documents() if one[0] not in WITHOUT_EXAMPLE])

@@ -1,7 +1,7 @@
 """Every JSON document of the command line and of the artifacts folder, one model each.
 
 Commands give `Output` the parts of their document, and with `--json` it prints what the model makes of them; so a
-field that is not described here cannot be printed. `python -m docs.make_schemas` writes the page and the JSON schemas
+field that is not described here cannot be printed. `python -m tools.make_schemas` writes the page and the JSON schemas
 from the same models. This room is imported for `--json` alone.
 """
 

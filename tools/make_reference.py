@@ -1,6 +1,6 @@
 """Writes docs/reference.md from the code: every command, every option, every configuration key.
 
-    python -m docs.make_reference
+    python -m tools.make_reference
 
 A test compares the page with what this gives.
 """
@@ -8,7 +8,6 @@ A test compares the page with what this gives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer.main
@@ -17,13 +16,14 @@ from mnist_cli.cli.app import application
 from mnist_cli.cli.options import common_parameters
 from mnist_cli.config.template import yaml_value
 from mnist_cli.stages import PIPELINE
+from tools import DOCS
 
-PAGE = Path(__file__).with_name("reference.md")
+PAGE = DOCS / "reference.md"
 
 _INTRODUCTION = """\
 # Reference
 
-Every command and every configuration key. Written by `python -m docs.make_reference` from the code that reads them.
+Every command and every configuration key. Written by `python -m tools.make_reference` from the code that reads them.
 
 ## Commands
 """

@@ -1,6 +1,6 @@
 """Writes docs/json.md and docs/schemas/: every JSON document, its fields, an example and its JSON Schema.
 
-    python -m docs.make_schemas
+    python -m tools.make_schemas
 
 A test compares the page and the schemas with what this gives, and the models with what the commands print.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,11 +19,11 @@ from mnist_cli.cli.documents import adapter
 from mnist_cli.cli.documents.commands import COMMANDS
 from mnist_cli.cli.documents.files import FILES
 from mnist_cli.cli.documents.parts import Failed
+from tools import DOCS
 
-FOLDER = Path(__file__).parent
-PAGE = FOLDER / "json.md"
-SCHEMAS = FOLDER / "schemas"
-EXAMPLES = FOLDER / "examples"
+PAGE = DOCS / "json.md"
+SCHEMAS = DOCS / "schemas"
+EXAMPLES = DOCS / "examples"
 _FAILURE = "failure"  # name of the schema of what every command prints when it fails early
 WITHOUT_EXAMPLE = ("config-schema",)  # a schema of pipeline.yaml is longer than all the rest of the page
 _LONG_LIST = 3
@@ -35,7 +34,7 @@ _INTRODUCTION = """\
 # JSON documents
 
 With `--json` a command prints exactly one document on stdout, also when it fails; `predict` prints a line for each
-picture. `python -m docs.make_schemas` writes this page from the models in mnist_cli/cli/documents, and the commands
+picture. `python -m tools.make_schemas` writes this page from the models in mnist_cli/cli/documents, and the commands
 print through the same models. Each document has a JSON Schema (2020-12) in [schemas/](schemas), named after it.
 
 Every field is listed in its table, which says whether the field may be absent or null. Numbers are finite; digests are

@@ -1,6 +1,6 @@
 """Writes docs/tutorial.md and the drawing in it: the text of the lesson as Markdown.
 
-    python -m docs.make_tutorial
+    python -m tools.make_tutorial
 
 The page that `mnist lesson` writes is made from the same text, mnist_cli/lesson/text/lesson.md; its figures are live,
 these are pictures. docs/lesson-*.png were taken of the page of the tutorial's run on MNIST, in Chromium.
@@ -9,13 +9,12 @@ these are pictures. docs/lesson-*.png were taken of the page of the tutorial's r
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
 
 from mnist_cli.lesson.text import as_document
+from tools import DOCS
 
-FOLDER = Path(__file__).parent
-PAGE = FOLDER / "tutorial.md"
-NETWORK = FOLDER / "network.svg"
+PAGE = DOCS / "tutorial.md"
+NETWORK = DOCS / "network.svg"
 _PICTURES = {
     "data": "![Digits to choose from, the numbers of one, and the same digit pixel by pixel](lesson-data.png)",
     "one-hot": "![The label 0 as ten cells: a one and nine zeros](lesson-one-hot.png)",
