@@ -2,7 +2,7 @@
 
 A variable that could move bits, keep a command from working or let workers wait for ever is cleared or set. The rest is
 the user's business and respected: where to look, how much to use, what to log. tests/base/test_environment.py trains
-with every one of them, and holds docs/environment.md to this table.
+with every one of them, and holds docs/reference.md to this table.
 
 The commands prepare their whole process. Called from Python, training prepares what TensorFlow reads and nothing else.
 """

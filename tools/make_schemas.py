@@ -1,4 +1,4 @@
-"""Writes docs/json.md and docs/schemas/: every JSON document, its fields, an example and its JSON Schema.
+"""Writes docs/json.md and docs/schemas/: the list of all JSON documents, and the JSON Schema of each.
 
     python -m tools.make_schemas
 
@@ -25,24 +25,43 @@ PAGE = DOCS / "json.md"
 SCHEMAS = DOCS / "schemas"
 EXAMPLES = DOCS / "examples"
 _FAILURE = "failure"  # name of the schema of what every command prints when it fails early
-WITHOUT_EXAMPLE = ("config-schema",)  # a schema of pipeline.yaml is longer than all the rest of the page
-_LONG_LIST = 3
-_LONG_TABLE = 14  # a manifest has fewer names
-_DIGEST_LENGTH = 64
+WITHOUT_EXAMPLE = ("config-schema",)  # the schema of pipeline.yaml is longer than all examples together
 
 _INTRODUCTION = """\
 # JSON documents
 
-With `--json` a command prints exactly one document on stdout, also when it fails; `predict` prints a line for each
-picture. `python -m tools.make_schemas` writes this page from the models in mnist_cli/cli/documents, and the commands
-print through the same models. Each document has a JSON Schema (2020-12) in [schemas/](schemas), named after it.
+With `--json` a command prints exactly one document on stdout, also when it fails; `predict` prints one line for each
+picture. Some commands print one of several documents: the tables say when. Each document has a JSON Schema (2020-12),
+which lists every field with its type and meaning, and says whether it may be absent or null. Each has an example from a
+run. The commands print through the models in `mnist_cli/cli/documents`, and `python -m tools.make_schemas` writes the
+schemas and this page from the same models, so a document always fits its schema.
 
-Every field is listed in its table, which says whether the field may be absent or null. Numbers are finite; digests are
-64 hexadecimal digits of a SHA-256; shares go from 0 to 1. The examples shorten digests and long lists with ….
+- Numbers are finite. A share goes from 0 to 1. A digest is the 64 hexadecimal digits of a SHA-256.
+- No document has a field that its schema does not list.
+- Any validator of JSON Schema 2020-12 checks a document: give it the file from [schemas/](schemas). Definitions that
+  several documents share stand in each schema under `$defs`; the [last table](#shared-definitions) lists them.
+
+A command that fails before it has a result prints the first document of the table, with nothing but `error`. One that
+fails later prints the results that it has, and `error` after them; any other field may be absent then. The exit code
+says the same as `error.code` ([exit codes](automation.md#exit-codes)).
 """
-_PARTLY = """
-A command that fails later prints the results that it has, and `error` after them; any other field may be absent then.
-The exit code says the same as `code`: see [scripting.md](scripting.md).
+_PRINTED = """
+## What commands print
+
+| command | document | example | what it tells |
+|---|---|---|---|
+"""
+_FILES = """
+## Files in the artifacts folder
+
+| file | document | example | what it tells |
+|---|---|---|---|
+"""
+_PARTS = """
+## Shared definitions
+
+| definition | what it is | used by |
+|---|---|---|
 """
 
 
@@ -78,6 +97,10 @@ def _documented(model: type[BaseModel], name: str) -> str:
     raise LookupError(f"{model.__name__}.{name}: no description")
 
 
+def _described(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(schema_generator=_Schema, mode="serialization")
+
+
 def documents() -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield the name and the model of every document."""
     yield _FAILURE, Failed
@@ -102,91 +125,32 @@ def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def page() -> str:
     """Return the page."""
-    parts: dict[str, dict[str, Any]] = {}
-    lines = [_INTRODUCTION, "\n## When a command fails\n"]
-    lines += _section(_FAILURE, Failed, parts)
-    lines.append(_PARTLY)
-    lines.append("\n## What commands print\n")
+    lines = [_INTRODUCTION, _PRINTED, _row("any, when it fails", _FAILURE, Failed)]
     for command, printed in COMMANDS.items():
-        lines.append(f"\n### `mnist {command} --json`\n")
-        for name, model in printed.items():
-            lines += _section(name, model, parts)
-    lines.append("\n## Files in the artifacts folder\n")
+        lines += [_row(f"`mnist {command}`", name, model) for name, model in printed.items()]
+    lines.append(_FILES)
     for name, (model, places) in FILES.items():
-        lines.append(f"\n### {', '.join(f'`{place}`' for place in places)}\n")
-        lines += _section(name, model, parts)
-    lines.append("\n## Parts of documents\n")
-    for name in sorted(parts):
-        lines += [f"\n### {name}\n\n{parts[name]['description']}\n", *_table(parts[name])]
+        lines.append(_row(", ".join(f"`{place}`" for place in places), name, model))
+    lines.append(_PARTS)
+    for part, (description, users) in sorted(_parts().items()):
+        lines.append(f"| `{part}` | {_cell(description)} | {', '.join(users)} |\n")
     return "".join(lines)
 
 
-def _section(name: str, model: type[BaseModel], parts: dict[str, dict[str, Any]]) -> Iterator[str]:
-    schema = model.model_json_schema(schema_generator=_Schema, mode="serialization")
-    parts |= {part: content for part, content in schema.pop("$defs", {}).items() if "properties" in content}
-    yield f"\n{schema['description']} Schema: [{name}](schemas/{name}.schema.json).\n"
-    yield from _table(schema)
-    if name not in WITHOUT_EXAMPLE:
-        content = _shortened(json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")))
-        yield f"\n```json\n{layout(content)}\n```\n"
+def _row(printed_by: str, name: str, model: type[BaseModel]) -> str:
+    example = "–" if name in WITHOUT_EXAMPLE else f"[example](examples/{name}.json)"
+    description = _cell(_described(model)["description"])
+    return f"| {printed_by} | [{name}](schemas/{name}.schema.json) | {example} | {description} |\n"
 
 
-def _table(schema: dict[str, Any]) -> Iterator[str]:
-    if not schema.get("properties"):
-        if schema.get("type") == "object" and schema.get("additionalProperties", True):
-            yield f"\nIt is {_kind(schema)}.\n"
-        return
-    yield "\n| field | type | meaning |\n|---|---|---|\n"
-    for name, field in schema["properties"].items():
-        kind = _kind(field) + ("" if name in schema.get("required", ()) else "; may be absent")
-        yield f"| `{name}` | {_cell(kind)} | {_cell(field['description'])} |\n"
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    """Return a type in words; the parts link to their tables."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(map(_kind, choices))
-    if "const" in schema or "enum" in schema:
-        return " or ".join(f"`{json.dumps(value)}`" for value in schema.get("enum", [schema.get("const")]))
-    match schema.get("type"):
-        case "array" if "prefixItems" in schema:
-            return f"list of {len(schema['prefixItems'])}: {', '.join(map(_kind, schema['prefixItems']))}"
-        case "array":
-            return f"list of {_kind(schema['items'])}"
-        case "object":
-            inner = next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties", True))
-            return "name → anything" if inner is True else f"name → {_kind(inner)}"
-        case "integer" | "number" as number:
-            return ("whole number" if number == "integer" else "number") + _range(schema)
-        case "string":
-            return "digest" if schema.get("pattern") == f"^[0-9a-f]{{{_DIGEST_LENGTH}}}$" else "text"
-        case None:
-            return "anything"
-        case kind:
-            return {"boolean": "true or false", "null": "null"}[kind]
-
-
-def _range(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if high is not None:
-        return f" {low:g} to {high:g}"
-    return "" if low is None else f" ≥ {low:g}"
-
-
-def _shortened(value: Any) -> Any:
-    """Cut digests and the lists that are longer than anybody reads; what is left out becomes a …."""
-    if isinstance(value, dict):
-        shown = {name: _shortened(inner) for name, inner in value.items()}
-        return shown if len(shown) <= _LONG_TABLE else dict([*shown.items()][:_LONG_LIST]) | {"…": "…"}
-    if isinstance(value, list):
-        first = [_shortened(inner) for inner in value[:_LONG_LIST]]
-        return first if len(first) == len(value) else [*first[:-1], "…"]
-    if isinstance(value, str) and len(value) == _DIGEST_LENGTH and set(value) <= set("0123456789abcdef"):
-        return f"{value[:12]}…"
-    return value
+def _parts() -> dict[str, tuple[str, list[str]]]:
+    """Return the definitions that at least two documents share: name → description, and the documents."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name, model in documents():
+        for part, content in _described(model).get("$defs", {}).items():
+            if "description" in content:
+                found.setdefault(part, (content["description"], []))[1].append(name)
+    return {part: (description, users) for part, (description, users) in found.items() if len(users) > 1}
 
 
 def layout(value: Any, indent: str = "") -> str:

@@ -119,7 +119,7 @@ def _mention_workers(session: Session, stage: Stage) -> None:
         if is_shared and worker.is_chief and not worker.is_private:
             session.output.note(
                 "TensorFlow lets everybody who reaches a worker's port read and write files as you: train in a network "
-                "that you trust (docs/distributed.md)"
+                "that you trust (docs/training.md)"
             )
         if not is_shared and worker.count > 1:
             session.output.note(

@@ -262,7 +262,7 @@ def test_a_command(follow: Callable[..., Copy]) -> None:
     (copy.root / "docs/examples/count.json").write_text(printed, encoding="utf-8")
     copy.write_pages()
     assert "### `mnist count`" in copy.page("reference.md")
-    assert "### `mnist count --json`" in copy.page("json.md")
+    assert "| `mnist count` | [count](schemas/count.schema.json) |" in copy.page("json.md")
 
 
 def test_a_metric(follow: Callable[..., Copy]) -> None:
