@@ -38,7 +38,7 @@ schemas and this page from the same models, so a document always fits its schema
 
 - Numbers are finite. A share goes from 0 to 1. A digest is the 64 hexadecimal digits of a SHA-256.
 - No document has a field that its schema does not list.
-- Any validator of JSON Schema 2020-12 checks a document: give it the file from [schemas/](schemas). Definitions that
+- Any validator of JSON Schema 2020-12 checks a document: give it the file from `docs/schemas/`. Definitions that
   several documents share stand in each schema under `$defs`; the [last table](#shared-definitions) lists them.
 
 A command that fails before it has a result prints the first document of the table, with nothing but `error`. One that

@@ -23,11 +23,40 @@ _PICTURES = {
     "training": "![The lesson after 1,000 steps: weights, loss, the gradient of one digit](lesson-training.png)",
     "evaluation": "![Accuracy on unseen digits, its curve and the confusion matrix](lesson-evaluation.png)",
 }
+# The page of the lesson has formulas as plain text; GitHub and the site set these. Text there → LaTeX here.
+_FORMULAS = {
+    "    logits = xW + b        x [784], W [784, 10], b [10]\n": r"""$$
+\text{logits} = x W + b \qquad x\,[784],\; W\,[784, 10],\; b\,[10]
+$$
+""",
+    "    y = softmax(logits),     softmax(z)_i = exp(z_i) / Σ_j exp(z_j)\n": r"""$$
+y = \text{softmax}(\text{logits}), \qquad \text{softmax}(z)_i = \frac{\exp(z_i)}{\sum_j \exp(z_j)}
+$$
+""",
+    "    H(y′, y) = − Σ_i y′_i ln y_i\n": r"""$$
+H(y', y) = -\sum_i y'_i \ln y_i
+$$
+""",
+    "    −ln softmax(z)_k = ln Σ_j exp(z_j − max z) − (z_k − max z)\n": r"""$$
+-\ln \text{softmax}(z)_k = \ln \sum_j \exp(z_j - \max z) - (z_k - \max z)
+$$
+""",
+    "Of one example it is xᵀ(y − y′): the image": r"Of one example it is $x^\top (y - y')$: the image",
+}
 
 
 def tutorial() -> str:
-    """Return the page."""
-    return as_document(_PICTURES)
+    """Return the page.
+
+    Raises:
+        LookupError: the text of the lesson has another formula by now.
+    """
+    page = as_document(_PICTURES)
+    for plain, latex in _FORMULAS.items():
+        if page.count(plain) != 1:
+            raise LookupError(f"mnist_cli/lesson/text/lesson.md: expected once: {plain}")
+        page = page.replace(plain, latex)
+    return page
 
 
 def network() -> str:
