@@ -57,11 +57,19 @@ def test_the_tutorial_is_the_text_of_the_lesson() -> None:
     assert make_tutorial.NETWORK.read_text(encoding="utf-8") == make_tutorial.network()
 
 
+def anchors(page: Path) -> set[str]:
+    """Return what links to the headings of a page end with, as GitHub and the site make it of a heading."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target, _ in _LINK.findall(page.read_text(encoding="utf-8")):
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
+            assert not anchor or anchor in anchors(page.parent / target), target + anchor
 
 
 _NAMED = re.compile(r"`((?:\w+/)*\w+\.py|tests/(?:\w+/)+)`")
