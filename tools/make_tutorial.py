@@ -26,7 +26,7 @@ _PICTURES = {
 # The page of the lesson has formulas as plain text; GitHub and the site set these. Text there → LaTeX here.
 _FORMULAS = {
     "    logits = xW + b        x [784], W [784, 10], b [10]\n": r"""$$
-\text{logits} = x W + b \qquad x\,[784],\; W\,[784, 10],\; b\,[10]
+\text{logits} = x W + b \qquad x [784], \quad W [784, 10], \quad b [10]
 $$
 """,
     "    y = softmax(logits),     softmax(z)_i = exp(z_i) / Σ_j exp(z_j)\n": r"""$$
