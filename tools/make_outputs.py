@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mnist_cli.datasets import FILE_NAMES
 from tools import DOCS, make_tutorial
 
 ROOT = DOCS.parent
@@ -212,7 +213,9 @@ def masked(text: str) -> str:
 
 def main(names: list[str]) -> None:
     """Write the outputs of the named pages, or of all."""
-    mirror = Path(os.environ.get("MNIST_MIRRORS", "").split(" ")[0] or "nowhere").resolve()
+    mirror = Path(os.environ.get("MNIST_MIRRORS", "")).resolve()
+    if not all((mirror / name).is_file() for name in FILE_NAMES.values()):
+        sys.exit(f"MNIST_MIRRORS: expected a folder with the four MNIST files; received {mirror}")
     for page in PAGES:
         if names and page.stem not in names:
             continue

@@ -72,6 +72,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(page.parent / target), target + anchor
 
 
+def test_both_tables_of_contents_name_every_page() -> None:
+    front, inside = (ROOT / folder / "README.md" for folder in ("", "docs"))
+    table = inside.read_text(encoding="utf-8").partition("| **Learn** |")[2]
+    assert table.replace("](", "](docs/") in front.read_text(encoding="utf-8")
+    named = {target for target, anchor in _LINK.findall(table) if not anchor}
+    assert named == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
 _NAMED = re.compile(r"`((?:\w+/)*\w+\.py|tests/(?:\w+/)+)`")
 
 
