@@ -1,4 +1,4 @@
-# An image that runs the pipeline: docs/installation.md says how to build and run it, docs/distributed.md uses it.
+# An image that runs the pipeline: docs/installation.md says how to build and run it, docs/training.md uses it.
 # Its user is not root, and writes to /work/artifacts and /tmp alone, so the rest may be read-only.
 
 FROM python:3.12-slim-bookworm AS build

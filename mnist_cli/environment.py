@@ -2,7 +2,7 @@
 
 A variable that could change results, break a command or make workers wait for ever is cleared or set. The others are
 the user's choice and respected: where to look, how much to use, what to log. tests/base/test_environment.py trains
-with every variable, and compares docs/environment.md with this table.
+with every variable, and compares docs/reference.md with this table.
 
 Commands prepare their whole process. Training that is called from Python prepares only what TensorFlow and Keras read.
 """
@@ -42,60 +42,62 @@ class Variables:
 
 
 TABLE = (
-    Variables(TENSORFLOW, ("TF_XLA_FLAGS", "XLA_FLAGS"), "cleared", "XLA rounds elsewhere; an unknown flag ends it"),
+    Variables(
+        TENSORFLOW, ("TF_XLA_FLAGS", "XLA_FLAGS"), "cleared", "XLA rounds differently; an unknown flag ends the process"
+    ),
     Variables(
         TENSORFLOW,
         ("TF_AUTO_MIXED_PRECISION_*", "TF_SET_ONEDNN_FPMATH_MODE", "TF_FP16_*", "NVIDIA_TF32_OVERRIDE"),
         "cleared",
-        "they lower the precision",
+        "lower the precision",
     ),
     Variables(
         TENSORFLOW,
         ("TF2_BEHAVIOR", "TF_USE_LEGACY_KERAS"),
         "cleared",
-        "they ask for another interface",
+        "select another interface",
     ),
     Variables(
         TENSORFLOW,
         ("TF_CPP_MIN_LOG_LEVEL",),
         "set unless set",
-        "its errors arrive as exceptions; what it logs beside them is for its developers",
+        "errors arrive as exceptions; the rest of the log is for TensorFlow's developers",
         "3",
     ),
     Variables(
         TENSORFLOW,
         ("TF_CONFIG",),
         "cleared for one process",
-        "it says who the workers of multiworker are, and other strategies read it too",
+        "names the workers of multiworker; other strategies read it too",
     ),
-    Variables(TENSORFLOW, ("SLURM_*",), "respected", "who the workers are, where TF_CONFIG does not say so"),
+    Variables(TENSORFLOW, ("SLURM_*",), "respected", "name the workers if TF_CONFIG does not"),
     Variables(
         TENSORFLOW,
         ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_*", "CUDA_*", "NCCL_*"),
         "respected",
-        "they do not move bits of arithmetic in whole numbers: devices, memory, logs, dumps",
+        "do not change whole-number arithmetic: devices, memory, logs, dumps",
     ),
     Variables(KERAS, ("KERAS_BACKEND",), "set", "the optimizers run in TensorFlow", "tensorflow"),
-    Variables(KERAS, ("KERAS_HOME",), "set unless set", "no keras.json is left at home or obeyed", os.devnull),
+    Variables(KERAS, ("KERAS_HOME",), "set unless set", "no keras.json is created or read", os.devnull),
     Variables(
         GRPC,
         ("grpc_proxy", "http_proxy", "https_proxy", "GRPC_ADDRESS_HTTP_PROXY*"),
         "cleared for workers",
-        "workers talk to each other, and a proxy lets them wait for ever",
+        "workers talk to each other, and a proxy makes them wait for ever",
     ),
     Variables(GRPC, ("GRPC_*", "no_grpc_proxy", "no_proxy"), "respected", "logs, certificates, name resolution"),
     Variables(
         OPENMP,
         ("OPENBLAS_NUM_THREADS",),
         "set unless set",
-        "where work is worth several threads, they are ours",
+        "where several threads help, mnist starts them itself",
         "1",
     ),
     Variables(
         OPENMP,
         ("OMP_*", "KMP_*", "GOMP_*", "MKL_*", "OPENBLAS_*"),
         "respected",
-        "the number of threads does not move bits",
+        "the number of threads does not change bits",
     ),
     Variables(MATPLOTLIB, ("MPLBACKEND",), "set", "plots are files; a notebook's backend may not be installed", "agg"),
     Variables(MATPLOTLIB, ("MPLCONFIGDIR", "MATPLOTLIBRC"), "respected", "the style is set by each plot"),

@@ -120,7 +120,7 @@ def _mention_workers(session: Session, stage: Stage) -> None:
         if is_shared and worker.is_chief and not worker.is_private:
             session.output.note(
                 "anyone who can reach a worker's port can read and write files as you, through TensorFlow: train in a "
-                "network that you trust (docs/distributed.md)"
+                "network that you trust (docs/training.md)"
             )
         if not is_shared and worker.count > 1:
             session.output.note(

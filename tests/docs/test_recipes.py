@@ -47,7 +47,7 @@ class Edit:
     def apply(self, root: Path) -> None:
         path = root / self.file
         if self.changes is None:
-            assert not path.exists(), f"{self.file} is there already"
+            assert not path.exists(), f"{self.file} exists already"
             path.write_text(self.content, encoding="utf-8")
             return
         text = path.read_text(encoding="utf-8")
@@ -92,7 +92,7 @@ class Copy:
     def __init__(self, root: Path, *names: str) -> None:
         self.root, self.work = root, root / "work"
         self.work.mkdir(parents=True)
-        for folder in ("mnist_cli", "docs"):  # with what Python compiled, as long as it is not changed
+        for folder in ("mnist_cli", "docs", "tools"):  # with what Python compiled, as long as it is not changed
             shutil.copytree(ROOT / folder, root / folder)
         shutil.copy(ROOT / "pyproject.toml", root)
         edits = [edit for name in names for edit in recipe(name)]
@@ -131,8 +131,8 @@ class Copy:
 
     def write_pages(self) -> None:
         """Write the pages that come from the code, as every recipe says that needs it."""
-        self.python("-m", "docs.make_reference", folder=self.root)
-        self.python("-m", "docs.make_schemas", folder=self.root)
+        self.python("-m", "tools.make_reference", folder=self.root)
+        self.python("-m", "tools.make_schemas", folder=self.root)
 
     def page(self, name: str) -> str:
         return (self.root / "docs" / name).read_text(encoding="utf-8")
@@ -262,7 +262,7 @@ def test_a_command(follow: Callable[..., Copy]) -> None:
     (copy.root / "docs/examples/count.json").write_text(printed, encoding="utf-8")
     copy.write_pages()
     assert "### `mnist count`" in copy.page("reference.md")
-    assert "### `mnist count --json`" in copy.page("json.md")
+    assert "| `mnist count` | [count](schemas/count.schema.json) |" in copy.page("json.md")
 
 
 def test_a_metric(follow: Callable[..., Copy]) -> None:

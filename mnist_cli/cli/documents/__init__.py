@@ -1,7 +1,7 @@
 """One model for each JSON document of the command line and of the artifacts folder.
 
 Commands pass the parts of their document to `Output`; with `--json` it validates them with the model and prints them,
-so a field without a description cannot be printed. `python -m docs.make_schemas` writes the page and the JSON schemas
+so a field without a description cannot be printed. `python -m tools.make_schemas` writes the page and the JSON schemas
 from the same models. This package is imported only for `--json`.
 """
 

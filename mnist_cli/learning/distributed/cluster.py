@@ -215,7 +215,7 @@ def _resolver(worker: Worker) -> Any:
     except (RuntimeError, ValueError, KeyError) as error:
         raise ConfigError(
             [f"Slurm's variables: expected those of a task under srun; {printable(error, 160)}"],
-            hint="start it with srun; see docs/distributed.md",
+            hint="start it with srun; see docs/training.md",
         ) from error
     return resolver
 

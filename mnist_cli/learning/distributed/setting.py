@@ -103,7 +103,7 @@ def this_worker() -> Worker:
         return Worker(int(task), int(tasks), "Slurm")
     raise ConfigError(
         ["train.strategy: multiworker: expected TF_CONFIG, or Slurm's variables under srun; received neither"],
-        hint="run 'mnist train --workers 2' to try it on this machine; see docs/distributed.md",
+        hint="run 'mnist train --workers 2' to try it on this machine; see docs/training.md",
     )
 
 

@@ -1,15 +1,14 @@
 """Draws docs/accuracy.png, accuracy against seconds, from the table between the marks in docs/benchmarks.md.
 
-python -m docs.make_accuracy_plot
+python -m tools.make_accuracy_plot
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from matplotlib.figure import Figure
 
-FOLDER = Path(__file__).parent
+from tools import DOCS
+
 _BEGIN, _END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
 
 
@@ -38,5 +37,5 @@ def draw(points: list[tuple[str, float, float]]) -> Figure:
 
 
 if __name__ == "__main__":
-    found = rows((FOLDER / "benchmarks.md").read_text(encoding="utf-8"))
-    draw(found).savefig(FOLDER / "accuracy.png", dpi=130, metadata={"Software": None})
+    found = rows((DOCS / "benchmarks.md").read_text(encoding="utf-8"))
+    draw(found).savefig(DOCS / "accuracy.png", dpi=130, metadata={"Software": None})

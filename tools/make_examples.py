@@ -1,6 +1,6 @@
 """Writes docs/examples/: what commands print with --json, and the JSON files that they leave.
 
-    python -m docs.make_examples
+    python -m tools.make_examples
 
 The commands run one after the other on synthetic digits, in a temporary folder and without a network. Times are
 those of the machine.
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from docs.make_schemas import EXAMPLES, layout
 from mnist_cli.cli.documents.files import FILES
 from mnist_cli.pipeline.mutex import locked
+from tools.make_schemas import EXAMPLES, layout
 
 # Command line → name of the example that its document becomes; with "" it only prepares the next one.
 STORY = (

@@ -1,1 +1,0 @@
-"""Pages for people to read, and the programs that write the generated ones."""
