@@ -20,7 +20,7 @@ _PICTURES = {
     "one-hot": "![The label 0 as ten cells: a one and nine zeros](lesson-one-hot.png)",
     "evidence": "![The weights of the ten digits, a digit, the answer and its evidence](lesson-evidence.png)",
     "network": "![Every pixel is joined to every sum by a weight; the sums go through softmax](network.svg)",
-    "training": "![The lesson after 1,000 steps: weights, loss, the gradient of one digit](lesson-training.png)",
+    "training": "![The training figure at step 60: weights, loss, the gradient of one digit](lesson-training.png)",
     "evaluation": "![Accuracy on unseen digits, its curve and the confusion matrix](lesson-evaluation.png)",
 }
 # The page of the lesson has formulas as plain text; GitHub and the site set these. Text there → LaTeX here.
