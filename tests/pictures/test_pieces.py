@@ -135,7 +135,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_predict_warns_of_several_digits_on_stderr_and_in_the_json(folder: Path) -> None:
     done = mnist("predict", "seven.png", "row.png")
     assert done.err.splitlines() == [
-        "warning: row.png: several pieces side by side were read as one digit; --several reads a row of digits"
+        "warning: row.png: several pieces side by side were read as one digit; for a row of digits, add --several"
     ]
     seven, several = mnist("predict", "seven.png", "row.png", "--json").documents
     assert (seven["warnings"], several["warnings"]) == ([], ["several-pieces"])
@@ -175,4 +175,4 @@ def test_a_model_of_resized_pictures_has_no_doubts_and_reads_no_rows(folder: Pat
     (read,) = mnist("predict", "row.png", "--json").documents
     assert read["warnings"] == []
     done = mnist("predict", "row.png", "--several", code=2)
-    assert "--several: the model reads whole pictures" in done.err
+    assert "--several: expected a model of single digits; this one reads whole pictures" in done.err
