@@ -151,7 +151,7 @@ def refuse_links(path: Path, root: Path) -> None:
             return
         if place.is_symlink():
             raise InputError(
-                f"{printable(place)}: expected a folder; received a link, and nothing behind a link is changed",
+                f"{printable(place)}: expected a folder; received a symbolic link; nothing behind it is changed",
                 hint="replace the link with what it points to",
             )
     raise AssertionError(f"{path} is not in {root}")

@@ -125,7 +125,7 @@ class LockFile(Sealed):
         outputs = {name: record.sha256 for name, record in manifest.outputs.items()}
         yield from differences(stage.outputs, outputs)
         if any(self.digest(name) != digest for name, digest in manifest.inputs.items()):
-            yield Reason("it read other inputs than those in the lock file")
+            yield Reason("its inputs differ from the lock file")
         accuracy = manifest.metrics.get("accuracy")
         if accuracy is not None and accuracy != self.accuracy:
             yield Reason("accuracy", self.accuracy, accuracy)

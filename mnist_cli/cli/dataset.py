@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
 _FILE_NAME = "dataset.yaml"
+_FEW = 20_000  # images; with fewer, a share suits the validation split better
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A name, or a YAML file that describes a data set.", show_default=False)
@@ -117,7 +118,9 @@ def init(
         session.output.warn(problem)
     _print_findings(session, findings)
     files.write_bytes(path, findings.description().encode())
-    session.output.line(f"wrote {printable(path)}; use it with dataset: {printable(path)}")
+    # The default validation split takes 5,000 training images.
+    few = " --validation-size 0.1" if sum(findings.classes.values()) < _FEW else ""
+    session.output.line(f"wrote {printable(path)}; train on it with 'mnist run --dataset {printable(path)}{few}'")
 
 
 def _print_findings(session: Session, findings: Findings) -> None:

@@ -97,8 +97,8 @@ def _sentence(comparison: Comparison) -> str:
         return printable(f"no paired test: {comparison.no_test}")
     verdict = "a real difference at the 5 % level" if test.significant else "within noise"
     return (
-        f"of {plural(test.examples, f'{test.split} image')}, {comparison.first.id} alone gets "
-        f"b = {test.only_first:,} right, {comparison.second.id} alone c = {test.only_second:,}; {_p(test)}: {verdict}"
+        f"of {plural(test.examples, f'{test.split} image')}, only {comparison.first.id} gets {test.only_first:,} "
+        f"right, only {comparison.second.id} {test.only_second:,}; {_p(test)}: {verdict}"
     )
 
 

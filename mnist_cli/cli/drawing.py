@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli.cli.output import Output
-from mnist_cli.cli.terminal import PALETTE, colours_of, styled
+from mnist_cli.cli.terminal import PALETTE, colours_of, encodes, styled
 from mnist_cli.text import printable
 
 if TYPE_CHECKING:
@@ -41,45 +41,47 @@ def print_drawing(output: Output, lines: Iterable[str]) -> None:
         output.drawing(line.rstrip())
 
 
+def answer_of(model: Model, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    """Return what a model says about one image, uint8 [height, width], as JSON documents have it."""
+    probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
+    best = probabilities.index(max(probabilities))
+    return {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
+
+
 def print_answer(
     output: Output,
     name: str,
-    pixels: npt.NDArray[np.uint8],
-    model: Model,
+    answer: Mapping[str, Any],
+    classes: Sequence[str],
     label: int | None,
+    drawing: Drawing | None,
     *,
-    image: bool,
     bars: bool,
-) -> dict[str, Any]:
-    """Print what a model says about one image, and return it for a JSON document.
+) -> None:
+    """Print what a model says about one image.
 
     Args:
         output: where to print.
         name: the image's name.
-        pixels: uint8 [height, width], 0 = background.
-        model: K classes.
+        answer: see `answer_of`.
+        classes: K names.
         label: the true class, if it is known.
-        image: whether to draw the image.
-        bars: whether to print the probability of each class.
+        drawing: of the image, or None.
+        bars: whether to print the probability of each class, beside the drawing if there is room.
     """
-    probabilities = [float(value) for value in model.probabilities(pixels.ravel())[0]]
-    best = probabilities.index(max(probabilities))
-    truth = "" if label is None else f" (label {printable(model.classes[label])})"
-    output.line(
-        f"{name}: {printable(model.classes[best])}{truth}, {100 * probabilities[best]:.2f} %",
-        bold=True,
-    )
+    probabilities = answer["probabilities"]
+    truth = "" if label is None else f" (label {printable(classes[label])})"
+    said, percent = printable(answer["class"]), 100 * probabilities[answer["prediction"]]
+    output.line(f"{name}: {said}{truth}, {percent:.2f} %", bold=True)
     columns = shutil.get_terminal_size().columns
-    drawing = screen().ink(pixels) if image else None
     if drawing and (columns - drawing.width - len(_GAP) < _BESIDE or not bars):
         print_drawing(output, drawing.lines)
         drawing = None
     if bars and drawing:
         free = columns - drawing.width - len(_GAP)
-        print_drawing(output, _beside(drawing, probability_bars(model.classes, probabilities, label, free)))
+        print_drawing(output, _beside(drawing, probability_bars(classes, probabilities, label, free)))
     elif bars:
-        print_drawing(output, probability_bars(model.classes, probabilities, label, columns))
-    return {"prediction": best, "class": model.classes[best], "probabilities": probabilities}
+        print_drawing(output, probability_bars(classes, probabilities, label, columns))
 
 
 def _beside(drawing: Drawing, lines: list[str]) -> Iterator[str]:
@@ -117,10 +119,10 @@ def probability_bars(
     names = [printable(classes[index]) for index in shown]
     widest = min(max(3, *map(cell_len, names)), max(3, columns // 2))
     width = min(_BAR_WIDTH, max(_SHORTEST_BAR, columns - 12 - widest))
-    lines = []
+    lines, block = [], "█" if encodes("█", sys.stdout) else "#"
     for index, name in zip(shown, names, strict=True):
         fitted = set_cell_size(name, widest) if cell_len(name) > widest else " " * (widest - cell_len(name)) + name
-        bar = "█" * round(probabilities[index] * width)
+        bar = block * round(probabilities[index] * width)
         colour = {None: "cyan", best: "green"}.get(label, "red")
         style = {"fg": colour} if index == best else {}
         lines.append(styled(f"{fitted} {100 * probabilities[index]:6.2f} % {bar}".rstrip(), sys.stdout, **style))

@@ -128,6 +128,6 @@ def _print(session: Session, exported: Exported, target: Target, output: Path | 
         return
     bits = "; features and logits equal to the bit" if found["exact"] else ""
     session.output.line(
-        f"verified by {found['runtime']}: same answers {found['same']:,} of {found['images']:,} ({found['split']}), "
-        f"largest difference of a probability {found['largest']:.1g}{bits}"
+        f"verified by {found['runtime']}: same answer for {found['same']:,} of {found['images']:,} {found['split']} "
+        f"images; probabilities differ by at most {found['largest']:.1g}{bits}"
     )

@@ -94,7 +94,7 @@ def _summary(pipeline: Pipeline, results: list[StageResult], sentence: str | Non
     lines += ["| stage | | seconds | |", "| --- | --- | ---: | --- |"]
     for result in results:
         seconds = f"{result.manifest.seconds:.1f}" if result.ran else ""
-        word = "done" if result.ran else "taken" if result.taken_from else "fresh"
+        word = "done" if result.ran else "reused" if result.taken_from else "fresh"
         text = _literal(pipeline.summary(result.manifest.stage, result.manifest.metrics))
         lines.append(f"| {result.stage} | {word} | {seconds} | {text} |")
     return "\n".join(lines) + "\n\n"

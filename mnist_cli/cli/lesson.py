@@ -55,11 +55,13 @@ def lesson(
         accuracy=accuracy,
     )
     session.output.line(
-        f"{printable(written.path)}: {file_size(written.bytes)}; the {train:,} examples in it train to "
-        f"{percent(accuracy)} of {test:,} others, model {digest[:12]}"
+        f"{printable(written.path)}: {file_size(written.bytes)}; training on its {train:,} examples gets "
+        f"{percent(accuracy)} of {test:,} unseen ones right, model {digest[:12]}"
     )
     if data is not None:
         dataset = printable(data / "dataset.yaml")
-        session.output.line(f"{dataset}: to get the same: 'mnist run --dataset {dataset} --validation-size 0'")
+        session.output.line(
+            f"{dataset}: to train the same model, run 'mnist run --dataset {dataset} --validation-size 0'"
+        )
     if open_:
         show_page(written.path, session.output)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from mnist_cli.cli.drawing import print_drawing, screen
 from mnist_cli.cli.session import Session
-from mnist_cli.text import plural, printable, signed
+from mnist_cli.cli.terminal import encodes
+from mnist_cli.text import percent, plural, printable, signed
 
 if TYPE_CHECKING:
     from mnist_cli.formats.calibration import Calibration
@@ -96,13 +98,15 @@ def calibration(session: Session, measured: Calibration, title: str) -> None:
     session.output.line(title, bold=True)
     session.output.line(f"{'probability':>17} {'images':>9} {'mean':>8} {'right':>8}", bold=True)
     width = min(_CALIBRATION_BAR, shutil.get_terminal_size().columns - _CALIBRATION_NUMBERS)
+    block, mark = "█│" if encodes("█│", sys.stdout) else "#|"
     for entry in measured.bins:
         span = f"{100 * entry.low:.1f} to {100 * entry.high:.1f} %"
         numbers = f"{span:>17} {entry.count:>9,} {100 * entry.confidence:6.1f} % {100 * entry.accuracy:6.1f} %"
-        bar = ("█" * round(entry.accuracy * width)).ljust(width)
+        bar = (block * round(entry.accuracy * width)).ljust(width)
         mean = min(width - 1, round(entry.confidence * width))
-        session.output.line(f"{numbers} {bar[:mean]}│{bar[mean + 1 :]}".rstrip() if width > 1 else numbers)
-    session.output.line("█ right, │ mean probability of the predicted class" if width > 1 else "")
+        session.output.line(f"{numbers} {bar[:mean]}{mark}{bar[mean + 1 :]}".rstrip() if width > 1 else numbers)
+    if width > 1:
+        session.output.line(f"{block} right, {mark} mean probability of the predicted class")
 
 
 def history(session: Session, records: tuple[Record, ...]) -> None:
@@ -115,7 +119,8 @@ def history(session: Session, records: tuple[Record, ...]) -> None:
     lines += [("validation loss", validated)] if validated else []
     values = [value for _, points in lines for _, value in points]
     up, across = (min(values), max(values)), (records[0].step, records[-1].step)
-    for name, points in lines if columns > 10 and len(records) > 1 else []:
+    is_drawn = columns > 10 and len(records) > 1 and encodes("⣿", sys.stdout)
+    for name, points in lines if is_drawn else []:
         session.output.line(name, bold=True)
         drawn = curve(points, columns, _CURVE_LINES, across, up)
         for index, line in enumerate(drawn):
@@ -136,7 +141,7 @@ def mistakes(session: Session, found: Any, images: Any, classes: tuple[str, ...]
     drawings = [
         (
             f"{mistake.index:,}: {printable(classes[mistake.label])} → {printable(classes[mistake.prediction])} "
-            f"{100 * mistake.probability:.0f} %",
+            f"{percent(mistake.probability)}",
             terminal.ink(image),
         )
         for mistake, image in zip(found, images, strict=True)

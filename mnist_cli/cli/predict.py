@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cli.cli.command import command
-from mnist_cli.cli.drawing import print_answer, print_drawing, screen
+from mnist_cli.cli.drawing import answer_of, print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, fitting_store
 from mnist_cli.cli.session import Session
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mnist_cli.formats.model import Model
     from mnist_cli.formats.store import Store
     from mnist_cli.pictures.pieces import Doubt
+    from mnist_cli.pictures.terminal import Drawing
     from mnist_cli.stages.stage import Pipeline
 
     Pixels = npt.NDArray[np.uint8]
@@ -95,7 +96,7 @@ def predict(
     if several and not files:
         raise UsageError("--several: expected a FILE; a stored image is one digit")
     if against is not None and not explain:
-        raise UsageError("--against: expected --explain too")
+        raise UsageError("--against needs --explain")
     model = Chosen(session, run).model()
     known = {"model": model.digest}
     other = None if against is None else _class_named(model, against)
@@ -207,14 +208,24 @@ def _answer(
     session: Session, model: Model, name: str, pixels: Pixels, label: int | None, *, how: _How
 ) -> dict[str, Any]:
     """Print what the model makes of one image, and return it for the JSON line."""
-    answer = print_answer(session.output, name, pixels, model, label, image=how.show, bars=sys.stdout.isatty())
-    image = {"image": pixels.tolist()} if how.show or how.explain else {}
-    explained = _explain(session, model, pixels, answer["prediction"], how.against) if how.explain else {}
-    return answer | image | explained
+    answer = answer_of(model, pixels)
+    drawings = [screen().ink(pixels)] if how.show else []
+    explained: dict[str, Any] = {}
+    sentences: list[str] = []
+    if how.explain:
+        explained, evidence, sentences = _explain(model, pixels, answer["prediction"], how.against)
+        drawings.append(evidence)
+    first = drawings[0] if drawings else None
+    print_answer(session.output, name, answer, model.classes, label, first, bars=sys.stdout.isatty())
+    for drawing in drawings[1:]:
+        print_drawing(session.output, drawing.lines)
+    for sentence in sentences:
+        session.output.line(sentence)
+    return answer | ({"image": pixels.tolist()} if drawings else {}) | explained
 
 
-def _explain(session: Session, model: Model, pixels: Pixels, label: int, other: int | None) -> dict[str, Any]:
-    """Draw each pixel's or cell's evidence for a label, or for it against another; return it for the JSON line."""
+def _explain(model: Model, pixels: Pixels, label: int, other: int | None) -> tuple[dict[str, Any], Drawing, list[str]]:
+    """Return the evidence for a label, or for it against another, for the JSON line, as a drawing, and in words."""
     from mnist_cli.maps.layout import over_image
     from mnist_cli.pictures.predicting import evidence
 
@@ -224,20 +235,20 @@ def _explain(session: Session, model: Model, pixels: Pixels, label: int, other: 
         terms = terms - evidence(model, pixels.ravel(), compared["against"])
         bias -= float(model.bias[compared["against"]])
     cells, seen = model.layout.cells(terms), model.seen(pixels)
-    print_drawing(session.output, screen().evidence(over_image(cells, seen.shape), seen).lines)
     name, speaks_for, against = printable(model.classes[label]), cells[cells > 0].sum(), cells[cells < 0].sum()
     name += f" and not {printable(model.classes[compared['against']])}" if compared else ""
     by_map = model.layout.by_map(terms) if model.feature_map else []
     rest = sum(float(terms[part.numbers].sum()) for part in model.layout.parts if not part.is_local)
-    session.output.line(
+    sentences = [
         f"for {name}: {signed(speaks_for)} (blue, +)  against: {signed(against)} (red, -)  "
         + (f"exemplars: {signed(rest)}  " if rest else "")
         + f"bias: {signed(bias)}  together: {signed(speaks_for + against + rest + bias)}"
-    )
-    for part, sums in by_map:
-        session.output.columns((signed(sums.sum()), 9), (f"from {part}", 0))
-    answer = {"evidence": cells.tolist(), "bias": bias}
+    ]
+    if other == label:
+        sentences.append(f"{name} is the prediction, so there is nothing to compare it with")
+    sentences += [f"{signed(sums.sum()):<9} from {part}" for part, sums in by_map]
+    document = {"evidence": cells.tolist(), "bias": bias}
     if model.feature_map:
-        answer["evidence_by_map"] = [{"part": part, "evidence": sums.tolist()} for part, sums in by_map]
-        answer["seen"] = seen.tolist()
-    return answer | compared
+        document["evidence_by_map"] = [{"part": part, "evidence": sums.tolist()} for part, sums in by_map]
+        document["seen"] = seen.tolist()
+    return document | compared, screen().evidence(over_image(cells, seen.shape), seen), sentences

@@ -27,8 +27,8 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def recipes(session: Session) -> None:
     """List the recipes with their accuracy on MNIST's test images, their time, and why they work.
 
-    A recipe is a set of defaults: mnist run --recipe NAME, or recipe: NAME in pipeline.yaml, whose other keys go before
-    the recipe. Times are for the whole pipeline on two quiet cores, from a local mirror.
+    A recipe is a set of defaults: mnist run --recipe NAME, or recipe: NAME in pipeline.yaml, whose other keys override
+    the recipe's. Times are for the whole pipeline on two quiet cores, from a local mirror.
 
     Example: mnist recipes
     """

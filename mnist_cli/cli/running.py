@@ -115,7 +115,7 @@ def check_lock_option(frozen: bool, lock: Path | None) -> None:
         UsageError: --lock without --frozen.
     """
     if lock is not None and not frozen:
-        raise UsageError("--lock: expected --frozen too", hint="add --frozen to compare the run with the lock file")
+        raise UsageError("--lock needs --frozen", hint="add --frozen to compare the run with the lock file")
 
 
 def run_request(request: Request) -> list[StageResult]:
@@ -177,11 +177,11 @@ def print_result(session: Session, result: StageResult) -> None:
     if result.ran:
         word, colour, seconds = "done", "green", f"{result.manifest.seconds:.1f} s"
     else:
-        word, colour, seconds = ("taken", "green", "-") if result.taken_from else ("fresh", "cyan", "-")
+        word, colour, seconds = ("reused", "green", "-") if result.taken_from else ("fresh", "cyan", "-")
     session.output.append("stages", result)
     text = session.pipeline.summary(result.manifest.stage, result.manifest.metrics)
     if result.before.state == "unneeded" and not result.is_new:
         text = result.before.why()
     if result.taken_from:
-        text = f"taken from run {result.taken_from}: {session.pipeline.summary(result.stage, result.manifest.metrics)}"
+        text = f"run {result.taken_from}: {session.pipeline.summary(result.stage, result.manifest.metrics)}"
     session.output.columns((result.stage, 11), (word, 6, colour), (seconds.rjust(7), 9), (text, 0))

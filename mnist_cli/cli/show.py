@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mnist_cli.cli.command import command
-from mnist_cli.cli.drawing import print_answer, print_drawing, screen
+from mnist_cli.cli.drawing import answer_of, print_answer, print_drawing, screen
 from mnist_cli.cli.options import OfRun, option
 from mnist_cli.cli.published import Chosen, command_for, fits, published_store
 from mnist_cli.cli.session import Session
@@ -55,7 +55,8 @@ def show(
     chosen = Chosen(session, run)
     model = chosen.model() if chosen.path(MODEL).exists() else None
     if model and fits(model, store):
-        answer = print_answer(session.output, title, image, model, label, image=True, bars=True)
+        answer = answer_of(model, image)
+        print_answer(session.output, title, answer, model.classes, label, screen().ink(image), bars=True)
         session.output.document(model=model.digest, **answer)
         return
     session.output.line(f"{title}: label {printable(store.classes[label])}", bold=True)

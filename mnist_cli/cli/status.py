@@ -126,7 +126,7 @@ def _print_resumable(session: Session, statuses: list[StageStatus], config: Conf
 def print_would_take(session: Session, taken: Mapping[str, str]) -> None:
     """Print which stages would be published from a kept run instead of running."""
     for stage, run in taken.items():
-        session.output.line(f"{stage} would be taken from run {run}")
+        session.output.line(f"{stage} would be reused from run {run}")
 
 
 def print_statuses(session: Session, statuses: list[StageStatus]) -> None:

@@ -98,12 +98,24 @@ def shows_colour(stream: TextIO) -> bool:
 
 
 def colours_of(stream: TextIO) -> int:
-    """Return how many colours pictures may use: 2^24 if COLORTERM says so, xterm's 256, or 0."""
-    if not shows_colour(stream):
+    """Return how many colours pictures may use: 2^24 if COLORTERM says so, xterm's 256, or 0.
+
+    Pictures in colour are made of half blocks, so the stream must be able to encode these.
+    """
+    if not shows_colour(stream) or not encodes("▀", stream):
         return 0
     if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return 1 << 24
     return PALETTE if os.environ.get("TERM", "").endswith("256color") else 0
+
+
+def encodes(text: str, stream: TextIO) -> bool:
+    """Whether a stream's encoding has all characters of a text."""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_terminal(stream: TextIO) -> bool:

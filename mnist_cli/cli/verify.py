@@ -27,7 +27,7 @@ def register(app: typer.Typer, pipeline: Pipeline) -> None:
 def verify(
     session: Session,
     *,
-    repair: Annotated[bool, flag("--repair", help="Make again, or remove, what is wrong; nothing else.")] = False,
+    repair: Annotated[bool, flag("--repair", help="Recreate or remove damaged files; leave the rest alone.")] = False,
     rerun: Annotated[
         bool, flag("--rerun", help="Train, and export to web and c, again in a temporary folder; compare every bit.")
     ] = False,
@@ -116,7 +116,7 @@ def _repaired(session: Session, checks: list[Check], mirror: list[str] | None, w
     checks = _checked(session, wait)
     if all(check.ok for check in checks):
         made = [
-            f"{one.stage} was {f'taken from run {one.taken_from}' if one.taken_from else 'run again'}"
+            f"{one.stage} was {f'reused from run {one.taken_from}' if one.taken_from else 'run again'}"
             for one in results
         ]
         records = sum(check.stage == FOLDER for check in found)

@@ -154,7 +154,7 @@ class Run:
         finally:
             self._progress.finish()
         if stop.signal_number is not None:
-            raise Interrupted(stop.signal_number, reached=f"step {self._saved_step}")
+            raise Interrupted(stop.signal_number, reached=f"step {self._saved_step:,}")
         history = (*self._history, self._record()) if self._steps_pending() else tuple(self._history)
         if self._events is not None:
             self._events.close()

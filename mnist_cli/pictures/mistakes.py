@@ -20,7 +20,7 @@ class Mistake:
         index: its position among the images.
         label: the true one.
         prediction: the most probable label.
-        probability: of the prediction.
+        probability: of the label; the lowest come first.
     """
 
     index: int
@@ -48,7 +48,7 @@ def worst_mistakes(
         wrong += len(rows)
         worst.add(probabilities[rows, truth[rows]], start + rows, probabilities[rows])
     mistakes = [
-        Mistake(index, int(labels[index]), int(shares.argmax()), float(shares.max()))
+        Mistake(index, int(labels[index]), int(shares.argmax()), float(shares[labels[index]]))
         for index, shares in zip(worst.positions.tolist(), worst.probabilities, strict=True)
     ]
     return mistakes, wrong
@@ -59,4 +59,4 @@ def mistakes_title(split: str, shown: int, wrong: int, examples: int) -> str:
     if not wrong:
         return f"{split}: no mistakes among {plural(examples, 'image')}"
     counted = f"the {shown} worst of {plural(wrong, 'mistake')} among {plural(examples, 'image')}"
-    return f"{split}: {counted} (true → predicted)"
+    return f"{split}: {counted} (true → predicted, probability of the true class)"

@@ -23,7 +23,7 @@ from mnist_cli.formats.calibration import BINS
 from mnist_cli.formats.scoring import confused_pairs
 from mnist_cli.pictures.colours import AGAINST, FOR, NEITHER
 from mnist_cli.pictures.mistakes import Mistake
-from mnist_cli.text import isolated, printable, signed
+from mnist_cli.text import isolated, percent, printable, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -218,10 +218,11 @@ def history(records: Sequence[Record]) -> Figure:
         accuracy.annotate(
             f"{percents[-1]:.2f} %",
             (steps[-1], percents[-1]),
-            (-4, -8),
+            (-4, -14),
             textcoords="offset points",
             ha="right",
             va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
         accuracy.set(ylabel="accuracy in %", title="Validation accuracy")
     losses.set(ylabel="cross-entropy in nats", title="Loss")
@@ -243,7 +244,7 @@ def mistakes(found: Sequence[Mistake], images: npt.NDArray[np.uint8], classes: S
     for mistake in found:
         true, predicted = _name(classes[mistake.label]), _name(classes[mistake.prediction])
         gap = " " if len(true) + len(predicted) <= 6 else "\n"
-        titles.append(f"{true} →{gap}{predicted}  {100 * mistake.probability:.0f} %")
+        titles.append(f"{true} →{gap}{predicted}  {percent(mistake.probability)}")
     captions = [f"image {mistake.index:,}" for mistake in found]
     figure, _ = _tiles(images, titles, captions, columns=6, cmap="gray_r", vmin=0, vmax=255)
     figure.suptitle(title, size=11)

@@ -20,6 +20,7 @@ _RESET = "\x1b[0m"
 _LINES = 64  # of one image at most, however tall it is
 _FAINT = 1 / 20  # share of the largest weight below which no sign is drawn
 _GAP = "  "
+_DARK = 140  # luma of a background, 0 to 255, up to which white text is easier to read than black
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Screen:
         """Return a text on the colour of a number from −1 to 1, readable on each of them."""
         (colour,) = diverging(np.array([value]), 1.0).tolist()
         name = (_in_palette if self.has_palette else _in_24_bits)(colour)
-        return f"\x1b[30;48;{name}m{text}{_RESET}"
+        ink = 30 if 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > _DARK else 97
+        return f"\x1b[{ink};48;{name}m{text}{_RESET}"
 
     def side_by_side(self, drawings: Sequence[tuple[str, Drawing]]) -> list[str]:
         """Return titled drawings of one size beside each other, as many in a row as there is room for."""

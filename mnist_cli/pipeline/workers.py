@@ -36,7 +36,9 @@ def dismiss_workers_of(request: Request, stage: BoundStage) -> None:
     try:
         stage.stage.dismiss()
     except WorkerLost as error:
-        request.progress.note(f"nothing to train; not every worker connected to be dismissed: {error.message}")
+        request.progress.note(
+            f"nothing to train; some workers were not told to stop, as they did not connect: {error.message}"
+        )
 
 
 def assist(request: Request, bound: BoundStage) -> None:

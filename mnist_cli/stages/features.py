@@ -259,7 +259,7 @@ def _grow(
                 progress.update(done)
                 if request.signal_number is not None:
                     growing.save()
-                    raise Interrupted(request.signal_number, reached=f"row {done}")
+                    raise Interrupted(request.signal_number, reached=f"row {done:,}")
                 if time.monotonic() - saved >= _SAVE_SECONDS:
                     growing.save()
                     saved = time.monotonic()

@@ -61,7 +61,7 @@ class FetchSettings(Section):
     deadline: float = parameter(
         600,
         number(above=0, high=86400, metavar="SECONDS"),
-        "Seconds that fetching all four files may take together",
+        "Time limit for fetching all four files, in seconds",
         counts=False,
     )
     min_speed: int = parameter(

@@ -187,12 +187,11 @@ def _warn_if_useless(record: Record, model: Model, rate: float, progress: Progre
             f"train.learning_rate, which was {rate:g}, is probably too small"
         )
         return
-    loss = record.loss if record.validation_loss is None else record.validation_loss
-    classes = len(model.classes)
-    if loss > math.log(classes):
-        kind = "training" if record.validation_loss is None else "validation"
+    # The training loss is a mean over the steps since the record before, the first and worst ones perhaps among them.
+    loss, guessing = record.validation_loss, math.log(len(model.classes))
+    if loss is not None and loss > guessing:
         progress.warn(
-            f"the {kind} loss {loss:.4g} is above {math.log(classes):.4g}, the loss of guessing: the model is useless; "
+            f"the validation loss {loss:.4g} is above {guessing:.4g}, the loss of guessing; "
             f"train.learning_rate, which was {rate:g}, is probably too large"
         )
 

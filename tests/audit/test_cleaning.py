@@ -213,7 +213,7 @@ def test_a_linked_folder_is_refused_by_name(pipeline: Pipeline, tmp_path: Path) 
     pipeline.run()
     pipeline.file("fetch").rename(tmp_path / "elsewhere")
     pipeline.file("fetch").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="received a link"):
+    with pytest.raises(InputError, match="received a symbolic link"):
         clean(pipeline.config(), pipeline.artifacts)
     assert len(list((tmp_path / "elsewhere").glob("*.gz"))) == RAW
 

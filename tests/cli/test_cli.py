@@ -122,7 +122,7 @@ def test_a_lock_of_what_was_typed_is_held_without_typing_it_again(finished: Path
     assert mnist("status", "--frozen", "--lock", "my.lock").out.count("fresh") == 4
     done = mnist("run", "--frozen", "--lock", "my.lock", "--steps", "31", code=4)
     assert "train.steps 30 → 31" in done.err
-    assert "expected --frozen too" in mnist("run", "--lock", "my.lock", code=2).err
+    assert "--lock needs --frozen" in mnist("run", "--lock", "my.lock", code=2).err
 
 
 def test_the_gate_is_checked_also_when_nothing_has_to_run(synthetic: Path) -> None:

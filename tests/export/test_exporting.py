@@ -49,7 +49,7 @@ def test_an_export_is_published_with_its_manifest(finished: Path) -> None:
     assert document["verified"]["same"] == document["verified"]["images"] == 20
     assert document["model_digest"] == model["metrics"]["model_digest"]
     assert manifest["inputs"]["train/model.h5"] == model["outputs"]["model.h5"]["sha256"]
-    assert "same answers 20 of 20 (test)" in mnist("export", "--to", "c").out
+    assert "same answer for 20 of 20 test images" in mnist("export", "--to", "c").out
 
 
 def test_one_that_is_up_to_date_is_not_written_again(finished: Path) -> None:
@@ -175,7 +175,7 @@ def test_output_gets_a_copy(finished: Path) -> None:
         (["--to", "litert-int8"], "received 'litert-int8'"),
         (["--to", "c", "--quantize", "int8"], "--quantize int8: expected --to litert; received --to c"),
         (["--to", "litert", "--quantize", "int4"], "--quantize: expected int8; received 'int4'"),
-        (["--to", "c", "--lock", "x.lock"], "expected --frozen"),
+        (["--to", "c", "--lock", "x.lock"], "--lock needs --frozen"),
     ],
 )
 def test_invalid_targets_and_options_are_refused(finished: Path, arguments: list[str], message: str) -> None:

@@ -53,7 +53,8 @@ def test_the_command_says_what_it_wrote(finished: Path) -> None:
     said = mnist("lesson", "--data", "digits").out.splitlines()
     assert said[0].startswith("artifacts/lesson.html: ")
     assert said[1] == (
-        "digits/dataset.yaml: to get the same: 'mnist run --dataset digits/dataset.yaml --validation-size 0'"
+        "digits/dataset.yaml: to train the same model, run "
+        "'mnist run --dataset digits/dataset.yaml --validation-size 0'"
     )
     mnist("lesson", "--data", "digits", "--output", "page.html")
     assert Path("page.html").read_bytes() == Path("artifacts/lesson.html").read_bytes()

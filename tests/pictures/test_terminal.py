@@ -10,6 +10,7 @@ import pytest
 from mnist_cli.cli.terminal import PALETTE, colours_of
 from mnist_cli.pictures.braille import curve
 from mnist_cli.pictures.terminal import Screen, half_blocks
+from tests.support.command_line import Stream
 
 
 def dots(lines: list[str]) -> list[tuple[int, int]]:
@@ -79,17 +80,16 @@ def test_the_colours_of_the_palette_are_near_those_that_were_asked_for() -> None
 def test_there_are_as_many_colours_as_the_terminal_says(
     monkeypatch: pytest.MonkeyPatch, colorterm: str, term: str, colours: int
 ) -> None:
-    class Terminal:
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv("COLORTERM", colorterm)
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("CI", "")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert colours_of(Terminal()) == colours  # type: ignore[arg-type]
+    with Stream(terminal=True) as stream:
+        assert colours_of(stream) == colours
+        stream.reconfigure(encoding="ascii")
+        assert colours_of(stream) == 0, "half blocks cannot be written there"
 
 
 def test_text_on_the_colour_of_a_number_ends_with_the_reset() -> None:
-    assert Screen(80, True).on_colour(" 12", -1.0) == "\x1b[30;48;2;216;58;60m 12\x1b[0m"
+    assert Screen(80, True).on_colour(" 12", -1.0) == "\x1b[97;48;2;216;58;60m 12\x1b[0m"
     assert Screen(80, True, has_palette=True).on_colour("x", 0.0).startswith("\x1b[30;48;5;")

@@ -110,7 +110,7 @@ def test_a_linked_folder_of_a_stage_is_refused_by_name(pipeline: Pipeline, tiny_
     pipeline.file("train").symlink_to(tmp_path / "elsewhere")
     tiny_mnist("status")
     done = tiny_mnist("train", "--learning-rate", "0.3", code=5)
-    assert "artifacts/train: expected a folder; received a link, and nothing behind a link is changed" in done.err
+    assert "artifacts/train: expected a folder; received a symbolic link; nothing behind it is changed" in done.err
     assert "hint: replace the link with what it points to" in done.err
 
 

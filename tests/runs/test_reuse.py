@@ -122,11 +122,11 @@ def test_the_plan_names_the_run_that_would_be_published(
     name = trained_twice[0].manifest.key[:8]
     planned = tiny_mnist("run", "--dry-run", "--json").document
     assert (planned["would_run"], planned["would_take"]) == (["eval"], {"train": name})
-    assert f"train would be taken from run {name}" in tiny_mnist("run", "--dry-run").out
-    assert f"train would be taken from run {name}" in tiny_mnist("status", "--set", "train.learning_rate=0.5").out
+    assert f"train would be reused from run {name}" in tiny_mnist("run", "--dry-run").out
+    assert f"train would be reused from run {name}" in tiny_mnist("status", "--set", "train.learning_rate=0.5").out
     assert tiny_mnist("run", "--dry-run", "--force", "--json").document["would_take"] == {}
     done = tiny_mnist("train", "--learning-rate", "0.5")
-    assert f"taken from run {name}:" in done.out
+    assert f"run {name}:" in done.out
     assert tiny_mnist("status", "--json").document["would_take"] == {}
 
 
