@@ -243,7 +243,7 @@ def test_checkpoints_of_the_course_itself_are_not_deleted_through_a_link(
     course.rename(tmp_path / "precious")
     course.symlink_to(tmp_path / "precious")
     before = sorted((tmp_path / "precious").rglob("*"))
-    with pytest.raises(InputError, match="expected a folder; received a link"):
+    with pytest.raises(InputError, match="expected a folder; received a symbolic link"):
         go_on(store, folder, resume="never")
     assert sorted((tmp_path / "precious").rglob("*")) == before
 
