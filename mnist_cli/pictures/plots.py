@@ -131,7 +131,7 @@ def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str)
     right = np.eye(count, dtype=bool)
     worst = float(share[~right].max()) if count > 1 else 0.0
     side = max(4.5, min(0.62 * count, 16))
-    figure = Figure(figsize=(side + 1.8, side + 0.9), layout="constrained")
+    figure = Figure(figsize=(side + 2.6, side + 0.9), layout="constrained")
     axes = figure.subplots()
     mistakes = axes.imshow(np.ma.array(share, mask=right), cmap=_MISTAKES, vmin=0, vmax=worst or 1)
     axes.imshow(np.ma.array(np.ones_like(share), mask=~right), cmap=LinearSegmentedColormap.from_list("", [_RIGHT] * 2))
