@@ -1,4 +1,7 @@
-"""The page: puts figures, charts and pictures into the template. Equal data give equal bytes."""
+"""The page: puts figures, charts and pictures into the template.
+
+Equal data give equal bytes; whether a lesson lies beside the page is a part of the data.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ class ReportData:
         metrics: the content of metrics.json, measured with this model on this store.
         history: the records of the training.
         provenance: how to get the same result again.
+        has_lesson: whether lesson.html is in the folder of the page, which then links to it.
     """
 
     model: Model
@@ -63,6 +67,7 @@ class ReportData:
     metrics: Mapping[str, Any]
     history: tuple[Record, ...]
     provenance: Provenance
+    has_lesson: bool = False
 
 
 def render(data: ReportData) -> bytes:
@@ -104,6 +109,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "pad": images.pad_data(model, names, examples, cells),
         "no_pad": images.why_no_pad(model),
         "provenance": data.provenance,
+        "has_lesson": data.has_lesson,
     }
 
 

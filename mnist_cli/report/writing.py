@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
+_LESSON = "lesson.html"  # the name that mnist lesson gives it
 
 
 def write_report(
     config: Config, artifacts: Artifacts, target: Path | None = None, run: Run | None = None
 ) -> tuple[WrittenPage, dict[str, Any]]:
     """Write the report on the artifacts, or on a kept run.
+
+    It links to the lesson if lesson.html is in the folder it is written to; else it names the command. Equal artifacts
+    give equal bytes as long as that is the same.
 
     Args:
         config: the configuration that the artifacts must be up to date for.
@@ -50,6 +55,8 @@ def write_report(
     from mnist_cli.report.page import render
 
     data = _of_run(run, config, artifacts) if run else _of_published(config, artifacts)
+    lesson = path.with_name(_LESSON)
+    data = dataclasses.replace(data, has_lesson=lesson != path and lesson.is_file())
     return write_page(path, render(data)), dict(data.metrics)
 
 

@@ -76,6 +76,16 @@ def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path, report: C
     assert (tmp_path / "page.html").read_bytes() == finished.file("report.html").read_bytes()
 
 
+def test_the_page_links_to_the_lesson_beside_it(finished: Pipeline, tmp_path: Path, report: Command) -> None:
+    finished.file("lesson.html").write_text("<!doctype html>", encoding="utf-8")
+    report()
+    assert 'href="lesson.html#training"' in finished.file("report.html").read_text(encoding="utf-8")
+    report("--output", str(tmp_path / "page.html"))
+    assert "lesson.html" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    report("--output", str(finished.file("lesson.html")))
+    assert 'href="lesson.html' not in finished.file("lesson.html").read_text(encoding="utf-8"), "no link to itself"
+
+
 @pytest.mark.parametrize("output", ["no/such/folder/page.html", "."])
 def test_an_output_that_cannot_be_is_a_mistake_on_the_command_line(
     finished: Pipeline, output: str, report: Command
