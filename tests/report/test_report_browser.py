@@ -55,7 +55,8 @@ def opened(browser: Browser, page: Path) -> Iterator[Browser]:
 def blank(opened: Browser) -> Browser:
     """The report with an empty pad."""
     opened.click("#pad-clear")
-    assert opened.text("#pad-says") == "nothing yet, so b and softmax(b)"
+    assert opened.text("#pad-says") == "Nothing drawn yet: the bars show softmax(b)"
+    assert not opened.find("#pad-lead").is_displayed()
     return opened
 
 
@@ -303,14 +304,39 @@ def test_the_true_label_of_a_loaded_image_is_marked(opened: Browser) -> None:
 
 def test_a_cell_of_the_matrix_opens_its_images(opened: Browser, data: ReportData) -> None:
     confusion = np.array(data.metrics["confusion"])
-    np.fill_diagonal(confusion, 0)
     label, predicted = (int(place) for place in np.unravel_index(confusion.argmax(), confusion.shape))
-    opened.click(f"[data-cell='{label}-{predicted}']")
-    count = min(12, confusion[label, predicted])
-    assert opened.becomes(f"return document.querySelectorAll('#cell-images canvas').length === {count}")
-    assert opened.text("#cell-title") == f"{label} read as {predicted}: {count} of them, in four greys"
+    assert label == predicted, "those read right, too"
+    np.fill_diagonal(confusion, 0)
+    for label, predicted in ((label, predicted), np.unravel_index(confusion.argmax(), confusion.shape)):
+        count = data.metrics["confusion"][label][predicted]
+        opened.click(f"[data-cell='{label}-{predicted}']")
+        assert opened.becomes(f"return document.querySelectorAll('#cell-images canvas').length === {min(12, count)}")
+        few = "12 of " if count > 12 else ""
+        assert opened.text("#cell-title") == f"{few}{count} images of {label} read as {predicted}, in four greys"
     rows = opened.run("return mnistReport.data.cells.rows")
     assert all(data.store.test.labels[position] == true for true, _, position in rows)
+
+
+def test_of_more_images_than_fit_the_title_says_how_many_are_shown(opened: Browser) -> None:
+    opened.run(
+        "const button = document.querySelector('[data-cell]'); button.dataset.count = 1023; button.click();"
+    )
+    assert opened.becomes("return document.querySelector('#cell-images canvas')")
+    shown = opened.run("return document.querySelectorAll('#cell-images canvas').length")
+    assert opened.text("#cell-title").startswith(f"{shown} of 1,023 images of 0 read as ")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1440])
+def test_the_whole_cell_of_the_matrix_is_the_button(opened: Browser, width: int) -> None:
+    script = """
+        return [...document.querySelectorAll("[data-cell]")].map(button => {
+          const [inner, outer] = [button, button.parentElement].map(each => each.getBoundingClientRect());
+          return [inner.width, inner.height, outer.width - inner.width, outer.height - inner.height];
+        });
+    """
+    boxes = np.array(at_size(opened, width, 844, script))
+    assert boxes[:, :2].min() >= 24
+    assert boxes[:, 2:].max() < 1
 
 
 def test_a_weight_under_the_pointer_is_shown_for_every_class(opened: Browser, data: ReportData) -> None:

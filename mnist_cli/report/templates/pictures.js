@@ -10,13 +10,14 @@ if (!map) document.querySelectorAll(".weights img").forEach(picture => picture.a
 }));
 
 let greys = null; // the images of all cells, inflated when the first cell is opened
-const openCell = async (label, predicted) => {
+const openCell = async (label, predicted, count) => {
   const {rows, images} = data.cells;
   greys ??= inflated(images).then(bytes => greysOf(bytes, 0, rows.length * height * width));
   const pixels = await greys;
   const chosen = [...rows.keys()].filter(index => rows[index][0] === label && rows[index][1] === predicted);
-  byId("cell-title").textContent = `${data.classes[label]} read as ${data.classes[predicted]}` +
-    (chosen.length ? `: ${chosen.length} of them, in four greys` : ": these images did not fit into the page");
+  const few = chosen.length && chosen.length < count ? `${chosen.length} of ` : "";
+  byId("cell-title").textContent = `${few}${count.toLocaleString("en")} ${count === 1 ? "image" : "images"} of ` +
+    `${data.classes[label]} read as ${data.classes[predicted]}${chosen.length ? ", in four greys" : ": no room for them in this page"}`;
   byId("cell-images").replaceChildren(...chosen.map(index => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
@@ -34,4 +35,4 @@ const openCell = async (label, predicted) => {
   }));
 };
 document.querySelectorAll("[data-cell]").forEach(button =>
-  button.addEventListener("click", () => openCell(...button.dataset.cell.split("-").map(Number))));
+  button.addEventListener("click", () => openCell(...button.dataset.cell.split("-").map(Number), Number(button.dataset.count))));
