@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnist_cli import files
-from mnist_cli.errors import FormatError, UsageError
+from mnist_cli.config.declarations import Config
+from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
 from mnist_cli.pipeline.output_files import check_output
+from mnist_cli.pipeline.plan import State, examine_all, require_fresh
 from mnist_cli.text import printable
 
 _MARK = b"<!doctype html>"
@@ -40,17 +42,49 @@ def check_target(target: Path | None, artifacts: Artifacts, name: str) -> Path:
     path = target or artifacts.root / name
     if path == Path("-"):  # standard output reports the file that was written
         raise UsageError("--output: expected the name of a file; received '-'")
-    if path.is_dir() or (not path.parent.is_dir() and target):
-        received = "a folder" if path.is_dir() else "a file in a folder that does not exist"
-        raise UsageError(f"--output {printable(path)}: expected a file to write; received {received}")
+    if path.is_dir():
+        raise UsageError(f"--output {printable(path)}: expected a file to write; received a folder")
+    if target and not path.parent.is_dir():
+        raise UsageError(
+            f"--output {printable(path)}: the folder {printable(path.parent)} does not exist",
+            hint="make the folder, or choose another file",
+        )
     if target:
         check_output(target, artifacts, _MARK)
     return path
 
 
+def fresh_manifests(config: Config, artifacts: Artifacts, what: str) -> dict[str, Manifest]:
+    """Return the stages' manifests, all of them up to date.
+
+    Args:
+        config: the configuration that the artifacts must be up to date for.
+        artifacts: the artifacts.
+        what: the beginning of the message, such as "cannot write the report".
+
+    Raises:
+        InputError: nothing was run yet, or a stage is not up to date.
+    """
+    statuses = examine_all(config, artifacts)
+    artifacts.digests.save()
+    if all(status.state is State.MISSING for status in statuses.values()):
+        raise InputError(f"{what}: no run yet in this folder", hint="run 'mnist run'")
+    return require_fresh(statuses, InputError, what)
+
+
 def write_page(path: Path, content: bytes) -> WrittenPage:
-    """Publish a page as `path`."""
-    files.write_bytes(path, content)
+    """Publish a page as `path`.
+
+    Raises:
+        MnistError: the page cannot be written, for example because the folder is read-only.
+    """
+    try:
+        files.write_bytes(path, content)
+    except OSError as error:  # its message would name the temporary file
+        raise MnistError(
+            f"{printable(path)}: {error.strerror or printable(error)}",
+            hint="name another file with --output; an existing file is unchanged",
+        ) from error
     return WrittenPage(path, len(content), hashlib.sha256(content).hexdigest())
 
 

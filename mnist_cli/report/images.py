@@ -166,7 +166,7 @@ def drawn_by_lot(examples: int, limit: int) -> npt.NDArray[np.intp]:
 
 
 class Cells:
-    """Images behind the off-diagonal cells of the confusion matrix, as many for each cell as fit.
+    """Images behind the cells of the confusion matrix, as many for each cell as fit.
 
     Attributes:
         rows: [true label, predicted label, position] of each image.
@@ -175,14 +175,16 @@ class Cells:
     def __init__(self, split: Split, classes: int) -> None:
         self._split = split
         room = _CELL_PIXELS // split.inputs.shape[1]
-        self._limit = min(_CELL_IMAGES, room // max(1, classes * (classes - 1))) if classes <= _BARS else 0
+        self._limit = min(_CELL_IMAGES, room // classes**2) if classes <= _BARS else 0
         self._counts = np.zeros((classes, classes), np.intp)
         self.rows: list[list[int]] = []
 
     def add(
         self, positions: npt.NDArray[np.intp], labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.intp]
     ) -> None:
-        """Add mistakes: their positions, their labels, and the predicted labels, each [m]."""
+        """Add images: their positions, their labels, and the predicted labels, each [m]."""
+        if not self._limit:
+            return
         for row in zip(labels.tolist(), predicted.tolist(), positions.tolist(), strict=True):
             if self._counts[row[:2]] < self._limit:
                 self._counts[row[:2]] += 1

@@ -1,4 +1,7 @@
-"""The page: puts figures, charts and pictures into the template. Equal data give equal bytes."""
+"""The page: puts figures, charts and pictures into the template.
+
+Equal data give equal bytes; whether a lesson lies beside the page is a part of the data.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Provenance:
 
     Attributes:
         command: runs the pipeline with the parameters that are not the defaults.
-        configuration: YAML with every parameter that counts.
+        configuration: YAML with every parameter that affects the result.
         digests: (name, SHA-256) of inputs and outputs.
         runtime: (name, value) of what can move the bits, and of the machine.
     """
@@ -56,6 +59,7 @@ class ReportData:
         metrics: the content of metrics.json, measured with this model on this store.
         history: the records of the training.
         provenance: how to get the same result again.
+        has_lesson: whether lesson.html is in the folder of the page, which then links to it.
     """
 
     model: Model
@@ -63,6 +67,7 @@ class ReportData:
     metrics: Mapping[str, Any]
     history: tuple[Record, ...]
     provenance: Provenance
+    has_lesson: bool = False
 
 
 def render(data: ReportData) -> bytes:
@@ -104,6 +109,7 @@ def _content(data: ReportData) -> dict[str, Any]:
         "pad": images.pad_data(model, names, examples, cells),
         "no_pad": images.why_no_pad(model),
         "provenance": data.provenance,
+        "has_lesson": data.has_lesson,
     }
 
 
@@ -133,7 +139,7 @@ def _survey(
 ) -> tuple[Calibration, npt.NDArray[np.int64], Lowest, Lowest]:
     """Return calibration, confusion matrix, the mistakes that gave the true label least, and the least certain images.
 
-    All come from one pass over the images, since features are slow to compute. Mistakes are also added to `cells`.
+    All come from one pass over the images, since features are slow to compute. All images are offered to `cells`.
     """
     classes = len(model.bias)
     calibration, confusion = Calibration(), np.zeros((classes, classes), np.int64)
@@ -143,7 +149,7 @@ def _survey(
         predicted = probabilities.argmax(axis=1)
         np.add.at(confusion, (labels, predicted), 1)
         wrong = np.flatnonzero(predicted != labels)
-        cells.add(start + wrong, labels[wrong], predicted[wrong])
+        cells.add(start + np.arange(len(labels)), labels, predicted)
         mistakes.add(probabilities[wrong, labels[wrong]], start + wrong, probabilities[wrong])
         uncertain.add(probabilities.max(axis=1), start + np.arange(len(labels)), probabilities)
     return calibration, confusion, mistakes, uncertain

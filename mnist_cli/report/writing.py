@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -10,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 from mnist_cli import files
 from mnist_cli.config.declarations import Config, nested
 from mnist_cli.config.template import yaml_value
-from mnist_cli.errors import InputError
-from mnist_cli.page.writing import WrittenPage, check_target, published, write_page
+from mnist_cli.page.writing import WrittenPage, check_target, fresh_manifests, published, write_page
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.digests import is_of_content
 from mnist_cli.pipeline.manifest import Manifest
-from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.stages.stage import EVALUATION, HISTORY, MODEL, STORE
 from mnist_cli.text import printable
 
@@ -25,12 +24,16 @@ if TYPE_CHECKING:
     from mnist_cli.stages.stage import Pipeline
 
 NAME = "report.html"
+_LESSON = "lesson.html"  # the name that mnist lesson gives it
 
 
 def write_report(
     config: Config, artifacts: Artifacts, target: Path | None = None, run: Run | None = None
 ) -> tuple[WrittenPage, dict[str, Any]]:
     """Write the report on the artifacts, or on a kept run.
+
+    It links to the lesson if lesson.html is in the folder it is written to; else it names the command. Equal artifacts
+    give equal bytes as long as that is the same.
 
     Args:
         config: the configuration that the artifacts must be up to date for.
@@ -44,19 +47,19 @@ def write_report(
     Raises:
         InputError: the model or its evaluation is missing, stale or corrupt, or they do not fit together.
         UsageError: the target is a folder, in a missing folder, `-`, or an existing file that is not a report.
-        OSError: the report cannot be written.
+        MnistError: the report cannot be written.
     """
     path = check_target(target, artifacts, f"report-{run.id}.html" if run else NAME)
     from mnist_cli.report.page import render
 
     data = _of_run(run, config, artifacts) if run else _of_published(config, artifacts)
+    lesson = path.with_name(_LESSON)
+    data = dataclasses.replace(data, has_lesson=lesson != path and lesson.is_file())
     return write_page(path, render(data)), dict(data.metrics)
 
 
 def _of_published(config: Config, artifacts: Artifacts) -> ReportData:
-    statuses = examine_all(config, artifacts)
-    artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "cannot write the report")
+    manifests = fresh_manifests(config, artifacts, "cannot write the report")
     history, metrics = (published(artifacts, manifests, kind) for kind in (HISTORY, EVALUATION))
     return _report_data(artifacts, manifests, artifacts.path(MODEL), history, metrics)
 

@@ -210,7 +210,7 @@ def test_the_first_stroke_and_the_cells_of_the_matrix_are_as_those_of_pixels(ope
     opened.draw(PAD, SEVEN)
     drawn = opened.run(STATE)["logits"]
     opened.click("#pad-clear")
-    assert opened.text("#pad-says") == "nothing yet, so what an empty image gets"
+    assert opened.text("#pad-says") == "Nothing drawn yet: the bars are those of an empty image"
     opened.draw(PAD, SEVEN)
     assert opened.run(STATE)["logits"] == drawn
 

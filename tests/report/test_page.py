@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import mnist_cli
 from mnist_cli.errors import InputError
 from mnist_cli.formats.history import Record
 from mnist_cli.formats.model import Model
@@ -29,6 +30,7 @@ from tests.support.page import Page
 from tests.support.report_data import TEST, make_report_data
 
 LIMIT = 2_000_000  # bytes of the page
+LESSON = Path(mnist_cli.__file__).parent / "lesson" / "text" / "lesson.md"
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +148,22 @@ def test_equal_reports_have_equal_bytes(data: ReportData, tmp_path: Path) -> Non
 
 def test_the_page_is_small_and_needs_nothing_else(data: ReportData, page: Page) -> None:
     assert len(render(data)) < LIMIT
-    page.check_attributes("lesson.html#")  # the lesson may lie beside the report; nothing is lost where it does not
+    page.check_attributes()
     assert not re.search(r"url\(|@import|https?://|fetch\(|XMLHttpRequest", "".join(page.raw))
+
+
+def test_links_lead_to_the_lesson_only_where_there_is_one(data: ReportData, page: Page, tmp_path: Path) -> None:
+    assert page.text.count("(mnist lesson)") == 6
+    beside = Page(render(dataclasses.replace(data, has_lesson=True)))
+    beside.check_attributes("lesson.html#")
+    targets = [link["href"].partition("#")[2] for link in beside.all("a") if link["href"].startswith("lesson.html")]
+    assert targets == ["softmax", "evidence", "training", "evaluation", "softmax", "loss"]
+    sections = re.findall(r"<!-- section: ([a-z-]+) -->", LESSON.read_text(encoding="utf-8"))
+    features = make_report_data(tmp_path, feature_map=made_map("grad8"))
+    of_features = Page(render(dataclasses.replace(features, has_lesson=True)))
+    assert {*targets, "beyond"} <= set(sections)
+    assert "lesson.html#beyond" in [link["href"] for link in of_features.all("a")]
+    assert "(mnist lesson)" not in beside.text + of_features.text
 
 
 def test_the_content_security_policy_names_exactly_what_is_inlined(page: Page) -> None:

@@ -76,6 +76,16 @@ def test_the_page_can_go_elsewhere(finished: Pipeline, tmp_path: Path, report: C
     assert (tmp_path / "page.html").read_bytes() == finished.file("report.html").read_bytes()
 
 
+def test_the_page_links_to_the_lesson_beside_it(finished: Pipeline, tmp_path: Path, report: Command) -> None:
+    finished.file("lesson.html").write_text("<!doctype html>", encoding="utf-8")
+    report()
+    assert 'href="lesson.html#training"' in finished.file("report.html").read_text(encoding="utf-8")
+    report("--output", str(tmp_path / "page.html"))
+    assert "lesson.html" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    report("--output", str(finished.file("lesson.html")))
+    assert 'href="lesson.html' not in finished.file("lesson.html").read_text(encoding="utf-8"), "no link to itself"
+
+
 @pytest.mark.parametrize("output", ["no/such/folder/page.html", "."])
 def test_an_output_that_cannot_be_is_a_mistake_on_the_command_line(
     finished: Pipeline, output: str, report: Command
@@ -84,8 +94,25 @@ def test_an_output_that_cannot_be_is_a_mistake_on_the_command_line(
     assert "--output" in done.err
 
 
+def test_a_folder_that_does_not_exist_is_named(finished: Pipeline, report: Command) -> None:
+    assert "--output no/page.html: the folder no does not exist" in report("--output", "no/page.html", code=2).err
+
+
+def test_a_report_that_cannot_be_written_suggests_another_place(
+    finished: Pipeline, monkeypatch: pytest.MonkeyPatch, report: Command
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise PermissionError(13, "Permission denied", f"{path}.new")
+
+    monkeypatch.setattr("mnist_cli.page.writing.files.write_bytes", refuse)
+    done = report(code=1)
+    assert f"{finished.file('report.html')}: Permission denied" in done.err
+    assert "hint: name another file with --output" in done.err
+
+
 def test_without_artifacts_it_names_the_command_to_run(pipeline: Pipeline, report: Command) -> None:
     done = report(code=5)
+    assert "cannot write the report: no run yet in this folder" in done.err
     assert "run 'mnist run " in done.err
     assert not pipeline.file("report.html").exists()
 

@@ -55,7 +55,8 @@ def opened(browser: Browser, page: Path) -> Iterator[Browser]:
 def blank(opened: Browser) -> Browser:
     """The report with an empty pad."""
     opened.click("#pad-clear")
-    assert opened.text("#pad-says") == "nothing yet, so b and softmax(b)"
+    assert opened.text("#pad-says") == "Nothing drawn yet: the bars show softmax(b)"
+    assert not opened.find("#pad-lead").is_displayed()
     return opened
 
 
@@ -303,26 +304,78 @@ def test_the_true_label_of_a_loaded_image_is_marked(opened: Browser) -> None:
 
 def test_a_cell_of_the_matrix_opens_its_images(opened: Browser, data: ReportData) -> None:
     confusion = np.array(data.metrics["confusion"])
-    np.fill_diagonal(confusion, 0)
     label, predicted = (int(place) for place in np.unravel_index(confusion.argmax(), confusion.shape))
-    opened.click(f"[data-cell='{label}-{predicted}']")
-    count = min(12, confusion[label, predicted])
-    assert opened.becomes(f"return document.querySelectorAll('#cell-images canvas').length === {count}")
-    assert opened.text("#cell-title") == f"{label} read as {predicted}: {count} of them, in four greys"
+    assert label == predicted, "those read right, too"
+    np.fill_diagonal(confusion, 0)
+    for true, read in ((label, predicted), np.unravel_index(confusion.argmax(), confusion.shape)):
+        count = data.metrics["confusion"][true][read]
+        opened.click(f"[data-cell='{true}-{read}']")
+        assert opened.becomes(f"return document.querySelectorAll('#cell-images canvas').length === {min(12, count)}")
+        few = "12 of " if count > 12 else ""
+        assert opened.text("#cell-title") == f"{few}{count} images of {true} read as {read}, in four greys"
     rows = opened.run("return mnistReport.data.cells.rows")
     assert all(data.store.test.labels[position] == true for true, _, position in rows)
 
 
-def test_a_weight_under_the_pointer_is_shown_for_every_class(opened: Browser, data: ReportData) -> None:
+def test_of_more_images_than_fit_the_title_says_how_many_are_shown(opened: Browser) -> None:
+    opened.run("const button = document.querySelector('[data-cell]'); button.dataset.count = 1023; button.click();")
+    assert opened.becomes("return document.querySelector('#cell-images canvas')")
+    shown = opened.run("return document.querySelectorAll('#cell-images canvas').length")
+    assert opened.text("#cell-title").startswith(f"{shown} of 1,023 images of 0 read as ")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1440])
+def test_the_whole_cell_of_the_matrix_is_the_button(opened: Browser, width: int) -> None:
+    script = """
+        return [...document.querySelectorAll("[data-cell]")].map(button => {
+          const [inner, outer] = [button, button.parentElement].map(each => each.getBoundingClientRect());
+          return [inner.width, inner.height, outer.width - inner.width, outer.height - inner.height];
+        });
+    """
+    boxes = np.array(at_size(opened, width, 844, script))
+    assert boxes[:, :2].min() >= 24
+    assert boxes[:, 2:].max() < 1
+
+
+@pytest.mark.parametrize("event", ["pointermove", "pointerdown"])
+def test_a_weight_under_the_pointer_is_shown_for_every_class(opened: Browser, data: ReportData, event: str) -> None:
     opened.run(
         "const picture = document.querySelector('.weights img'); const box = picture.getBoundingClientRect();"
-        "picture.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + 10.5 / 28 * box.width,"
-        "clientY: box.top + 3.5 / 28 * box.height}))"
+        "picture.dispatchEvent(new PointerEvent(arguments[0], {bubbles: true,"
+        "clientX: box.left + 10.5 / 28 * box.width, clientY: box.top + 3.5 / 28 * box.height}))",
+        event,
     )
     text = opened.text("#weights-pixel")
     assert text.startswith("Row 3, column 10: 0 ")
     weights = [float(part.split()[1].replace("−", "-")) for part in text.partition(": ")[2].split(", ")]
     np.testing.assert_allclose(weights, data.model.weights[3 * 28 + 10], atol=0.0051)
+
+
+def test_arrow_keys_walk_over_the_weights(opened: Browser, data: ReportData) -> None:
+    opened.run("document.querySelector('.weights').focus()")
+    opened.keys(Keys.ARROW_UP, Keys.ARROW_UP, Keys.ARROW_LEFT)
+    assert opened.text("#weights-pixel").startswith("Row 12, column 13: 0 ")
+    opened.keys(*[Keys.ARROW_RIGHT] * 20)
+    text = opened.text("#weights-pixel")
+    assert text.startswith("Row 12, column 27: 0 "), "it stays inside"
+    weights = [float(part.split()[1].replace("−", "-")) for part in text.partition(": ")[2].split(", ")]
+    np.testing.assert_allclose(weights, data.model.weights[12 * 28 + 27], atol=0.0051)
+
+
+def test_forced_colours_keep_the_levels_of_the_matrix_and_the_text_of_charts(opened: Browser) -> None:
+    forced = {"features": [{"name": "forced-colors", "value": "active"}]}
+    opened.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
+    script = """
+        const style = selector => getComputedStyle(document.querySelector(selector));
+        const levels = ["td.level0", "td[class^=level]:not(.level0)", "td.diagonal"];
+        return [levels.map(level => style(level).backgroundColor), style(".tick").fill, style("body").color];
+    """
+    try:
+        backgrounds, fill, text = opened.run(script)
+    finally:
+        opened.prefer("light")
+    assert len(set(backgrounds)) == 3
+    assert fill == text
 
 
 def at_size(browser: Browser, width: int, height: int, script: str) -> object:
@@ -338,6 +391,31 @@ def test_the_pad_is_above_the_fold(opened: Browser) -> None:
     bottom = at_size(opened, 1440, 900, "return document.getElementById('pad-drawing').getBoundingClientRect().bottom")
     assert isinstance(bottom, int | float)
     assert bottom <= 900
+
+
+def test_on_a_phone_pad_and_answer_are_on_the_first_screen(opened: Browser) -> None:
+    script = """
+        const box = id => document.getElementById(id).getBoundingClientRect();
+        return [box("result").top, box("pad-drawing").top, box("pad-drawing").bottom, box("pad-says").top,
+                box("pad-says").bottom];
+    """
+    places = at_size(opened, 390, 844, script)
+    assert isinstance(places, list)
+    assert places == sorted(places), "the headline, the pad, the answer"
+    assert places[1] < 300
+    assert places[-1] <= 844
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_of_the_header_is_lost_beside_the_pad(opened: Browser, width: int) -> None:
+    script = """
+        const top = name => document.querySelector(name).getBoundingClientRect().top;
+        return ["h1", ".lede", ".figures", "#weights"].map(top).concat(top("#draw"));
+    """
+    tops = at_size(opened, width, 844, script)
+    assert isinstance(tops, list)
+    assert tops[:4] == sorted(tops[:4])
+    assert (tops[4] < tops[1]) == (width == 390), "the pad comes before the text on a phone only"
 
 
 def test_on_a_phone_the_answer_stands_under_the_pad(opened: Browser) -> None:

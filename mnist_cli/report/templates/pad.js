@@ -94,8 +94,9 @@ const write = (state, k, other, {cells, bias, logit}) => {
   byId("pad-logit").textContent = signed(logit);
   byId("pad-logit-name").textContent = other === null ? "logit" : "difference";
   byId("pad-loaded").textContent = pad.image() === undefined ? "" : nameOf(pad.image());
+  byId("pad-lead").hidden = state.empty;
   byId("pad-says").textContent = state.empty
-    ? `nothing yet, so ${map ? "what an empty image gets" : "b and softmax(b)"}` : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
+    ? `Nothing drawn yet: the bars ${map ? "are those of an empty image" : "show softmax(b)"}` : `${data.classes[state.predicted]}, ${percent(state.probabilities[state.predicted])}`;
   byId("pad-follow").checked = chosen === null;
   byId("pad-undo").disabled = !pad.canUndo();
   byId("pad-clear").disabled = byId("pad-save").disabled = state.empty;

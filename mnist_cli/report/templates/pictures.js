@@ -1,22 +1,37 @@
 // The other pictures of the report: the weights of a pixel, and the images behind a cell of the confusion matrix.
 
-if (!map) document.querySelectorAll(".weights img").forEach(picture => picture.addEventListener("pointermove", event => {
-  const box = picture.getBoundingClientRect();
-  const place = (at, length, side) => Math.min(side - 1, Math.max(0, Math.floor(at / length * side)));
-  const row = place(event.clientY - box.top, box.height, height);
-  const column = place(event.clientX - box.left, box.width, width);
+let at = {row: Math.floor(height / 2), column: Math.floor(width / 2)}; // the pixel whose weights are shown
+const showWeights = (row, column) => {
+  at = {row: Math.min(height - 1, Math.max(0, row)), column: Math.min(width - 1, Math.max(0, column))};
+  ({row, column} = at);
   const weights = data.classes.map((name, k) => `${name} ${signed(model.weights[(row * width + column) * data.classes.length + k])}`);
   byId("weights-pixel").textContent = `Row ${row}, column ${column}: ${weights.join(", ")}`;
-}));
+};
+if (!map) {
+  const pictures = document.querySelector(".weights");
+  for (const name of ["pointermove", "pointerdown"]) pictures.addEventListener(name, event => { // down: a tap
+    if (!event.target.matches("img")) return;
+    const box = event.target.getBoundingClientRect();
+    showWeights(Math.floor((event.clientY - box.top) / box.height * height), Math.floor((event.clientX - box.left) / box.width * width));
+  });
+  pictures.tabIndex = 0; // one stop for all of them: the text tells the weights of all classes
+  pictures.addEventListener("keydown", event => {
+    if (!MOVES[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+    const [x, y] = MOVES[event.key];
+    showWeights(at.row + y, at.column + x);
+    event.preventDefault();
+  });
+}
 
 let greys = null; // the images of all cells, inflated when the first cell is opened
-const openCell = async (label, predicted) => {
+const openCell = async (label, predicted, count) => {
   const {rows, images} = data.cells;
   greys ??= inflated(images).then(bytes => greysOf(bytes, 0, rows.length * height * width));
   const pixels = await greys;
   const chosen = [...rows.keys()].filter(index => rows[index][0] === label && rows[index][1] === predicted);
-  byId("cell-title").textContent = `${data.classes[label]} read as ${data.classes[predicted]}` +
-    (chosen.length ? `: ${chosen.length} of them, in four greys` : ": these images did not fit into the page");
+  const few = chosen.length && chosen.length < count ? `${chosen.length} of ` : "";
+  byId("cell-title").textContent = `${few}${count.toLocaleString("en")} ${count === 1 ? "image" : "images"} of ` +
+    `${data.classes[label]} read as ${data.classes[predicted]}${chosen.length ? ", in four greys" : ": no room for them in this page"}`;
   byId("cell-images").replaceChildren(...chosen.map(index => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
@@ -34,4 +49,4 @@ const openCell = async (label, predicted) => {
   }));
 };
 document.querySelectorAll("[data-cell]").forEach(button =>
-  button.addEventListener("click", () => openCell(...button.dataset.cell.split("-").map(Number))));
+  button.addEventListener("click", () => openCell(...button.dataset.cell.split("-").map(Number), Number(button.dataset.count))));
