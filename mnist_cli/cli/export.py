@@ -101,7 +101,8 @@ def _check_place(session: Session, output: Path, target: Target) -> None:
         raise UsageError(f"--output {printable(output)}: expected a file to write; received a folder")
     if not output.parent.is_dir():
         raise UsageError(
-            f"--output {printable(output)}: expected a file to write; received a file in a folder that does not exist"
+            f"--output {printable(output)}: the folder {printable(output.parent)} does not exist",
+            hint="make the folder, or choose another file",
         )
     check_output(output, session.artifacts, target.mark)
 

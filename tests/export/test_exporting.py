@@ -162,7 +162,7 @@ def test_output_gets_a_copy(finished: Path) -> None:
     assert Path("mine.h").read_bytes() == (EXPORT / "c/mnist.h").read_bytes()
     Path("notes.txt").write_text("mine", encoding="utf-8")
     assert "received a file of another kind" in mnist("export", "--to", "c", "--output", "notes.txt", code=2).err
-    assert "a file in a folder that does not exist" in mnist("export", "--to", "c", "--output", "no/x.h", code=2).err
+    assert "the folder no does not exist" in mnist("export", "--to", "c", "--output", "no/x.h", code=2).err
     assert "received a folder" in mnist("export", "--to", "c", "--output", ".", code=2).err
     assert "received '-'" in mnist("export", "--to", "c", "--output", "-", code=2).err
 
