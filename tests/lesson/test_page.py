@@ -76,6 +76,46 @@ def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Pa
     assert "grad*8*: 98.20\N{NO-BREAK SPACE}%; x. It sees <strokes>." in Page(render(changed)).text
 
 
+def test_the_recipe_of_the_run_is_named_and_marked(data: LessonData, page: Page) -> None:
+    assert "by the recipe" not in page.text
+    recipes = {"one": Recipe("x", 0.98, 9, "y"), "two": Recipe("x", 0.99, 9, "z")}
+    text = Page(render(LessonData(**{**vars(data), "beyond": recipes, "recipe": "two"}))).text
+    assert "trained by the recipe two on 300 images" in text
+    assert "Z. Your run was by this recipe." in text
+    assert text.count("Your run was by this recipe.") == 1
+
+
+def test_the_text_of_other_data_has_their_numbers_and_no_digits(tmp_path: Path) -> None:
+    text = Page(render(make_lesson_data(tmp_path, steps=STEPS, shape=(40, 24), classes=("a", "b", "c")))).text
+    for wrong in (
+        "784",
+        "a digit",
+        "ten digits",
+        "(55000",
+        "like a 3",
+        "a 9",
+        "Is that good",
+        "blue ring",
+        "MNIST is",
+        "7,850",
+    ):
+        assert wrong not in text, wrong
+    for right in ("x [960], W [960, 3], b [3]", "(300, 960) float32", "2,883 numbers", "ln 3 = 1.099", "# 0.3333"):
+        assert right in text
+
+
+def test_the_text_of_mnist_is_that_of_the_document(data: LessonData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cli.lesson.page._is_of_the_tutorial", lambda store: True)
+    text = " ".join(Page(render(data)).text.split())
+    for piece in (
+        "looks like a 3",
+        "x [784], W [784, 10], b [10]",
+        "one digit in twelve is wrong",
+        "a zero is a blue ring",
+    ):
+        assert piece in text
+
+
 def test_the_page_shows_the_weights_of_the_run_where_they_are_of_its_pixels(data: LessonData, page: Page) -> None:
     weights = np.frombuffer(base64.b64decode(str(page_data(page)["weights"])), "<i4")
     np.testing.assert_array_equal(weights.reshape(784, 10) / 2**24, data.model.weights)
