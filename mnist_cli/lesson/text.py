@@ -85,8 +85,7 @@ def as_html(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    # A formula is an indented block, without a language: it is wrapped. Wide blocks of code can be scrolled with the keys.
-    rendered = rendered.replace("<pre><code>", '<pre class="formula"><code>').replace(
-        "<pre><code ", '<pre tabindex="0"><code '
-    )
+    # A formula is an indented block, without a language: it is wrapped. Blocks of code can be scrolled with the keys.
+    for plain, made in (("<pre><code>", '<pre class="formula"><code>'), ("<pre><code ", '<pre tabindex="0"><code ')):
+        rendered = rendered.replace(plain, made)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", rendered)

@@ -289,6 +289,21 @@ def test_the_pad_is_wired_to_the_weights_of_the_moment(opened: Browser, data: Le
     assert f"add {1 - shares[0]:.2f} times this image to the weights of 0" in opened.text("#gradient-text")
 
 
+def test_the_gradient_of_a_digit_that_is_right_and_sure_is_said_to_be_next_to_nothing(opened: Browser) -> None:
+    opened.click("#training-end")
+    assert finished(opened, STEPS)
+    texts = opened.run("""
+        const {take, parts, data, film} = mnistLesson;
+        film.trainer.V.forEach((value, index, weights) => weights[index] = 20 * value);
+        return Array.from({length: data.test}, (_, row) => {
+            take(parts.test.inputs.subarray(784 * row, 784 * row + 784), parts.test.labels[row], "x");
+            return document.getElementById("gradient-text").textContent;
+        });
+    """)
+    assert not any("add 0.00 times" in text for text in texts)
+    assert any("next to nothing to change" in text for text in texts)
+
+
 def test_a_drawing_on_one_pad_stands_on_the_other_too(opened: Browser) -> None:
     ink = """
         const canvas = document.getElementById("evidence-pad");

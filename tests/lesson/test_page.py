@@ -77,10 +77,10 @@ def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Pa
 
 
 def test_the_recipe_of_the_run_is_named_and_marked(data: LessonData, page: Page) -> None:
-    assert "by the recipe" not in page.text
+    assert "of the recipe" not in page.text
     recipes = {"one": Recipe("x", 0.98, 9, "y"), "two": Recipe("x", 0.99, 9, "z")}
     text = Page(render(LessonData(**{**vars(data), "beyond": recipes, "recipe": "two"}))).text
-    assert "trained by the recipe two on 300 images" in text
+    assert "a run of the recipe two that trained on 300 images" in text
     assert "Z. Your run was by this recipe." in text
     assert text.count("Your run was by this recipe.") == 1
 
@@ -161,3 +161,9 @@ def test_marks_choose_what_a_reader_gets() -> None:
 
 def test_markdown_cannot_bring_tags() -> None:
     assert as_html("a <b>b</b> **c**") == "<p>a &lt;b&gt;b&lt;/b&gt; <strong>c</strong></p>\n"
+
+
+def test_formulas_are_marked_code_can_be_scrolled_and_a_percent_sign_stays_with_its_number() -> None:
+    assert '<pre class="formula"><code>y = xW' in as_html("text\n\n    y = xW\n")
+    assert '<pre tabindex="0"><code class' in as_html("```python\ny\n```\n")
+    assert as_html("get 97 %") == "<p>get 97\N{NO-BREAK SPACE}%</p>\n"
