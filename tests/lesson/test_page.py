@@ -94,7 +94,7 @@ def test_the_text_of_other_data_has_their_numbers_and_no_digits(tmp_path: Path) 
         "(55000",
         "like a 3",
         "a 9",
-        "Is that good",
+        "in twelve",
         "blue ring",
         "MNIST is",
         "7,850",
