@@ -65,6 +65,7 @@ class LessonData:
         store, model, metrics: of the run that the page was made from; metrics as in metrics.json.
         origin: the data set.
         beyond: name → recipe, for recipes with a higher accuracy.
+        recipe: name of the run's recipe, or empty.
     """
 
     examples: Examples
@@ -74,6 +75,7 @@ class LessonData:
     metrics: Mapping[str, Any]
     origin: Dataset
     beyond: Mapping[str, Recipe] = field(default_factory=dict)
+    recipe: str = ""
 
 
 def render(data: LessonData) -> bytes:
@@ -132,13 +134,19 @@ def _is_of_lesson(model: Model, examples: Examples) -> bool:
     return model.feature_map is None and model.shape == examples.shape
 
 
+def _is_of_the_tutorial(store: Store) -> bool:
+    """Tell whether the text for MNIST, with its digits and its numbers, is true of the store's data."""
+    counts = store.train.num_examples, store.test.num_examples
+    return store.dataset == "mnist" and store.image_shape == (28, 28) and counts == (55_000, 10_000)
+
+
 def _sections(data: LessonData, facts: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """Return the HTML before the first section, and the sections: name, title, pieces."""
     from markupsafe import Markup
 
     intro = ""
     sections: list[dict[str, Any]] = []
-    for piece in pieces("page"):
+    for piece in pieces("page" if _is_of_the_tutorial(data.store) else "other"):
         if piece.kind == "section":
             sections.append({"name": piece.content, "title": "", "pieces": []})
             continue
@@ -170,12 +178,20 @@ def _filled(markdown: str, data: LessonData, facts: Mapping[str, Any]) -> str:
         "steps": data.model.step,
         "accuracy": data.metrics["accuracy"],
         "examples": data.metrics["examples"],
+        "recipe": printable(data.recipe),
+        "maps": data.model.feature_map is not None,
     }
     height, width = data.store.image_shape
+    classes = facts["classes"]
     return environment.from_string(markdown).render(
         noun=facts["noun"],
         dataset=printable(data.store.dataset),
-        classes=facts["classes"],
+        classes=classes,
+        digits=facts["noun"] == "digit",
+        pixels=height * width,
+        few=min(100, run["train"]),
+        share=f"{1 / classes:.4f}".rstrip("0"),
+        surprise=f"{math.log(classes):.3f}",
         height=height,
         width=width,
         run=run,

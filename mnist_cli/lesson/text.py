@@ -4,9 +4,11 @@ It is Markdown with marks, each on its own line:
 
     <!-- section: NAME -->    the next heading begins a section of the page
     <!-- figure: NAME -->     a figure: live on the page, a picture in the document
-    <!-- docs -->             until the next docs, page or end mark: for the document only
+    <!-- docs -->             until the next docs, page, mnist, other or end mark: for the document only
     <!-- page -->             likewise: for the page only; may contain Jinja expressions
-    <!-- end -->              for both again
+    <!-- mnist -->            likewise: for the document, and for a page of MNIST, whose digits and numbers it has
+    <!-- other -->            likewise: for a page of other data, in place of what is for MNIST; may contain Jinja
+    <!-- end -->              for all again
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-_MARK = re.compile(r"^<!-- (?:(section|figure): ([\w-]+)|(docs|page|end)) -->\n", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (?:(section|figure): ([\w-]+)|(docs|page|mnist|other|end)) -->\n", re.MULTILINE)
+# Which readers get what follows a mark: the document, the page of MNIST, and the page of other data.
+_READERS = {
+    "docs": ("docs",),
+    "page": ("page", "other"),
+    "mnist": ("docs", "page"),
+    "other": ("other",),
+    "end": ("docs", "page", "other"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,25 +43,25 @@ class Piece:
 
 
 def pieces(audience: str) -> list[Piece]:
-    """Return the text in pieces, without those for the other audience.
+    """Return the text in pieces, without those for other audiences.
 
     Args:
-        audience: `page` or `docs`.
+        audience: `docs`, `page` for the page of MNIST, or `other` for that of other data.
     """
     source = (resources.files("mnist_cli.lesson") / "text" / "lesson.md").read_text(encoding="utf-8")
     found: list[Piece] = []
-    reader = "end"  # the audience of the text; "end": both
+    mark_before = "end"
     start = 0
     for mark in [*_MARK.finditer(source), None]:
         text = source[start : mark.start() if mark else len(source)].strip("\n")
-        if text and reader in ("end", audience):
+        if text and audience in _READERS[mark_before]:
             found.append(Piece("text", text))
         if mark is None:
             break
         if mark[1]:
             found.append(Piece(mark[1], mark[2]))
         else:
-            reader = mark[3]
+            mark_before = mark[3]
         start = mark.end()
     return found
 
@@ -75,5 +85,7 @@ def as_html(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    # So that wide blocks of code can be scrolled with the keys.
-    return rendered.replace("<pre>", '<pre tabindex="0">')
+    # A formula is an indented block, without a language: it is wrapped. Blocks of code can be scrolled with the keys.
+    for plain, made in (("<pre><code>", '<pre class="formula"><code>'), ("<pre><code ", '<pre tabindex="0"><code ')):
+        rendered = rendered.replace(plain, made)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", rendered)

@@ -70,7 +70,7 @@ def write_lesson(
         write_dataset(examples, data_folder, origin)
     reference = train_reference(examples, origin, artifacts.root / _MEMORY, progress or Progress())
     model = load_model(artifacts.path(MODEL))
-    data = LessonData(examples, reference, store, model, metrics, origin, _further(origin))
+    data = LessonData(examples, reference, store, model, metrics, origin, _further(origin), config.value("recipe"))
     return write_page(path, render(data)), examples, reference
 
 

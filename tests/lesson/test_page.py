@@ -76,6 +76,46 @@ def test_what_gets_further_stands_in_the_last_section(data: LessonData, page: Pa
     assert "grad*8*: 98.20\N{NO-BREAK SPACE}%; x. It sees <strokes>." in Page(render(changed)).text
 
 
+def test_the_recipe_of_the_run_is_named_and_marked(data: LessonData, page: Page) -> None:
+    assert "of the recipe" not in page.text
+    recipes = {"one": Recipe("x", 0.98, 9, "y"), "two": Recipe("x", 0.99, 9, "z")}
+    text = Page(render(LessonData(**{**vars(data), "beyond": recipes, "recipe": "two"}))).text
+    assert "a run of the recipe two that trained on 300 images" in text
+    assert "Z. Your run was by this recipe." in text
+    assert text.count("Your run was by this recipe.") == 1
+
+
+def test_the_text_of_other_data_has_their_numbers_and_no_digits(tmp_path: Path) -> None:
+    text = Page(render(make_lesson_data(tmp_path, steps=STEPS, shape=(40, 24), classes=("a", "b", "c")))).text
+    for wrong in (
+        "784",
+        "a digit",
+        "ten digits",
+        "(55000",
+        "like a 3",
+        "a 9",
+        "in twelve",
+        "blue ring",
+        "MNIST is",
+        "7,850",
+    ):
+        assert wrong not in text, wrong
+    for right in ("x [960], W [960, 3], b [3]", "(300, 960) float32", "2,883 numbers", "ln 3 = 1.099", "# 0.3333"):
+        assert right in text
+
+
+def test_the_text_of_mnist_is_that_of_the_document(data: LessonData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cli.lesson.page._is_of_the_tutorial", lambda store: True)
+    text = " ".join(Page(render(data)).text.split())
+    for piece in (
+        "looks like a 3",
+        "x [784], W [784, 10], b [10]",
+        "one digit in twelve is wrong",
+        "a zero is a blue ring",
+    ):
+        assert piece in text
+
+
 def test_the_page_shows_the_weights_of_the_run_where_they_are_of_its_pixels(data: LessonData, page: Page) -> None:
     weights = np.frombuffer(base64.b64decode(str(page_data(page)["weights"])), "<i4")
     np.testing.assert_array_equal(weights.reshape(784, 10) / 2**24, data.model.weights)
@@ -121,3 +161,9 @@ def test_marks_choose_what_a_reader_gets() -> None:
 
 def test_markdown_cannot_bring_tags() -> None:
     assert as_html("a <b>b</b> **c**") == "<p>a &lt;b&gt;b&lt;/b&gt; <strong>c</strong></p>\n"
+
+
+def test_formulas_are_marked_code_can_be_scrolled_and_a_percent_sign_stays_with_its_number() -> None:
+    assert '<pre class="formula"><code>y = xW' in as_html("text\n\n    y = xW\n")
+    assert '<pre tabindex="0"><code class' in as_html("```python\ny\n```\n")
+    assert as_html("get 97 %") == "<p>get 97\N{NO-BREAK SPACE}%</p>\n"

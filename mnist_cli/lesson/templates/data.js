@@ -90,10 +90,12 @@ const oneHotFigure = () => {
   onChange(() => {
     cells.forEach(({cell, input, value}, k) => {
       const isOne = k === hand.label;
-      [input.checked, value.textContent] = [isOne, hand.label === null ? "?" : isOne ? "1" : "0"];
+      [input.checked, input.disabled] = [isOne, hand.name !== ""];
+      value.textContent = hand.label === null ? "?" : isOne ? "1" : "0";
       cell.classList.toggle("one", isOne);
     });
     byId("hot-text").textContent = hand.label === null ? "This drawing has no label: choose what it is meant to be."
-      : `y′ of label ${data.classes[hand.label]}: ${classes} numbers, one of them 1, the others 0.`;
+      : `y′ of label ${data.classes[hand.label]}: ${classes} numbers, one of them 1, the others 0.` +
+        (hand.name ? "" : " You chose it for your drawing.");
   });
 };

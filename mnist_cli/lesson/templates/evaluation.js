@@ -63,7 +63,7 @@ const evaluationFigure = (film, parts) => {
     const [low, high] = wilson(correct, data.test);
     byId("accuracy").textContent = percent(correct / data.test);
     byId("accuracy-text").textContent = `${grouped(correct)} of ${grouped(data.test)} unseen ${data.nouns} after ` +
-      `${grouped(film.trainer.steps)} steps; 95 % interval ${percent(low)} to ${percent(high)}.`;
+      `${grouped(film.trainer.steps)} steps; 95\u00a0% interval ${percent(low)} to ${percent(high)}.`;
     const counts = new Map();
     answers.forEach((answer, row) => {
       const key = labels[row] * classes + answer;

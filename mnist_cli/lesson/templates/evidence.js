@@ -22,8 +22,11 @@ const lessonPad = (name, status) => {
 
 const takeFrom = pad => {
   const image = pad.image();
-  Object.assign(hand, {source: pad});
-  take(pad.pixels(), image ? image.label : null, image ? image.name : "");
+  const pixels = pad.pixels();
+  // One more stroke does not make another drawing: it keeps its label.
+  const isSame = hand.name === "" && hand.drawnOn === pad && pixels.some(Boolean);
+  Object.assign(hand, {source: pad, drawnOn: pad});
+  take(pixels, image ? image.label : isSame ? hand.label : null, image ? image.name : "");
   hand.source = null;
 };
 
@@ -94,6 +97,7 @@ const evidenceFigure = model => {
     pictures.forEach(({item}, index) => item.setAttribute("aria-pressed", index === k));
     const shares = probabilitiesOf(all);
     answers.forEach((answer, index) => answer.show(shares[index], index === highestOf(all)));
+    keepInView(answers[highestOf(all)].row);
     const name = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
     byId("evidence-class").textContent = name;
     const unit = UNIT / PIXEL;

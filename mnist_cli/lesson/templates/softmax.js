@@ -9,33 +9,37 @@ const softmaxFigure = valuesOfHand => {
   const number = value => !Number.isFinite(value) ? String(value).replace("Infinity", "∞")
     : value !== 0 && (value >= 1e5 || value < 1e-3) ? value.toExponential(1).replace("-", "−") : value.toFixed(3);
 
-  const show = before => {
+  const show = (said = "") => {
     const powers = shifted().map(Math.exp);
     const sum = powers.reduce((total, power) => total + power, 0);
+    const shares = probabilitiesOf(values); // of the logits minus their maximum, whatever the exponentials beside them are
     rows.forEach((row, index) => {
       row.slider.value = values[index];
       row.slider.setAttribute("aria-valuetext", signed(values[index], 1));
       row.logit.textContent = signed(values[index], 1);
       row.power.textContent = number(powers[index]);
-      row.bar.show(powers[index] / sum, index === highestOf(values));
+      row.bar.show(shares[index], index === highestOf(values));
     });
     byId("softmax-sum").textContent = number(sum);
     byId("softmax-power-name").textContent = byId("softmax-shift").checked ? "e^(logit − max)" : "e^logit";
-    if (before) byId("softmax-text").textContent = before(powers, sum);
-    else byId("softmax-text").textContent = Number.isFinite(sum) && sum > 0 ? "" :
-      "The exponentials are out of range, and ∞ / ∞ is not a number. Subtract the maximum: the shares stay the same.";
+    byId("softmax-text").textContent = [said, Number.isFinite(sum) && sum > 0 ? "" :
+      "The exponentials are out of range, and ∞ / ∞ is not a number. The shares and bars are computed from the logits minus " +
+      "their maximum. Subtract the maximum to see those exponentials: the shares stay the same."].filter(Boolean).join(" ");
   };
-  const odds = index => {
-    const powers = shifted().map(Math.exp);
-    return powers[index] / powers.reduce((sum, power, other) => sum + (other === index ? 0 : power), 0);
+  // The logarithm of a class's odds: its logit minus ln Σ exp of the others, which cannot overflow.
+  const logOdds = index => {
+    const others = values.filter((_, other) => other !== index);
+    const highest = Math.max(...others);
+    return values[index] - highest - Math.log(others.reduce((sum, value) => sum + Math.exp(value - highest), 0));
   };
+  const odds = log => Math.abs(log) < 700 ? number(Math.exp(log)) : `e^${signed(log, 1)}`;
   const build = () => {
     list.replaceChildren();
     rows = [];
     const names = data.classes.slice(0, count);
     const made = barRows(list, names, name => {
       const slider = element("input", {type: "range", min: -12, max: 12, step: 0.1, "aria-label": `logit of ${name}`});
-      const [logit, power] = [element("span", {className: "number"}), element("span", {className: "number"})];
+      const [logit, power] = ["logit", "power"].map(kind => element("span", {className: `number ${kind}`}));
       const more = element("button", {type: "button", textContent: "+1", "aria-label": `+1 for ${name}`});
       const index = rows.length;
       slider.addEventListener("input", () => {
@@ -43,10 +47,10 @@ const softmaxFigure = valuesOfHand => {
         show();
       });
       more.addEventListener("click", () => {
-        const before = odds(index);
+        const before = logOdds(index);
         values[index] += 1;
-        const after = odds(index);
-        show(() => `The odds of ${name} went from ${number(before)} to ${number(after)}: times ${(after / before).toFixed(4)}, which is e.`);
+        const after = logOdds(index);
+        show(`The odds of ${name} went from ${odds(before)} to ${odds(after)}: times ${Math.exp(after - before).toFixed(4)}, which is e.`);
       });
       rows.push({slider, logit, power});
       return [slider, more, logit, power];
@@ -91,6 +95,7 @@ const lossFigure = valuesOfHand => {
     const surprise = -Math.log(share);
     byId("loss-dot").setAttribute("cx", across(share));
     byId("loss-dot").setAttribute("cy", up(surprise));
+    byId("loss-percent").textContent = percent(share);
     slider.setAttribute("aria-valuetext", `${percent(share)}: surprise ${surprise.toFixed(3)}`);
     byId("loss-surprise").textContent = `−ln ${share.toFixed(3)} = ${Math.abs(surprise).toFixed(3)}`;
   };
@@ -99,8 +104,8 @@ const lossFigure = valuesOfHand => {
   onChange(() => {
     const shares = probabilitiesOf(valuesOfHand());
     byId("loss-hand").textContent = hand.label === null
-      ? "Your drawing has no label, so it has no loss: choose one in “One-hot”."
-      : `The current ${data.noun} is labelled ${data.classes[hand.label]}. The model of figure 3 gave this label ` +
+      ? "Your drawing has no label, so it has no loss: choose one in “Labels as one-hot vectors”."
+      : `The current ${data.noun} is labelled ${data.classes[hand.label]}. The model of “Evidence” gave this label ` +
         `${percent(shares[hand.label], 2)}, so the loss is −ln ${shares[hand.label].toFixed(4)} = ${(-Math.log(shares[hand.label]) || 0).toFixed(4)}.`;
   });
 
@@ -110,7 +115,7 @@ const lossFigure = valuesOfHand => {
     const powers = values.map(Math.exp);
     const sum = powers[0] + powers[1];
     const shares = powers.map(power => power / sum);
-    const name = value => String(value).replace("Infinity", "∞").replace("-", "−");
+    const name = value => String(Number(value.toPrecision(4))).replace("Infinity", "∞").replace("-", "−");
     byId("loss-naive").textContent = `e^z = ${powers.map(name).join(", ")}; y = ${shares.map(name).join(", ")}; −ln y₂ = ${name(-Math.log(shares[1]))}`;
     const highest = Math.max(...values);
     const rest = values.map(value => value - highest);

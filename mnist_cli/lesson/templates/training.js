@@ -113,6 +113,7 @@ const trainingFigure = film => {
   const showHand = () => {
     const shares = sharesOfHand();
     answers.forEach((answer, k) => answer.show(shares[k], k === highestOf(shares)));
+    keepInView(answers[highestOf(shares)].row);
     showGradient(gradients, shares);
   };
   const showLoss = () => {
@@ -131,6 +132,7 @@ const trainingFigure = film => {
   const show = () => {
     const {steps, isInRange} = film.trainer;
     const isRunning = film.goal > steps && isInRange;
+    hush(isRunning);
     slider.value = steps;
     slider.setAttribute("aria-valuetext", `step ${steps} of ${STEPS}`);
     byId("training-step").textContent = grouped(steps);
@@ -141,7 +143,7 @@ const trainingFigure = film => {
     paintWeights();
     showHand();
     showLoss();
-    if (!isRunning) showDigest(film);
+    showDigest(film, isRunning);
   };
   film.watchers.push(show);
   onChange(showHand);
@@ -174,21 +176,34 @@ const showGradient = (pictures, shares) => {
     label.textContent = hand.label === null ? data.classes[k] : `${data.classes[k]} ${signed(-errors[k])}`;
   });
   if (hand.label === null) {
-    text.textContent = "A drawing without a label has no gradient: choose its label in “One-hot”.";
+    text.textContent = "A drawing without a label has no gradient: choose its label in “Labels as one-hot vectors”.";
     return;
   }
   const truth = data.classes[hand.label];
+  if (errors.every(error => Math.abs(error) < 0.005)) {
+    text.textContent = `The label ${truth} has ${percent(shares[hand.label])}: the model is right and sure, so there is next to nothing ` +
+      "to change. Choose an image that it misreads, under “What it confuses”.";
+    return;
+  }
   const worst = classIndices.filter(k => k !== hand.label).sort((one, other) => shares[other] - shares[one])[0];
   text.textContent = `The label ${truth} has ${percent(shares[hand.label])}: add ${(-errors[hand.label]).toFixed(2)} times this image to ` +
     `the weights of ${truth}. Too sure of ${data.classes[worst]} (${percent(shares[worst])}): subtract ${errors[worst].toFixed(2)} ` +
     `times this image from the weights of ${data.classes[worst]}.`;
 };
 
-const showDigest = film => {
+// A digest and its command stand for one step. Before the first step, and in the film, the command is that of all steps.
+const showDigest = (film, isRunning) => {
   const {V, b, steps, isInRange} = film.trainer;
+  const isAll = isRunning || !steps || steps === STEPS;
   const options = [film.rate === data.rate ? "" : ` --learning-rate ${film.rate}`, film.batch === data.batch ? "" : ` --batch-size ${film.batch}`,
-    steps === STEPS || !steps ? "" : ` --steps ${steps}`];
+    isAll ? "" : ` --steps ${steps}`];
   byId("training-command").textContent = data.command + options.join("");
+  if (isRunning || !steps) {
+    byId("training-digest").textContent = "–";
+    byId("training-verdict").textContent = `${isRunning ? "The digest is taken when the training stops." : "Nothing is trained yet."} ` +
+      `The command below trains all ${grouped(STEPS)} steps.`;
+    return;
+  }
   const digest = digestOf(V, b);
   const isReference = film.rate === data.rate && film.batch === data.batch && steps === STEPS;
   byId("training-digest").textContent = digest;
@@ -196,5 +211,5 @@ const showDigest = film => {
     ? `The weights left the range of exact arithmetic after step ${steps}: the run ends, as mnist train would end it.`
     : isReference ? (digest === data.expected.digest ? "The same 64 digits: this page and TensorFlow got the same bits."
       : "The digest differs from TensorFlow’s: this page or browser is broken.")
-      : "The command below trains a model with the same digest.";
+      : `The command below trains ${steps === STEPS ? "all" : "the same"} ${grouped(steps)} steps: its model has this digest.`;
 };

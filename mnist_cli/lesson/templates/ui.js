@@ -9,7 +9,7 @@ const classIndices = [...data.classes.keys()];
 const isPlain = matchMedia("(prefers-reduced-motion: reduce)");
 
 // 0.9201 as "92.01 %".
-const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const signed = (value, digits = 2) => {
   const size = Math.abs(value).toFixed(digits);
   return Number(size) === 0 ? size : `${value < 0 ? "−" : "+"}${size}`;
@@ -80,13 +80,24 @@ const take = (pixels, label, name) => {
   Object.assign(hand, {pixels: Uint8Array.from(pixels), label, name});
   followers.forEach(follow => follow());
 };
-const repaints = []; // called when the colour scheme changes between light and dark
+// A film changes these texts in every frame; they are read out only once it has stopped.
+const hush = isRunning => document.querySelectorAll("#training-verdict, #gradient-text, #accuracy-text").forEach(text =>
+  isRunning ? text.setAttribute("aria-live", "off") : text.removeAttribute("aria-live"));
+const repaints = []; // called when the colours change: light, dark, print
 const onChange = work => followers.push(work);
 const onRepaint = work => repaints.push(work);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+const repaint = () => {
   palette = {};
   repaints.forEach(work => work());
-});
+};
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+// Paper is white. A canvas keeps its colours, so it is painted again, in those of the class.
+for (const [event, isPrinting] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    document.documentElement.classList.toggle("printing", isPrinting);
+    repaint();
+  });
+}
 
 // A row for each class with a bar, its share, and the elements that `extra` adds.
 const barRows = (list, names, extra = () => []) => names.map(name => {
@@ -100,6 +111,14 @@ const barRows = (list, names, extra = () => []) => names.map(name => {
     row.classList.toggle("predicted", isFirst);
   }};
 });
+
+// If a list of classes scrolls, centre the row of the predicted one, unless someone is scrolling it with the keys.
+const keepInView = row => {
+  const box = row.parentElement.parentElement;
+  const [at, seen] = [row.getBoundingClientRect(), box.getBoundingClientRect()];
+  if (box === document.activeElement || (at.top >= seen.top && at.bottom <= seen.bottom)) return;
+  box.scrollTop += at.top - seen.top - (seen.height - at.height) / 2;
+};
 
 const probabilitiesOf = values => softmax(Array.from(values));
 const highestOf = values => values.indexOf(Math.max(...values));
