@@ -19,7 +19,7 @@ _PICTURES = {
     "data": "![Digits to choose from, the numbers of one, and the same digit pixel by pixel](lesson-data.png)",
     "one-hot": "![The label 0 as ten cells: a one and nine zeros](lesson-one-hot.png)",
     "evidence": "![The weights of the ten digits, a digit, the answer and its evidence](lesson-evidence.png)",
-    "network": "![Every pixel is joined to every sum by a weight; the sums go through softmax](network.svg)",
+    "network": "![Weights join every pixel to every sum; the sums go through softmax; also as matrices](network.svg)",
     "training": "![The training figure at step 60: weights, loss, the gradient of one digit](lesson-training.png)",
     "evaluation": "![Accuracy on unseen digits, its curve and the confusion matrix](lesson-evaluation.png)",
 }

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from mnist_cli.config.declarations import Config
 from mnist_cli.datasets import Dataset, find_dataset
-from mnist_cli.errors import InputError, UsageError
-from mnist_cli.page.writing import WrittenPage, check_target, published, write_page
+from mnist_cli.errors import UsageError
+from mnist_cli.page.writing import WrittenPage, check_target, fresh_manifests, published, write_page
 from mnist_cli.pipeline.artifacts import Artifacts
-from mnist_cli.pipeline.plan import examine_all, require_fresh
 from mnist_cli.progress import Progress
 from mnist_cli.recipes import RECIPES, Recipe
 from mnist_cli.stages.stage import EVALUATION, MODEL, STORE
@@ -53,9 +52,7 @@ def write_lesson(
     path = check_target(target, artifacts, NAME)
     if data_folder is not None:
         _check_data_folder(data_folder)
-    statuses = examine_all(config, artifacts)
-    artifacts.digests.save()
-    manifests = require_fresh(statuses, InputError, "cannot write the lesson")
+    manifests = fresh_manifests(config, artifacts, "cannot write the lesson")
     from mnist_cli.formats.model import load_model
     from mnist_cli.formats.store import open_store
     from mnist_cli.lesson.examples import choose_examples, write_dataset

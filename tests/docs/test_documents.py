@@ -18,6 +18,7 @@ from mnist_cli.cli.documents.files import FILES
 from mnist_cli.cli.documents.models import Show
 from mnist_cli.cli.documents.parts import CHECKED, Failed, HistoryRecord
 from mnist_cli.errors import Interrupted
+from mnist_cli.pictures.terminal import Drawing
 from mnist_cli.pipeline.mutex import locked
 from tests.support.command_line import mnist
 from tools.make_examples import STORY, examples
@@ -223,7 +224,7 @@ def test_a_field_that_its_model_lacks_is_never_printed(empty: Path, monkeypatch:
 
 
 def test_a_line_with_a_wrong_field_is_never_printed(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnist_cli.cli.predict._explain", lambda *_: {"bias": "text"})
+    monkeypatch.setattr("mnist_cli.cli.predict._explain", lambda *_: ({"bias": "text"}, Drawing([], 0), []))
     told = told_by(["predict", "seven.png", "--explain"], 1)
     assert "bias of the JSON document 'predict-file'" in told["error"]["message"]
 
