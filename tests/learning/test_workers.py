@@ -167,9 +167,9 @@ def test_a_signal_to_one_worker_ends_all_at_the_same_step(small: Path, tmp_path:
         said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
         assert [process.returncode for process in processes] == [143, 143], [lines[-3:] for lines in said]
     assert said[0][-1] == said[1][-1]
-    reached = re.fullmatch(r"interrupted at step (\d+); the same call resumes from there", said[0][-1])
+    reached = re.fullmatch(r"interrupted at step ([\d,]+); the same call resumes from there", said[0][-1])
     assert reached, said[0][-1]
-    assert list((tmp_path / "run-0" / "checkpoints").glob(f"*/step-{int(reached[1]):08}"))
+    assert list((tmp_path / "run-0" / "checkpoints").glob(f"*/step-{int(reached[1].replace(',', '')):08}"))
 
 
 @pytest.mark.exhaustive
@@ -231,7 +231,7 @@ def test_a_signal_ends_local_workers_with_a_checkpoint(prepared: Path, number: s
     assert process.returncode == code, said
     reached = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("*/step-*"))
     command = "mnist train --workers 2 --steps 5000000 --set train.checkpoint_every=200"
-    assert f"run '{command}' to resume from step {reached}" in said[1]
+    assert f"run '{command}' to resume from step {reached:,}" in said[1]
 
 
 @pytest.mark.exhaustive
