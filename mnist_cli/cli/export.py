@@ -90,20 +90,12 @@ def _promised(session: Session, lock: Path | None) -> dict[str, str]:
 
 
 def _check_place(session: Session, output: Path, target: Target) -> None:
-    from mnist_cli.pipeline.output_files import check_output
+    from mnist_cli.pipeline.output_files import check_output, check_place
 
-    if output == Path("-"):
-        raise UsageError("--output: expected the name of a file; received '-'")
     ours = output.is_dir() and (not any(output.iterdir()) or (output / target.file).is_file())
     if target.is_folder and output.exists() and not ours:
         raise UsageError(f"--output {printable(output)}: expected a new folder, or an older SavedModel")
-    if not target.is_folder and output.is_dir():
-        raise UsageError(f"--output {printable(output)}: expected a file to write; received a folder")
-    if not output.parent.is_dir():
-        raise UsageError(
-            f"--output {printable(output)}: the folder {printable(output.parent)} does not exist",
-            hint="make the folder, or choose another file",
-        )
+    check_place(output, is_folder=target.is_folder)
     check_output(output, session.artifacts, target.mark)
 
 

@@ -12,7 +12,7 @@ from mnist_cli.cli.command import command
 from mnist_cli.cli.options import OfRun, flag, option
 from mnist_cli.cli.published import Chosen, command_for, fitting_store
 from mnist_cli.cli.session import Session
-from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
+from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.stages.stage import EVALUATION, HISTORY
 from mnist_cli.text import listed, plural, printable
 
@@ -94,23 +94,11 @@ def plot(
 
         draw = getattr(feature_plot if what == "features" else plots, what)
         drawn = plots.render(draw, *content, format_=format_, dpi=dpi)
-    _publish(target, drawn, make_folder=output is None)
+    from mnist_cli.pipeline.output_files import write_output
+
+    write_output(target, drawn, make_folder=output is None)
     session.output.document(plot=what, file=str(target))
     session.output.line(f"{what}: {printable(target)}")
-
-
-def _publish(target: Path, content: bytes, *, make_folder: bool) -> None:
-    from mnist_cli import files
-
-    try:
-        if make_folder:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(target, content)
-    except OSError as error:  # its message would name the temporary file
-        raise MnistError(
-            f"{printable(target)}: {error.strerror}",
-            hint="name another file with --output; an existing file is unchanged",
-        ) from error
 
 
 def _weights(_session: Session, chosen: Chosen, _split: str, _number: int) -> tuple[Any, ...]:

@@ -6,12 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_cli import files
 from mnist_cli.config.declarations import Config
-from mnist_cli.errors import FormatError, InputError, MnistError, UsageError
+from mnist_cli.errors import FormatError, InputError, UsageError
 from mnist_cli.pipeline.artifacts import Artifacts
 from mnist_cli.pipeline.manifest import Manifest
-from mnist_cli.pipeline.output_files import check_output
+from mnist_cli.pipeline.output_files import check_output, check_place, write_output
 from mnist_cli.pipeline.plan import State, examine_all, require_fresh
 from mnist_cli.text import printable
 
@@ -40,17 +39,11 @@ def check_target(target: Path | None, artifacts: Artifacts, name: str) -> Path:
         UsageError: the target is a folder, in a missing folder, `-`, or an existing file that is not a page.
     """
     path = target or artifacts.root / name
-    if path == Path("-"):  # standard output reports the file that was written
-        raise UsageError("--output: expected the name of a file; received '-'")
-    if path.is_dir():
-        raise UsageError(f"--output {printable(path)}: expected a file to write; received a folder")
-    if target and not path.parent.is_dir():
-        raise UsageError(
-            f"--output {printable(path)}: the folder {printable(path.parent)} does not exist",
-            hint="make the folder, or choose another file",
-        )
     if target:
+        check_place(target)
         check_output(target, artifacts, _MARK)
+    elif path.is_dir():
+        raise UsageError(f"--output {printable(path)}: expected a file to write; received a folder")
     return path
 
 
@@ -78,13 +71,7 @@ def write_page(path: Path, content: bytes) -> WrittenPage:
     Raises:
         MnistError: the page cannot be written, for example because the folder is read-only.
     """
-    try:
-        files.write_bytes(path, content)
-    except OSError as error:  # its message would name the temporary file
-        raise MnistError(
-            f"{printable(path)}: {error.strerror or printable(error)}",
-            hint="name another file with --output; an existing file is unchanged",
-        ) from error
+    write_output(path, content)
     return WrittenPage(path, len(content), hashlib.sha256(content).hexdigest())
 
 

@@ -104,7 +104,7 @@ def test_a_report_that_cannot_be_written_suggests_another_place(
     def refuse(path: Path, content: bytes) -> None:
         raise PermissionError(13, "Permission denied", f"{path}.new")
 
-    monkeypatch.setattr("mnist_cli.page.writing.files.write_bytes", refuse)
+    monkeypatch.setattr("mnist_cli.pipeline.output_files.files.write_bytes", refuse)
     done = report(code=1)
     assert f"{finished.file('report.html')}: Permission denied" in done.err
     assert "hint: name another file with --output" in done.err
