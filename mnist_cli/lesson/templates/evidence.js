@@ -97,7 +97,8 @@ const evidenceFigure = model => {
     pictures.forEach(({item}, index) => item.setAttribute("aria-pressed", index === k));
     const shares = probabilitiesOf(all);
     answers.forEach((answer, index) => answer.show(shares[index], index === highestOf(all)));
-    keepInView(answers[highestOf(all)].row);
+    const {row} = answers[highestOf(all)];
+    keepInView(row.parentElement.parentElement, row);
     const name = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
     byId("evidence-class").textContent = name;
     const unit = UNIT / PIXEL;

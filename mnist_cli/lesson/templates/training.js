@@ -113,7 +113,8 @@ const trainingFigure = film => {
   const showHand = () => {
     const shares = sharesOfHand();
     answers.forEach((answer, k) => answer.show(shares[k], k === highestOf(shares)));
-    keepInView(answers[highestOf(shares)].row);
+    const {row} = answers[highestOf(shares)];
+    keepInView(row.parentElement.parentElement, row);
     showGradient(gradients, shares);
   };
   const showLoss = () => {

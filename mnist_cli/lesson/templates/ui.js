@@ -112,13 +112,5 @@ const barRows = (list, names, extra = () => []) => names.map(name => {
   }};
 });
 
-// If a list of classes scrolls, centre the row of the predicted one, unless someone is scrolling it with the keys.
-const keepInView = row => {
-  const box = row.parentElement.parentElement;
-  const [at, seen] = [row.getBoundingClientRect(), box.getBoundingClientRect()];
-  if (box === document.activeElement || (at.top >= seen.top && at.bottom <= seen.bottom)) return;
-  box.scrollTop += at.top - seen.top - (seen.height - at.height) / 2;
-};
-
 const probabilitiesOf = values => softmax(Array.from(values));
 const highestOf = values => values.indexOf(Math.max(...values));

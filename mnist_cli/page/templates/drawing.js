@@ -3,6 +3,13 @@
 const byId = id => document.getElementById(id);
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// If a box scrolls, centre one of its rows, unless the user is choosing or scrolling in it.
+const keepInView = (box, row) => {
+  const [at, seen] = [row.getBoundingClientRect(), box.getBoundingClientRect()];
+  if (box.contains(document.activeElement) || (at.top >= seen.top && at.bottom <= seen.bottom)) return;
+  box.scrollTop += at.top - seen.top - (seen.height - at.height) / 2;
+};
+
 const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 const SMALL = 0.5; // share of the pad; below it the stroke is drawn again, larger, with the same pen
 

@@ -64,14 +64,6 @@ const listParts = sums => {
   }));
 };
 
-// If the list of classes scrolls, centre the predicted one, unless the user is choosing a class.
-const keepInView = row => {
-  const list = row.parentElement;
-  const [at, box] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
-  if (list.contains(document.activeElement) || (at.top >= box.top && at.bottom <= box.bottom)) return;
-  list.scrollTop += at.top - box.top - (box.height - at.height) / 2;
-};
-
 const write = (state, k, other, {cells, bias, logit}) => {
   const highest = Math.max(...state.logits);
   const truth = pad.image() === undefined ? null : data.images[pad.image()].label;
@@ -86,7 +78,7 @@ const write = (state, k, other, {cells, bias, logit}) => {
     row.classList.toggle("predicted", !state.empty && index === state.predicted);
   });
   const sum = keep => cells.reduce((total, value) => total + (keep(value) ? value : 0), 0);
-  if (!state.empty) keepInView(rows[state.predicted]);
+  if (!state.empty) keepInView(rows[state.predicted].parentElement, rows[state.predicted]);
   byId("pad-class").textContent = other === null ? data.classes[k] : `${data.classes[k]} against ${data.classes[other]}`;
   byId("pad-for").textContent = signed(sum(value => value > 0));
   byId("pad-against").textContent = signed(sum(value => value < 0));
