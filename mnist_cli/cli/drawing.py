@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cli.cli.output import Output
 from mnist_cli.cli.terminal import PALETTE, colours_of, encodes, styled
-from mnist_cli.text import printable
+from mnist_cli.text import percent, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,17 +71,15 @@ def print_answer(
     """
     probabilities = answer["probabilities"]
     truth = "" if label is None else f" (label {printable(classes[label])})"
-    said, percent = printable(answer["class"]), 100 * probabilities[answer["prediction"]]
-    output.line(f"{name}: {said}{truth}, {percent:.2f} %", bold=True)
+    share = percent(probabilities[answer["prediction"]])
+    output.line(f"{name}: {printable(answer['class'])}{truth}, {share}", bold=True)
     columns = shutil.get_terminal_size().columns
-    if drawing and (columns - drawing.width - len(_GAP) < _BESIDE or not bars):
+    free = columns - drawing.width - len(_GAP) if drawing else columns
+    is_beside = bars and free >= _BESIDE
+    if drawing and not is_beside:
         print_drawing(output, drawing.lines)
-        drawing = None
-    if bars and drawing:
-        free = columns - drawing.width - len(_GAP)
-        print_drawing(output, _beside(drawing, probability_bars(classes, probabilities, label, free)))
-    elif bars:
-        print_drawing(output, probability_bars(classes, probabilities, label, columns))
+    lines = probability_bars(classes, probabilities, label, free if is_beside else columns) if bars else []
+    print_drawing(output, _beside(drawing, lines) if drawing and is_beside else lines)
 
 
 def _beside(drawing: Drawing, lines: list[str]) -> Iterator[str]:
